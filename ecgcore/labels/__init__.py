@@ -1,0 +1,1 @@
+"""Labels: what a source's statements say about the ten classes, as tables and traceable."""
