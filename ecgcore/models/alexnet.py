@@ -1,0 +1,145 @@
+"""AlexNet after Table 1 of paper 001, and its modification M-SE.
+
+The paper names M-SE's ingredients (BatchNorm, Dropout, Squeeze-and-Excitation) but draws no
+network. Our reading, also in docs/models.md: each of the five blocks is convolution → BatchNorm →
+ReLU → SE (reduction 16) → max-pooling where Table 1 pools; BatchNorm replaces local response
+normalisation; dropout 0.5 stands before FC6 and FC7.
+
+The weights start after He et al. 2015 (doi:10.1109/ICCV.2015.123). Krizhevsky's own start,
+N(0, 0.01), leaves the plain net at chance for the paper's 20 epochs on a few hundred records.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
+
+SE_REDUCTION = 16
+
+
+class Stage(NamedTuple):
+    """One convolutional row of Table 1."""
+
+    maps: int
+    kernel: int
+    stride: int
+    padding: int
+    normalised: bool  # the table's LRN; M-SE normalises every stage
+    pooled: bool
+
+
+TABLE_1 = (
+    Stage(96, 11, 4, 2, normalised=True, pooled=True),
+    Stage(256, 5, 1, 2, normalised=True, pooled=True),
+    Stage(384, 3, 1, 1, normalised=False, pooled=False),
+    Stage(384, 3, 1, 1, normalised=False, pooled=False),
+    Stage(256, 3, 1, 1, normalised=False, pooled=True),
+)
+FC_WIDTH = 4096
+FC_GRID = 6  # 224 × 224 pixels end as 6 × 6 cells of 256 maps
+
+
+def local_response_norm() -> nn.LocalResponseNorm:
+    """Return Krizhevsky's normalisation: n = 5, k = 2, α = 1e-4, β = 0.75.
+
+    torch divides α by n where Krizhevsky et al. 2012 (section 3.3) do not, hence 5e-4.
+    """
+    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+
+
+def block(inputs: int, stage: Stage, batch_norm: bool, se: bool) -> nn.Sequential:
+    """Return one stage: convolution, activation, and what the variant puts around them."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(
+            inputs, stage.maps, stage.kernel, stage.stride, stage.padding, bias=not batch_norm
+        )
+    ]
+    if batch_norm:
+        layers.append(nn.BatchNorm2d(stage.maps))
+    layers.append(nn.ReLU(inplace=True))
+    if se:
+        layers.append(SqueezeExcitation(stage.maps, stage.maps // SE_REDUCTION))
+    if stage.normalised and not batch_norm:
+        layers.append(local_response_norm())
+    if stage.pooled:
+        layers.append(nn.MaxPool2d(3, stride=2))
+    return nn.Sequential(*layers)
+
+
+def fc_head(classes: int, dropout: float, before_each: bool) -> nn.Sequential:
+    """Return FC6–FC8. Dropout stands behind FC6 and FC7 (Table 1) or before each (M-SE)."""
+    drop = [nn.Dropout(dropout)]
+    first = [nn.Flatten(), *(drop if before_each else [])]
+    wide = 256 * FC_GRID * FC_GRID
+    return nn.Sequential(
+        *first,
+        *(nn.Linear(wide, FC_WIDTH), nn.ReLU(inplace=True), nn.Dropout(dropout)),
+        *(nn.Linear(FC_WIDTH, FC_WIDTH), nn.ReLU(inplace=True)),
+        *([] if before_each else [nn.Dropout(dropout)]),
+        nn.Linear(FC_WIDTH, classes),
+    )
+
+
+def gap_head(classes: int, dropout: float) -> nn.Sequential:
+    """Return global average pooling instead of FC6–FC7, the paper's own remedy for their size."""
+    return nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(256, classes)
+    )
+
+
+class AlexNet(nn.Module):
+    """Five convolutional stages and a head.
+
+    Parameters
+    ----------
+    classes
+        Width of the output.
+    batch_norm
+        BatchNorm after every convolution, in place of local response normalisation.
+    se
+        Squeeze-and-Excitation after every activation.
+    head
+        ``fc`` (Table 1; input must be 224 × 224) or ``gap`` (any size from 67 pixels up).
+    dropout
+        Share dropped in the head.
+    """
+
+    def __init__(
+        self,
+        classes: int = 10,
+        *,
+        batch_norm: bool = False,
+        se: bool = False,
+        head: str = "fc",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        widths = (3, *(stage.maps for stage in TABLE_1))
+        self.features = nn.Sequential(
+            *(
+                block(w, stage, batch_norm, se)
+                for w, stage in zip(widths[:-1], TABLE_1, strict=True)
+            )
+        )
+        if head == "fc":
+            self.head = fc_head(classes, dropout, before_each=batch_norm or se)
+        else:
+            self.head = gap_head(classes, dropout)
+        self.apply(start_after_he)
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        """The layer that Grad-CAM reads: the last convolution's activation, 13 × 13 at 224."""
+        *_, last, _pool = self.features[-1].children()
+        return last
+
+    def forward(self, images: Tensor) -> Tensor:  # (B, 3, H, W) → (B, classes)
+        return self.head(self.features(images))
+
+
+def start_after_he(module: nn.Module) -> None:
+    """Give convolutions and linear layers He's normal start, biases zero."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,96 @@
+"""The registry: a name, what it builds, and what a user should know before choosing it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from ecgcore.errors import NotFound, RequestError
+from ecgcore.models.alexnet import AlexNet
+
+FC_SIZE = (224, 224)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a network before it is built.
+
+    Attributes
+    ----------
+    name
+        The registry's name.
+    title
+        One line for people.
+    input
+        ``image``: the network reads (B, 3, H, W).
+    fixed_size
+        (H, W) in pixels where the network takes no other, else None.
+    """
+
+    name: str
+    title: str
+    input: str
+    fixed_size: tuple[int, int] | None
+
+
+_VARIANTS: dict[str, tuple[str, dict[str, bool]]] = {
+    "alexnet": ("AlexNet after Table 1, with local response normalisation", {}),
+    "alexnet_m_se": (
+        "AlexNet-M-SE: BatchNorm, dropout and Squeeze-and-Excitation",
+        {"batch_norm": True, "se": True},
+    ),
+    "alexnet_bn": ("AlexNet with BatchNorm only (ablation)", {"batch_norm": True}),
+    "alexnet_se": ("AlexNet with Squeeze-and-Excitation only (ablation)", {"se": True}),
+}
+
+_MODELS: dict[str, tuple[ModelInfo, Callable[..., nn.Module]]] = {}
+for _name, (_title, _options) in _VARIANTS.items():
+    _MODELS[_name] = (
+        ModelInfo(_name, _title, "image", FC_SIZE),
+        partial(AlexNet, head="fc", **_options),
+    )
+    _MODELS[f"{_name}_gap"] = (
+        ModelInfo(f"{_name}_gap", f"{_title}; global average pooling", "image", None),
+        partial(AlexNet, head="gap", **_options),
+    )
+
+
+def list_models() -> list[str]:
+    """Return the names of all networks."""
+    return list(_MODELS)
+
+
+def model_info(name: str) -> ModelInfo:
+    """Return what is known of the network ``name``."""
+    if name not in _MODELS:
+        raise NotFound.among("model", name, _MODELS)
+    return _MODELS[name][0]
+
+
+def create_model(name: str, classes: int = 10, **options: Any) -> nn.Module:
+    """Build the network ``name`` with fresh weights.
+
+    Parameters
+    ----------
+    name
+        One of ``list_models()``.
+    classes
+        Width of the output.
+    **options
+        Passed to the network: ``dropout``.
+
+    Returns
+    -------
+    nn.Module
+        Takes (B, 3, H, W) in 0..1, returns logits (B, classes); has ``cam_layer``.
+    """
+    info = model_info(name)
+    try:
+        return _MODELS[info.name][1](classes, **options)
+    except TypeError:
+        given = ", ".join(sorted(options))
+        raise RequestError(
+            f"Model '{name}' does not take the options {given}; dropout is accepted."
+        ) from None
