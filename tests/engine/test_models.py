@@ -73,6 +73,7 @@ def test_local_response_norm_is_krizhevskys_formula():
     around = activity[:, 1:6].square().sum(1)  # n = 5 maps around map 3
     expected = activity[:, 3] / (2 + 1e-4 * around) ** 0.75
     torch.testing.assert_close(norm(activity)[:, 3], expected)
+    torch.testing.assert_close(norm(activity), nn.LocalResponseNorm.forward(norm, activity))
 
 
 def test_m_se_normalises_and_gates_each_of_the_five_blocks():
