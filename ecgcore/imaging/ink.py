@@ -1,0 +1,97 @@
+"""Ink: column extents to pixel coverage, with its exact derivative.
+
+A pixel row from r to r + 1 shares ``clamp(r + 1, top, bottom) − clamp(r, top, bottom)`` with an
+extent from top to bottom: one clamp of the row edges, and the difference of neighbours.
+"""
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ecgcore.imaging.geometry import RANGE_MV, Geometry
+
+
+class Bands(NamedTuple):
+    """The rows that each strip can ink: ``rows`` of them from ``starts`` on.
+
+    ``zero_px`` is the zero line within a band, the same for all.
+    """
+
+    starts: tuple[int, ...]
+    channels: tuple[int, ...]
+    rows: int
+    zero_px: float
+
+    @classmethod
+    def of(cls, measures: Geometry) -> "Bands":
+        """Return the bands of a geometry, whose zero lines all stand on pixel middles."""
+        return _bands(measures)
+
+    def edges(self, like: Tensor) -> Tensor:
+        """Return the edges of a band's rows below its zero line, (rows + 1, 1) in px."""
+        edges = torch.arange(self.rows + 1, dtype=like.dtype, device=like.device)
+        return edges[:, None] - self.zero_px
+
+    def coverage(self, top_px: Tensor, bottom_px: Tensor) -> Tensor:
+        """Return the inked share of each pixel of a band, (..., rows, W), from (..., W)."""
+        reached = torch.clamp(self.edges(top_px), top_px[..., None, :], bottom_px[..., None, :])
+        return reached.diff(dim=-2)
+
+
+@lru_cache(maxsize=64)
+def _bands(measures: Geometry) -> Bands:
+    """Return the bands of a geometry."""
+    reach_px = RANGE_MV * measures.px_per_mv + measures.pen_px / 2
+    above = math.ceil(reach_px - 0.5)  # whole rows above the one that holds the zero line
+    starts = tuple(math.floor(strip.baseline_px) - above for strip in measures.strips)
+    channels = tuple(strip.channel for strip in measures.strips)
+    return Bands(starts, channels, 2 * above + 1, above + 0.5)
+
+
+def inked(top_px: Tensor, bottom_px: Tensor, measures: Geometry, images: Tensor) -> Tensor:
+    """Ink all strips into ``images`` (B, 3, H, W), which holds zeros, and return it.
+
+    Where two traces of one channel cross, ink stays 1.
+    """
+    bands = Bands.of(measures)
+    edges = bands.edges(top_px)
+    for strip, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
+        reached = torch.clamp(edges, top_px[:, strip, None], bottom_px[:, strip, None])
+        band = images[:, channel, start : start + bands.rows]  # (B, rows, W)
+        band.add_(reached[:, 1:]).sub_(reached[:, :-1])
+    return images.clamp_(0, 1)
+
+
+class Ink(torch.autograd.Function):
+    """``inked`` with its derivative: an edge that moves changes the one pixel it lies in."""
+
+    @staticmethod
+    def forward(ctx: Any, top_px: Tensor, bottom_px: Tensor, measures: Geometry) -> Tensor:
+        """Return the images (B, 3, H, W) of extents (B, 12, W)."""
+        images = top_px.new_zeros(len(top_px), 3, measures.height, measures.width)
+        ctx.measures = measures
+        inked(top_px, bottom_px, measures, images)
+        ctx.save_for_backward(top_px, bottom_px)
+        return images
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Return the derivatives with respect to top and bottom."""
+        top_px, bottom_px = ctx.saved_tensors
+        bands = Bands.of(ctx.measures)
+        to_top, to_bottom = torch.empty_like(top_px), torch.empty_like(bottom_px)
+        for strip, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
+            band = grads[0][:, channel, start : start + bands.rows]
+            to_top[:, strip] = -_at_edge(band, top_px[:, strip], bands)
+            to_bottom[:, strip] = _at_edge(band, bottom_px[:, strip], bands)
+        nothing = bottom_px <= top_px
+        return to_top.masked_fill(nothing, 0.0), to_bottom.masked_fill(nothing, 0.0), None
+
+
+def _at_edge(band: Tensor, edge_px: Tensor, bands: Bands) -> Tensor:
+    """Return the band's value (B, W) in the row where ``edge_px`` (B, W) lies."""
+    row = (edge_px + bands.zero_px).floor().long().clamp(0, bands.rows - 1)
+    return band.gather(1, row[:, None])[:, 0]
