@@ -1,0 +1,194 @@
+"""Expert labels: what a source's statements say of each of the ten classes, decision by decision.
+
+The rules stand in the tables of this folder (see ``tables``); here they are only applied. This
+module knows nothing of signals or measurements.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecgcore.errors import NotFound
+from ecgcore.labels import tables
+from ecgcore.labels.classes import CODES
+from ecgcore.records.record import Record, Statement
+
+PRESENT, ABSENT, UNKNOWN = 1, 0, -1
+SURE_FROM = 50
+"""Likelihood from which a statement makes a class; 0 means not known and counts too (PTB-XL)."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of one record.
+
+    Attributes
+    ----------
+    states
+        (10,) int8 in the order of CODES: 1 present, 0 absent, -1 unknown.
+    trace
+        One sentence or more per class: which statement made or blocked it.
+    """
+
+    states: np.ndarray
+    trace: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A statement as the tables know it."""
+
+    system: str
+    code: str
+    sure: bool
+    words: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.system, self.code
+
+    def __str__(self) -> str:
+        return f"{self.system} {self.code}" + (f" ({self.words})" if self.words else "")
+
+
+def label_record(record: Record, tier: str = "core") -> Labels:
+    """Return the labels of ``record`` in ``tier`` (``core`` or ``broad``)."""
+    return label(record.statements, record.source, record.details, tier)
+
+
+def label(
+    statements: Iterable[Statement],
+    source: str = "unknown",
+    details: Mapping[str, str] | None = None,
+    tier: str = "core",
+) -> Labels:
+    """Return what ``statements`` of ``source`` say of the ten classes.
+
+    ``details`` may hold PTB-XL's ``infarction_stadium1`` and ``infarction_stadium2``. A record
+    without statements has every class unknown.
+    """
+    if tier not in tables.TIERS:
+        raise NotFound.among("tier", tier, tables.TIERS)
+    said = _said(statements)
+    if not said:
+        sentence = "Every class is unknown: the source states nothing about this record."
+        return Labels(np.full(len(CODES), UNKNOWN, np.int8), (sentence,))
+    annotations = tables.annotations(source, frozenset(s.system for s in said), tier)
+    decisions = [_normal(said, source, annotations["NSR"])]
+    for code in CODES[1:]:
+        decisions.append(_decide(code, said, source, annotations[code], details or {}, tier))
+    states = np.array([state for state, _ in decisions], np.int8)
+    return Labels(states, tuple(why for _, reasons in decisions for why in reasons))
+
+
+def _said(statements: Iterable[Statement]) -> list[_Said]:
+    """Translate statements to the tables' spelling; ``#Dx: Unknown`` is none."""
+    said = []
+    for statement in statements:
+        code = tables.canonical(statement.system, statement.code)
+        if code.lower() in ("", "unknown", "nan"):
+            continue
+        known = tables.lines().get((statement.system, code), ())
+        likelihood = statement.likelihood
+        sure = likelihood is None or likelihood == 0 or likelihood >= SURE_FROM
+        said.append(_Said(statement.system, code, sure, known[0].words if known else ""))
+    return said
+
+
+def _decide(
+    code: str,
+    said: list[_Said],
+    source: str,
+    annotation: tables.Annotation,
+    details: Mapping[str, str],
+    tier: str,
+) -> tuple[int, list[str]]:
+    """Return the state of one class other than NSR, and why."""
+    counted, unclear, reasons = [], [], []
+    for statement in said:
+        for line in tables.lines().get(statement.key, ()):
+            if line.code_class != code:
+                continue
+            line_tier, because = _tier(line, said, details)
+            if not statement.sure:
+                reasons.append(f"{statement} does not count: its likelihood is below {SURE_FROM}")
+            elif line_tier == "unclear":
+                unclear.append(f"{statement} does not say which class it is")
+            elif line_tier == "core" or line_tier == tier:
+                counted.append(f"{statement} states it{because}{_doubt(source, statement)}")
+            else:
+                reasons.append(f"{statement} does not count in the {tier} tier{because}")
+    if counted:
+        return PRESENT, [f"{code} present: {why}." for why in counted]
+    if unclear:
+        return UNKNOWN, [f"{code} unknown: {why}." for why in unclear]
+    return _unstated(code, source, annotation, reasons)
+
+
+def _unstated(
+    code: str, source: str, annotation: tables.Annotation, reasons: list[str]
+) -> tuple[int, list[str]]:
+    """Return what a class without a statement of it is: absent only where it is annotated."""
+    if annotation.level == "annotated":
+        reasons = reasons or [f"no statement of it, and {source} annotates it"]
+        return ABSENT, [f"{code} absent: {why}." for why in reasons]
+    extent = "does not annotate it" if annotation.level == "not" else "annotates it only partly"
+    reasons = [*reasons, f"{source} {extent} ({annotation.evidence})"]
+    return UNKNOWN, [f"{code} unknown: {why}." for why in reasons]
+
+
+def _tier(line: tables.Line, said: list[_Said], details: Mapping[str, str]) -> tuple[str, str]:
+    """Return the tier in which a line counts for this record, and the words that explain it."""
+    tier, because = line.tier, ""
+    if tier == "by_stadium":
+        tier, because = _tier_by_stadium(details)
+    for rule in tables.beside().get((line.system, line.code), ()):
+        other = [s for s in said if s.key == (rule.system, rule.beside)]
+        if tier != "never" and any(s.sure or rule.tier == "never" for s in other):
+            tier, because = rule.tier, f", beside {other[0]}: {rule.reason}"
+    return tier, because
+
+
+def _tier_by_stadium(details: Mapping[str, str]) -> tuple[str, str]:
+    """Return the tier of an infarction by the stadium columns: never, then core, then broad."""
+    given = [details.get(f"infarction_stadium{n}", "") for n in (1, 2)]
+    known = [stadium for stadium in given if stadium in tables.stadiums()] or ["unknown"]
+    tiers = [tables.stadiums()[stadium] for stadium in known]
+    tier = next(t for t in ("never", "core", "broad") if t in tiers)
+    return tier, f", infarction stadium: {' and '.join(known)}"
+
+
+def _doubt(source: str, statement: _Said) -> str:
+    doubt = tables.doubts().get((source, *statement.key))
+    return f"; doubtful, as {doubt}" if doubt else ""
+
+
+def _normal(said: list[_Said], source: str, annotation: tables.Annotation) -> tuple[int, list[str]]:
+    """Return the state of NSR, and why: a normal ECG stated, and nothing but benign beside it."""
+    tiers = {s: line.tier for s in said for line in tables.lines().get(s.key, ()) if _is_nsr(line)}
+    against = [s for s in said if s not in tiers and s.key not in tables.benign()]
+    if against:
+        return ABSENT, [f"NSR absent: {statement} excludes it." for statement in against]
+    unsure = [s for s in tiers if not s.sure]
+    if unsure:
+        why = f"the likelihood of {unsure[0]} is below {SURE_FROM}"
+        return ABSENT, [f"NSR absent: {why}."]
+    kinds = {kind: statement for statement, kind in tiers.items()}
+    if "normal" in kinds:
+        return PRESENT, [f"NSR present: {kinds['normal']} states a normal ECG."]
+    if "normal_with_sinus" in kinds and "sinus" in kinds:
+        both = f"{kinds['normal_with_sinus']} with {kinds['sinus']}"
+        return PRESENT, [f"NSR present: {both} states a normal ECG in sinus rhythm."]
+    if "sinus_alone" in kinds and annotation.level == "annotated":
+        return PRESENT, [f"NSR present: {kinds['sinus_alone']} and no finding beside it."]
+    if "sinus_alone" in kinds:
+        return UNKNOWN, [
+            f"NSR unknown: {kinds['sinus_alone']} stands alone, but {source} does not state that "
+            f"nothing else was found ({annotation.evidence})."
+        ]
+    return UNKNOWN, ["NSR unknown: nothing excludes it, but no normal sinus rhythm is stated."]
+
+
+def _is_nsr(line: tables.Line) -> bool:
+    return line.code_class == "NSR"

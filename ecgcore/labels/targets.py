@@ -1,0 +1,157 @@
+"""Targets: from what is known of the ten classes to what a network is asked to say.
+
+=============  ====================================================================================
+multilabel     all ten classes, each present, absent or unknown (sigmoid)
+exclusive      one class a record, where its statements do not conflict (softmax, as the paper has)
+priority       one class a record, the most grave that is stated (softmax)
+=============  ====================================================================================
+
+Only what is stated decides in ``exclusive`` and ``priority``: an unknown class is no conflict.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecgcore.errors import NotFound
+from ecgcore.labels.classes import CODES
+
+MODES = ("multilabel", "exclusive", "priority")
+PRIORITY = (7, 3, 4, 6, 5, 8, 9, 1, 2, 0)
+"""The order of ``priority``: the first of these that is stated is the label."""
+
+MORPHOLOGY = slice(3, 10)
+SECONDARY_TO = slice(3, 8)
+RATE = slice(0, 3)
+RBBB, RVH, STD = CODES.index("RBBB"), CODES.index("RVH"), CODES.index("STD")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a network is asked to say of N records.
+
+    Attributes
+    ----------
+    y
+        (N, 10) float32: 1 present, 0 absent, NaN unknown (masked in loss and metrics). A record
+        that is not used is NaN throughout.
+    used
+        (N,) bool.
+    reason
+        (N,) object: why a record is left out, empty where it is used.
+    """
+
+    y: np.ndarray
+    used: np.ndarray
+    reason: np.ndarray
+
+
+def targets(states: np.ndarray, mode: str) -> Targets:
+    """Return the targets of N records in one of MODES.
+
+    ``states`` is (N, 10) int8 as ``expert`` gives it: 1 present, 0 absent, -1 unknown.
+    """
+    if mode not in MODES:
+        raise NotFound.among("target mode", mode, MODES)
+    if mode == "multilabel":
+        return _multilabel(states)
+    stated = states == 1
+    chosen = _settled(stated) if mode == "exclusive" else _first_by_priority(stated)
+    used = chosen.sum(axis=1) == 1
+    y = np.where(used[:, None], chosen, np.nan).astype(np.float32)
+    return Targets(y, used, _reasons(states, chosen, used))
+
+
+def priority_class(states: np.ndarray) -> np.ndarray:
+    """Return (N,) the index of the stated class that comes first in PRIORITY, -1 without one."""
+    stated = np.asarray(states == 1)[:, PRIORITY]
+    return np.where(stated.any(axis=1), np.array(PRIORITY)[stated.argmax(axis=1)], -1)
+
+
+def class_counts(states: np.ndarray) -> dict[str, int]:
+    """Return how many records state each class."""
+    return dict(zip(CODES, (states == 1).sum(axis=0).tolist(), strict=True))
+
+
+def targets_summary(states: np.ndarray) -> dict[str, dict]:
+    """Return ``{mode: {"used": n, "left_out": {reason: n}, "classes": {code: n}}}``."""
+    summary = {}
+    for mode in MODES:
+        made = targets(states, mode)
+        left_out = Counter(made.reason[~made.used].tolist())
+        summary[mode] = {
+            "used": int(made.used.sum()),
+            "left_out": dict(left_out.most_common()),
+            "classes": class_counts(made.y),
+        }
+    return summary
+
+
+def rule_counts(states: np.ndarray) -> dict[str, dict[str, int]]:
+    """Return the records of each class after each rule of ``exclusive``, one rule after another."""
+    stated = states == 1
+    counts = {"exactly one class stated": _counts_of_single(stated)}
+    for rule, apply in RULES.items():
+        stated = apply(stated)
+        counts[rule] = _counts_of_single(stated)
+    return counts
+
+
+def _counts_of_single(stated: np.ndarray) -> dict[str, int]:
+    return class_counts(stated[stated.sum(axis=1) == 1].astype(np.int8))
+
+
+def _without_rate_beside_morphology(stated: np.ndarray) -> np.ndarray:
+    kept = stated.copy()
+    kept[stated[:, MORPHOLOGY].any(axis=1), RATE] = False
+    return kept
+
+
+def _without_secondary_depression(stated: np.ndarray) -> np.ndarray:
+    kept = stated.copy()
+    kept[stated[:, SECONDARY_TO].any(axis=1), STD] = False
+    return kept
+
+
+def _without_rbbb_beside_rvh(stated: np.ndarray) -> np.ndarray:
+    kept = stated.copy()
+    kept[stated[:, RVH], RBBB] = False
+    return kept
+
+
+RULES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "a rate class beside a morphology class: the morphology": _without_rate_beside_morphology,
+    "STD beside LBBB, RBBB, LVH, RVH or STEMI: secondary": _without_secondary_depression,
+    "RBBB beside RVH: RVH": _without_rbbb_beside_rvh,
+}
+"""What is no conflict in ``exclusive``, as functions on stated classes, (N, 10) bool."""
+
+
+def _settled(stated: np.ndarray) -> np.ndarray:
+    for apply in RULES.values():
+        stated = apply(stated)
+    return stated
+
+
+def _first_by_priority(stated: np.ndarray) -> np.ndarray:
+    return np.arange(len(CODES)) == priority_class(stated)[:, None]
+
+
+def _multilabel(states: np.ndarray) -> Targets:
+    y = np.where(states < 0, np.nan, states).astype(np.float32)
+    used = np.asarray((states >= 0).any(axis=1))
+    return Targets(y, used, np.where(used, "", "every class is unknown").astype(object))
+
+
+def _reasons(states: np.ndarray, chosen: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """Say why records are left out: nothing stated, or which classes conflict."""
+    reason = np.full(len(states), "", object)
+    reason[~used] = "no class is stated"
+    reason[(states < 0).all(axis=1)] = "every class is unknown"
+    conflict = chosen.sum(axis=1) > 1
+    kinds, which = np.unique(chosen[conflict], axis=0, return_inverse=True)
+    words = [f"conflict: {' and '.join(np.array(CODES)[kind])}" for kind in kinds]
+    reason[conflict] = np.array(words, object)[which.ravel()]
+    return reason
