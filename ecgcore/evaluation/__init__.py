@@ -1,0 +1,1 @@
+"""Evaluation: what a run predicted against what the labels say, with intervals over patients."""

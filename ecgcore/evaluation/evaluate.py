@@ -1,0 +1,132 @@
+"""Evaluate: how good is a run on one part of its records, and how sure can one be?"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ecgcore.evaluation import metrics
+from ecgcore.evaluation.baseline import naive_baseline
+from ecgcore.evaluation.bootstrap import LEVEL, RESAMPLES, Resampled, interval, resample
+from ecgcore.evaluation.metrics import accuracy_of
+from ecgcore.evaluation.scores import Scores
+
+if TYPE_CHECKING:
+    from ecgcore.training.run import Run
+
+
+def evaluate_run(run: "Run", part: str = "test", resamples: int = RESAMPLES) -> dict:
+    """Evaluate a run on ``validation``, ``test`` or ``untouched``; see :func:`evaluate`."""
+    return evaluate_scores(scores_of(run, part), resamples)
+
+
+def scores_of(run: "Run", part: str = "test") -> Scores:
+    """Return the scores of one part of a run, at the run's own thresholds."""
+    return Scores.read(
+        run.predictions,
+        run.meta["classes"],
+        run.meta["target_mode"],
+        run.calibration["thresholds"],
+        run=run.id,
+        part=part,
+    )
+
+
+def evaluate(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    target_mode: str,
+    thresholds: Mapping[str, float] | None = None,
+    run_id: str = "",
+    part: str = "test",
+    resamples: int = RESAMPLES,
+) -> dict:
+    """Evaluate a table of predictions; the answer is ready for JSON.
+
+    Accuracy is over the records with exactly one stated class (in ``exclusive`` and ``priority``
+    mode: all), by highest probability. F1 is at each class's threshold in ``multilabel`` mode, of
+    the most probable class otherwise. Macro means are over the classes that have positives.
+    Intervals: percentile bootstrap over patients; a resample in which a class has no positive
+    averages over the others, and the notes say how often.
+
+    Parameters
+    ----------
+    predictions
+        See :meth:`ecgcore.evaluation.scores.Scores.read`, which also tells the errors.
+
+    Returns
+    -------
+    dict
+        run, part, target_mode, n, patients, accuracy, accuracy_of, macro_f1,
+        macro_auc {value, low, high, level, unit, over}, micro_auc, averages, classes,
+        not_available, confusion (rows the label), confusion_title, confusion_per_class,
+        intervals, baseline, bootstrap, notes.
+    """
+    scores = Scores.read(predictions, classes, target_mode, thresholds, run_id, part)
+    return evaluate_scores(scores, resamples)
+
+
+def evaluate_scores(
+    scores: Scores, resamples: int = RESAMPLES, drawn: Resampled | None = None
+) -> dict:
+    """Evaluate scores; ``drawn`` are their resamples where they are there already."""
+    drawn = drawn or resample([scores], resamples)[0]
+    classes = {code: metrics.class_metrics(scores, i) for i, code in enumerate(scores.classes)}
+    means = metrics.averages(classes)
+    accuracy = accuracy_of(scores)
+    _add_class_intervals(classes, drawn)
+    return {
+        "run": scores.run,
+        "part": scores.part,
+        "target_mode": scores.target_mode,
+        "n": len(scores),
+        "patients": scores.n_patients,
+        "accuracy": accuracy,
+        "accuracy_of": metrics.accuracy_basis(scores),
+        "macro_f1": means["macro"]["f1"],
+        "macro_auc": {
+            **interval(means["macro"]["auc"], drawn.macro_auc),
+            "over": means["over"]["auc"],
+        },
+        "micro_auc": metrics.micro_auc(scores),
+        "averages": means,
+        "classes": classes,
+        "not_available": _not_available(scores),
+        "confusion": metrics.confusion(scores).tolist(),
+        "confusion_title": metrics.confusion_title(scores),
+        "confusion_per_class": metrics.confusion_per_class(scores),
+        "intervals": {
+            "accuracy": interval(accuracy, drawn.accuracy),
+            "macro_f1": interval(means["macro"]["f1"], drawn.macro_f1),
+        },
+        "baseline": naive_baseline(scores),
+        "bootstrap": {"form": "percentile", "resamples": len(drawn.accuracy), "level": LEVEL},
+        "notes": [*scores.notes, *metrics.class_notes(scores, classes), *_vanished(scores, drawn)],
+    }
+
+
+def _add_class_intervals(classes: dict[str, dict], drawn: Resampled) -> None:
+    """Give each class the intervals of its F1 and AUC."""
+    for i, found in enumerate(classes.values()):
+        found["intervals"] = {
+            "f1": interval(found["f1"], drawn.f1[:, i]),
+            "auc": interval(found["auc"], drawn.auc[:, i]),
+        }
+
+
+def _not_available(scores: Scores) -> dict[str, str]:
+    """Return the classes that cannot be measured, each with its reason."""
+    reasons = {c: metrics.why_not_available(scores, i) for i, c in enumerate(scores.classes)}
+    return {c: why for c, why in reasons.items() if why}
+
+
+def _vanished(scores: Scores, drawn: Resampled) -> list[str]:
+    """Say how often a class was missing in a resample."""
+    times = drawn.vanished(np.any(scores.positive, axis=0))
+    if not times:
+        return []
+    return [
+        f"In {times:,} of {len(drawn.accuracy):,} resamples at least one class had no positive; "
+        "macro averages there are over the other classes."
+    ]

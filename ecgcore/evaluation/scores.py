@@ -1,0 +1,197 @@
+"""Scores: the labels and probabilities of one part of a run, checked once and then trusted.
+
+It does not know where they come from: a run's ``predictions.parquet`` and a simulated table are
+the same to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from ecgcore.errors import DamagedFile, NotFound, RequestError
+
+PARTS = ("validation", "test", "untouched")
+MODES = ("multilabel", "exclusive", "priority")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Labels and probabilities of N records in C classes.
+
+    Attributes
+    ----------
+    record, patient
+        (N,) str. A record whose patient is not known is a patient of its own.
+    y
+        (N, C) float, 1 present, 0 absent, NaN unknown.
+    p
+        (N, C) float, calibrated probabilities in 0..1.
+    thresholds
+        (C,) float: from which probability on a class is called (multilabel only).
+    notes
+        What was left out or assumed, as sentences.
+    """
+
+    run: str
+    part: str
+    target_mode: str
+    classes: tuple[str, ...]
+    record: np.ndarray
+    patient: np.ndarray
+    y: np.ndarray
+    p: np.ndarray
+    thresholds: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def read(
+        cls,
+        predictions: pd.DataFrame,
+        classes: Sequence[str],
+        target_mode: str,
+        thresholds: Mapping[str, float] | None = None,
+        run: str = "",
+        part: str = "test",
+    ) -> "Scores":
+        """Take one part of a table of predictions.
+
+        Parameters
+        ----------
+        predictions
+            One row a record: record, patient, part, and ``y_<code>``, ``p_<code>`` for each class.
+        thresholds
+            Class code → probability; 0.5 where none is given.
+
+        Raises
+        ------
+        DamagedFile
+            A column is missing, a record stands twice, or a probability is not in 0..1.
+        RequestError
+            The part or mode is unknown, or the part holds no record.
+        """
+        if target_mode not in MODES:
+            raise NotFound.among("target mode", target_mode, MODES)
+        rows = _rows_of(predictions, classes, run, part)
+        y = rows[[f"y_{c}" for c in classes]].to_numpy(float)
+        counts = _usable(y, target_mode)
+        if not counts.any():
+            raise RequestError(f"No record of {run or 'the table'}'s part '{part}' has a label.")
+        named = rows["patient"].astype(object)
+        alone = named.isna() | (named == "")
+        patient = named.where(~alone, "record " + rows["record"].astype(str))
+        given = thresholds or {}
+        return cls(
+            run=run,
+            part=part,
+            target_mode=target_mode,
+            classes=tuple(classes),
+            record=rows["record"].to_numpy(str)[counts],
+            patient=patient.to_numpy(str)[counts],
+            y=y[counts],
+            p=rows[[f"p_{c}" for c in classes]].to_numpy(float)[counts],
+            thresholds=np.array([given.get(c, 0.5) for c in classes], float),
+            notes=_notes(target_mode, int((~counts).sum()), int(alone[counts].sum())),
+        )
+
+    def __len__(self) -> int:
+        return len(self.record)
+
+    @property
+    def n_patients(self) -> int:
+        """Number of patients."""
+        return len(np.unique(self.patient))
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """(N, C) bool: the label states the class present or absent."""
+        return ~np.isnan(self.y)
+
+    @cached_property
+    def positive(self) -> np.ndarray:
+        """(N, C) bool: the label states the class present."""
+        return self.y == 1
+
+    @cached_property
+    def single(self) -> np.ndarray:
+        """(N,) bool: exactly one class is stated."""
+        return self.positive.sum(axis=1) == 1
+
+    @cached_property
+    def truth(self) -> np.ndarray:
+        """(N,) int: index of the stated class; means something only where ``single`` holds."""
+        return self.positive.argmax(axis=1)
+
+    @cached_property
+    def top(self) -> np.ndarray:
+        """(N,) int: index of the class with the highest probability."""
+        return self.p.argmax(axis=1)
+
+    @cached_property
+    def called(self) -> np.ndarray:
+        """(N, C) bool: predicted present; by threshold, or the top class where one decides."""
+        if self.target_mode == "multilabel":
+            return self.p >= self.thresholds
+        return self.top[:, None] == np.arange(len(self.classes))
+
+    def take(self, rows: np.ndarray) -> "Scores":
+        """Return the scores of some rows (indices or a mask), in that order."""
+        return Scores(
+            run=self.run,
+            part=self.part,
+            target_mode=self.target_mode,
+            classes=self.classes,
+            record=self.record[rows],
+            patient=self.patient[rows],
+            y=self.y[rows],
+            p=self.p[rows],
+            thresholds=self.thresholds,
+            notes=self.notes,
+        )
+
+
+def _rows_of(
+    predictions: pd.DataFrame, classes: Sequence[str], run: str, part: str
+) -> pd.DataFrame:
+    """Return the rows of ``part``, or say what is wrong with the table."""
+    named = f"The predictions of run {run}" if run else "The table of predictions"
+    wanted = ["record", "patient", "part", *(f"{k}_{c}" for k in "yp" for c in classes)]
+    missing = [c for c in wanted if c not in predictions.columns]
+    if missing:
+        raise DamagedFile(f"{named} lack the columns {', '.join(missing)}.")
+    if part not in PARTS:
+        raise NotFound.among("part", part, PARTS)
+    rows = predictions[predictions["part"] == part]
+    if rows.empty:
+        there = ", ".join(sorted(predictions["part"].astype(str).unique())) or "none"
+        raise RequestError(
+            f"{named} hold no record of part '{part}'; parts that are there: {there}."
+        )
+    if rows["record"].duplicated().any():
+        twice = rows["record"][rows["record"].duplicated()].iloc[0]
+        raise DamagedFile(f"{named} hold record {twice} twice in part '{part}'.")
+    p = rows[[f"p_{c}" for c in classes]].to_numpy(float)
+    bad = ~((p >= 0) & (p <= 1)).all(axis=1)
+    if bad.any():
+        raise DamagedFile(f"{named} hold {bad.sum()} records whose probabilities are not in 0..1.")
+    return rows
+
+
+def _usable(y: np.ndarray, target_mode: str) -> np.ndarray:
+    """(N,) bool: at least one class is known; in the other modes, exactly one is stated."""
+    if target_mode == "multilabel":
+        return ~np.isnan(y).all(axis=1)
+    return (y == 1).sum(axis=1) == 1
+
+
+def _notes(target_mode: str, left_out: int, alone: int) -> tuple[str, ...]:
+    """Say what was left out and assumed while reading."""
+    notes = []
+    if left_out:
+        lack = "no known class" if target_mode == "multilabel" else "not exactly one stated class"
+        notes.append(f"Left out, with {lack}: {left_out:,} records.")
+    if alone:
+        notes.append(f"Without a patient, each counted as a patient of its own: {alone:,} records.")
+    return tuple(notes)

@@ -1,0 +1,96 @@
+"""The evaluation as text for people, in the manner of scikit-learn's classification_report."""
+
+from collections.abc import Mapping
+
+_COLUMNS = ("precision", "recall", "f1", "auc", "average_precision")
+_HEADS = ("precision", "recall", "F1", "AUC", "AP", "support")
+
+
+def report_text(evaluation: Mapping) -> str:
+    """Return the report: classes, averages, accuracy with macro-F1, baseline, confusion."""
+    e = evaluation
+    lines = [
+        f"{e['run'] or 'Predictions'}, part '{e['part']}': {e['n']:,} records of "
+        f"{e['patients']:,} patients, {e['target_mode']}",
+        "",
+        _row("", _HEADS),
+        *(_class_row(code, found) for code, found in e["classes"].items()),
+        "",
+        *(_average_row(e, kind) for kind in ("macro", "weighted")),
+        "",
+        *_summary(e),
+        "",
+        f"{e['confusion_title']}:",
+        *_confusion(list(e["classes"]), e["confusion"]),
+    ]
+    said = [f"{code}: {why}" for code, why in e["not_available"].items()] + list(e["notes"])
+    return "\n".join(lines + (["", *said] if said else []))
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with fixed decimals, ``n/a`` for None."""
+    return "n/a" if value is None else f"{value:.{digits}f}"
+
+
+def with_interval(found: Mapping, digits: int = 3, signed: bool = False) -> str:
+    """Return a value with its interval: ``0.923 (95 % interval 0.901 to 0.944 over patients)``."""
+    text = with_range(found, digits, signed)
+    if found["value"] is None or found["low"] is None:
+        return text
+    level = f"{100 * found['level']:g} % interval"
+    return text.replace("(", f"({level} ").replace(")", f" over {found['unit']})")
+
+
+def with_range(found: Mapping, digits: int = 3, signed: bool = False) -> str:
+    """Return a value with its interval where a head says which: ``0.923 (0.901 to 0.944)``."""
+    if found["value"] is None:
+        return "n/a"
+    value = _minus(f"{found['value']:{'+' if signed else ''}.{digits}f}")
+    if found["low"] is None:
+        return f"{value} (no interval)"
+    low, high = (_minus(f"{found[side]:.{digits}f}") for side in ("low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _minus(text: str) -> str:
+    """Return the number with a true minus sign."""
+    return text.replace("-", "−")
+
+
+def _row(name: str, cells: tuple[str, ...] | list[str]) -> str:
+    return f"{name:<18}" + "".join(f"{c:>11}" for c in cells)
+
+
+def _class_row(code: str, found: Mapping) -> str:
+    return _row(code, [*(number(found[c]) for c in _COLUMNS), f"{found['n']:,}"])
+
+
+def _average_row(e: Mapping, kind: str) -> str:
+    means = e["averages"]
+    over = len(means["over"]["f1"])
+    support = sum(found["n"] for found in e["classes"].values())
+    return _row(
+        f"{kind} ({over} cl.)", [*(number(means[kind][c]) for c in _COLUMNS), f"{support:,}"]
+    )
+
+
+def _summary(e: Mapping) -> list[str]:
+    """Return the lines of accuracy, macro-F1 and AUC, each beside the baseline."""
+    base, spans = e["baseline"], e["intervals"]
+    return [
+        f"macro-F1   {with_interval(spans['macro_f1'])}; baseline {number(base['macro_f1'])}",
+        f"accuracy   {with_interval(spans['accuracy'])}; baseline {number(base['accuracy'])}",
+        f"macro AUC  {with_interval(e['macro_auc'])}; baseline {number(base['macro_auc'])}",
+        f"micro AUC  {number(e['micro_auc'])}",
+        f"Accuracy is over {e['accuracy_of']}. The baseline answers {base['form']}.",
+    ]
+
+
+def _confusion(codes: list[str], matrix: list[list[int]]) -> list[str]:
+    """Return the matrix, one row a stated class."""
+    width = max(len(c) for c in codes) + 1
+    head = " " * width + "".join(f"{c:>7}" for c in codes)
+    return [head] + [
+        f"{code:<{width}}" + "".join(f"{n:>7}" for n in row)
+        for code, row in zip(codes, matrix, strict=True)
+    ]

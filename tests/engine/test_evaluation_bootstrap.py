@@ -1,0 +1,131 @@
+"""The bootstrap over patients: its weights, its weighted AUC, its intervals."""
+
+import numpy as np
+import pytest
+from simulated import predictions
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+
+from ecgcore.evaluation.bootstrap import (
+    interval,
+    mean_over_classes,
+    patient_weights,
+    resample,
+    weighted_auc,
+)
+from ecgcore.evaluation.evaluate import evaluate
+from ecgcore.evaluation.scores import Scores
+from ecgcore.labels.classes import CODES
+
+
+def scores_of(table, mode="multilabel"):
+    return Scores.read(table, CODES, mode)
+
+
+def test_the_weighted_auc_equals_scikit_learns_ties_included():
+    rng = np.random.default_rng(1)
+    y = rng.random(200) < 0.2
+    p = np.round(rng.random(200) + 0.3 * y, 1)
+    weights = rng.integers(0, 4, size=(20, 200)).astype(float)
+    expected = [roc_auc_score(y, p, sample_weight=w) for w in weights]
+    np.testing.assert_allclose(weighted_auc(y, p, weights), expected, atol=1e-12)
+
+
+def test_the_weighted_auc_is_nan_where_a_class_vanishes():
+    y, p = np.array([True, False, False]), np.array([0.9, 0.1, 0.2])
+    weights = np.array([[0.0, 1, 1], [1, 0, 0], [1, 1, 0]])
+    np.testing.assert_array_equal(weighted_auc(y, p, weights), [np.nan, np.nan, 1.0])
+
+
+def test_all_records_of_a_patient_are_drawn_together():
+    patient = np.array([0, 0, 1, 2, 2, 2])
+    (weights,) = patient_weights(patient, 500, seed=3)
+    assert weights.shape == (500, 6)
+    np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
+    np.testing.assert_array_equal(weights[:, 3], weights[:, 5])
+    np.testing.assert_array_equal(weights[:, [0, 2, 3]].sum(axis=1), 3)
+    assert weights[:, 2].mean() == pytest.approx(1, abs=0.15)
+
+
+def test_drawing_in_pieces_gives_every_resample(monkeypatch):
+    monkeypatch.setattr("ecgcore.evaluation.bootstrap._CELLS_AT_ONCE", 100)
+    pieces = list(patient_weights(np.arange(30), 10, seed=0))
+    assert [len(p) for p in pieces] == [3, 3, 3, 1]
+    drawn = resample([scores_of(predictions(n=30))], resamples=10)[0]
+    assert drawn.auc.shape == (10, 10)
+
+
+@pytest.mark.parametrize("mode", ["multilabel", "exclusive"])
+def test_each_resample_is_what_scikit_learn_gives_with_its_weights(mode):
+    scores = scores_of(predictions(n=120, mode=mode), mode)
+    drawn = resample([scores], resamples=5, seed=7)[0]
+    _, patient = np.unique(scores.patient, return_inverse=True)
+    (weights,) = patient_weights(patient, 5, seed=7)
+    for r, w in enumerate(weights):
+        single = scores.single
+        assert drawn.accuracy[r] == pytest.approx(
+            accuracy_score(scores.truth[single], scores.top[single], sample_weight=w[single])
+        )
+        for i in range(10):
+            known = scores.known[:, i]
+            y = scores.positive[known, i]
+            if not w[known][y].any():
+                assert np.isnan(drawn.f1[r, i])
+                continue
+            assert drawn.f1[r, i] == pytest.approx(
+                f1_score(y, scores.called[known, i], sample_weight=w[known], zero_division=0)
+            )
+            assert drawn.auc[r, i] == pytest.approx(
+                roc_auc_score(y, scores.p[known, i], sample_weight=w[known])
+            )
+
+
+def test_intervals_hold_the_value_and_the_same_seed_gives_them_twice():
+    table = predictions(n=200)
+    first = evaluate(table, CODES, "multilabel")
+    again = evaluate(table, CODES, "multilabel")
+    assert first == again
+    for found in (first["macro_auc"], first["intervals"]["accuracy"]):
+        assert found["low"] < found["value"] < found["high"]
+        assert (found["level"], found["unit"]) == (0.95, "patients")
+
+
+def test_repeated_patients_widen_the_interval():
+    """400 records that are 100 patients' copies tell as much as 100 records, not as 400."""
+    once = predictions(n=100, mode="exclusive", records_a_patient=(1, 1))
+    copies = [once.assign(record=once["record"] + f"-{k}") for k in range(4)]
+    four = once.iloc[:0].__class__({c: np.concatenate([t[c] for t in copies]) for c in once})
+    alone = evaluate(once, CODES, "exclusive")["intervals"]["accuracy"]
+    together = evaluate(four, CODES, "exclusive")["intervals"]["accuracy"]
+    assert together["value"] == alone["value"]
+    assert (together["low"], together["high"]) == (alone["low"], alone["high"])
+    four["patient"] = four["record"]
+    apart = evaluate(four, CODES, "exclusive")["intervals"]["accuracy"]
+    width = alone["high"] - alone["low"]
+    assert apart["high"] - apart["low"] == pytest.approx(width / 2, rel=0.25)
+
+
+def test_a_vanished_class_leaves_the_macro_mean_and_is_said():
+    table = predictions(n=60, mode="exclusive", records_a_patient=(1, 1))
+    rvh = table.index[table["y_RVH"] == 1]
+    table = table.drop(index=rvh[1:])
+    e = evaluate(table, CODES, "exclusive")
+    (said,) = (note for note in e["notes"] if note.startswith("In "))
+    times = int(said.split()[1].replace(",", ""))
+    assert 368 <= times <= 1000  # a single patient is missing in 37 % of resamples
+    assert said == (
+        f"In {times:,} of 1,000 resamples at least one class had no positive; "
+        "macro averages there are over the other classes."
+    )
+    np.testing.assert_array_equal(
+        mean_over_classes(np.array([[1.0, np.nan], [0.5, 1.0], [np.nan, np.nan]])),
+        [1.0, 0.75, np.nan],
+    )
+
+
+def test_an_interval_without_width_says_that_this_is_not_certainty():
+    found = interval(1.0, np.ones(100))
+    assert (found["low"], found["high"]) == (1.0, 1.0)
+    assert found["note"] == (
+        "every resample gives the same value; a width of zero is not certainty"
+    )
+    assert interval(None, np.full(10, np.nan))["low"] is None
