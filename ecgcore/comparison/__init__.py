@@ -1,0 +1,1 @@
+"""Comparison: is the difference between two runs on the same records real?"""

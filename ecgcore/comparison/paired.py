@@ -1,0 +1,135 @@
+"""Paired tests: exact McNemar for decisions, DeLong for areas under the ROC curve.
+
+Both assume independent records. Where patients repeat, they are made on one record a patient (the
+first by record id); the clustered forms (Durkalski 2003, Obuchowski 1997) are not here.
+"""
+
+import numpy as np
+from scipy.stats import norm, rankdata
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+
+from ecgcore.evaluation.scores import Scores
+
+LEAST_FOR_DELONG = 5  # positives, negatives: below, the normal approximation does not hold
+
+
+def first_of_each_patient(scores: Scores, rows: np.ndarray) -> np.ndarray:
+    """Return the indices of the first record, by record id, of each patient among ``rows``.
+
+    ``rows`` (N,) bool.
+    """
+    among = np.flatnonzero(rows)
+    among = among[np.argsort(scores.record[among], kind="stable")]
+    _, first = np.unique(scores.patient[among], return_index=True)
+    return among[np.sort(first)]
+
+
+def form_of(kind: str, used: int, there: int) -> str:
+    """Return what a test was made on: ``exact, one record a patient``, and which if they repeat."""
+    if used == there:
+        return f"{kind}, one record a patient"
+    return f"{kind}, one record a patient: the first of each of {used:,} patients, of {there:,}"
+
+
+def mcnemar_exact(right_a: np.ndarray, right_b: np.ndarray) -> dict:
+    """Return McNemar's exact test of two (n,) bool arrays, with its four counts.
+
+    McNemar 1947; two-sided binomial on the pairs in which only one of both is right.
+    """
+    table = [
+        [int((right_a & right_b).sum()), int((right_a & ~right_b).sum())],
+        [int((~right_a & right_b).sum()), int((~right_a & ~right_b).sum())],
+    ]
+    return {
+        "n": len(right_a),
+        "both_right": table[0][0],
+        "only_a_right": table[0][1],
+        "only_b_right": table[1][0],
+        "both_wrong": table[1][1],
+        "p": float(mcnemar(table, exact=True).pvalue) if len(right_a) else None,
+    }
+
+
+def mcnemar_of_top(a: Scores, b: Scores) -> dict:
+    """Test whether one run's top class is right more often, on records with one stated class."""
+    rows = first_of_each_patient(a, a.single)
+    found = mcnemar_exact((a.top == a.truth)[rows], (b.top == b.truth)[rows])
+    return found | {"form": form_of("exact", len(rows), int(a.single.sum()))}
+
+
+def mcnemar_per_class(a: Scores, b: Scores) -> dict[str, dict]:
+    """Test each class's decisions at the runs' own thresholds, p also by Holm over the classes."""
+    found = {}
+    for i, code in enumerate(a.classes):
+        rows = first_of_each_patient(a, a.known[:, i])
+        y = a.positive[rows, i]
+        if y.any():
+            found[code] = mcnemar_exact(a.called[rows, i] == y, b.called[rows, i] == y)
+            there = int(a.known[:, i].sum())
+            found[code]["form"] = form_of("exact", len(rows), there)
+    _add_holm(found)
+    return found
+
+
+def delong_per_class(a: Scores, b: Scores) -> dict[str, dict]:
+    """Test each class's difference of AUC; ``p`` is None with ``why`` where that is not possible.
+
+    Returns
+    -------
+    dict
+        class code → auc_a, auc_b, p, p_holm (Holm 1979, over the classes that have a p), form, why.
+    """
+    found = {}
+    for i, code in enumerate(a.classes):
+        rows = first_of_each_patient(a, a.known[:, i])
+        there = int(a.known[:, i].sum())
+        found[code] = _delong(a.positive[rows, i], a.p[rows, i], b.p[rows, i], len(rows) < there)
+        found[code]["form"] = form_of("DeLong", len(rows), there)
+    _add_holm(found)
+    return found
+
+
+def delong(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both AUCs (2,) and their covariance (2, 2).
+
+    DeLong et al. 1988 (doi:10.2307/2531595), by midranks as in Sun & Xu 2014
+    (doi:10.1109/LSP.2014.2337313). ``y`` (n,) bool; ``p_a``, ``p_b`` (n,).
+    """
+    n_positive, n_negative = int(y.sum()), int((~y).sum())
+    both = np.stack([p_a, p_b])  # (2, n)
+    ranks = rankdata(both, axis=1)
+    among_positives = rankdata(both[:, y], axis=1)
+    among_negatives = rankdata(both[:, ~y], axis=1)
+    over_negatives = (ranks[:, y] - among_positives) / n_negative  # (2, n_positive)
+    under_positives = 1 - (ranks[:, ~y] - among_negatives) / n_positive  # (2, n_negative)
+    covariance = np.cov(over_negatives) / n_positive + np.cov(under_positives) / n_negative
+    return over_negatives.mean(axis=1), covariance
+
+
+def _delong(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, repeats: bool) -> dict:
+    """Return the test of one class, or why there is none."""
+    found: dict = {"auc_a": None, "auc_b": None, "p": None, "p_holm": None, "why": None}
+    for count, what in ((int(y.sum()), "positives"), (int((~y).sum()), "negatives")):
+        if count < LEAST_FOR_DELONG:
+            where = " in one record a patient" if repeats else ""
+            return found | {"why": f"n/a ({count} {what}{where}; {LEAST_FOR_DELONG} are needed)"}
+    (auc_a, auc_b), covariance = delong(y, p_a, p_b)
+    found |= {"auc_a": float(auc_a), "auc_b": float(auc_b)}
+    if auc_a == 1 or auc_b == 1:
+        return found | {"why": "n/a (an AUC is 1, which leaves no variance to estimate)"}
+    variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    if np.array_equal(rankdata(p_a), rankdata(p_b)) or variance <= 0:
+        return found | {"why": "n/a (both runs rank the records alike)"}
+    return found | {"p": float(2 * norm.sf(abs(auc_b - auc_a) / np.sqrt(variance)))}
+
+
+def _add_holm(found: dict[str, dict]) -> None:
+    """Add p_holm over the classes that have a p."""
+    tested = [c for c, test in found.items() if test["p"] is not None]
+    for test in found.values():
+        test["p_holm"] = None
+    if tested:
+        adjusted = multipletests([found[c]["p"] for c in tested], method="holm")[1]
+        for code, p in zip(tested, adjusted, strict=True):
+            found[code]["p_holm"] = float(p)

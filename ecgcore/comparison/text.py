@@ -1,0 +1,134 @@
+"""A comparison in words: the finding in one sentence, and the whole of it for a terminal."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ecgcore.evaluation.text import number, report_text, with_interval, with_range
+
+_METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro AUC"}
+
+
+def finding(comparison: Mapping) -> str:
+    """Return what was found, in a sentence and a verdict on its certainty."""
+    name_a, name_b = names(comparison)
+    d = comparison["differences"]
+    accuracy = with_interval(d["accuracy"], digits=2, signed=True)
+    f1, auc = (with_range(d[m], digits=2, signed=True) for m in ("macro_f1", "macro_auc"))
+    how_many = _more_or_fewer(comparison, name_a)
+    said = f"{name_b} is right on {how_many} (accuracy {_bare(accuracy)});"
+    if how_many is None:
+        said = f"{name_b} against {name_a}:"
+    return f"{said} macro-F1 {f1}, macro AUC {auc}. {_certainty(comparison)}".strip()
+
+
+def names(comparison: Mapping) -> tuple[str, str]:
+    """Return what to call both sides: their models, or their run ids where those are equal."""
+    models = comparison.get("models") or {}
+    a, b = models.get("a"), models.get("b")
+    if a and b and a != b:
+        return a, b
+    return comparison["a"] or "A", comparison["b"] or "B"
+
+
+def comparison_text(comparison: Mapping) -> str:
+    """Return both reports, then the differences, tests, disagreements and flags."""
+    c = comparison
+    both = [report_text(c["evaluations"][side]) for side in "ab"]
+    lines = [
+        finding(c),
+        "",
+        f"A {c['a']}, B {c['b']}: {c['n_common']:,} common records of {c['patients']:,} patients",
+        *(f"Note: {flag}" for flag in c["flags"]),
+        "",
+        *_table(c),
+        "",
+        _mcnemar_line(c["mcnemar"]),
+        *_class_lines(c),
+        f"The runs disagree on {len(c['disagreements']):,} records.",
+        *_configuration(c),
+    ]
+    return "\n".join([f"A  {both[0]}", "", f"B  {both[1]}", "", *lines])
+
+
+def _more_or_fewer(comparison: Mapping, name_a: str) -> str | None:
+    """Return ``4 more of 66 records than alexnet``, None where no record has one class."""
+    counts = {side: np.array(comparison["evaluations"][side]["confusion"]) for side in ("a", "b")}
+    n = int(counts["a"].sum())
+    if not n:
+        return None
+    more = int(np.trace(counts["b"]) - np.trace(counts["a"]))
+    records = f"{n:,} records"
+    if comparison["target_mode"] == "multilabel":
+        records += " with exactly one stated class"
+    if not more:
+        return f"as many of {records} as {name_a}"
+    return f"{abs(more):,} {'more' if more > 0 else 'fewer'} of {records} than {name_a}"
+
+
+def _bare(text: str) -> str:
+    """Return a value and its interval fit to stand in brackets themselves."""
+    return text.replace(" (", ", ").replace(")", "")
+
+
+def _certainty(comparison: Mapping) -> str:
+    """Say for which metrics the interval leaves zero out."""
+    spans = {
+        words: comparison["differences"][metric]
+        for metric, words in _METRICS.items()
+        if comparison["differences"][metric]["low"] is not None
+    }
+    clear = [words for words, s in spans.items() if s["low"] > 0 or s["high"] < 0]
+    if not spans:
+        return ""
+    if not clear:
+        return "Every interval includes zero: no difference is shown."
+    return f"The interval leaves out zero for {' and '.join(clear)}."
+
+
+def _table(c: Mapping) -> list[str]:
+    """Return metric, A, B, B − A with its interval."""
+    rows = [f"{'':<10} {'A':>7} {'B':>7}   B − A (95 % interval over patients)"]
+    for metric, words in _METRICS.items():
+        a, b = (c["evaluations"][side][metric] for side in "ab")
+        values = [number(v["value"] if isinstance(v, Mapping) else v) for v in (a, b)]
+        change = with_range(c["differences"][metric], signed=True)
+        rows.append(f"{words:<10} {values[0]:>7} {values[1]:>7}   {change}")
+    return rows
+
+
+def _mcnemar_line(test: Mapping) -> str:
+    return (
+        f"McNemar ({test['form']}; {test['of']}): only A right {test['only_a_right']:,}, only B "
+        f"right {test['only_b_right']:,}, p = {p_text(test['p'])}"
+    )
+
+
+def _class_lines(c: Mapping) -> list[str]:
+    """Return each class's AUCs, their difference and DeLong's p."""
+    rows = [f"{'AUC':<10} {'A':>7} {'B':>7}   {'B − A':<25} DeLong p (Holm)"]
+    for code, test in c["delong"].items():
+        a, b = (number(c["evaluations"][side]["classes"][code]["auc"]) for side in "ab")
+        change = with_range(c["class_differences"][code]["auc"], signed=True)
+        p = test["why"] or f"{p_text(test['p'])} ({p_text(test['p_holm'])})"
+        rows.append(f"{code:<10} {a:>7} {b:>7}   {change:<25} {p}")
+    return ["", *rows, ""]
+
+
+def p_text(p: float | None) -> str:
+    """Return a p value with three decimals, ``< 0.001`` below."""
+    if p is None:
+        return "n/a"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _configuration(c: Mapping) -> list[str]:
+    """Return what was configured differently, and what it costs."""
+    lines = [
+        f"{name}: {pair['a']} → {pair['b']}"
+        for name, pair in (c.get("config_differences") or {}).items()
+    ]
+    cost = (c.get("cost") or {}).get("parameters") or {}
+    if cost.get("a") and cost.get("b"):
+        lines.append(f"parameters: {cost['a']:,} → {cost['b']:,}")
+    return lines
