@@ -17,6 +17,7 @@ a ``sinus`` statement, ``sinus_alone`` is sinus rhythm in a source that files no
 """
 
 import csv
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -128,6 +129,13 @@ def annotations(source: str, systems: frozenset[str], tier: str) -> dict[str, An
         for row_tier in ("any", tier):
             found |= table.get((name, system, row_tier), {})
     return found
+
+
+@cache
+def tables_hash() -> str:
+    """Return a hash of all tables: runs record it, as another table may give other labels."""
+    files = sorted(Path(__file__).parent.glob("*.csv"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Cohorts: records stored for many runs, and which of them a run uses for what."""

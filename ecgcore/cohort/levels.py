@@ -1,0 +1,210 @@
+"""Levels: the records of one training. 204 or 440 drawn evenly over the classes, or all of them.
+
+The paper's levels (001) are class-balanced draws. Where a class has fewer records than its share,
+the draw takes what there is and says so; nothing is drawn twice.
+"""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from ecgcore.cohort import splits
+from ecgcore.errors import RequestError
+from ecgcore.labels.classes import CODES
+from ecgcore.labels.targets import priority_class, targets
+
+
+class Labelled(Protocol):
+    """What a plan asks of a cohort: its index, and its label states by tier."""
+
+    index: pd.DataFrame
+
+    def states(self, tier: str) -> np.ndarray:
+        """Return (N, 10) int8: 1 present, 0 absent, -1 unknown."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which records of a cohort take part in a run, with what target, on which side.
+
+    Attributes
+    ----------
+    rows
+        (N,) rows of the cohort's index, ascending.
+    y
+        (N, 10) float32, NaN where unknown.
+    part
+        (N,) str, one of ``splits.PARTS``.
+    notes
+        What a reader of the run must know: how many were asked for, what lacked, what is untouched.
+    counts
+        One row a class. ``asked``, ``there`` and ``drawn`` count records by the class that they
+        are drawn for (in multilabel mode the first stated in ``PRIORITY``; at level ``all`` every
+        stated class); the columns of the parts count the records that state the class.
+    left_out
+        Why records of the cohort take no part, with their number; with ``rows`` they make up all.
+    patients
+        Number of patients a part (a record without patient id is one of its own).
+    hash
+        Changes with any record, target or part.
+    """
+
+    rows: np.ndarray
+    y: np.ndarray
+    part: np.ndarray
+    notes: tuple[str, ...]
+    counts: pd.DataFrame
+    left_out: dict[str, int]
+    patients: dict[str, int]
+    hash: str
+
+
+def plan(
+    cohort: Labelled,
+    level: int | str,
+    mode: str,
+    tier: str = "core",
+    split: str = "patient",
+    seed: int = 0,
+) -> Plan:
+    """Return the plan of a run on ``cohort``.
+
+    ``level`` is a number of records or ``all``; ``split`` one of ``splits.WAYS``. The untouched
+    records are set aside first and all of them that have a target are kept, whatever the level.
+    """
+    asked = shares(level)
+    index, made = cohort.index, targets(cohort.states(tier), mode)
+    group = splits.groups(index)
+    part = _sides(index, group, split, made.used)
+    pool = part == "train"  # until it is split
+    stated = np.asarray(made.y == 1)
+    drawn_for = stated if asked is None else _one_hot(priority_class(stated))
+    drawn = pool if asked is None else _draw(drawn_for, group, pool, asked, seed)
+    part[pool & ~drawn] = ""
+    if split == "patient":
+        part[drawn] = splits.by_patient(group[drawn], stated[drawn], seed)
+    else:
+        part[drawn] = splits.by_folds(index, group)[drawn]
+    counts = _counts(drawn_for, stated, part, pool, drawn, asked)
+    rows = np.flatnonzero(part != "")
+    return Plan(
+        rows=rows,
+        y=made.y[rows],
+        part=part[rows],
+        notes=(*_level_notes(level, counts), *_untouched_notes(index, part)),
+        counts=counts,
+        left_out=_left_out(made.reason, part, pool, level),
+        patients={name: len(np.unique(group[part == name])) for name in splits.PARTS},
+        hash=_hash(index["record"].to_numpy()[rows], made.y[rows], part[rows]),
+    )
+
+
+def shares(level: int | str) -> np.ndarray | None:
+    """Return (10,) the number of records asked of each class, None for ``all``.
+
+    204 is 21 of each of the first four classes and 20 of each other.
+    """
+    if level == "all":
+        return None
+    if not isinstance(level, int) or level < len(CODES):
+        raise RequestError(
+            f"Level '{level}' is neither 'all' nor a number of records from {len(CODES)} up."
+        )
+    each, more = divmod(level, len(CODES))
+    return each + (np.arange(len(CODES)) < more)
+
+
+def _sides(index: pd.DataFrame, group: np.ndarray, way: str, used: np.ndarray) -> np.ndarray:
+    """Return (N,) str: ``untouched``, ``train`` for all that may be drawn, '' for the rest."""
+    if way == "folds":
+        part = splits.by_folds(index, group)
+        part[(part != "") & (part != "untouched")] = "train"
+    else:
+        part = np.where(splits.held_out(index, group), "untouched", "train").astype("<U10")
+    part[~used] = ""
+    return part
+
+
+def _draw(
+    drawn_for: np.ndarray, group: np.ndarray, pool: np.ndarray, asked: np.ndarray, seed: int
+) -> np.ndarray:
+    """Return (N,) bool: at most ``asked`` records a class, in an order that the seed gives.
+
+    Other patients come before a patient's second record of the class. A smaller level is part of
+    a larger one with the same seed.
+    """
+    rows = np.flatnonzero(pool & drawn_for.any(axis=1))
+    rows = np.random.default_rng(seed).permutation(rows)
+    frame = pd.DataFrame({"group": group[rows], "kind": drawn_for[rows].argmax(axis=1)})
+    frame["repeat"] = frame.groupby(["group", "kind"]).cumcount()
+    frame = frame.sort_values("repeat", kind="stable")
+    taken = frame[frame.groupby("kind").cumcount() < asked[frame["kind"]]]
+    drawn = np.zeros(len(pool), bool)
+    drawn[rows[taken.index]] = True
+    return drawn
+
+
+def _one_hot(kind: np.ndarray) -> np.ndarray:
+    return kind[:, None] == np.arange(len(CODES))
+
+
+def _counts(
+    drawn_for: np.ndarray,
+    stated: np.ndarray,
+    part: np.ndarray,
+    pool: np.ndarray,
+    drawn: np.ndarray,
+    asked: np.ndarray | None,
+) -> pd.DataFrame:
+    there = drawn_for[pool].sum(axis=0)
+    columns = {
+        "asked": there if asked is None else asked,
+        "there": there,
+        "drawn": drawn_for[drawn].sum(axis=0),
+    }
+    columns |= {name: stated[part == name].sum(axis=0) for name in splits.PARTS}
+    return pd.DataFrame(columns, index=pd.Index(CODES, name="class"))
+
+
+def _level_notes(level: int | str, counts: pd.DataFrame) -> list[str]:
+    """Say what was asked for and what lacked: "44 a class asked; RVH has 39, STEMI 33"."""
+    if level == "all":
+        lacking = counts.index[counts["there"] == 0]
+        return [f"No record of {', '.join(lacking)}."] if len(lacking) else []
+    each = " or ".join(str(n) for n in sorted(counts["asked"].unique()))
+    asked = f"{level} records asked, {each} a class; {counts['drawn'].sum()} drawn."
+    short = counts[counts["drawn"] < counts["asked"]]
+    if short.empty:
+        return [asked]
+    which = ", ".join(f"{code} {row.there}" for code, row in short.iterrows())
+    return [asked, f"Fewer than asked there: {which}. Nothing was drawn twice."]
+
+
+def _untouched_notes(index: pd.DataFrame, part: np.ndarray) -> list[str]:
+    untouched = part == "untouched"
+    folds = splits.published_folds(index[untouched])
+    which = "a fixed 15 % of patients by hash"
+    if len(splits.published_folds(index)) > 1 and len(folds):
+        which = f"published fold {folds[-1]:.0f}"
+    number = f"{untouched.sum():,} records"
+    return [f"Untouched: {which}, {number}, the same for every level, model and seed."]
+
+
+def _left_out(
+    reason: np.ndarray, part: np.ndarray, pool: np.ndarray, level: int | str
+) -> dict[str, int]:
+    why = reason.copy()
+    why[(part == "") & (why == "") & pool] = f"not among the {level} drawn"
+    why[(part == "") & (why == "")] = "no published fold"
+    return dict(Counter(why[part == ""].tolist()).most_common())
+
+
+def _hash(record: np.ndarray, y: np.ndarray, part: np.ndarray) -> str:
+    """Return a hash of the records, their parts and their targets."""
+    digest = hashlib.sha256("\n".join([*record, *part]).encode())
+    digest.update(np.nan_to_num(y, nan=-1).astype(np.int8).tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,156 @@
+"""Splits: which records train, validate, test, or stay untouched. Never a patient on two sides.
+
+Records of one patient form a group; patients who share a signal (the same recording filed twice)
+are one group, too. Every function here moves whole groups.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ecgcore.errors import NotFound, RequestError
+
+PARTS = ("train", "validation", "test", "untouched")
+WAYS = ("patient", "folds")
+FRACTIONS = (0.70, 0.15, 0.15)
+"""Train, validation, test, as in paper 001."""
+UNTOUCHED_SHARE = 0.15
+
+
+def split(
+    index: pd.DataFrame,
+    stated: np.ndarray,
+    by: str = "patient",
+    seed: int = 0,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> np.ndarray:
+    """Return the part of every record: one of PARTS, or '' where it has none.
+
+    Parameters
+    ----------
+    index
+        One row a record with columns ``record``, ``patient``, ``signal_hash``, ``fold``.
+    stated
+        (N, classes) bool, the classes to stratify by.
+    by
+        ``patient``: an untouched fold, and the rest cut by ``fractions`` of its patients.
+        ``folds``: the published folds; the highest is untouched, then test, then validation.
+    """
+    if by not in WAYS:
+        raise NotFound.among("way to split", by, WAYS)
+    group = groups(index)
+    if by == "folds":
+        return by_folds(index, group)
+    part = np.full(len(index), "untouched", "<U10")
+    rest = ~held_out(index, group)
+    part[rest] = by_patient(group[rest], stated[rest], seed, fractions)
+    return part
+
+
+def groups(index: pd.DataFrame) -> np.ndarray:
+    """Return (N,) int: equal for records of one patient, or joined by equal signals, in chains."""
+    n = len(index)
+    owners = [_codes(index["patient"]), _codes(index["signal_hash"])]
+    first_node = np.cumsum([n, owners[0].max(initial=-1) + 1])
+    records = np.concatenate([np.flatnonzero(owner >= 0) for owner in owners])
+    nodes = np.concatenate([o[o >= 0] + k for o, k in zip(owners, first_node, strict=True)])
+    size = max(n, int(nodes.max(initial=-1)) + 1)
+    graph = coo_array((np.ones(len(nodes), np.int8), (records, nodes)), shape=(size, size))
+    _, component = connected_components(graph, directed=False)
+    return np.unique(component[:n], return_inverse=True)[1]
+
+
+def held_out(index: pd.DataFrame, group: np.ndarray) -> np.ndarray:
+    """Return (N,) bool: the untouched records, the same for every level, model and seed.
+
+    Where folds are published it is the highest of them; records without a fold give about 15 % of
+    their groups, chosen by a hash of the first record's name. Whole groups, never parts.
+    """
+    fold = _folds(index)
+    highest = np.nanmax(fold) if len(published_folds(index)) > 1 else np.nan
+    has_fold = np.isin(group, group[~np.isnan(fold)]) if not np.isnan(highest) else False
+    by_hash = _hash_share(index, group) < UNTOUCHED_SHARE
+    return np.isin(group, group[fold == highest]) | (by_hash & ~np.asarray(has_fold))
+
+
+def by_patient(
+    group: np.ndarray,
+    stated: np.ndarray,
+    seed: int,
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> np.ndarray:
+    """Return train, validation or test for every record, whole groups, stratified and seeded.
+
+    A group counts for the rarest class that it carries. Within each class the groups are shuffled
+    and cut by ``fractions`` of their records; from three groups on, every part gets one.
+    """
+    _, member = np.unique(group, return_inverse=True)
+    size = np.bincount(member)
+    carried = np.column_stack([np.bincount(member, weights=column) > 0 for column in stated.T])
+    stratum = _rarest(carried)
+    order = np.lexsort((np.random.default_rng(seed).random(len(size)), stratum))
+    part_of_group = np.empty(len(size), int)
+    for members in np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1):
+        part_of_group[members] = _cut(size[members], fractions)
+    return np.array(PARTS)[part_of_group[member]]
+
+
+def by_folds(index: pd.DataFrame, group: np.ndarray) -> np.ndarray:
+    """Return the part of every record by the published folds; '' where its group has no fold.
+
+    The highest fold is untouched, the next tests, the next validates, the others train. A group
+    that spans several folds goes with its highest.
+    """
+    known = published_folds(index)
+    if len(known) < 4:
+        there = ", ".join(f"{fold:.0f}" for fold in known) or "none"
+        raise RequestError(
+            f"A split by published folds needs at least four folds; this cohort has {there}. "
+            "Split by patient instead."
+        )
+    fold = pd.Series(_folds(index)).groupby(group).transform("max").to_numpy()
+    part = np.full(len(index), "", "<U10")
+    part[~np.isnan(fold)] = "train"
+    for name, one in zip(("untouched", "test", "validation"), known[::-1], strict=False):
+        part[fold == one] = name
+    return part
+
+
+def published_folds(index: pd.DataFrame) -> np.ndarray:
+    """Return the folds that occur, in ascending order."""
+    fold = _folds(index)
+    return np.unique(fold[~np.isnan(fold)])
+
+
+def _folds(index: pd.DataFrame) -> np.ndarray:
+    return index["fold"].astype("Float64").to_numpy(float, na_value=np.nan)
+
+
+def _codes(column: pd.Series) -> np.ndarray:
+    """Return (N,) int codes of a column's values, -1 where a value is missing or empty."""
+    return pd.factorize(column.where(column != ""))[0]
+
+
+def _hash_share(index: pd.DataFrame, group: np.ndarray) -> np.ndarray:
+    """Return a number in 0..1 a record, equal within a group, from the name of its first record."""
+    first = index["record"].groupby(group).transform("min")
+    return pd.util.hash_array(first.to_numpy(object)) / 2.0**64
+
+
+def _rarest(carried: np.ndarray) -> np.ndarray:
+    """Return (G,) the rarest class of each group; the number of classes where it has none."""
+    frequency = np.where(carried, carried.sum(axis=0), np.inf)
+    return np.where(carried.any(axis=1), frequency.argmin(axis=1), carried.shape[1])
+
+
+def _cut(size: np.ndarray, fractions: tuple[float, float, float]) -> np.ndarray:
+    """Return (G,) 0, 1 or 2: groups in order, cut where ``fractions`` of their records lie."""
+    middle = (np.cumsum(size) - size / 2) / size.sum()
+    part = np.searchsorted(np.cumsum(fractions)[:2], middle, side="right")
+    if len(size) >= 3 and min(fractions) > 0:
+        part[-1] = 2
+        if 1 not in part:
+            part[-2] = 1
+        part[0] = 0
+    return part
