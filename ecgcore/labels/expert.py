@@ -41,12 +41,17 @@ class _Said:
 
     system: str
     code: str
-    sure: bool
+    likelihood: float | None
     words: str
 
     @property
     def key(self) -> tuple[str, str]:
         return self.system, self.code
+
+    @property
+    def sure(self) -> bool:
+        """Whether it may make a class: a likelihood of 1–49 does not."""
+        return not self.likelihood or self.likelihood >= SURE_FROM
 
     def __str__(self) -> str:
         return f"{self.system} {self.code}" + (f" ({self.words})" if self.words else "")
@@ -89,10 +94,8 @@ def _said(statements: Iterable[Statement]) -> list[_Said]:
         code = tables.canonical(statement.system, statement.code)
         if code.lower() in ("", "unknown", "nan"):
             continue
-        known = tables.lines().get((statement.system, code), ())
-        likelihood = statement.likelihood
-        sure = likelihood is None or likelihood == 0 or likelihood >= SURE_FROM
-        said.append(_Said(statement.system, code, sure, known[0].words if known else ""))
+        words = tables.words(statement.system, code)
+        said.append(_Said(statement.system, code, statement.likelihood, words))
     return said
 
 
@@ -112,7 +115,7 @@ def _decide(
                 continue
             line_tier, because = _tier(line, said, details)
             if not statement.sure:
-                reasons.append(f"{statement} does not count: its likelihood is below {SURE_FROM}")
+                reasons.append(f"{statement} does not count: {_unsure(statement)}")
             elif line_tier == "unclear":
                 unclear.append(f"{statement} does not say which class it is")
             elif line_tier == "core" or line_tier == tier:
@@ -159,6 +162,10 @@ def _tier_by_stadium(details: Mapping[str, str]) -> tuple[str, str]:
     return tier, f", infarction stadium: {' and '.join(known)}"
 
 
+def _unsure(statement: _Said) -> str:
+    return f"its likelihood is {statement.likelihood:.0f}, below {SURE_FROM}"
+
+
 def _doubt(source: str, statement: _Said) -> str:
     doubt = tables.doubts().get((source, *statement.key))
     return f"; doubtful, as {doubt}" if doubt else ""
@@ -172,8 +179,7 @@ def _normal(said: list[_Said], source: str, annotation: tables.Annotation) -> tu
         return ABSENT, [f"NSR absent: {statement} excludes it." for statement in against]
     unsure = [s for s in tiers if not s.sure]
     if unsure:
-        why = f"the likelihood of {unsure[0]} is below {SURE_FROM}"
-        return ABSENT, [f"NSR absent: {why}."]
+        return ABSENT, [f"NSR absent: {unsure[0]} does not count: {_unsure(unsure[0])}."]
     kinds = {kind: statement for statement, kind in tiers.items()}
     if "normal" in kinds:
         return PRESENT, [f"NSR present: {kinds['normal']} states a normal ECG."]

@@ -11,9 +11,11 @@ annotated.csv      what each source annotates, with evidence
 
 ``tier`` of a statement: ``core`` and ``broad`` make the class present in that tier (broad holds
 core); ``by_stadium`` asks stadium.csv; ``unclear`` leaves the class unknown (a "bundle branch
-block" is left or right); ``none`` gives no class and, as every statement that is not benign,
-excludes NSR. For NSR: ``normal`` states a normal ECG, ``normal_with_sinus`` does so together with
-a ``sinus`` statement, ``sinus_alone`` is sinus rhythm in a source that files normal ECGs so.
+block" is left or right); ``none`` gives no class. Every statement that is not benign excludes NSR,
+whether it stands in the table or not.
+
+For NSR, ``normal`` states a normal ECG, ``normal_with_sinus`` does so together with a ``sinus``
+statement, and ``sinus_alone`` is sinus rhythm in a system that files normal ECGs so.
 """
 
 import csv
@@ -84,6 +86,12 @@ def lines() -> dict[tuple[str, str], tuple[Line, ...]]:
         )
         found[line.system, line.code].append(line)
     return {key: tuple(value) for key, value in found.items()}
+
+
+def words(system: str, code: str) -> str:
+    """Return the source's words for a canonical code, '' where the tables do not know it."""
+    known = lines().get((system, code))
+    return known[0].words if known else ""
 
 
 @cache
