@@ -1,0 +1,125 @@
+"""Twelve leads in one order from whatever names and order a file uses."""
+
+import numpy as np
+
+from ecgcore.errors import UnreadableRecord
+from ecgcore.records.record import LEADS
+
+_LIMB = {"I": "DI", "II": "DII", "III": "DIII", "aVR": "DAVR", "aVL": "DAVL", "aVF": "DAVF"}
+_SPELLINGS = (
+    {lead.upper(): lead for lead in LEADS}
+    | {f"MDC_ECG_LEAD_{lead.upper()}": lead for lead in LEADS}
+    | {other: lead for lead, other in _LIMB.items()}
+)
+DERIVABLE = frozenset({"III", "aVR", "aVL", "aVF"})
+LARGEST_SPAN_MV = 100.0
+"""The median lead of no ECG spans this much; the largest of 12,000 at hand, an artefact, 50."""
+
+
+def standard_lead(name: str) -> str | None:
+    """Return the lead that a file calls ``name`` (``AVR``, ``DI``, ``MDC_ECG_LEAD_V1`` …), or None.
+
+    Only whole names count: ``MLII`` is not II, and ``V5R`` is not V5.
+    """
+    return _SPELLINGS.get(name.strip().upper())
+
+
+def twelve_leads(
+    name: str, columns: list[str], signal_mv: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Put the rows of a recording in the order of LEADS; derive limb leads that are not there.
+
+    Parameters
+    ----------
+    name
+        The record's name, for messages.
+    columns
+        What the file calls each row.
+    signal_mv
+        (len(columns), T), mV, NaN where missing.
+
+    Returns
+    -------
+    signal_mv, notes
+        (12, T) float32 in mV, and what was done.
+
+    Raises
+    ------
+    UnreadableRecord
+        A lead is missing and cannot be derived, stands twice, or holds no signal.
+    """
+    rows = _rows_by_lead(name, columns)
+    missing = [lead for lead in LEADS if lead not in rows]
+    if not DERIVABLE.issuperset(missing):
+        needed = [lead for lead in missing if lead not in DERIVABLE]
+        raise UnreadableRecord(
+            f"Record {name} has {_listed(columns)}; 12 are needed (I, II, III, aVR, aVL, aVF, "
+            f"V1–V6), and {', '.join(needed)} cannot be derived."
+        )
+    leads = {lead: np.asarray(signal_mv[row], dtype=np.float64) for lead, row in rows.items()}
+    leads |= {lead: _derived(lead, leads["I"], leads["II"]) for lead in missing}
+    arranged = np.stack([leads[lead] for lead in LEADS]).astype(np.float32)  # (12, T)
+    notes = _about_columns(columns, rows, missing) + _about_signal(name, arranged)
+    return arranged, notes
+
+
+def _rows_by_lead(name: str, columns: list[str]) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    for row, column in enumerate(columns):
+        lead = standard_lead(column)
+        if lead in rows:
+            raise UnreadableRecord(
+                f"Record {name} has lead {lead} twice; each lead may stand once. "
+                "Remove the one that is not meant."
+            )
+        if lead:
+            rows[lead] = row
+    return rows
+
+
+def _derived(lead: str, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Return a limb lead from I and II (Einthoven 1912, Goldberger 1942)."""
+    if lead == "III":
+        return two - one
+    if lead == "aVR":
+        return -(one + two) / 2
+    return one - two / 2 if lead == "aVL" else two - one / 2
+
+
+def _about_columns(columns: list[str], rows: dict[str, int], missing: list[str]) -> tuple[str, ...]:
+    notes = []
+    if missing:
+        notes.append(f"{', '.join(missing)} derived from I and II")
+    if len(columns) > len(rows):
+        unused = [c for i, c in enumerate(columns) if i not in rows.values()]
+        notes.append(f"not used: {', '.join(unused)}")
+    return tuple(notes)
+
+
+def _about_signal(name: str, signal_mv: np.ndarray) -> tuple[str, ...]:
+    """Say which leads are flat, and refuse what holds no ECG at all."""
+    if signal_mv.shape[1] == 0:
+        raise UnreadableRecord(f"Record {name} has no samples.")
+    there = ~np.isnan(signal_mv)
+    empty = [lead for lead, row in zip(LEADS, there, strict=True) if not row.any()]
+    if empty:
+        which = "any lead" if len(empty) == 12 else ", ".join(empty)
+        raise UnreadableRecord(
+            f"Record {name} has no signal in {which}: every sample is marked as missing."
+        )
+    spans_mv = np.nanmax(signal_mv, axis=1) - np.nanmin(signal_mv, axis=1)  # (12,)
+    flat = [lead for lead, span in zip(LEADS, spans_mv, strict=True) if span == 0]
+    if len(flat) == 12:
+        raise UnreadableRecord(f"Record {name} is flat: no lead ever changes its value.")
+    span_mv = float(np.median(spans_mv[spans_mv > 0]))
+    if span_mv > LARGEST_SPAN_MV:
+        raise UnreadableRecord(
+            f"Record {name} spans {span_mv:,.0f} mV (median of its leads); an ECG spans "
+            "0.1 to 20 mV. Correct the gain or the unit that the file states."
+        )
+    return (f"flat: {', '.join(flat)}",) if flat else ()
+
+
+def _listed(columns: list[str]) -> str:
+    shown = ", ".join(columns[:15]) + (" …" if len(columns) > 15 else "")
+    return f"{len(columns)} {'lead' if len(columns) == 1 else 'leads'} ({shown})"

@@ -1,0 +1,87 @@
+"""PTB-XL's own table beside its records: patient, age, sex, fold, statements, stadium.
+
+Dates, reports, sites, nurses and devices are not taken over.
+"""
+
+import ast
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from ecgcore.errors import UnreadableRecord
+from ecgcore.records.record import Record, Statement
+from ecgcore.records.sources import PTB_XL_NAME
+
+TABLE = "ptbxl_database.csv"
+_DETAILS = (
+    "infarction_stadium1",
+    "infarction_stadium2",
+    "heart_axis",
+    "pacemaker",
+    "extra_beats",
+    "validated_by_human",
+)
+_COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", *_DETAILS)
+_SEXES = {0: "male", 1: "female"}
+_OVER_89 = 300
+"""Versions from 1.0.2 on give this for ages over 89."""
+
+
+def table_of(path: Path) -> Path | None:
+    """Return the table of the folder a record lies in, or None.
+
+    It stands at the root of the published layout (``records100/00000/00001_lr.hea``).
+    """
+    for folder in path.parents[:4]:
+        if (folder / TABLE).is_file():
+            return folder / TABLE
+    return None
+
+
+def completed(record: Record, path: Path) -> Record:
+    """Return the record with what PTB-XL's table says of it, if it is in one."""
+    named = PTB_XL_NAME.match(record.name)
+    table = table_of(path.absolute()) if named else None
+    if named is None or table is None:
+        return record
+    rows = _rows(table, table.stat().st_mtime_ns)
+    if int(named[1]) not in rows.index:
+        return replace(record, notes=(*record.notes, f"not in {TABLE}"))
+    row = rows.loc[int(named[1])]
+    return replace(
+        record,
+        source="ptb-xl",
+        patient=None if pd.isna(row.patient_id) else str(int(row.patient_id)),
+        age_years=_age_years(row.age),
+        sex=_SEXES.get(row.sex),
+        fold=None if pd.isna(row.strat_fold) else int(row.strat_fold),
+        statements=_statements(row.scp_codes),
+        details={k: str(row[k]).strip() for k in _DETAILS if not pd.isna(row[k])},
+    )
+
+
+@lru_cache(maxsize=4)
+def _rows(table: Path, changed_ns: int) -> pd.DataFrame:
+    """Read the columns that are used, by ``ecg_id``; ``changed_ns`` makes a new file be read."""
+    try:
+        found = pd.read_csv(table, usecols=lambda column: column in _COLUMNS)
+    except (ValueError, OSError) as error:
+        raise UnreadableRecord(f"{table.name} cannot be read as a table ({error}).") from error
+    missing = [column for column in _COLUMNS if column not in found]
+    if missing:
+        raise UnreadableRecord(f"{table.name} has no column {', '.join(missing)}.")
+    return found.set_index("ecg_id")
+
+
+def _age_years(age: float) -> float | None:
+    if pd.isna(age):
+        return None
+    return 90.0 if age == _OVER_89 else float(age)
+
+
+def _statements(scp_codes: str) -> tuple[Statement, ...]:
+    """Return the statements of a cell like ``{'NORM': 100.0, 'SR': 0.0}``."""
+    likelihoods = ast.literal_eval(scp_codes)
+    return tuple(Statement("scp", code, float(value)) for code, value in likelihoods.items())

@@ -1,0 +1,58 @@
+"""Which database a recording is from, by the evidence of its name and header."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Origin(NamedTuple):
+    """A database, and the recording's own number there, whichever rate or copy it is."""
+
+    source: str
+    number: str
+
+
+PTB_XL_NAME = re.compile(r"(\d{5})_(lr|hr)(?:_\d+hz)?$")
+
+# Names in the PhysioNet/CinC challenges 2020 and 2021 (doi:10.13026/34va-7q14); they count only
+# beside the challenge's own "#Dx:" line. HR00001 is PTB-XL's record 1.
+_CHALLENGE_NAMES = (
+    (re.compile(r"HR(\d{5})$"), "ptb-xl"),
+    (re.compile(r"(JS\d{5})$"), "ecg-arrhythmia"),
+    (re.compile(r"(A\d{4})$"), "cpsc_2018"),
+    (re.compile(r"(Q\d{4})$"), "cpsc_2018_extra"),
+    (re.compile(r"(E\d{5})$"), "georgia"),
+    (re.compile(r"(S\d{4})$"), "ptb"),
+)
+_PTB_NAME = re.compile(r"(s\d{4}l?_?re)$")
+
+
+def origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
+    """Return where a record is from, or None where nothing shows it.
+
+    Parameters
+    ----------
+    name
+        The record's name, without folder or suffix.
+    comments
+        The header's comments, without their ``#``.
+    """
+    if found := PTB_XL_NAME.match(name):
+        return Origin("ptb-xl", found[1])
+    told = [comment.lower() for comment in comments]
+    if any(line.startswith("<diagnoses>") for line in told):
+        return Origin("ludb", name)
+    if any(line.startswith("chagas label") for line in told):
+        return Origin("code-15", name)
+    if any(line.startswith("reason for admission") for line in told) and _PTB_NAME.match(name):
+        return Origin("ptb", name)
+    if any(line.startswith("dx") for line in told):
+        return _challenge(name)
+    return None
+
+
+def _challenge(name: str) -> Origin | None:
+    for pattern, source in _CHALLENGE_NAMES:
+        if found := pattern.match(name):
+            return Origin(source, found[1])
+    return None

@@ -1,0 +1,159 @@
+"""The text of a WFDB header: what it declares, and a form of it that ``wfdb`` accepts.
+
+Knows nothing of samples: those are ``wfdb``'s (wfdb_file.py).
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgcore.errors import UnreadableRecord
+
+_RECORD_LINE = re.compile(
+    r"(?P<name>[^\s/]+)(?:/(?P<n_segments>\d+))?\s+(?P<n_signals>\d+)"
+    r"(?:\s+(?P<fs_hz>\d*\.?\d+)(?P<counter>/\S*)?(?:\s+(?P<n_samples>\d+)(?P<when>\s.*)?)?)?\s*"
+)
+_PLAIN_NAME = re.compile(r"[-\w]+", re.ASCII)
+_PLAIN_FILE = re.compile(r"~?[-\w]*\.?\w*", re.ASCII)
+# Dates of the challenges' own form pass through wfdb; others may not, and no date is used anyway.
+_PLAIN_DATE = re.compile(r"\s+\d\d-[A-Z][a-z]{2}-\d{4} [\d:]{8}\s*")
+_LARGEST_HEADER_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a header declares.
+
+    Attributes
+    ----------
+    path
+        The ``.hea`` file.
+    lines
+        Every line but comments and empty ones; the first is the record line.
+    comments
+        The comments, without ``#``.
+    declared_name, when
+        The record line's own name, and its date and time as written (used for nothing).
+    n_signals, fs_hz, n_samples
+        From the record line; None where it does not say.
+    segments
+        Names of the segments of a multi-segment record, else empty.
+    """
+
+    path: Path
+    lines: tuple[str, ...]
+    comments: tuple[str, ...]
+    declared_name: str
+    when: str
+    n_signals: int
+    fs_hz: float | None
+    n_samples: int | None
+    segments: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The record's name: that of its file."""
+        return self.path.stem
+
+    @property
+    def signal_files(self) -> tuple[str, ...]:
+        """The file each signal lies in, as declared."""
+        return () if self.segments else tuple(line.split()[0] for line in self.lines[1:])
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether ``wfdb`` reads this header as it stands."""
+        return bool(
+            _PLAIN_NAME.fullmatch(self.declared_name)
+            and all(_PLAIN_FILE.fullmatch(file) for file in self.signal_files)
+            and all(line.isascii() for line in self.lines)
+            and (not self.when or _PLAIN_DATE.fullmatch(self.when))
+        )
+
+    def plain_text(self, aliases: dict[str, str]) -> str:
+        """Return the header with plain names, ``u`` for ``µ`` and no date.
+
+        Parameters
+        ----------
+        aliases
+            The plain name of each signal file.
+        """
+        numbers = [self.n_signals, self.fs_hz or 250, self.n_samples or ""]
+        text = [" ".join(["record", *map(str, numbers)])]
+        for line in self.lines[1:]:
+            file, rest = line.split(maxsplit=1)
+            text.append(f"{aliases[file]} {rest.replace('µ', 'u').replace('μ', 'u')}")
+        return "\n".join(text) + "\n"
+
+
+def read_header(path: Path) -> Header:
+    """Read a ``.hea`` file, or say why it is none.
+
+    Raises
+    ------
+    UnreadableRecord
+        It is not a WFDB header, is cut off, or names files outside its own folder.
+    """
+    header = parse_header(path, _text(path))
+    if not header.segments and len(header.lines) - 1 != header.n_signals:
+        raise UnreadableRecord(
+            f"Record {header.name}: its header declares {header.n_signals} signals and describes "
+            f"{len(header.lines) - 1}. Fetch {path.name} again: it is cut off or altered."
+        )
+    for file in (*header.signal_files, *header.segments):
+        _refuse_outside(header.name, file)
+    return header
+
+
+def parse_header(path: Path, text: str) -> Header:
+    """Take the text of a header apart; only its record line is checked."""
+    content = [line.strip() for line in text.splitlines()]
+    comments = tuple(line.lstrip("# \t").rstrip() for line in content if line.startswith("#"))
+    lines = tuple(line for line in content if line and not line.startswith("#"))
+    record = _RECORD_LINE.fullmatch(lines[0]) if lines else None
+    if record is None:
+        found = f"its first line is {lines[0][:40]!r}" if lines else "it has no record line"
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} is not a WFDB header ({found}); "
+            "the first line must give name, number of signals, rate and length."
+        )
+    several = record["n_segments"] is not None
+    return Header(
+        path=path,
+        lines=lines,
+        comments=comments,
+        declared_name=record["name"],
+        when=record["when"] or "",
+        n_signals=int(record["n_signals"]),
+        fs_hz=float(record["fs_hz"]) if record["fs_hz"] else None,
+        n_samples=int(record["n_samples"]) if record["n_samples"] else None,
+        segments=tuple(line.split()[0] for line in lines[1:]) if several else (),
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_HEADER_BYTES + 1)
+    except OSError as error:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} cannot be opened ({error.strerror})."
+        ) from error
+    if not content.strip():
+        raise UnreadableRecord(f"Record {path.stem}: {path.name} is empty.")
+    if b"\0" in content or len(content) > _LARGEST_HEADER_BYTES:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} is not a WFDB header: it is not a short text."
+        )
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _refuse_outside(name: str, file: str) -> None:
+    if "/" in file or "\\" in file or ":" in file or file in ("..", "."):
+        raise UnreadableRecord(
+            f"Record {name}: its header names the signal file {file!r}; a signal file must lie in "
+            "the header's own folder and be named without a path."
+        )
