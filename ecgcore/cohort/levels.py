@@ -76,6 +76,7 @@ def plan(
     ``level`` is a number of records or ``all``; ``split`` one of ``splits.WAYS``. The untouched
     records are set aside first and all of them that have a target are kept, whatever the level.
     """
+    splits.check_way(split)
     asked = shares(level)
     index, made = cohort.index, targets(cohort.states(tier), mode)
     group = splits.groups(index)

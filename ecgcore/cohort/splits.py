@@ -37,8 +37,7 @@ def split(
         ``patient``: an untouched fold, and the rest cut by ``fractions`` of its patients.
         ``folds``: the published folds; the highest is untouched, then test, then validation.
     """
-    if by not in WAYS:
-        raise NotFound.among("way to split", by, WAYS)
+    check_way(by)
     group = groups(index)
     if by == "folds":
         return by_folds(index, group)
@@ -46,6 +45,12 @@ def split(
     rest = ~held_out(index, group)
     part[rest] = by_patient(group[rest], stated[rest], seed, fractions)
     return part
+
+
+def check_way(by: str) -> None:
+    """Refuse a way to split that is not one of WAYS."""
+    if by not in WAYS:
+        raise NotFound.among("way to split", by, WAYS)
 
 
 def groups(index: pd.DataFrame) -> np.ndarray:
