@@ -1,0 +1,1 @@
+"""Explanation: where in an ECG a network found evidence for a class, and how finely."""

@@ -1,0 +1,128 @@
+"""Explain: one call for every method; what a classifier saw in a record that speaks for a class."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor, nn
+
+from ecgcore.errors import NotFound
+from ecgcore.explain import gradcam
+from ecgcore.explain.explanation import Explanation, Resolution, no_relevance
+from ecgcore.explain.traces import by_lead_time, off_trace
+from ecgcore.imaging.drawing import lead_ink
+from ecgcore.imaging.geometry import Geometry, geometry
+from ecgcore.records.record import LEADS, Record
+
+
+class Explainable(Protocol):
+    """What explaining needs of a classifier, such as :class:`ecgcore.inference` loads."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def model(self) -> nn.Module: ...
+    @property
+    def cam_layer(self) -> nn.Module: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def input(self) -> dict[str, Any]: ...
+    def signals(self, records: list[Record]) -> Tensor: ...
+    def images(self, records: list[Record]) -> Tensor: ...
+
+
+# method → (model, layer, image (1, 3, H, W), output) → (h, w) ≥ 0
+METHODS: dict[str, Callable[[nn.Module, nn.Module, Tensor, int], np.ndarray]] = {
+    "gradcam": gradcam.gradcam
+}
+
+
+def explain(
+    classifier: Explainable, record: Record, class_code: str, method: str = "gradcam"
+) -> Explanation:
+    """Return where in a record the classifier found evidence for a class.
+
+    The classifier's network is left as it was.
+
+    Parameters
+    ----------
+    class_code
+        One of ``classifier.classes``.
+    method
+        One of METHODS.
+
+    Raises
+    ------
+    NotFound
+        No such class or method.
+    """
+    if method not in METHODS:
+        raise NotFound.among("explanation method", method, METHODS)
+    if class_code not in classifier.classes:
+        raise NotFound.among("class", class_code, classifier.classes)
+    model, layer = classifier.model, classifier.cam_layer
+    image = classifier.images([record])
+    cells = METHODS[method](model, layer, image, classifier.classes.index(class_code))
+    measures = _geometry(classifier.input)
+    cell_px = (measures.height / cells.shape[0], measures.width / cells.shape[1])
+    found: dict[str, Any] = {"map": None, "by_lead_time": None, "off_trace": None}
+    if cells.max() > 0:
+        relevance = gradcam.on_image(model, layer, image, cells / cells.max())
+        found = _on_traces(relevance, _ink(classifier, record), cell_px)
+    return Explanation(
+        record=record.name,
+        run=classifier.run_id,
+        class_code=class_code,
+        method=method,
+        geometry=measures,
+        resolution=resolution(measures, cell_px),
+        image=image[0].detach().cpu().numpy(),
+        lead_relevance=shares_by_lead(found["by_lead_time"]),
+        **found,
+    )
+
+
+def resolution(measures: Geometry, cell_px: tuple[float, float]) -> Resolution:
+    """Return what a cell of (height, width) in px spans in this picture."""
+    rows_px = np.unique([strip.baseline_px for strip in measures.strips])
+    step_px = float(np.diff(rows_px).mean())
+    return Resolution(ms=1000 * cell_px[1] / measures.px_per_s, leads=cell_px[0] / step_px)
+
+
+def shares_by_lead(along: np.ndarray | None) -> dict[str, float | None]:
+    """Return each lead's share of the relevance along all traces (12, W)."""
+    if along is None or not along.any():
+        return no_relevance()
+    shares = along.sum(axis=1) / along.sum()
+    return {lead: float(share) for lead, share in zip(LEADS, shares, strict=True)}
+
+
+def _geometry(given: dict[str, Any]) -> Geometry:
+    height, width = given["size"]
+    return geometry(given["layout"], (height, width), given["duration_s"])
+
+
+def _ink(classifier: Explainable, record: Record) -> np.ndarray:
+    """Return each lead's ink in the classifier's image, (12, H, W)."""
+    given = classifier.input
+    height, width = given["size"]
+    ink = lead_ink(
+        classifier.signals([record]),
+        given["fs_hz"],
+        given["layout"],
+        (height, width),
+        given["duration_s"],
+    )
+    return ink[0].numpy()
+
+
+def _on_traces(
+    relevance: np.ndarray, ink: np.ndarray, cell_px: tuple[float, float]
+) -> dict[str, Any]:
+    """Return what a map says of the traces."""
+    return {
+        "map": relevance,
+        "by_lead_time": by_lead_time(relevance, ink),
+        "off_trace": off_trace(relevance, ink, cell_px),
+    }
