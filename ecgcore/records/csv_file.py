@@ -107,7 +107,8 @@ def _columns(path: Path, text: CsvText) -> tuple[list[str], list[str], np.ndarra
 
 def _used_width(text: CsvText, table: np.ndarray) -> int:
     """Return the number of columns but for an empty last one, left by separators at line ends."""
-    spare = (text.header is None or len(text.header) < table.shape[1]) and table.shape[0] > 0
+    expected = 12 if text.header is None else len(text.header)
+    spare = expected < table.shape[1] and table.shape[0] > 0
     return table.shape[1] - int(spare and table.shape[1] > 1 and np.isnan(table[:, -1]).all())
 
 

@@ -40,9 +40,9 @@ def origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
     if found := PTB_XL_NAME.match(name):
         return Origin("ptb-xl", found[1])
     told = [comment.lower() for comment in comments]
-    if any(line.startswith("<diagnoses>") for line in told):
+    if any(line.startswith("<diagnoses>") for line in told) and name.isdigit():
         return Origin("ludb", name)
-    if any(line.startswith("chagas label") for line in told):
+    if any(line.startswith("chagas label") for line in told) and name.isdigit():
         return Origin("code-15", name)
     if any(line.startswith("reason for admission") for line in told) and _PTB_NAME.match(name):
         return Origin("ptb", name)

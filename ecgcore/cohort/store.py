@@ -1,0 +1,186 @@
+"""A cohort on disk: ``cohort.json`` and ``shards/NNNNN/{index.parquet, signals.npy}``.
+
+Signals are int16 at 1 µV with −32768 for missing, memory-mapped; one rate and one length a cohort.
+Paths stand only in the private table ``private/NNNNN.parquet`` (mode 600), one piece a shard.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecgcore.errors import DamagedFile, NotFound
+from ecgcore.home import Home, read_json
+from ecgcore.labels.classes import CODES
+from ecgcore.records.record import LEADS, Record, Statement
+
+MISSING = -32768
+LARGEST_UV = 32767
+TIERS = ("core", "broad")
+_ADVICE = "Make one: ecgcore ingest FOLDER --cohort NAME."
+
+
+@dataclass(frozen=True)
+class CohortSummary:
+    """What a list of cohorts shows of one; ``sources`` gives records a source."""
+
+    name: str
+    records: int
+    patients: int
+    fs_hz: float
+    duration_s: float
+    sources: dict[str, int]
+    hash: str
+
+
+class Cohort:
+    """A cohort, opened for reading. Signals are read when asked for, never all at once."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.meta: dict[str, Any] = read_json(folder / "cohort.json")
+        self.name: str = self.meta["name"]
+        self.fs_hz: float = self.meta["fs_hz"]
+        self.duration_s: float = self.meta["duration_s"]
+        self.n_samples: int = self.meta["n_samples"]
+        self.hash: str = self.meta["hash"]
+
+    @classmethod
+    def open(cls, name: str, home: Home) -> "Cohort":
+        """Open the cohort of that name, or say which there are."""
+        names = _names(home)
+        if name not in names:
+            raise NotFound.among("cohort", name, names, _ADVICE)
+        return cls(home.cohorts / name)
+
+    def __len__(self) -> int:
+        return self.meta["records"]
+
+    @cached_property
+    def index(self) -> pd.DataFrame:
+        """One row a record, over all shards.
+
+        Columns: ``record`` (unique), ``source``, ``patient`` (keyed hash, missing where the source
+        gives none), ``age`` (years, at most 90), ``sex``, ``fold``, ``fs_hz`` and ``duration_s``
+        of the original, ``statements`` (JSON list of [system, code, likelihood]), ``details``
+        (JSON), ``notes`` (JSON list), ``signal_hash``, and ``core_NSR`` … ``broad_ECT`` (int8:
+        1 present, 0 absent, −1 unknown).
+        """
+        tables = [self._table(shard / "index.parquet") for shard in self._shards]
+        index = pd.concat(tables, ignore_index=True)
+        if len(index) != len(self):
+            raise DamagedFile(
+                f"Cohort '{self.name}' should have {len(self)} records and has {len(index)}; "
+                "ingest its folder again."
+            )
+        return index
+
+    def states(self, tier: str = "core") -> np.ndarray:
+        """Return (N, 10) int8 in the order of CODES: 1 present, 0 absent, −1 unknown."""
+        if tier not in TIERS:
+            raise NotFound.among("tier", tier, TIERS)
+        return self.index[[f"{tier}_{code}" for code in CODES]].to_numpy(np.int8)
+
+    def row_of(self, record: str) -> int:
+        """Return the row of a record."""
+        try:
+            return self._rows[record]
+        except KeyError:
+            raise NotFound(
+                f"Cohort '{self.name}' has no record '{record}' among its {len(self)}, such as "
+                f"'{self.index['record'].iloc[0]}'."
+            ) from None
+
+    def signals(self, rows: np.ndarray | Iterable[int]) -> np.ndarray:
+        """Return the signals of some rows, (B, 12, n_samples) float32 in mV, NaN where missing."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        out = np.empty((len(wanted), len(LEADS), self.n_samples), np.float32)
+        shard_of = np.searchsorted(self._ends, wanted, side="right")
+        for shard in np.unique(shard_of):
+            here = shard_of == shard
+            first = self._ends[shard - 1] if shard else 0
+            stored = self._signals[shard][wanted[here] - first]  # (b, 12, T) int16, µV
+            out[here] = np.where(stored == MISSING, np.nan, stored / np.float32(1000))
+        return out
+
+    def record(self, which: int | str) -> Record:
+        """Return a record as it is stored, by row or name, at the cohort's rate and length."""
+        row = self.row_of(which) if isinstance(which, str) else int(which)
+        told = self.index.iloc[row]
+        return Record(
+            signal_mv=self.signals([row])[0],
+            fs_hz=float(self.fs_hz),
+            name=told.record,
+            source=told.source,
+            patient=None if pd.isna(told.patient) else told.patient,
+            age_years=None if pd.isna(told.age) else float(told.age),
+            sex=None if pd.isna(told.sex) else told.sex,
+            fold=None if pd.isna(told.fold) else int(told.fold),
+            statements=tuple(Statement(*parts) for parts in json.loads(told.statements)),
+            details=json.loads(told.details),
+            notes=tuple(json.loads(told.notes)),
+        )
+
+    def path_of(self, record: str) -> Path:
+        """Return the file that a record was read from. For the caller's own eyes only."""
+        self.row_of(record)
+        for shard in self.meta["shards"]:
+            paths = self._table(self.folder / "private" / f"{shard}.parquet")
+            found = paths.loc[(paths["record"] == record) & (paths["status"] == "read"), "path"]
+            if len(found):
+                return Path(found.iloc[0])
+        raise DamagedFile(f"Cohort '{self.name}' no longer knows the file of record '{record}'.")
+
+    @cached_property
+    def _shards(self) -> list[Path]:
+        return [self.folder / "shards" / shard for shard in self.meta["shards"]]
+
+    @cached_property
+    def _signals(self) -> list[np.ndarray]:
+        return [_mapped(shard / "signals.npy") for shard in self._shards]
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        return np.cumsum([len(signals) for signals in self._signals])
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {record: row for row, record in enumerate(self.index["record"])}
+
+    def _table(self, file: Path) -> pd.DataFrame:
+        try:
+            return pd.read_parquet(file)
+        except (OSError, ValueError) as error:
+            raise DamagedFile(
+                f"Cohort '{self.name}': {file.parent.name}/{file.name} cannot be read; "
+                "ingest its folder again."
+            ) from error
+
+
+def list_cohorts(home: Home) -> list[CohortSummary]:
+    """Return what there is in a home folder, by name."""
+    return [_summary(Cohort(home.cohorts / name).meta) for name in _names(home)]
+
+
+def _summary(meta: dict[str, Any]) -> CohortSummary:
+    return CohortSummary(**{key: meta[key] for key in CohortSummary.__dataclass_fields__})
+
+
+def _names(home: Home) -> list[str]:
+    return sorted(file.parent.name for file in home.cohorts.glob("[!.]*/cohort.json"))
+
+
+def _mapped(file: Path) -> np.ndarray:
+    """Return a shard's signals (n, 12, T) int16, memory-mapped."""
+    try:
+        return np.load(file, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DamagedFile(
+            f"{file.parent.parent.parent.name}: shard {file.parent.name} has no whole signals; "
+            "ingest its folder again."
+        ) from error
