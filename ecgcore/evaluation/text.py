@@ -35,7 +35,7 @@ def number(value: float | None, digits: int = 3) -> str:
 def with_interval(found: Mapping, digits: int = 3, signed: bool = False) -> str:
     """Return a value with its interval: ``0.923 (95 % interval 0.901 to 0.944 over patients)``."""
     text = with_range(found, digits, signed)
-    if found["value"] is None or found["low"] is None:
+    if found["value"] is None or found["low"] is None or found["low"] == found["high"]:
         return text
     level = f"{100 * found['level']:g} % interval"
     return text.replace("(", f"({level} ").replace(")", f" over {found['unit']})")
@@ -48,6 +48,8 @@ def with_range(found: Mapping, digits: int = 3, signed: bool = False) -> str:
     value = _minus(f"{found['value']:{'+' if signed else ''}.{digits}f}")
     if found["low"] is None:
         return f"{value} (no interval)"
+    if found["low"] == found["high"]:  # not certainty: the bootstrap has nothing to vary
+        return f"{value} (no interval: all resamples alike)"
     low, high = (_minus(f"{found[side]:.{digits}f}") for side in ("low", "high"))
     return f"{value} ({low} to {high})"
 

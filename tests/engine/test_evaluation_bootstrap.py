@@ -14,6 +14,7 @@ from ecgcore.evaluation.bootstrap import (
 )
 from ecgcore.evaluation.evaluate import evaluate
 from ecgcore.evaluation.scores import Scores
+from ecgcore.evaluation.text import with_interval
 from ecgcore.labels.classes import CODES
 
 
@@ -128,4 +129,7 @@ def test_an_interval_without_width_says_that_this_is_not_certainty():
     assert found["note"] == (
         "every resample gives the same value; a width of zero is not certainty"
     )
-    assert interval(None, np.full(10, np.nan))["low"] is None
+    assert with_interval(found) == "1.000 (no interval: all resamples alike)"
+    nothing = interval(None, np.full(10, np.nan))
+    assert nothing["low"] is None
+    assert with_interval(nothing) == "n/a"
