@@ -18,12 +18,13 @@ from torch import Tensor
 class Sampling(NamedTuple):
     """Which samples fall into which column.
 
-    ``before`` (W + 1,) and ``share`` (W + 1,) place each column edge between two samples;
-    ``windows`` (2, W) start two windows of 2**``doublings`` samples that together cover the
-    samples in a column; ``filled`` (W,) tells the columns that hold a sample.
+    ``around`` (2 (W + 1),) gives the sample before each column edge, then the one after, and
+    ``share`` (W + 1,) how far the edge lies between them; ``windows`` (2 W,) starts two windows
+    of 2**``doublings`` samples that together cover the samples in a column; ``filled`` (W,)
+    tells the columns that hold a sample.
     """
 
-    before: Tensor
+    around: Tensor
     share: Tensor
     windows: Tensor
     filled: Tensor
@@ -51,11 +52,8 @@ def reach(
     """
     signal_mv = _filled_up(signal_mv, math.ceil(width / px_per_s * fs_hz - 1e-9))
     plan = _sampling(signal_mv.shape[-1], fs_hz / px_per_s, width, signal_mv.device)
-    edges_mv = torch.lerp(
-        signal_mv[..., plan.before],
-        signal_mv[..., (plan.before + 1).clamp_max(signal_mv.shape[-1] - 1)],
-        plan.share.to(signal_mv.dtype),
-    )
+    before, after = _picked(signal_mv, plan.around)
+    edges_mv = torch.lerp(before, after, plan.share.to(signal_mv.dtype))
     if not bool(signal_mv.detach().sum().isnan()):
         low = _extreme(signal_mv, edges_mv, plan, torch.minimum)
         return low, _extreme(signal_mv, edges_mv, plan, torch.maximum), None
@@ -73,11 +71,19 @@ def _extreme(
     run = samples
     for doubling in range(plan.doublings):
         run = pick(run[..., : -(2**doubling)], run[..., 2**doubling :])
-    inside = pick(run[..., plan.windows[0]], run[..., plan.windows[1]])
+    inside = pick(*_picked(run, plan.windows))
     crossing = pick(edges[..., :-1], edges[..., 1:])
     if plan.every_column:
         return pick(inside, crossing)
     return torch.where(plan.filled, pick(inside, crossing), crossing)
+
+
+def _picked(values: Tensor, places: Tensor) -> tuple[Tensor, ...]:
+    """Return ``values`` (..., T) at the first and the second half of ``places``.
+
+    ``gather`` does this five times as quickly as indexing.
+    """
+    return values.gather(-1, places.expand(*values.shape[:-1], -1)).chunk(2, dim=-1)
 
 
 def _filled_up(signal_mv: Tensor, samples: int) -> Tensor:
@@ -98,15 +104,16 @@ def _sampling(samples: int, samples_per_px: float, width: int, device: torch.dev
     """Return the plan for ``samples`` samples at ``samples_per_px`` in ``width`` columns."""
     edges = np.arange(width + 1) * samples_per_px  # in samples
     before = np.clip(np.floor(edges), 0, samples - 1).astype(np.int64)
+    after = np.minimum(before + 1, samples - 1)
     first = np.clip(np.ceil(edges[:-1] - 1e-9), 0, samples - 1).astype(np.int64)
     last = np.clip(np.floor(edges[1:] + 1e-9), 0, samples - 1).astype(np.int64)
     count = last - first + 1
     doublings = int(math.log2(max(1, count.min())))
-    windows = np.stack([first, np.maximum(first, last + 1 - 2**doublings)])
+    second = np.maximum(first, last + 1 - 2**doublings)
     return Sampling(
-        torch.from_numpy(before).to(device),
+        torch.from_numpy(np.concatenate([before, after])).to(device),
         torch.from_numpy(edges - before).clamp(0, 1).to(device),
-        torch.from_numpy(windows).to(device),
+        torch.from_numpy(np.concatenate([first, second])).to(device),
         torch.from_numpy(count > 0).to(device),
         doublings,
         bool((count > 0).all()),

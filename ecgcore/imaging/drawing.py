@@ -7,6 +7,9 @@ height that is inked. So peaks stay whole at any rate, steep strokes stay unbrok
 picture changes smoothly with the signal.
 """
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,7 +65,7 @@ def draw(
     if signal_mv.requires_grad and torch.is_grad_enabled():
         top_px, bottom_px = _extents(signal_mv, fs_hz, measures)
         return Ink.apply(top_px, bottom_px, measures)
-    images = signal_mv.new_empty(len(signal_mv), 3, measures.height, measures.width)
+    images = _paper(signal_mv, (len(signal_mv), 3, measures.height, measures.width))
     step = CHUNK if signal_mv.device.type == "cpu" else len(signal_mv) or 1
     for part, image in zip(signal_mv.split(step), images.split(step), strict=True):
         inked(*_extents(part, fs_hz, measures), measures, image.zero_())
@@ -90,6 +93,18 @@ def lead_ink(
 def out_of_range(signal_mv: Tensor) -> Tensor:
     """Return which leads exceed ±5 mV somewhere, (..., 12) bool for a (..., 12, T) signal."""
     return (signal_mv.abs() > RANGE_MV).any(dim=-1)
+
+
+def _paper(like: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return an unfilled tensor of the type and device of ``like``.
+
+    On a CPU its memory comes from NumPy, which asks Linux for large pages: above 32 MB torch's
+    own takes longer to be first touched than the whole drawing.
+    """
+    if like.device.type != "cpu":
+        return like.new_empty(shape)
+    memory = np.empty(math.prod(shape) * like.element_size(), np.uint8)
+    return torch.from_numpy(memory).view(like.dtype).view(shape)
 
 
 def _check(signal_mv: Tensor, fs_hz: float, duration_s: float) -> None:
