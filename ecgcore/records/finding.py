@@ -43,7 +43,7 @@ def _below(path: Path) -> Iterator[Path]:
         yield from _of_file(path)
     else:
         for match in sorted(glob.glob(str(path), recursive=True)):
-            yield from _below(Path(match))
+            yield from (found for found in _below(Path(match)) if not _is_other_csv(found))
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
@@ -80,6 +80,10 @@ def _parts_of_others(headers: list[Path]) -> tuple[set[str], set[str]]:
         segments.update(header.segments)
         signals.update(header.signal_files)
     return segments, signals
+
+
+def _is_other_csv(path: Path) -> bool:
+    return path.suffix.lower() in CSV_SUFFIXES and not looks_like_recording(path)
 
 
 def _of_file(path: Path) -> Iterator[Path]:

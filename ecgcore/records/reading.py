@@ -1,11 +1,14 @@
 """Reading a 12-lead ECG from a file, whatever its format."""
 
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import csv_file
 from ecgcore.records.csv_text import SUFFIXES as CSV_SUFFIXES
+from ecgcore.records.finding import SIGNAL_SUFFIXES, find_records
 from ecgcore.records.record import Record
 from ecgcore.records.sources import Origin, origin
 from ecgcore.records.wfdb_file import read_wfdb
@@ -51,6 +54,52 @@ def glance(path: Path) -> Glance:
         return Glance(origin(path.stem), csv_file.stated_fs_hz(path))
     except UnreadableRecord:
         return Glance(origin(path.stem), None)
+
+
+def read_upload(
+    files: Mapping[str, bytes], *, fs_hz: float | None = None, assume_order: bool = False
+) -> list[tuple[str, Record | UnreadableRecord]]:
+    """Read uploaded files: each record's own file once, in the order given, with what came of it.
+
+    They lie in a private folder while they are read, and nowhere afterwards. Of a name only its
+    last part is used; files of one folder stay together, so that a header finds its signal file.
+
+    Parameters
+    ----------
+    files
+        Content by name.
+    fs_hz, assume_order
+        As in ``read_record``.
+    """
+    with tempfile.TemporaryDirectory(prefix="ecgcore-upload-") as place:
+        folders: dict[str, Path] = {}
+        paths = [_put(Path(place), folders, *file) for file in files.items()]
+        records = set(find_records([Path(place)]))
+        own = [path for path in dict.fromkeys(paths) if path in records or _stands_alone(path)]
+        return [(path.name, _read_or_why(path, fs_hz, assume_order)) for path in own]
+
+
+def _put(place: Path, folders: dict[str, Path], name: str, content: bytes) -> Path:
+    """Write an upload below ``place`` under the last part of its name, made harmless."""
+    above, _, last = name.replace("\\", "/").rpartition("/")
+    folder = folders.setdefault(above, place / str(len(folders)))
+    folder.mkdir(exist_ok=True)
+    path = folder / ("".join(c for c in last if c.isprintable())[-150:].strip(". ") or "upload")
+    path.write_bytes(content)
+    return path
+
+
+def _stands_alone(path: Path) -> bool:
+    """Return whether an upload that looks like no record is none's companion, either."""
+    suffix = path.suffix.lower()
+    return suffix not in SIGNAL_SUFFIXES | {".hea"} and not path.with_suffix(".hea").exists()
+
+
+def _read_or_why(path: Path, fs_hz: float | None, assume_order: bool) -> Record | UnreadableRecord:
+    try:
+        return read_record(path, fs_hz=fs_hz, assume_order=assume_order)
+    except UnreadableRecord as error:
+        return error
 
 
 def _own_file(path: Path) -> Path:
