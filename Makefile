@@ -2,6 +2,7 @@
 # make test    all tests (browser tests need Debian's chromium; they skip with a reason without it)
 # make check   format, lint, types
 # make setup   only the environment, in .venv/
+# make checkpoints PTBXL=path/to/ptb-xl   trains the shipped pair again (an hour on two cores)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +10,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8501
 EXAMPLES := workspace/cohorts/examples/cohort.json
 
-.PHONY: run test check format setup clean
+.PHONY: run test check format setup checkpoints clean
 
 run: .venv/.runtime $(EXAMPLES)
 	@echo "The dashboard will answer on http://$(HOST):$(PORT) (stop it with Ctrl-C)."
@@ -28,6 +29,18 @@ format: .venv/.dev
 	$(BIN)/ruff check --fix .
 
 setup: .venv/.dev
+
+PTBXL ?= data/ptb-xl
+SHIPPED := alexnet_gap alexnet_m_se_gap
+RECIPE := --level all --split folds --epochs 6 --optimiser adamw --learning-rate 0.0005 --seed 1
+
+checkpoints: .venv/.runtime
+	$(BIN)/ecgcore ingest $(PTBXL) --cohort ptbxl
+	for model in $(SHIPPED); do \
+	  run=$$($(BIN)/ecgcore train --cohort ptbxl --model $$model $(RECIPE) --json | \
+	    $(BIN)/python -c 'import json, sys; print(json.loads(sys.stdin.read().splitlines()[-1])["run"])') && \
+	  $(BIN)/ecgcore export $$run --to checkpoints/$$model || exit 1; \
+	done
 
 $(EXAMPLES): | .venv/.runtime
 	@echo "Reading the example ECGs into the cohort 'examples' (a few seconds) ..."

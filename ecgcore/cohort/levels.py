@@ -21,7 +21,9 @@ from ecgcore.labels.targets import priority_class, targets
 class Labelled(Protocol):
     """What a plan asks of a cohort: its index, and its label states by tier."""
 
-    index: pd.DataFrame
+    @property
+    def index(self) -> pd.DataFrame:
+        """One row a record."""
 
     def states(self, tier: str) -> np.ndarray:
         """Return (N, 10) int8: 1 present, 0 absent, -1 unknown."""
@@ -74,7 +76,8 @@ def plan(
     """Return the plan of a run on ``cohort``.
 
     ``level`` is a number of records or ``all``; ``split`` one of ``splits.WAYS``. The untouched
-    records are set aside first and all of them that have a target are kept, whatever the level.
+    records (in a split by folds: the test fold) are set aside first, and all of them that have a
+    target are kept, whatever the level.
     """
     splits.check_way(split)
     asked = shares(level)
@@ -120,10 +123,11 @@ def shares(level: int | str) -> np.ndarray | None:
 
 
 def _sides(index: pd.DataFrame, group: np.ndarray, way: str, used: np.ndarray) -> np.ndarray:
-    """Return (N,) str: ``untouched``, ``train`` for all that may be drawn, '' for the rest."""
+    """Return (N,) str: what no draw touches (``untouched``, or the published ``test`` fold),
+    ``train`` for all that may be drawn, '' for the rest."""
     if way == "folds":
         part = splits.by_folds(index, group)
-        part[(part != "") & (part != "untouched")] = "train"
+        part[part == "validation"] = "train"
     else:
         part = np.where(splits.held_out(index, group), "untouched", "train").astype("<U10")
     part[~used] = ""
@@ -186,13 +190,14 @@ def _level_notes(level: int | str, counts: pd.DataFrame) -> list[str]:
 
 
 def _untouched_notes(index: pd.DataFrame, part: np.ndarray) -> list[str]:
-    untouched = part == "untouched"
-    folds = splits.published_folds(index[untouched])
+    name = "untouched" if (part == "untouched").any() else "test"
+    kept = part == name
+    folds = splits.published_folds(index[kept])
     which = "a fixed 15 % of patients by hash"
     if len(splits.published_folds(index)) > 1 and len(folds):
         which = f"published fold {folds[-1]:.0f}"
-    number = f"{untouched.sum():,} records"
-    return [f"Untouched: {which}, {number}, the same for every level, model and seed."]
+    number = f"{kept.sum():,} records"
+    return [f"{name.title()}: {which}, {number}, the same for every level, model and seed."]
 
 
 def _left_out(

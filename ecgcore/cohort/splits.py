@@ -35,7 +35,7 @@ def split(
         (N, classes) bool, the classes to stratify by.
     by
         ``patient``: an untouched fold, and the rest cut by ``fractions`` of its patients.
-        ``folds``: the published folds; the highest is untouched, then test, then validation.
+        ``folds``: the published folds; the highest tests, the next validates, the others train.
     """
     check_way(by)
     group = groups(index)
@@ -104,20 +104,20 @@ def by_patient(
 def by_folds(index: pd.DataFrame, group: np.ndarray) -> np.ndarray:
     """Return the part of every record by the published folds; '' where its group has no fold.
 
-    The highest fold is untouched, the next tests, the next validates, the others train. A group
-    that spans several folds goes with its highest.
+    The highest fold tests, the next validates, the others train, as in published work on PTB-XL
+    (10, 9 and 1–8). A group that spans several folds goes with its highest.
     """
     known = published_folds(index)
-    if len(known) < 4:
+    if len(known) < 3:
         there = ", ".join(f"{fold:.0f}" for fold in known) or "none"
         raise RequestError(
-            f"A split by published folds needs at least four folds; this cohort has {there}. "
+            f"A split by published folds needs at least three folds; this cohort has {there}. "
             "Split by patient instead."
         )
     fold = pd.Series(_folds(index)).groupby(group).transform("max").to_numpy()
     part = np.full(len(index), "", "<U10")
     part[~np.isnan(fold)] = "train"
-    for name, one in zip(("untouched", "test", "validation"), known[::-1], strict=False):
+    for name, one in zip(("test", "validation"), known[::-1], strict=False):
         part[fold == one] = name
     return part
 

@@ -1,0 +1,5 @@
+"""``python -m ecgcore`` is the command ``ecgcore``."""
+
+from ecgcore.cli import main
+
+main()

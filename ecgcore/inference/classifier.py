@@ -1,0 +1,103 @@
+"""A run or shipped model ready to answer: its network, and exactly the input it was trained on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ecgcore.errors import DamagedFile, RequestError
+from ecgcore.home import Home
+from ecgcore.imaging import draw
+from ecgcore.models import create_model
+from ecgcore.records.record import Record
+from ecgcore.records.resampling import bring_to
+from ecgcore.training.run import Run, find_run
+from ecgcore.training.scoring import probabilities
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained network with its pre-processing.
+
+    Attributes
+    ----------
+    run
+        Where it comes from.
+    model
+        The network, in evaluation mode, float32, on the CPU.
+    classes
+        Codes in the order of the outputs.
+    target_mode
+        How logits become probabilities.
+    input
+        ``layout``, ``size`` [H, W] in pixels, ``fs_hz``, ``duration_s``.
+    thresholds
+        Per class the probability from which it is called present.
+    """
+
+    run: Run
+    model: nn.Module
+    classes: tuple[str, ...]
+    target_mode: str
+    input: dict[str, Any]
+    thresholds: dict[str, float]
+
+    @property
+    def run_id(self) -> str:
+        """The run's id or the shipped model's name."""
+        return self.run.id
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        """The layer that Grad-CAM reads."""
+        return self.model.cam_layer  # type: ignore[return-value]
+
+    def signals(self, records: list[Record]) -> Tensor:
+        """Return (B, 12, T) mV at the run's rate and length, NaN where nothing was recorded."""
+        at = [bring_to(r, self.input["fs_hz"], self.input["duration_s"]) for r in records]
+        return torch.from_numpy(np.stack([record.signal_mv for record in at]))
+
+    def images(self, records: list[Record]) -> Tensor:
+        """Return the (B, 3, H, W) images in 0..1 that the network sees of these records."""
+        size = tuple(self.input["size"])
+        return draw(self.signals(records), self.input["fs_hz"], self.input["layout"], size)
+
+    def probabilities(self, records: list[Record]) -> np.ndarray:
+        """Return (B, classes) probabilities."""
+        with torch.inference_mode():
+            logits = self.model(self.images(records))
+        return probabilities(logits.numpy(), self.target_mode)
+
+
+def load(reference: str, home: Home) -> Classifier:
+    """Load a run by id or folder, or a shipped model by name. Nothing of it is executed."""
+    run = find_run(reference, home)
+    meta = run.meta
+    weights = run.folder / "weights.safetensors"
+    if not weights.exists():
+        raise RequestError(
+            f"Run {run.id} has no weights yet: it is {run.status['state']}. Wait for its first "
+            "epoch, or choose another run."
+        )
+    model = create_model(meta["model"], len(meta["classes"]))
+    try:
+        model.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
+    except (SafetensorError, RuntimeError) as error:
+        said = str(error).splitlines()[0]
+        raise DamagedFile(
+            f"{run.id}/weights.safetensors does not fit {meta['model']} ({said}); "
+            "fetch it again or train anew."
+        ) from error
+    calibrated = (run.folder / "calibration.json").exists()
+    return Classifier(
+        run=run,
+        model=model.eval(),
+        classes=tuple(meta["classes"]),
+        target_mode=meta["target_mode"],
+        input=meta["input"],
+        thresholds=run.calibration["thresholds"] if calibrated else {},
+    )

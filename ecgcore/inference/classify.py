@@ -1,0 +1,77 @@
+"""Classify: one answer a record, or the reason why there is none."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ecgcore.errors import UnreadableRecord
+from ecgcore.inference.classifier import Classifier
+from ecgcore.records.finding import find_records
+from ecgcore.records.reading import read_record
+from ecgcore.records.record import Record
+
+BATCH = 16
+
+
+def classify_records(records: list[Record], classifier: Classifier) -> list[dict[str, Any]]:
+    """Return one answer a record: probabilities by class, the highest, whether to refer."""
+    if not records:
+        return []
+    answers: list[dict[str, Any]] = []
+    for record, row in zip(records, classifier.probabilities(records), strict=True):
+        by_class = {c: round(float(p), 6) for c, p in zip(classifier.classes, row, strict=True)}
+        answers.append(
+            {
+                "record": record.name,
+                "run": classifier.run_id,
+                "probabilities": by_class,
+                "raw": by_class,
+                "top": max(by_class, key=by_class.__getitem__),
+                "refer": None,
+                "quality": [],
+                "error": None,
+            }
+        )
+    return answers
+
+
+def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> dict[str, Any]:
+    """Return the answer for a record that cannot be read: no class, and why."""
+    nothing = dict.fromkeys(("probabilities", "raw", "top", "refer"))
+    return {
+        "record": name,
+        "run": classifier.run_id,
+        **nothing,
+        "quality": [],
+        "error": str(error),
+    }
+
+
+def classify_paths(paths: Iterable[Path], classifier: Classifier) -> Iterator[dict[str, Any]]:
+    """Yield one answer for each record in files, folders and globs, in stable order, as they come.
+
+    An unreadable record is an answer with ``error``.
+    """
+    batch: list[tuple[Path, Record | UnreadableRecord]] = []
+    for path in find_records(paths):
+        try:
+            batch.append((path, read_record(path)))
+        except UnreadableRecord as error:
+            batch.append((path, error))
+        if len(batch) == BATCH:
+            yield from _answers(batch, classifier)
+            batch = []
+    yield from _answers(batch, classifier)
+
+
+def _answers(
+    batch: list[tuple[Path, Record | UnreadableRecord]], classifier: Classifier
+) -> Iterator[dict[str, Any]]:
+    records = [found for _, found in batch if isinstance(found, Record)]
+    answers = iter(classify_records(records, classifier))
+    for path, found in batch:
+        if isinstance(found, Record):
+            answer = next(answers)
+        else:
+            answer = unanswered(path.stem, found, classifier)
+        yield {"path": str(path), **answer}

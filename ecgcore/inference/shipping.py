@@ -1,0 +1,88 @@
+"""Ship a finished run: weights in half precision, scores, and a card that says what it is."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.errors import RequestError
+from ecgcore.evaluation.text import report_text
+from ecgcore.home import folder_made_whole, write_whole
+from ecgcore.training.run import Run
+
+KEPT = (
+    "run.json",
+    "status.json",
+    "history.jsonl",
+    "calibration.json",
+    "predictions.parquet",
+    "evaluation.json",
+)
+
+
+def ship(run: Run, to: Path) -> int:
+    """Write a finished run as a model to ship; return the folder's size in bytes.
+
+    Weights are stored as float16 (BatchNorm's counters as they are) and computed in float32.
+    """
+    if run.evaluation is None:
+        raise RequestError(
+            f"Run {run.id} is {run.status['state']}; only a run that is done can be shipped."
+        )
+    weights = load_file(run.folder / "weights.safetensors")
+    halved = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    if not all(torch.isfinite(v).all() for v in halved.values()):
+        raise RequestError(f"Run {run.id} has weights that half precision cannot hold.")
+    with folder_made_whole(to) as folder:
+        for name in KEPT:
+            shutil.copyfile(run.folder / name, folder / name)
+        save_file(halved, folder / "weights.safetensors")
+        card = card_of(run.meta, run.status, run.evaluation)
+        write_whole(folder / "README.md", lambda path: path.write_text(card, encoding="utf-8"))
+    return sum(file.stat().st_size for file in to.iterdir())
+
+
+def card_of(meta: dict[str, Any], status: dict[str, Any], evaluation: dict[str, Any]) -> str:
+    """Return the model's card: what it is, what it was trained on, how, and what it scored."""
+    config, records = meta["config"], meta["split"]["records"]
+    rows = "\n".join(
+        f"| {name} | {value} |"
+        for name, value in (
+            ("network", f"`{meta['model']}`, {meta['parameters']:,} parameters"),
+            ("input", _input_line(meta["input"])),
+            ("output", f"{', '.join(meta['classes'])}; {meta['target_mode']}"),
+            ("labels", f"expert statements, {meta['tier']} tier"),
+            ("cohort", f"{meta['cohort']['name']}, hash `{meta['cohort']['hash']}`"),
+            ("records", ", ".join(f"{n} {part}" for part, n in records.items())),
+            ("recipe", _recipe_line(config, status)),
+            ("run", f"`{meta['run']}`, {meta['created'][:10]}"),
+            ("stored as", "float16; computed in float32"),
+        )
+    )
+    return (
+        f"# {meta['model']}\n\n{RESEARCH_USE_ONLY}\n\n"
+        f"Written by `ecgcore export`; a first model, trained for about half an hour, whose "
+        f"probabilities are not calibrated yet.\n\n| | |\n|---|---|\n{rows}\n\n"
+        "Trained on PTB-XL (Wagner et al. 2020, https://doi.org/10.13026/kfzx-aw45, CC BY 4.0); "
+        "the weights and predictions here are derived from it and carry the same licence.\n\n"
+        f"## Test records\n\n```text\n{report_text(evaluation).strip()}\n```\n"
+    )
+
+
+def _input_line(given: dict[str, Any]) -> str:
+    height, width = given["size"]
+    return (
+        f"12 leads, {given['duration_s']:g} s at {given['fs_hz']:g} Hz, drawn as "
+        f"`{given['layout']}`, {width}×{height} pixels"
+    )
+
+
+def _recipe_line(config: dict[str, Any], status: dict[str, Any]) -> str:
+    return (
+        f"{config['optimiser']}, learning rate {config['learning_rate']:g} ({config['schedule']}), "
+        f"weight decay {config['weight_decay']:g}, batch {config['batch']}, {config['epochs']} "
+        f"epochs, best {status['best_epoch']}, {status['precision']}, seed {config['seed']}"
+    )

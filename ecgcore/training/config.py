@@ -1,0 +1,125 @@
+"""What a training is asked to do, checked before anything is written."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ecgcore.errors import NotFound, RequestError
+from ecgcore.imaging import LAYOUTS
+from ecgcore.labels.targets import MODES
+from ecgcore.models import model_info
+
+LEVELS = ("204", "440", "all")
+TIERS = ("core", "broad")
+SPLITS = ("patient", "folds")
+SCHEDULES = ("cosine", "constant")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+# Learning rate and weight decay where none is given. SGD: Krizhevsky et al. 2012, section 5.
+OPTIMISERS = {"sgd": (0.01, 5e-4), "adamw": (3e-4, 0.01)}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training. The defaults are paper 001's protocol: 20 epochs, batch 16, 70/15/15.
+
+    Attributes
+    ----------
+    cohort, model
+        Names of a cohort and of a network.
+    level
+        ``204``, ``440``, another number of records (a class-balanced draw), or ``all``.
+    target_mode
+        ``exclusive``, ``multilabel`` or ``priority``; by default ``exclusive`` for a numbered
+        level and ``multilabel`` for ``all``.
+    tier
+        ``core`` or ``broad`` expert statements.
+    layout, size
+        The image: layout and side in pixels.
+    optimiser, learning_rate, weight_decay, schedule
+        ``sgd`` (momentum 0.9) or ``adamw``; rates by optimiser where not given; ``cosine`` warms
+        up over the first twentieth of all steps and ends at a hundredth of the rate.
+    split
+        ``patient`` (70/15/15 beside an untouched fold) or ``folds`` (the published ones).
+    device, precision
+        ``auto`` takes the GPU where there is one, and bfloat16 where the device computes in it.
+    """
+
+    cohort: str
+    model: str = "alexnet_m_se"
+    level: str = "204"
+    target_mode: str | None = None
+    tier: str = "core"
+    layout: str = "stacked"
+    size: int = 224
+    epochs: int = 20
+    batch: int = 16
+    optimiser: str = "sgd"
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+    schedule: str = "cosine"
+    split: str = "patient"
+    seed: int = 1
+    device: str = "auto"
+    precision: str = "auto"
+
+    def filled(self) -> "Recipe":
+        """Return the same training with every default made explicit, or say what is wrong."""
+        self._check()
+        rate, decay = OPTIMISERS[self.optimiser]
+        by_level = "multilabel" if self.level == "all" else "exclusive"
+        explicit = {
+            "target_mode": self.target_mode or by_level,
+            "learning_rate": rate if self.learning_rate is None else self.learning_rate,
+            "weight_decay": decay if self.weight_decay is None else self.weight_decay,
+        }
+        return Recipe(**(asdict(self) | explicit))
+
+    def _check(self) -> None:
+        info = model_info(self.model)
+        for kind, value, known in (
+            ("tier", self.tier, TIERS),
+            ("layout", self.layout, LAYOUTS),
+            ("optimiser", self.optimiser, OPTIMISERS),
+            ("schedule", self.schedule, SCHEDULES),
+            ("split", self.split, SPLITS),
+            ("precision", self.precision, PRECISIONS),
+            ("target mode", self.target_mode or MODES[0], MODES),
+        ):
+            if value not in known:
+                raise NotFound.among(kind, value, known)
+        if self.level not in LEVELS and not (self.level.isdecimal() and int(self.level) >= 10):
+            raise RequestError(
+                f"Level '{self.level}' is neither 204, 440, all nor a number of records from 10 up."
+            )
+        self._check_numbers()
+        if info.fixed_size and (self.size, self.size) != info.fixed_size:
+            raise RequestError(
+                f"{self.model} reads {info.fixed_size[0]}×{info.fixed_size[1]} pixels, not "
+                f"{self.size}; the '_gap' variants take any size."
+            )
+
+    def _check_numbers(self) -> None:
+        least: dict[str, float] = {"epochs": 1, "batch": 2, "size": 67}
+        least |= {"learning_rate": 0, "weight_decay": 0}
+        for name, accepted in least.items():
+            value = getattr(self, name)
+            if value is not None and not value >= accepted:
+                said = name.replace("_", " ")
+                raise RequestError(f"{said} {value} is too small; {accepted} or more is accepted.")
+
+
+@dataclass(frozen=True)
+class Recipe(TrainConfig):
+    """A training with every default made explicit, as ``run.json`` keeps it."""
+
+    target_mode: str = "exclusive"
+    learning_rate: float = 0.01
+    weight_decay: float = 5e-4
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "Recipe":
+        """Read a configuration back; what this version does not know is refused by name."""
+        known = {f.name for f in fields(cls)}
+        if strange := sorted(set(content) - known):
+            raise RequestError(f"This version does not know the setting {', '.join(strange)}.")
+        return cls(**content)

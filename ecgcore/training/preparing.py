@@ -1,0 +1,98 @@
+"""Before a training: check what was asked, draw its records, and write its run folder."""
+
+import platform
+import secrets
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from ecgcore.cohort.levels import Plan, plan
+from ecgcore.cohort.store import Cohort
+from ecgcore.errors import EcgError, RequestError
+from ecgcore.home import Home, folder_made_whole, write_json
+from ecgcore.labels.classes import CODES
+from ecgcore.labels.tables import tables_hash
+from ecgcore.models import create_model
+from ecgcore.records.record import LEADS
+from ecgcore.training.config import Recipe, TrainConfig
+from ecgcore.training.run import Run
+
+STAMPED = ("ecgcore", "torch", "torchvision", "numpy", "pandas", "wfdb", "captum")
+# Weights, their gradients, two moments and the best copy, each four bytes a parameter.
+BYTES_A_PARAMETER = 12
+
+
+def plan_of(config: TrainConfig, home: Home) -> tuple[Cohort, Plan]:
+    """Return the cohort and which of its records train, validate and test."""
+    asked = config.filled()
+    cohort = Cohort.open(asked.cohort, home)
+    level = "all" if asked.level == "all" else int(asked.level)
+    drawn = plan(cohort, level, asked.target_mode, asked.tier, asked.split, asked.seed)
+    for part in ("train", "validation", "test"):
+        if not (drawn.part == part).any():
+            raise RequestError(
+                f"Cohort '{cohort.name}' leaves no record for {part} at level {level} "
+                f"({len(drawn.part)} records with a target); choose another level or cohort."
+            )
+    return cohort, drawn
+
+
+def prepare(config: TrainConfig, home: Home) -> Run:
+    """Write the folder of a run that is ready to be worked on, or say what is wrong."""
+    recipe = config.filled()
+    cohort, drawn = plan_of(recipe, home)
+    model = create_model(recipe.model, len(CODES))
+    parameters = sum(p.numel() for p in model.parameters())
+    _need_disk(home, parameters)
+    now = datetime.now(UTC)
+    name = f"{recipe.model}-{cohort.name}-{recipe.level}-s{recipe.seed}"
+    run = Run(home.runs / f"{now:%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}")
+    with folder_made_whole(run.folder) as folder:
+        write_json(folder / "run.json", _meta(run.id, now, recipe, cohort, drawn, parameters))
+        waiting = {"state": "queued", "pid": None, "epoch": 0, "epochs": recipe.epochs}
+        write_json(folder / "status.json", waiting | {"eta_s": None, "message": "Not started yet."})
+    return run
+
+
+def _need_disk(home: Home, parameters: int) -> None:
+    needed, free = parameters * BYTES_A_PARAMETER, home.free_bytes()
+    if free < needed:
+        raise EcgError(
+            f"This training needs {needed / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are free; "
+            "make room or choose another --home."
+        )
+
+
+def _meta(
+    run: str, now: datetime, config: Recipe, cohort: Cohort, drawn: Plan, parameters: int
+) -> dict[str, Any]:
+    return {
+        "run": run,
+        "created": now.isoformat(timespec="seconds"),
+        "config": asdict(config),
+        "model": config.model,
+        "parameters": parameters,
+        "classes": list(CODES),
+        "leads": list(LEADS),
+        "input": {
+            "layout": config.layout,
+            "size": [config.size, config.size],
+            "fs_hz": cohort.fs_hz,
+            "duration_s": cohort.duration_s,
+        },
+        "target_mode": config.target_mode,
+        "tier": config.tier,
+        "cohort": {"name": cohort.name, "hash": cohort.hash, "fs_hz": cohort.fs_hz},
+        "labels": {"policy": "expert", "hash": tables_hash()},
+        "split": {
+            "hash": drawn.hash,
+            "notes": list(drawn.notes),
+            "left_out": drawn.left_out,
+            "patients": drawn.patients,
+            "records": {p: int((drawn.part == p).sum()) for p in sorted(set(drawn.part))},
+        },
+        "seed": config.seed,
+        "versions": {name: version(name) for name in STAMPED}
+        | {"python": platform.python_version()},
+    }

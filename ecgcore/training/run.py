@@ -1,0 +1,148 @@
+"""A run: one training's folder, and what can be read from it while it works and afterwards.
+
+run.json            written once, at the start: what was asked, on what, with what
+status.json         where it stands now
+history.jsonl       one row an epoch
+weights.safetensors the best epoch's weights
+calibration.json    temperature, thresholds, refer band, and the part they come from
+predictions.parquet validation, test and untouched records: targets, logits, probabilities
+evaluation.json     the scores of its test part
+log.txt             what its process printed
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+
+from ecgcore.errors import DamagedFile, NotFound
+from ecgcore.home import Home, read_json, write_json
+from ecgcore.training.config import Recipe
+
+SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
+ALIVE = ("queued", "running")
+DIED = "Its process ended without a word; `ecgcore runs resume {id}` starts it again."
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder. Everything is read from disk when asked for: another process may write it."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is its folder's name."""
+        return self.folder.name
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What was fixed at the start (run.json)."""
+        return read_json(self.folder / "run.json")
+
+    @property
+    def config(self) -> Recipe:
+        """The training as it was asked for, defaults made explicit."""
+        return Recipe.from_json(self.meta["config"])
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Where the run stands: ``state`` (queued, running, done, cancelled, failed or died),
+        ``epoch``, ``epochs``, ``eta_s``, ``message``."""
+        status = read_json(self.folder / "status.json")
+        if status["state"] in ALIVE and status["pid"] and not _lives(status):
+            status |= {"state": "died", "eta_s": None, "message": DIED.format(id=self.id)}
+        return status
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: losses, validation scores, seconds. Empty before the first ends."""
+        file = self.folder / "history.jsonl"
+        lines = file.read_text("utf-8").splitlines() if file.exists() else []
+        return pd.DataFrame([json.loads(line) for line in lines])
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """Targets ``y_``, logits ``z_`` and probabilities ``p_`` by class, a row a record."""
+        file = self.folder / "predictions.parquet"
+        if not file.exists():
+            raise NotFound(
+                f"Run {self.id} has no predictions yet: it is {self.status['state']}. "
+                "They come when it is done."
+            )
+        return pd.read_parquet(file)
+
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """Temperature, per-class thresholds and refer band, and the part they come from."""
+        return read_json(self.folder / "calibration.json")
+
+    @property
+    def evaluation(self) -> dict[str, Any] | None:
+        """The scores of the test part, None before the run is done."""
+        file = self.folder / "evaluation.json"
+        return read_json(file) if file.exists() else None
+
+    @property
+    def log(self) -> str:
+        """What the run's process printed."""
+        file = self.folder / "log.txt"
+        return file.read_text("utf-8", errors="replace") if file.exists() else ""
+
+    @property
+    def cancel_asked(self) -> bool:
+        """Whether somebody asked the run to stop."""
+        return (self.folder / "cancel").exists()
+
+    def cancel(self) -> None:
+        """Ask the run to stop. It ends within a batch and keeps the best epoch so far."""
+        state = self.status["state"]
+        if state not in ALIVE:
+            raise NotFound(f"Run {self.id} cannot be cancelled: it is {state}.")
+        (self.folder / "cancel").touch()
+
+    def report(self, **changes: Any) -> None:
+        """Write where the run stands, on top of what was written before."""
+        file = self.folder / "status.json"
+        write_json(file, (read_json(file) if file.exists() else {}) | changes)
+
+
+def _lives(status: dict[str, Any]) -> bool:
+    """Tell whether the process that wrote the status still runs (by pid and start time)."""
+    try:
+        process = psutil.Process(status["pid"])
+        alike = abs(process.create_time() - status["pid_started"]) < 1.0
+        return alike and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def this_process() -> dict[str, Any]:
+    """Return what a status says of the process that writes it."""
+    process = psutil.Process()
+    return {"pid": process.pid, "pid_started": process.create_time()}
+
+
+def list_runs(home: Home) -> list[Run]:
+    """Return all runs of a home, the newest first."""
+    return [Run(file.parent) for file in sorted(home.runs.glob("[!.]*/run.json"), reverse=True)]
+
+
+def shipped_models() -> list[Run]:
+    """Return the models that come with the product."""
+    return [Run(file.parent) for file in sorted(SHIPPED.glob("*/run.json"))]
+
+
+def find_run(reference: str, home: Home) -> Run:
+    """Return the run of that id, else of that folder, else the shipped model of that name."""
+    places = (home.runs / reference, Path(reference), SHIPPED / reference)
+    for place in places:
+        if (place / "run.json").is_file():
+            return Run(place.resolve())
+    if Path(reference).is_dir():
+        raise DamagedFile(f"The folder {Path(reference).name} is no run: it has no run.json.")
+    known = [run.id for run in (*shipped_models(), *list_runs(home))]
+    raise NotFound.among("run", reference, known, "`ecgcore runs list` shows all.")

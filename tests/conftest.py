@@ -1,0 +1,37 @@
+"""What all tests share: the example ECGs as a cohort, and one small trained pair on it."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples" / "ptb-xl"
+
+
+@pytest.fixture(scope="session")
+def examples_home(tmp_path_factory):
+    """Return a home with the example ECGs as cohort ``examples``. Shared: read only."""
+    from ecgcore.cohort.ingest import ingest
+    from ecgcore.home import Home
+
+    home = Home(tmp_path_factory.mktemp("home"))
+    ingest(EXAMPLES, "examples", home, workers=1)
+    return home
+
+
+@pytest.fixture(scope="session")
+def small_pair(examples_home):
+    """Return (home, run A, run B): plain and M-SE, one epoch each on small images."""
+    from ecgcore.training.config import TrainConfig
+    from ecgcore.training.work import train
+
+    runs = [
+        train(
+            TrainConfig(
+                cohort="examples", model=model, level="all", size=96, epochs=1, device="cpu"
+            ),
+            examples_home,
+        )
+        for model in ("alexnet_gap", "alexnet_m_se_gap")
+    ]
+    return examples_home, *runs

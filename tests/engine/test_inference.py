@@ -1,0 +1,93 @@
+"""A loaded run answers as the training did, and damaged weights are refused in one line."""
+
+import numpy as np
+import pytest
+from conftest import EXAMPLES
+
+from ecgcore.cohort.store import Cohort
+from ecgcore.errors import DamagedFile
+from ecgcore.inference.classifier import load
+from ecgcore.inference.classify import classify_paths
+from ecgcore.inference.shipping import ship
+from ecgcore.training.run import Run
+
+
+def test_a_record_from_its_file_gets_the_probabilities_of_the_run(small_pair):
+    home, run, _ = small_pair
+    table = run.predictions.set_index("record").head(5)
+    cohort = Cohort.open("examples", home)
+    paths = [cohort.path_of(record) for record in table.index]
+    answers = {a["record"]: a for a in classify_paths(paths, load(run.id, home))}
+    for record, row in table.iterrows():
+        for code, p in answers[record]["probabilities"].items():
+            assert p == pytest.approx(row[f"p_{code}"], abs=1e-4)
+
+
+def test_a_folder_gives_one_answer_a_record_in_stable_order(small_pair):
+    home, run, _ = small_pair
+    folder = sorted((EXAMPLES / "records100").iterdir())[0]
+    answers = list(classify_paths([folder], load(run.id, home)))
+    headers = sorted(folder.glob("*.hea"))
+    assert [a["path"] for a in answers] == [str(h) for h in headers]
+    assert all(a["error"] is None and a["probabilities"] == a["raw"] for a in answers)
+
+
+def test_an_unreadable_record_is_a_line_with_its_reason(small_pair, tmp_path):
+    home, run, _ = small_pair
+    (tmp_path / "bad.hea").write_text("this is a text, not a header\n")
+    (answer,) = classify_paths([tmp_path], load(run.id, home))
+    assert answer["probabilities"] is None
+    assert answer["top"] is None
+    assert "bad" in answer["error"]
+    assert "\n" not in answer["error"]
+
+
+def test_a_shipped_model_answers_as_its_run(small_pair, tmp_path):
+    home, _, run = small_pair
+    size = ship(run, tmp_path / "shipped")
+    assert size < 0.6 * sum(f.stat().st_size for f in run.folder.iterdir())
+    card = (tmp_path / "shipped" / "README.md").read_text()
+    assert "Research use only" in card
+    assert "macro" in card
+    header = next(EXAMPLES.rglob("*.hea"))
+    (a,) = classify_paths([header], load(run.id, home))
+    (b,) = classify_paths([header], load(str(tmp_path / "shipped"), home))
+    gap = np.subtract(list(a["raw"].values()), list(b["raw"].values()))
+    assert np.abs(gap).max() < 0.01
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "other model"])
+def test_damaged_weights_are_refused_in_one_line(small_pair, tmp_path, damage):
+    home, other, run = small_pair
+    ship(run, tmp_path / "copy")
+    weights = tmp_path / "copy" / "weights.safetensors"
+    good = weights.read_bytes()
+    if damage == "cut":
+        weights.write_bytes(good[: len(good) // 2])
+    elif damage == "text":
+        weights.write_text("not weights at all")
+    else:
+        weights.write_bytes((other.folder / "weights.safetensors").read_bytes())
+    with pytest.raises(DamagedFile) as refused:
+        load(str(tmp_path / "copy"), home)
+    assert "weights.safetensors does not fit alexnet_m_se_gap" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_loading_never_unpickles(small_pair, tmp_path):
+    home, _, run = small_pair
+    ship(run, tmp_path / "copy")
+    (tmp_path / "copy" / "weights.safetensors").write_bytes(b"\x80\x04cos\nsystem\n(S'false'\ntR.")
+    with pytest.raises(DamagedFile):
+        load(str(tmp_path / "copy"), home)
+
+
+def test_every_shipped_model_loads_and_is_small():
+    from ecgcore.home import Home
+    from ecgcore.training.run import shipped_models
+
+    models = shipped_models()
+    assert {run.id for run in models} >= {"alexnet_gap", "alexnet_m_se_gap"}
+    for run in models:
+        assert load(run.id, Home.find()).run == Run(run.folder)
+        assert (run.folder / "weights.safetensors").stat().st_size < 10e6

@@ -1,0 +1,150 @@
+"""Training: the run folder tells the truth, the seed decides, and nothing half-done is left."""
+
+import json
+from dataclasses import replace
+from math import log
+
+import numpy as np
+import pytest
+import torch
+
+from ecgcore.errors import NotFound, RequestError
+from ecgcore.training.config import TrainConfig
+from ecgcore.training.device import find_device
+from ecgcore.training.loop import loss_of, rate_share
+from ecgcore.training.preparing import prepare
+from ecgcore.training.run import Run, find_run, list_runs, this_process
+from ecgcore.training.work import train, work
+
+SMALL = TrainConfig(
+    cohort="examples", model="alexnet_m_se_gap", level="60", size=67, epochs=2, device="cpu"
+)
+
+
+def test_unknown_targets_have_no_part_in_the_loss():
+    logits = torch.tensor([[0.0, 5.0]])
+    targets = torch.tensor([[1.0, float("nan")]])
+    assert loss_of(logits, targets, "multilabel").item() == pytest.approx(log(2))
+
+
+def test_one_class_a_record_is_scored_by_softmax():
+    logits = torch.tensor([[1.0, 1.0, 1.0, 1.0]])
+    targets = torch.tensor([[0.0, 0.0, 1.0, 0.0]])
+    assert loss_of(logits, targets, "exclusive").item() == pytest.approx(log(4))
+
+
+def test_the_rate_warms_up_peaks_and_ends_at_a_hundredth():
+    shares = [rate_share(step, 100, "cosine") for step in range(100)]
+    assert shares[0] == pytest.approx(0.2)
+    assert max(shares) == shares[5] == pytest.approx(1.0)
+    assert shares[99] == pytest.approx(0.01, abs=0.001)
+    assert rate_share(50, 100, "constant") == 1.0
+
+
+def test_a_finished_run_tells_its_own_story(small_pair):
+    _, run, _ = small_pair
+    meta = json.loads((run.folder / "run.json").read_text())
+    assert meta["input"]["fs_hz"] == 100
+    assert meta["input"]["size"] == [96, 96]
+    assert meta["leads"][3] == "aVR"
+    assert meta["config"]["learning_rate"] == 0.01  # the default, made explicit
+    assert set(meta["versions"]) >= {"torch", "ecgcore", "python"}
+    assert run.status["state"] == "done"
+    assert list(run.history["epoch"]) == [1]
+    assert run.calibration["from"] == "validation"
+    assert run.evaluation["n"] == meta["split"]["records"]["test"]
+    assert not list(run.folder.glob(".*"))  # nothing left of what was written beside
+
+
+def test_predictions_hold_every_scored_part_and_no_patient_twice(small_pair):
+    _, run, _ = small_pair
+    table = run.predictions
+    assert set(table["part"]) == {"validation", "test", "untouched"}
+    assert table.groupby("patient")["part"].nunique().max() == 1
+    probabilities = table.filter(like="p_").to_numpy()
+    logits = table.filter(like="z_").to_numpy()
+    np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-logits)), rtol=1e-5)
+
+
+def test_the_same_seed_gives_the_same_metrics_twice(examples_home):
+    first, second = (train(SMALL, examples_home) for _ in range(2))
+    assert first.evaluation | {"run": ""} == second.evaluation | {"run": ""}
+    timed = ["seconds"]
+    assert first.history.drop(columns=timed).equals(second.history.drop(columns=timed))
+    third = train(replace(SMALL, seed=2), examples_home)
+    assert third.history["train_loss"].tolist() != first.history["train_loss"].tolist()
+
+
+def test_a_small_net_learns_what_it_is_shown(examples_home):
+    config = replace(SMALL, level="all", target_mode="exclusive", epochs=8)
+    losses = train(config, examples_home).history["train_loss"]
+    assert losses.iloc[-1] < 0.5 * losses.iloc[0]
+
+
+def test_a_level_that_asks_for_more_than_there_is_says_so(examples_home):
+    run = prepare(replace(SMALL, level="440"), examples_home)
+    assert "Fewer than asked there: NSR" in " ".join(run.meta["split"]["notes"])
+
+
+def test_a_cancelled_run_keeps_its_best_epoch(examples_home):
+    run = prepare(replace(SMALL, epochs=50), examples_home)
+
+    def stop_after_the_first(run, now):
+        if now["row"]:
+            (run.folder / "cancel").touch()
+
+    work(run, examples_home, stop_after_the_first)
+    assert run.status["state"] == "cancelled"
+    assert 1 <= len(run.history) <= 2
+    assert (run.folder / "weights.safetensors").exists()
+    assert not run.cancel_asked
+
+
+def test_a_run_whose_process_is_gone_is_called_died(examples_home):
+    run = prepare(SMALL, examples_home)
+    run.report(state="running", **this_process())
+    assert run.status["state"] == "running"
+    run.report(pid_started=this_process()["pid_started"] - 1000)  # the number was used again
+    assert run.status["state"] == "died"
+    assert f"ecgcore runs resume {run.id}" in run.status["message"]
+
+
+def test_a_run_that_fails_says_why(examples_home):
+    run = prepare(replace(SMALL, learning_rate=1e30, optimiser="sgd"), examples_home)
+    with pytest.raises(Exception, match="no longer a number"):
+        work(run, examples_home)
+    assert run.status["state"] == "failed"
+    assert "lower --learning-rate" in run.status["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "alexnett"}, "There is no model 'alexnett'. Did you mean 'alexnet'?"),
+        ({"cohort": "exampels"}, "There is no cohort 'exampels'. Did you mean 'examples'?"),
+        ({"model": "alexnet", "size": 96}, "alexnet reads 224×224 pixels, not 96"),
+        ({"level": "few"}, "Level 'few' is neither 204, 440, all nor a number"),
+        ({"epochs": 0}, "epochs 0 is too small; 1 or more is accepted."),
+        ({"optimiser": "adam"}, "There is no optimiser 'adam'. Did you mean 'adamw'?"),
+        ({"target_mode": "multi"}, "There is no target mode 'multi'. Did you mean 'multilabel'?"),
+    ],
+)
+def test_a_wrong_request_is_refused_and_nothing_is_written(examples_home, change, message):
+    before = list_runs(examples_home)
+    with pytest.raises(RequestError) as refused:
+        prepare(replace(SMALL, **change), examples_home)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert list_runs(examples_home) == before
+
+
+def test_a_run_is_found_by_id_and_by_folder(small_pair):
+    home, run, _ = small_pair
+    assert find_run(run.id, home) == find_run(str(run.folder), home) == Run(run.folder)
+    with pytest.raises(NotFound, match="There is no run 'nothing'"):
+        find_run("nothing", home)
+
+
+def test_a_device_that_is_not_there_is_refused_by_name():
+    with pytest.raises(RequestError, match="There is no device 'gpu': auto, cpu and cuda"):
+        find_device("gpu")
