@@ -47,8 +47,13 @@ def _below(path: Path) -> Iterator[Path]:
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
-    for here, folders, names in os.walk(folder):
+    visited: set[str] = set()  # a link may lead in a circle
+    for here, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if os.path.realpath(here) in visited:
+            folders.clear()
+            continue
+        visited.add(os.path.realpath(here))
         shown = sorted(name for name in names if not name.startswith("."))
         yield from _records_among(Path(here), shown)
 

@@ -7,6 +7,7 @@ import ast
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -47,9 +48,9 @@ def completed(record: Record, path: Path) -> Record:
     if named is None or table is None:
         return record
     rows = _rows(table, table.stat().st_mtime_ns)
-    if int(named[1]) not in rows.index:
+    row = rows.get(int(named[1]))
+    if row is None:
         return replace(record, notes=(*record.notes, f"not in {TABLE}"))
-    row = rows.loc[int(named[1])]
     return replace(
         record,
         source="ptb-xl",
@@ -58,12 +59,14 @@ def completed(record: Record, path: Path) -> Record:
         sex=_SEXES.get(row.sex),
         fold=None if pd.isna(row.strat_fold) else int(row.strat_fold),
         statements=_statements(row.scp_codes),
-        details={k: str(row[k]).strip() for k in _DETAILS if not pd.isna(row[k])},
+        details={
+            name: str(told).strip() for name in _DETAILS if not pd.isna(told := getattr(row, name))
+        },
     )
 
 
 @lru_cache(maxsize=4)
-def _rows(table: Path, changed_ns: int) -> pd.DataFrame:
+def _rows(table: Path, changed_ns: int) -> dict[int, Any]:
     """Read the columns that are used, by ``ecg_id``; ``changed_ns`` makes a new file be read."""
     try:
         found = pd.read_csv(table, usecols=lambda column: column in _COLUMNS)
@@ -72,7 +75,7 @@ def _rows(table: Path, changed_ns: int) -> pd.DataFrame:
     missing = [column for column in _COLUMNS if column not in found]
     if missing:
         raise UnreadableRecord(f"{table.name} has no column {', '.join(missing)}.")
-    return found.set_index("ecg_id")
+    return {int(row.ecg_id): row for row in found.itertuples(index=False)}
 
 
 def _age_years(age: float) -> float | None:

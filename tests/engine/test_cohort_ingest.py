@@ -270,16 +270,15 @@ def test_whole_shards_of_a_failed_run_are_used_again(folder, home, monkeypatch):
     assert not {"A0001", "A0002"} & set(reads)
 
 
-@pytest.mark.data
 def test_a_killed_ingest_leaves_no_process_and_goes_on_where_it_was(tmp_path):
     """Kill −9 in the middle; its workers end with it, and whole shards stay."""
     home = Home(tmp_path / "home")
-    source = real("ptb-xl") / "records100" / "01000"
+    source = DATA.parents[1] / "examples" / "ptb-xl"
     script = (
         "import sys\nfrom pathlib import Path\n"
         "from ecgcore.cohort import ingest as module\nfrom ecgcore.home import Home\n"
         "if __name__ == '__main__':\n"
-        "    module.SHARD_RECORDS = 50\n"
+        "    module.SHARD_RECORDS = 20\n"
         "    module.ingest(Path(sys.argv[1]), 'c', Home(Path(sys.argv[2])), workers=2)\n"
     )
     (tmp_path / "run.py").write_text(script)
@@ -296,7 +295,7 @@ def test_a_killed_ingest_leaves_no_process_and_goes_on_where_it_was(tmp_path):
     again = {f.parent.name: f.stat().st_mtime_ns for f in shards_folder.glob("0*/index.parquet")}
     assert whole.items() <= again.items()
     assert not list(shards_folder.glob(".*"))
-    assert len(Cohort.open("c", home)) == len(list(source.glob("*.hea")))
+    assert len(Cohort.open("c", home)) == len(list(source.rglob("*.hea")))
 
 
 def wait_for(condition, seconds: float = 120) -> None:

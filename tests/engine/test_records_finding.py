@@ -77,6 +77,14 @@ def test_a_signal_without_header_is_found_and_one_of_another_name_is_a_companion
     assert names(find_records([tmp_path])) == ["alone.mat", "other.hea"]
 
 
+def test_linked_folders_are_followed_once_and_not_in_circles(folder, tmp_path_factory):
+    place = tmp_path_factory.mktemp("links")
+    (place / "far").symlink_to(folder / "a")
+    (place / "again").symlink_to(folder / "a")
+    (place / "circle").symlink_to(place)
+    assert names(find_records([place])) == ["1.hea"]
+
+
 def test_the_published_layout_gives_its_records():
     assert names(find_records([DATA / "ptb-xl"])) == [
         "00001_lr.hea",
