@@ -1,0 +1,141 @@
+"""Browse: filter a cohort's records, and see one on ECG paper, as the network sees it, and with
+its labels and where they come from."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import cached, controls, draw, state
+from ecgcore.errors import EcgError
+from ecgcore.records.record import Record
+
+SPEEDS_MM_S = ["12.5", "25", "50"]
+GAINS_MM_MV = ["5", "10", "20"]
+
+
+def filters(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the records that the visitor's filters leave."""
+    classes = controls.choose_classes("browse_class")
+    sexes = st.multiselect(
+        "Sex", ["female", "male"], key="browse_sex", bind=state.URL, placeholder="Both, or unknown"
+    )
+    ages = st.slider(
+        "Age, years (90: 90 or more)", 0, 90, (0, 90), key="browse_age", bind=state.URL
+    )
+    text = st.text_input(
+        "Statement, source or record", key="browse_text", bind=state.URL, placeholder="e.g. CLBBB"
+    )
+    return cached.filtered(rows, tuple(classes), tuple(sexes), ages, text)
+
+
+def table(rows: pd.DataFrame) -> None:
+    """Show the records; a selected row becomes the record looked at."""
+
+    def look_at() -> None:
+        if chosen := st.session_state["browse_table"].selection.rows:
+            st.session_state[state.RECORD] = rows["record"].iloc[chosen[0]]
+
+    st.dataframe(
+        rows,
+        hide_index=True,
+        height=318,
+        key="browse_table",
+        on_select=look_at,
+        selection_mode="single-row",
+        alt="Records that the filters leave",
+        column_config={
+            "record": "Record", "classes": st.column_config.ListColumn("Classes (core)"),
+            "age": st.column_config.NumberColumn("Age, years", format="%d"), "sex": "Sex",
+            "source": "Source", "statements": "Statements",
+        },
+    )  # fmt: skip
+
+
+def steps(names: list[str]) -> str:
+    """Let the visitor step through the records; return the one looked at."""
+
+    def step(by: int) -> None:
+        here = names.index(record) if among else (-1 if by > 0 else 0)
+        st.session_state[state.RECORD] = names[(here + by) % len(names)]
+
+    if not st.session_state.get(state.RECORD):
+        st.session_state[state.RECORD] = names[0]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        record = st.text_input("Record", key=state.RECORD, bind=state.URL, width=220) or ""
+        among = record in names
+        st.button(
+            "Previous", icon=":material/arrow_back:", on_click=step, args=(-1,), shortcut="Left",
+            key="browse_previous",
+        )  # fmt: skip
+        st.button(
+            "Next", icon=":material/arrow_forward:", on_click=step, args=(1,), shortcut="Right",
+            key="browse_next",
+        )  # fmt: skip
+        place = f"{names.index(record) + 1:,} of {len(names):,}" if among else "not in the filters"
+        st.caption(place)
+        if st.button("Where do the networks look?", key="browse_saliency"):
+            state.go("saliency", {state.COHORT: cohort, state.RECORD: record})
+    return record
+
+
+def paper(record: Record) -> None:
+    """Show the record on millimetre paper."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        layout = st.segmented_control(
+            "Layout", list(cached.PAPER_LAYOUTS), default="3x4", required=True,
+            key="browse_layout", bind=state.URL,
+        )  # fmt: skip
+        speed = st.segmented_control(
+            "Speed, mm/s", SPEEDS_MM_S, default="25", required=True, key="browse_speed",
+            bind=state.URL,
+        )  # fmt: skip
+        gain = st.segmented_control(
+            "Gain, mm/mV", GAINS_MM_MV, default="10", required=True, key="browse_gain",
+            bind=state.URL,
+        )  # fmt: skip
+    svg = cached.paper(record, layout, float(speed), float(gain), state.is_dark())
+    draw.paper(svg, f"Twelve-lead ECG of record {record.name}")
+    for note in record.notes:
+        st.caption(note)
+
+
+def labels_and_image(record: Record) -> None:
+    """Show where the labels come from beside the image that a network gets."""
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader("Labels and why")
+        tier = st.segmented_control(
+            "Tier", ["core", "broad"], default="core", required=True, key="browse_tier",
+            bind=state.URL,
+        )  # fmt: skip
+        st.markdown("\n".join(f"- {line}" for line in cached.trace(record, tier)))
+    with right:
+        st.subheader("As the network sees it")
+        image, measures = cached.network_image(record)
+        draw.network_image(image, f"Network image of record {record.name}")
+        st.caption(
+            f"{measures.width} × {measures.height} px, {measures.px_per_s:.1f} px/s, "
+            f"{measures.px_per_mv:.1f} px/mV, leads I to V6 from the top; neighbours in different "
+            "colour channels."
+        )
+
+
+st.title("Browse")
+cohort = controls.choose_cohort()
+if cohort is None:
+    st.stop()
+try:
+    rows = cached.records(cohort)
+    left, right = st.columns([1, 3])
+    with left:
+        kept = filters(rows)
+    with right:
+        st.write(f"**{len(kept):,}** of {len(rows):,} records")
+        table(kept)
+    if kept.empty:
+        st.info("No record is left by these filters. Widen one of them.")
+        st.stop()
+    record = cached.record(cohort, steps(kept["record"].tolist()))
+    paper(record)
+    labels_and_image(record)
+except EcgError as error:
+    st.error(str(error))

@@ -1,0 +1,125 @@
+"""Classify: what do the networks say about an ECG, and where do they look? Upload one or several,
+or try an example. Uploads stay in memory and go with the session; names in them are not shown."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import cached, controls, draw, figures, palette, state
+from ecgcore.errors import EcgError
+from ecgcore.labels.classes import CODES
+from ecgcore.records.record import Record
+from ecgcore.training.run import Run
+
+
+def asked() -> tuple[dict[str, Record], dict[str, str]]:
+    """Return the records to classify (name → record), and what cannot be read (name → why)."""
+    uploaded = st.file_uploader(
+        "ECG files: WFDB (.hea with its .mat or .dat) or CSV, one or several",
+        accept_multiple_files=True, key="classify_files",
+    )  # fmt: skip
+    with st.expander("A CSV that states neither rate nor leads"):
+        fs_hz = st.number_input(
+            "Rate, Hz", 50.0, 2000.0, None, key="classify_fs_hz", placeholder="as the file states"
+        )
+        in_order = st.checkbox(
+            "Its twelve columns are I, II, III, aVR, aVL, aVF, V1 to V6", key="classify_in_order"
+        )
+    example = st.pills(
+        "or try an example", list(cached.examples()), key="classify_example", bind=state.URL,
+        help="Real ECGs of PTB-XL (CC BY 4.0), one a class by its expert statements.",
+    )  # fmt: skip
+    if uploaded:
+        files = {file.name: file.getvalue() for file in uploaded}
+        found = cached.read_upload(files, fs_hz, in_order)
+        read = {name: r for name, r in found if isinstance(r, Record)}
+        state.keep_uploads(read)
+        return read, {name: str(r) for name, r in found if not isinstance(r, Record)}
+    if example:
+        record = cached.example(example)
+        return {record.name: record}, {}
+    return {}, {}
+
+
+def table(records: dict[str, Record], by_run: dict[str, list[dict]]) -> str:
+    """Show a row a record and return the one to look at."""
+    columns: dict[str, list] = {"record": list(records)}
+    decimals = {}
+    for name, answers in by_run.items():
+        columns[f"{name}: most probable"] = [a["top"] for a in answers]
+        for code in CODES:
+            columns[f"{name}: {code}"] = [a["probabilities"][code] for a in answers]
+            decimals[f"{name}: {code}"] = st.column_config.NumberColumn(format="%.3f")
+    rows = pd.DataFrame(columns)
+    shown = st.dataframe(
+        rows, hide_index=True, key="classify_table", on_select="rerun", column_config=decimals,
+        selection_mode="single-row", alt="Probabilities of each record",
+    )  # fmt: skip
+    st.download_button(
+        "Download as CSV", rows.to_csv(index=False), "classified.csv", "text/csv",
+        icon=":material/download:", key="classify_csv", on_click="ignore",
+    )  # fmt: skip
+    chosen = shown.selection.rows
+    return rows["record"].iloc[chosen[0] if chosen else 0]
+
+
+def verdict(answers: dict[str, dict]) -> str:
+    """Return in one sentence what the networks say."""
+    tops = {name: a["top"] for name, a in answers.items()}
+    parts = [f"{name} {a['probabilities'][a['top']]:.3f}" for name, a in answers.items()]
+    if len(set(tops.values())) == 1:
+        code = next(iter(tops.values()))
+        return f"Most probable: **{controls.class_name(code)}** ({', '.join(parts)})."
+    said = [f"{name} says **{code}**" for name, code in tops.items()]
+    return f"The networks differ: {', '.join(said)} ({', '.join(parts)})."
+
+
+def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None:
+    """Show the answer first, then the ECG, then where the network looked."""
+    st.write(verdict(answers))
+    said = f"Its source states {', '.join(cached.stated(record)) or 'none of the classes'}."
+    st.caption(f"Record {record.name}. {said if record.statements else ''}")
+    if len({run.meta["target_mode"] for run in runs.values()}) > 1:
+        st.caption("One network chooses one class (sums to 1), the other judges each by itself.")
+    colours = list(palette.MODEL[state.is_dark()].values())
+    bars = {name: answer["probabilities"] for name, answer in answers.items()}
+    drawn = figures.probabilities(bars, colours[: len(bars)])
+    draw.figure(drawn, "classify_bars", "Probability of each class by each network")
+    name, answer = list(answers.items())[-1]
+    paper = st.empty()
+    alt = f"Twelve-lead ECG of record {record.name}"
+    with paper:
+        draw.paper(cached.paper(record, "3x4", 25.0, 10.0, state.is_dark()), alt)
+    explained = cached.explain(runs[name].id, record, answer["top"], "gradcam")
+    along = explained.by_lead_time
+    if along is not None:
+        with paper:
+            draw.paper(cached.paper(record, "3x4", 25.0, 10.0, state.is_dark(), along), alt)
+    st.caption(f"Behind the trace: Grad-CAM of {name} for {answer['top']}. {explained.message}")
+    for note in record.notes:
+        st.caption(note)
+
+
+st.title("Classify")
+st.write("What do the networks say about an ECG, and where do they look?")
+there = controls.answering()
+if not there:
+    st.info("There is no trained network yet. Train one first; it can answer here at once.")
+    if st.button("Train both", type="primary", key="classify_train"):
+        state.go("train")
+    st.stop()
+chosen = controls.choose_runs("Networks (one or two)", "classify_runs", there)
+records, unreadable = asked()
+for why in unreadable.values():
+    st.error(why)
+if not records or not chosen:
+    if not unreadable:
+        st.info("Choose a network and an ECG, or try an example.")
+    st.stop()
+try:
+    runs = dict(zip(controls.short_names(chosen), chosen, strict=True))
+    by_run = {n: cached.answers(r.id, list(records.values())) for n, r in runs.items()}
+    name = table(records, by_run) if len(records) > 1 else next(iter(records))
+    place = list(records).index(name)
+    show(records[name], {n: a[place] for n, a in by_run.items()}, runs)
+except EcgError as error:
+    st.error(str(error))

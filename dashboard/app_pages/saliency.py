@@ -1,0 +1,96 @@
+"""Saliency: where did each network find evidence for a class, in a cohort's record or an uploaded
+one, and how finely can that be told?"""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import cached, controls, draw, figures, palette, state
+from ecgcore.errors import EcgError
+from ecgcore.labels.classes import CODES
+from ecgcore.records.record import Record
+
+if TYPE_CHECKING:
+    from ecgcore.explain.explaining import Explanation
+
+FROM_COHORT, UPLOADED = "a cohort's record", "an ECG uploaded on Classify"
+
+
+def choose_record() -> Record | None:
+    """Let the visitor choose a record of a cohort, or one that was uploaded in this session."""
+    uploads = state.uploads()
+    left, right = st.columns(2, vertical_alignment="bottom")
+    with left:
+        options = [FROM_COHORT, UPLOADED] if uploads else [FROM_COHORT]
+        source = st.segmented_control(
+            "Explain", options, default=options[-1], required=True, key="saliency_source"
+        )
+    if source == UPLOADED:
+        return uploads[right.selectbox("ECG", list(uploads), key="saliency_upload")]
+    with left:
+        cohort = controls.choose_cohort()
+    if cohort is None:
+        return None
+    if not st.session_state.get(state.RECORD):
+        st.session_state[state.RECORD] = cached.records(cohort)["record"].iloc[0]
+    name = right.text_input("Record", key=state.RECORD, bind=state.URL) or ""
+    return cached.record(cohort, name)
+
+
+def side(place: int, run_id: str, name: str, record: Record, code: str) -> "Explanation":
+    """Show one network's map on the image; return what it found."""
+    answer = cached.answers(run_id, [record])[0]
+    found = cached.explain(run_id, record, code, "gradcam")
+    st.markdown(f"**{'AB'[place]} · {name}** · {code} {answer['probabilities'][code]:.3f}")
+    alt = f"Image that {name} saw, with its Grad-CAM for {code}"
+    if found.map is None:
+        draw.network_image(found.image, alt)
+    else:
+        draw.relevance_image(found.image, found.map, alt)
+    st.caption(found.message)
+    return found
+
+
+st.title("Saliency")
+there = controls.answering()
+if not there:
+    st.info("There is no trained network yet. Train one first; its maps can be seen here at once.")
+    if st.button("Train both", type="primary", key="saliency_train"):
+        state.go("train")
+    st.stop()
+try:
+    record = choose_record()
+    if record is None:
+        st.stop()
+    chosen = controls.choose_runs("Networks (one or two)", "saliency_runs", there)
+    if not chosen:
+        st.info("Choose a network.")
+        st.stop()
+    names = controls.short_names(chosen)
+    tops = [cached.answers(run.id, [record])[0]["top"] for run in chosen]
+    state.keep_valid("saliency_class", list(CODES))
+    code = st.selectbox(
+        "Class", CODES, index=CODES.index(tops[-1]), key="saliency_class", bind=state.URL,
+    )  # fmt: skip
+    columns = st.columns(len(chosen))
+    found = []
+    for place, (column, run, name) in enumerate(zip(columns, chosen, names, strict=True)):
+        with column:
+            found.append(side(place, run.id, name, record, code))
+    st.caption(
+        "Amber to dark red: relevance as a share of each map's own highest value. Not checked "
+        "yet whether the maps can be trusted."
+    )
+    shares = {n: f.lead_relevance for n, f in zip(names, found, strict=True) if f.map is not None}
+    if shares:
+        st.subheader("Leads")
+        colours = list(palette.MODEL[state.is_dark()].values())
+        drawn = figures.lead_relevance(shares, [colours[names.index(n)] for n in shares])
+        draw.figure(drawn, "saliency_leads", f"Share of relevance by lead for {code}")
+    for name, explained in zip(names, found, strict=True):
+        st.subheader(f"On paper: {name}")
+        dark = state.is_dark()
+        svg = cached.paper(record, "3x4", 25.0, 10.0, dark, explained.by_lead_time)
+        draw.paper(svg, f"Twelve-lead ECG of record {record.name}, relevance of {name} behind it")
+except EcgError as error:
+    st.error(str(error))

@@ -1,0 +1,241 @@
+"""The one place that asks ecgcore. Values go in as arguments, answers come out; every cache is
+bounded. What other processes write (cohorts, runs) is keyed by its file's time, so nothing stale
+is shown. What comes from an upload is cached in the visitor's own session only.
+
+ecgcore's modules that need torch are imported on first use: the first page comes without them.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from ecgcore.cohort.store import Cohort, list_cohorts
+from ecgcore.errors import UnreadableRecord
+from ecgcore.home import Home
+from ecgcore.imaging import Geometry
+from ecgcore.labels.classes import CODES
+from ecgcore.labels.expert import label_record
+from ecgcore.labels.targets import class_counts as count_classes
+from ecgcore.records.record import Record
+from ecgcore.training.run import find_run
+
+if TYPE_CHECKING:
+    from ecgcore.cohort.store import CohortSummary
+    from ecgcore.explain.explaining import Explanation
+    from ecgcore.inference.classifier import Classifier
+
+# Networks are shared by all sessions, and Grad-CAM hooks into them: one question at a time.
+_one_at_a_time = threading.RLock()
+
+
+def home() -> Home:
+    """Return the home folder that this server works on."""
+    return Home.find()
+
+
+def written(file: Path) -> int:
+    """Return a file's time in ns, 0 where it is not there: part of a cache's key."""
+    return file.stat().st_mtime_ns if file.exists() else 0
+
+
+def _record_key(record: Record) -> str:
+    digest = hashlib.sha256(np.ascontiguousarray(record.signal_mv).tobytes())
+    digest.update(repr((record.name, record.fs_hz, record.statements, record.details)).encode())
+    return digest.hexdigest()
+
+
+BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {Record: _record_key}
+WEIGHTS = "weights.safetensors"
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "ptb-xl"
+PAPER_LAYOUTS = ("3x4", "12x1")
+
+
+# Cohorts and their records ----------------------------------------------------------------------
+
+
+def cohorts() -> list["CohortSummary"]:
+    """Return the cohorts of this home."""
+    return list_cohorts(home())
+
+
+def ingest_examples() -> None:
+    """Read the example ECGs into the cohort ``examples``."""
+    from ecgcore.cohort.ingest import ingest
+
+    ingest(EXAMPLES, "examples", home(), workers=1)
+
+
+def cohort(name: str) -> Cohort:
+    """Return a cohort, opened once a server and shared: it only reads."""
+    return _cohort(home().path, name, written(home().cohorts / name / "cohort.json"))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _cohort(home_path: Path, name: str, stamp: int) -> Cohort:
+    return Cohort.open(name, Home(home_path))
+
+
+def class_counts(name: str) -> dict[str, int]:
+    """Return how many records of a cohort state each class (core tier)."""
+    return count_classes(cohort(name).states("core"))
+
+
+def records(name: str) -> pd.DataFrame:
+    """Return what Browse lists of each record: id, classes, age, sex, source, statements."""
+    return _records(home().path, name, written(home().cohorts / name / "cohort.json"))
+
+
+@st.cache_data(max_entries=8, show_spinner="Reading the cohort's index …")
+def _records(home_path: Path, name: str, stamp: int) -> pd.DataFrame:
+    opened = Cohort.open(name, Home(home_path))
+    index, states = opened.index, opened.states("core")
+    said = [" ".join(code for _, code, _ in json.loads(s)) for s in index["statements"]]
+    return pd.DataFrame(
+        {
+            "record": index["record"],
+            "classes": [[CODES[i] for i in np.flatnonzero(row == 1)] for row in states],
+            "age": index["age"],
+            "sex": index["sex"],
+            "source": index["source"],
+            "statements": said,
+        }
+    )
+
+
+def filtered(
+    rows: pd.DataFrame,
+    classes: tuple[str, ...],
+    sexes: tuple[str, ...],
+    ages: tuple[int, int],
+    text: str,
+) -> pd.DataFrame:
+    """Return the records that state one of the classes, and match all else."""
+    keep = pd.Series(True, index=rows.index)
+    if classes:
+        keep &= rows["classes"].map(lambda stated: not set(classes).isdisjoint(stated))
+    if sexes:
+        keep &= rows["sex"].isin(sexes)
+    if ages != (0, 90):
+        keep &= rows["age"].between(*ages)
+    if text.strip():
+        where = rows["record"] + " " + rows["source"] + " " + rows["statements"]
+        keep &= where.str.contains(text.strip(), case=False, regex=False)
+    return rows[keep]
+
+
+def record(cohort_name: str, name: str) -> Record:
+    """Return one record of a cohort as it is stored."""
+    return cohort(cohort_name).record(name)
+
+
+def trace(shown: Record, tier: str) -> tuple[str, ...]:
+    """Return where the labels of a record come from, a sentence a decision."""
+    return label_record(shown, tier).trace
+
+
+def stated(shown: Record) -> list[str]:
+    """Return the classes that a record's source states (core tier)."""
+    return [CODES[i] for i in np.flatnonzero(label_record(shown).states == 1)]
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
+def paper(
+    shown: Record,
+    layout: str,
+    speed_mm_s: float,
+    gain_mm_mv: float,
+    dark: bool,
+    relevance: np.ndarray | None = None,
+) -> str:
+    """Return a record on millimetre paper as SVG, relevance (12, T') behind its traces."""
+    from ecgcore.imaging.paper import page_svg
+
+    return page_svg(
+        shown,
+        layout=layout,
+        speed_mm_s=speed_mm_s,
+        gain_mm_mv=gain_mm_mv,
+        relevance=relevance,
+        theme="dark" if dark else "light",
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
+def network_image(shown: Record) -> tuple[np.ndarray, Geometry]:
+    """Return the image (3, 224, 224) in 0..1 that a network sees of a record, and its measures."""
+    from ecgcore.imaging.seen import seen
+
+    return seen(shown)
+
+
+# Uploads and answers ----------------------------------------------------------------------------
+
+
+@st.cache_data(max_entries=1, show_spinner="Reading the examples …")
+def examples() -> dict[str, Path]:
+    """Return one example ECG a class, as far as there are any."""
+    from ecgcore.records.finding import find_records
+    from ecgcore.records.reading import read_record
+
+    found: dict[str, Path] = {}
+    for path in find_records([EXAMPLES]):
+        classes = stated(read_record(path))
+        if len(classes) == 1:
+            found.setdefault(classes[0], path)
+    return {code: found[code] for code in CODES if code in found}
+
+
+@st.cache_data(max_entries=16, show_spinner="Reading …", scope="session")
+def read_upload(
+    files: dict[str, bytes], fs_hz: float | None, assume_order: bool
+) -> list[tuple[str, "Record | UnreadableRecord"]]:
+    """Return what uploaded files hold: a record each, or the reason why not."""
+    from ecgcore.records.reading import read_upload as read
+
+    return read(files, fs_hz=fs_hz, assume_order=assume_order)
+
+
+def example(code: str) -> Record:
+    """Return the example ECG of a class."""
+    from ecgcore.records.reading import read_record
+
+    return read_record(examples()[code])
+
+
+def classifier(reference: str) -> "Classifier":
+    """Return a loaded run or shipped model, one a server, shared between sessions."""
+    return _classifier(
+        home().path, reference, written(find_run(reference, home()).folder / WEIGHTS)
+    )
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the network …")
+def _classifier(home_path: Path, reference: str, stamp: int) -> "Classifier":
+    from ecgcore.inference.classifier import load
+
+    return load(reference, Home(home_path))
+
+
+@st.cache_data(max_entries=64, show_spinner="Asking …", hash_funcs=BY_CONTENT, scope="session")
+def answers(reference: str, asked: list[Record]) -> list[dict[str, Any]]:
+    """Return what ``ecgcore classify`` says of each record."""
+    from ecgcore.inference.classify import classify_records
+
+    with _one_at_a_time:
+        return classify_records(asked, classifier(reference))
+
+
+@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
+def explain(reference: str, shown: Record, code: str, method: str) -> "Explanation":
+    """Return what ``ecgcore explain`` finds; the network is shared, so one at a time."""
+    from ecgcore.explain.explaining import explain as explain_record
+
+    with _one_at_a_time:
+        return explain_record(classifier(reference), shown, code, method)

@@ -1,0 +1,114 @@
+"""Runs as the pages ask for them: those there are, what one would learn from, how two compare.
+
+As in ``cached``: values in, answers out, every cache bounded, nothing stale.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from dashboard.cached import home, written
+from ecgcore.home import Home
+from ecgcore.training import jobs
+from ecgcore.training.config import TrainConfig
+from ecgcore.training.run import ALIVE, Run, find_run, list_runs, shipped_models
+
+if TYPE_CHECKING:
+    from ecgcore.cohort.levels import Plan
+
+PREDICTIONS = "predictions.parquet"
+
+
+def runs() -> list[Run]:
+    """Return this home's runs, the newest first."""
+    return list_runs(home())
+
+
+def alive_runs() -> list[Run]:
+    """Return the runs that wait or work now."""
+    return [r for r in runs() if r.status["state"] in ALIVE]
+
+
+def done_runs() -> list[Run]:
+    """Return the runs that can be evaluated: done, or cancelled with something learned."""
+    return [r for r in runs() if r.evaluation is not None]
+
+
+def latest_pair() -> tuple[Run, Run] | None:
+    """Return the newest finished run as B, and as A the newest other network on the same labels."""
+    done = done_runs()
+    for a in done[1:]:
+        b = done[0]
+        same = all(a.meta[k] == b.meta[k] for k in ("cohort", "target_mode", "tier"))
+        if same and a.meta["model"] != b.meta["model"]:
+            return a, b
+    return None
+
+
+def comparable() -> list[Run]:
+    """Return the runs and shipped models whose predictions are there."""
+    return [r for r in (*done_runs(), *shipped()) if (r.folder / PREDICTIONS).exists()]
+
+
+def shipped() -> list[Run]:
+    """Return the models that come with the product."""
+    return shipped_models()
+
+
+def run(reference: str) -> Run:
+    """Return a run by id, or a shipped model by name."""
+    return find_run(reference, home())
+
+
+def start(config: TrainConfig) -> Run:
+    """Start a training in a process of its own, as ``ecgcore train`` would."""
+    return jobs.start(config, home())
+
+
+def plan(config: TrainConfig) -> "Plan":
+    """Return which records a training would use, and what it would leave out."""
+    filled = config.filled()
+    stamp = written(home().cohorts / filled.cohort / "cohort.json")
+    return _plan(home().path, stamp, filled)
+
+
+@st.cache_data(max_entries=16, show_spinner="Drawing the records of this level …")
+def _plan(home_path: Path, stamp: int, config: TrainConfig) -> "Plan":
+    from ecgcore.training.preparing import plan_of
+
+    return plan_of(config, Home(home_path))[1]
+
+
+# Comparison ------------------------------------------------------------------------------------
+
+
+def compare(a: str, b: str, part: str) -> dict[str, Any]:
+    """Return what ``ecgcore compare A B --part PART --json`` prints."""
+    stamps = [written(run(r).folder / PREDICTIONS) for r in (a, b)]
+    return _compare(home().path, a, b, part, *stamps)
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing (bootstrap over patients) …")
+def _compare(home_path: Path, a: str, b: str, part: str, *stamps: int) -> dict[str, Any]:
+    from ecgcore.comparison.compare import compare as compare_runs
+
+    run_a, run_b = (find_run(reference, Home(home_path)) for reference in (a, b))
+    return compare_runs(run_a, run_b, part)
+
+
+def roc(a: str, b: str, part: str) -> tuple[dict, dict]:
+    """Return the ROC curves of both runs on their common records."""
+    stamps = [written(run(r).folder / PREDICTIONS) for r in (a, b)]
+    return _roc(home().path, a, b, part, *stamps)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _roc(home_path: Path, a: str, b: str, part: str, *stamps: int) -> tuple[dict, dict]:
+    from ecgcore.comparison.compare import on_common_records
+    from ecgcore.evaluation.evaluate import scores_of
+    from ecgcore.evaluation.roc import curves_of
+
+    runs = [find_run(reference, Home(home_path)) for reference in (a, b)]
+    common = on_common_records(*(scores_of(r, part) for r in runs))
+    return curves_of(common[0]), curves_of(common[1])

@@ -1,0 +1,99 @@
+"""Choosing: a cohort, a run, a class. Each choice stands in the URL; each lack says what to do."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard import cached, cached_runs, state
+from ecgcore.errors import EcgError
+from ecgcore.labels.classes import CODES, PAPER10
+from ecgcore.training.run import Run
+
+NAMES = {c.code: c.name for c in PAPER10}
+PARTS = {
+    "test": "each run's own 15 % of patients (the paper's protocol)",
+    "untouched": "patients that no run was trained on, the same for every level, model and seed",
+}
+
+
+def choose_cohort(label: str = "Cohort") -> str | None:
+    """Let the visitor choose a cohort; where there is none, offer the examples."""
+    names = [c.name for c in cached.cohorts()]
+    if not names:
+        offer_examples()
+        return None
+    state.keep_valid(state.COHORT, names)
+    return st.selectbox(
+        label, names, key=state.COHORT, bind=state.URL, on_change=state.forget_record
+    )
+
+
+def offer_examples() -> None:
+    """Say that there is no cohort, and offer to read the example ECGs."""
+    st.info(
+        "There is no cohort yet. Read the example ECGs that come with the product, or a folder of "
+        "your own: `ecgcore ingest FOLDER --cohort NAME`."
+    )
+    if st.button("Read the example ECGs", type="primary", key="read_examples"):
+        try:
+            with st.spinner("Reading the example ECGs …", show_time=True):
+                cached.ingest_examples()
+        except EcgError as error:
+            st.error(str(error))
+        else:
+            st.rerun()
+
+
+def choose_run(label: str, key: str, runs: Sequence[Run], first: int = 0) -> Run:
+    """Let the visitor choose a run by its id, which says network, cohort, level and seed."""
+    by_id = {run.id: run for run in runs}
+    state.keep_valid(key, list(by_id))
+    chosen = st.selectbox(
+        label, list(by_id), index=min(first, len(runs) - 1), key=key, bind=state.URL
+    )
+    return by_id[chosen]
+
+
+def choose_runs(label: str, key: str, runs: Sequence[Run]) -> list[Run]:
+    """Let the visitor choose one or two runs; at first the two that come first."""
+    by_id = {run.id: run for run in runs}
+    chosen = st.multiselect(
+        label,
+        list(by_id),
+        default=list(by_id)[:2],
+        max_selections=2,
+        key=key,
+        bind=state.URL,
+    )
+    return [by_id[run_id] for run_id in chosen]
+
+
+def run_name(run: Run) -> str:
+    """Return a run's name for people: network, cohort, level, seed, when."""
+    meta = run.meta
+    config = meta["config"]
+    when = meta["created"][:16].replace("T", " ")
+    return f"{meta['model']} · {config['cohort']} · level {config['level']} · {when}"
+
+
+def short_names(runs: Sequence[Run]) -> list[str]:
+    """Return what to call runs side by side: their networks, told apart by A, B … where equal."""
+    models = [run.meta["model"] for run in runs]
+    if len(set(models)) == len(models):
+        return models
+    return [f"{side} {model}" for side, model in zip("ABCD", models, strict=False)]
+
+
+def answering() -> list[Run]:
+    """Return what can classify: the shipped models, then this home's runs that are done."""
+    return [*cached_runs.shipped(), *cached_runs.done_runs()]
+
+
+def choose_classes(key: str, label: str = "Class") -> list[str]:
+    """Let the visitor choose classes; none chosen means all."""
+    return st.multiselect(label, CODES, key=key, bind=state.URL, placeholder="All classes")
+
+
+def class_name(code: str) -> str:
+    """Return a class's code and words."""
+    return f"{code} · {NAMES[code]}" if code in NAMES else code

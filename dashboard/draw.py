@@ -1,0 +1,121 @@
+"""Put on the page what ``figures`` and ecgcore drew, and tables as statisticians want them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard import palette
+from ecgcore.training.run import ALIVE, Run
+
+if TYPE_CHECKING:
+    from ecgcore.cohort.levels import Plan
+
+
+def figure(drawn: go.Figure, key: str, alt: str) -> None:
+    """Show a figure that can be saved as SVG; ``alt`` says what it shows."""
+    st.plotly_chart(
+        drawn,
+        key=key,
+        alt=alt,
+        config={
+            "displaylogo": False,
+            "modeBarButtons": [["toImage"]],
+            "toImageButtonOptions": {"format": "svg", "filename": key},
+        },
+    )
+
+
+def table(rows: pd.DataFrame, alt: str, left: tuple[str, ...] = ()) -> None:
+    """Show a small table of ready text: numbers to the right, the columns in ``left`` as words."""
+    numbers = [c for c in rows.columns if c not in left]
+    right = "text-align: right !important"  # Streamlit aligns text to the left in each cell
+    places = [f".col{i}" for i, c in enumerate(rows.columns) if c in numbers]
+    styled = rows.style.set_table_styles([{"selector": p, "props": right} for p in places])
+    st.table(styled, border="horizontal", alt=alt)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with fixed decimals and a true minus sign, ``n/a`` for None."""
+    return "n/a" if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def span(found: Mapping[str, Any], digits: int = 3) -> str:
+    """Return an interval, ``n/a`` where none could be computed."""
+    if found["low"] is None:
+        return "n/a"
+    return f"{number(found['low'], digits)} to {number(found['high'], digits)}"
+
+
+def minutes(seconds: float | None) -> str:
+    """Return how long something takes yet, in words."""
+    if seconds is None:
+        return "time left not known yet"
+    return f"{seconds:.0f} s left" if seconds < 90 else f"{seconds / 60:.0f} min left"
+
+
+def parts_table(plan: "Plan") -> None:
+    """Show records and patients of each part of a plan."""
+    rows = {
+        part: {"records": f"{(plan.part == part).sum():,}", "patients": f"{patients:,}"}
+        for part, patients in plan.patients.items()
+        if patients
+    }
+    table(pd.DataFrame(rows).T, "Records and patients of each part")
+
+
+def progress(run: Run, name: str) -> None:
+    """Show how far a training is, with its log, and a button that stops it."""
+    status = run.status
+    alive = status["state"] in ALIVE
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    said = f"**{name}** · {status['state']} · epoch {status['epoch']} of {status['epochs']}"
+    if alive:
+        said += f" · {minutes(status['eta_s'])}"
+    if status["state"] != "done":
+        said += f" · {status['message']}"
+    left.progress(status["epoch"] / max(1, status["epochs"]), text=said)
+    with right.container(horizontal=True, horizontal_alignment="right"):
+        if alive and st.button("Cancel", key=f"train_cancel_{run.id}"):
+            run.cancel()
+        with st.popover("Log"):
+            last = run.log[-4000:] or "Nothing was printed yet."
+            st.code(last, language=None, wrap_lines=True)
+
+
+def paper(svg: str, alt: str) -> None:
+    """Show an ECG page at its own size, so that a millimetre is a whole number of pixels."""
+    st.image(svg, alt=alt)
+
+
+def network_image(image: np.ndarray, alt: str) -> None:
+    """Show the image (3, H, W) in 0..1 just as a network gets it."""
+    _pixels(image.transpose(1, 2, 0), alt)
+
+
+def relevance_image(image: np.ndarray, relevance: np.ndarray, alt: str) -> None:
+    """Show a network's image, ink dark on white, with relevance (H, W) in 0..1 behind the ink."""
+    ink = image.max(axis=0)[..., None]
+    trace = np.array(to_rgb(palette.TEXT[False]))
+    _pixels(relevance_ground(relevance) * (1 - ink) + trace * ink, alt)
+
+
+def relevance_ground(relevance: np.ndarray) -> np.ndarray:
+    """Return (H, W, 3) in 0..1: white at zero, then amber to dark red."""
+    strength = relevance.clip(0, 1)[..., None]
+    weak, strong = (np.array(c) / 255 for c in (palette.AMBER, palette.DARK_RED))
+    cover = np.minimum(1, 2 * strength)
+    return (1 - cover) + cover * (weak * (1 - strength) + strong * strength)
+
+
+def to_rgb(colour: str) -> tuple[float, ...]:
+    """Return a #RRGGBB colour as three shares of 1."""
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+
+
+def _pixels(shares: np.ndarray, alt: str) -> None:
+    pixels = (255 * shares.clip(0, 1)).astype(np.uint8)
+    st.image(pixels.repeat(2, axis=0).repeat(2, axis=1), alt=alt)

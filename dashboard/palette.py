@@ -1,0 +1,45 @@
+"""Colours, and what each stands for: a class, a model, a sign. Nothing else is coloured.
+
+The classes' hues are Wong's and ColorBrewer's colour-blind-safe ones; the second class of a family
+is drawn dashed too, so that nothing rests on colour alone.
+"""
+
+CLASS = {
+    "NSR": "#6B7280",
+    "STACH": "#0072B2",
+    "SBRAD": "#56B4E9",
+    "LBBB": "#D55E00",
+    "RBBB": "#E69F00",
+    "LVH": "#009E73",
+    "RVH": "#66C2A5",
+    "STEMI": "#B2182B",
+    "STD": "#CC79A7",
+    "ECT": "#5E3C99",
+}
+DASHED = frozenset({"SBRAD", "RBBB", "RVH", "STD"})
+NEUTRAL = "#6B7280"
+
+# Model A and B; the dark theme's are the same hues, lighter, for a contrast of 4.5 on its ground.
+MODEL = {False: {"a": "#475569", "b": "#0F766E"}, True: {"a": "#94A3B8", "b": "#2DB5A6"}}
+TEXT = {False: "#111827", True: "#E5E7EB"}
+GROUND = {False: "#FFFFFF", True: "#14161A"}
+
+COUNTS = (15, 118, 110)  # confusion: one hue, the share of the row as its strength
+MORE, FEWER = (213, 94, 0), (0, 114, 178)  # differences: orange above, blue below, nothing at zero
+CELL = "rgba(107,114,128,0.08)"
+AMBER, DARK_RED = (245, 158, 11), (127, 29, 29)  # relevance, from weak to strong
+
+
+def of_class(code: str) -> str:
+    """Return a class's colour; averages (micro, macro) are neutral."""
+    return CLASS.get(code, NEUTRAL)
+
+
+def dash(code: str) -> str:
+    """Return a class's line style."""
+    return "dash" if code in DASHED else "solid"
+
+
+def rgba(rgb: tuple[int, int, int], strength: float) -> str:
+    """Return a colour of a strength from 0 (transparent) to 1."""
+    return f"rgba({rgb[0]},{rgb[1]},{rgb[2]},{strength:.3f})"

@@ -1,0 +1,52 @@
+"""What the visitor looks at. It stands in the URL, and goes along from page to page.
+
+Widgets with ``bind="query-params"`` write it there. The nouns below are shared by pages on purpose
+and carry no page's name: the record chosen in Browse is the one that Saliency explains. Everything
+else is a page's own, and its key carries that page's name.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NoReturn
+
+import streamlit as st
+
+from ecgcore.records.record import Record
+
+COHORT = "cohort"
+RECORD = "record"
+RUN_A, RUN_B = "a", "b"
+URL: Literal["query-params"] = "query-params"
+
+_UPLOADS = "session_uploads"
+
+
+def go(page: str, looked_at: Mapping[str, Any] | None = None) -> NoReturn:
+    """Open a page of ``app_pages`` and look at something there."""
+    st.session_state.update(looked_at or {})
+    st.switch_page(f"app_pages/{page}.py", query_params=dict(looked_at or {}))
+
+
+def forget_record() -> None:
+    """Look at no record: the one looked at belongs to another cohort."""
+    st.session_state[RECORD] = ""
+
+
+def keep_valid(key: str, options: list[Any]) -> None:
+    """Forget what a widget held where it is no longer among its options."""
+    if key in st.session_state and st.session_state[key] not in options:
+        del st.session_state[key]
+
+
+def is_dark() -> bool:
+    """Tell whether the visitor sees the dark theme."""
+    return st.context.theme.type == "dark"
+
+
+def keep_uploads(records: dict[str, Record]) -> None:
+    """Keep this session's uploaded records (name → record) for the Saliency page; memory only."""
+    st.session_state[_UPLOADS] = records
+
+
+def uploads() -> dict[str, Record]:
+    """Return this session's uploaded records."""
+    return st.session_state.get(_UPLOADS, {})

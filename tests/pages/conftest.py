@@ -1,0 +1,53 @@
+"""Homes that the app works on, and the app itself as AppTest sees it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from ecgcore.home import Home
+
+ENTRY = str(Path(__file__).resolve().parents[2] / "dashboard" / "streamlit_app.py")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Return an empty home, which the app uses."""
+    return _use(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def filled(small_pair, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Return the home with the example cohort and two runs, which the app uses. Read only."""
+    return _use(small_pair[0].path, monkeypatch)
+
+
+@pytest.fixture
+def own_copy(examples_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Return a copy of the home with the example cohort, which the app uses and may write to."""
+    shutil.copytree(examples_home.cohorts, tmp_path / "cohorts")
+    return _use(tmp_path, monkeypatch)
+
+
+def _use(path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("ECGCORE_HOME", str(path))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return Home(path)
+
+
+@pytest.fixture
+def open_page() -> Callable[..., AppTest]:
+    """Return a function that opens a page of the app, with what stands in its URL."""
+
+    def opened(page: str, **looked_at: str) -> AppTest:
+        app = AppTest.from_file(ENTRY, default_timeout=60)
+        app.switch_page(f"app_pages/{page}.py")
+        for key, value in looked_at.items():
+            app.query_params[key] = value
+        return app.run()
+
+    return opened

@@ -1,0 +1,143 @@
+"""Every page on a home with the example cohort and two runs: the numbers are ecgcore's."""
+
+from pathlib import Path
+
+import pytest
+from reading import labels, words
+
+from ecgcore.comparison.compare import compare
+from ecgcore.comparison.text import finding
+from ecgcore.inference.classifier import load
+from ecgcore.inference.classify import classify_paths
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
+CHAPMAN = EXAMPLES.parents[1] / "data" / "ecg-arrhythmia"
+
+
+def test_overview_lists_cohort_and_runs_and_opens_with_the_finding(open_page, filled, small_pair):
+    app = open_page("overview")
+    assert finding(compare(*small_pair[1:])) in words(app)
+    cohorts, runs = (table.value for table in app.dataframe)
+    assert cohorts.loc[0, ["cohort", "records", "LBBB"]].tolist() == ["examples", 160, 16]
+    assert set(runs["run"]) >= {run.id for run in small_pair[1:]}
+
+
+def test_browse_filters_with_a_count(open_page, filled):
+    app = open_page("browse", cohort="examples", browse_class="LBBB")
+    assert "**16** of 160 records" in words(app)
+    app.multiselect(key="browse_sex").set_value(["female"]).run()
+    kept = app.dataframe[0].value
+    assert 0 < len(kept) < 16
+    assert set(kept["sex"]) == {"female"}
+    app.text_input(key="browse_text").set_value("no such statement").run()
+    assert "No record is left by these filters" in words(app)
+
+
+def test_a_record_in_the_url_is_shown_with_the_origin_of_its_labels(open_page, filled):
+    app = open_page("browse", cohort="examples", record="00530_lr")
+    said = words(app)
+    assert app.text_input(key="record").value == "00530_lr"
+    assert "224 × 224 px, 22.4 px/s, 8.0 px/mV" in said
+    assert "present: scp" in said
+
+
+def test_next_and_previous_walk_through_what_the_filters_leave(open_page, filled):
+    app = open_page("browse", cohort="examples", browse_class="RVH")
+    names = app.dataframe[0].value["record"].tolist()
+    assert app.text_input(key="record").value == names[0]
+    app.button(key="browse_next").click().run()
+    assert app.text_input(key="record").value == names[1]
+    for _ in range(2):
+        app.button(key="browse_previous").click().run()
+    assert app.text_input(key="record").value == names[-1]
+
+
+def test_a_record_that_is_not_there_is_one_line(open_page, filled):
+    app = open_page("browse", cohort="examples", record="../../etc/passwd")
+    assert [e.value for e in app.error] == [
+        "Cohort 'examples' has no record '../../etc/passwd' among its 160, such as '"
+        + app.dataframe[0].value["record"].iloc[0]
+        + "'."
+    ]
+
+
+def test_train_shows_what_a_level_finds_before_the_start(open_page, filled):
+    app = open_page("train", cohort="examples")
+    assert "204 records asked, 20 or 21 a class" in words(app)
+    assert "Train both" in labels(app)
+    app.pills(key="train_networks").set_value([]).run()
+    assert app.button(key="train_start").disabled
+
+
+def test_compare_shows_the_numbers_of_the_command(open_page, filled, small_pair):
+    a, b = small_pair[1:]
+    app = open_page("compare", a=a.id, b=b.id)
+    found = compare(a, b)
+    assert finding(found) in words(app)
+    rows = app.table[0].value
+    change = found["differences"]["macro_auc"]
+    assert rows.loc["Macro AUC", "A"] == f"{found['evaluations']['a']['macro_auc']['value']:.3f}"
+    assert rows.loc["Macro AUC", "B − A"] == f"{change['value']:.3f}".replace("-", "−")
+    assert len(app.dataframe[0].value) == len(found["disagreements"])
+
+
+def test_runs_that_share_no_record_are_refused_in_one_line(open_page, filled, small_pair):
+    a = small_pair[1]
+    app = open_page("compare", a=a.id, b=a.id, compare_curve="no such class")
+    assert not app.error
+    assert app.selectbox(key="compare_curve").value == "All classes"
+
+
+def test_an_example_is_classified_as_the_command_does(open_page, filled, small_pair):
+    run = small_pair[2]
+    app = open_page("classify", classify_example="LBBB", classify_runs=run.id)
+    record = next(p for p in EXAMPLES.rglob("*.hea") if p.stem in words(app))
+    answer = next(classify_paths([record], load(run.id, filled)))
+    top = answer["top"]
+    assert f"**{top} · " in words(app)
+    assert f"{answer['probabilities'][top]:.3f}" in words(app)
+
+
+def test_an_uploaded_pair_is_classified_and_explained(open_page, filled):
+    app = open_page("classify")
+    header = next(EXAMPLES.rglob("*.hea"))
+    pair = [header, header.with_suffix(".dat")]
+    for file in pair:
+        app.file_uploader(key="classify_files").upload(file.name, file.read_bytes())
+    app.run()
+    assert "Most probable" in words(app) or "The networks differ" in words(app)
+    assert "Behind the trace: Grad-CAM" in words(app)
+    app.switch_page("app_pages/saliency.py").run()
+    assert app.segmented_control(key="saliency_source").value == "an ECG uploaded on Classify"
+
+
+def test_saliency_states_its_resolution_and_both_probabilities(open_page, filled, small_pair):
+    app = open_page("saliency", cohort="examples", record="00530_lr", saliency_class="LBBB")
+    said = words(app)
+    assert "A cell of the map spans" in said or "No positive evidence for LBBB" in said
+    assert "**A · " in said
+    assert "**B · " in said
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("empty.csv", b"", "empty.csv"),
+        ("notes.hea", b"this is no header\n", "notes"),
+        ("picture.png", b"\x89PNG\r\n", "picture"),
+        ("alone.mat", b"MATLAB", "alone.hea is missing beside alone.mat"),
+        ("../../etc/passwd", b"root:x:0:0", "passwd"),
+    ],
+)
+def test_what_is_no_ecg_is_refused_by_name_and_gets_no_answer(
+    open_page, filled, name, content, reason
+):
+    app = open_page("classify")
+    app.file_uploader(key="classify_files").upload(name, content).run()
+    assert reason in app.error[0].value
+    assert "Most probable" not in words(app)
+
+
+def test_the_comparison_can_be_downloaded_whole(open_page, filled):
+    app = open_page("compare")
+    assert [button.label for button in app.download_button] == ["Download as JSON"]
