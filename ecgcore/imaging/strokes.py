@@ -1,0 +1,86 @@
+"""Traces and relevance as compact SVG: paths in hundredths of a millimetre, bands of one shade."""
+
+import numpy as np
+
+FINEST_MM = 0.1
+"""Samples that lie closer are thinned to the lowest and highest of each such step."""
+
+_AMBER, _DARK_RED = np.array([245, 158, 11]), np.array([127, 29, 29])
+_SHADES = 24
+_MOST_COVER = 0.6  # so that the trace stays readable
+
+
+def trace_path(
+    signal_mv: np.ndarray,
+    times_s: np.ndarray,
+    speed_mm_s: float,
+    gain_mm_mv: float,
+    left_mm: float,
+    baseline_mm: float,
+) -> str:
+    """Return the ``d`` of a trace, in 0.01 mm, open where samples are missing.
+
+    Parameters
+    ----------
+    signal_mv, times_s
+        (T,) voltages, NaN where missing, and their times from the left edge.
+    left_mm, baseline_mm
+        Where the left edge and 0 mV stand.
+    """
+    times_s, signal_mv = thinned(times_s, signal_mv, FINEST_MM / speed_mm_s)
+    there = np.isfinite(signal_mv)
+    x = np.rint(100 * (left_mm + times_s * speed_mm_s))
+    y = np.rint(100 * (baseline_mm - np.where(there, signal_mv, 0) * gain_mm_mv))
+    points = np.stack([x, y], axis=1).astype(np.int64)
+    bounds = np.flatnonzero(np.diff(there, prepend=False, append=False)).reshape(-1, 2)
+    return "".join(_run(points[start:end]) for start, end in bounds)
+
+
+def _run(points: np.ndarray) -> str:
+    """Return an unbroken line through points (n, 2); a lone point is a dot."""
+    steps = np.diff(points, axis=0).ravel().tolist() or [0, 0]
+    return f"M{points[0, 0]} {points[0, 1]}l" + " ".join(map(str, steps)).replace(" -", "-")
+
+
+def thinned(
+    times_s: np.ndarray, signal_mv: np.ndarray, step_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return at most two samples a step, the lowest and the highest, in their order of time."""
+    if len(times_s) < 3 or (each := int(step_s / (times_s[1] - times_s[0]))) <= 2:
+        return times_s, signal_mv
+    lacking = -len(times_s) % each
+    blocks = np.pad(signal_mv, (0, lacking), constant_values=np.nan).reshape(-1, each)
+    low = np.where(np.isnan(blocks), np.inf, blocks).argmin(axis=1)
+    high = np.where(np.isnan(blocks), -np.inf, blocks).argmax(axis=1)
+    inside = np.sort(np.stack([low, high], axis=1), axis=1)
+    at = np.unique(np.minimum(inside + each * np.arange(len(blocks))[:, None], len(times_s) - 1))
+    return times_s[at], signal_mv[at]
+
+
+def relevance_bands(
+    relevance: np.ndarray, step_mm: float, left_mm: float, top_mm: float, height_mm: float
+) -> str:
+    """Return rectangles, one a run of equal shade; nothing where relevance is zero.
+
+    Parameters
+    ----------
+    relevance
+        (n,) in 0..1, each ``step_mm`` wide from ``left_mm`` on.
+    """
+    shades = np.rint(np.nan_to_num(relevance).clip(0, 1) * _SHADES).astype(int)
+    starts = np.flatnonzero(np.diff(shades, prepend=-1))
+    ends = np.append(starts[1:], len(shades))
+    return "".join(
+        f'<rect x="{left_mm + start * step_mm:.2f}" y="{top_mm:g}" '
+        f'width="{(end - start) * step_mm:.2f}" height="{height_mm:g}" {_fill(shades[start])}/>'
+        for start, end in zip(starts, ends, strict=True)
+        if shades[start] > 0
+    )
+
+
+def _fill(shade: int) -> str:
+    """Return the colour of a shade: amber to dark red, the weaker the more transparent."""
+    strength = shade / _SHADES
+    red, green, blue = np.rint(_AMBER * (1 - strength) + _DARK_RED * strength).astype(int)
+    cover = _MOST_COVER * min(1.0, 2 * strength)
+    return f'fill="#{red:02x}{green:02x}{blue:02x}" fill-opacity="{cover:.2f}"'
