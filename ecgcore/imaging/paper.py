@@ -129,7 +129,7 @@ def _foot(record: Record, paper: Sheet) -> list[str]:
     facts = [
         f"{paper.speed_mm_s:g} mm/s",
         f"{paper.gain_mm_mv:g} mm/mV",
-        f"{record.fs_hz:g} Hz, no filter applied",
+        f"{record.fs_hz:g} Hz, no filter added",
         f"{first:g} to {last:g} s of {record.duration_s:g} s",
         RESEARCH_USE_ONLY,
     ]

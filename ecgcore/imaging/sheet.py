@@ -131,9 +131,12 @@ def _segments(
 def _growth_mm(
     record: Record, segments: tuple[Segment, ...], gain_mm_mv: float, pitch_mm: float
 ) -> tuple[float, float]:
-    """Return by how many whole 5 mm the paper grows above and below, for traces up to MOST_MV."""
+    """Return by how many whole 5 mm the paper grows above and below.
+
+    It holds the first calibration pulse, and traces up to MOST_MV.
+    """
     last_row = segments[-1].row
-    above_mm = below_mm = 0.0
+    above_mm, below_mm = max(0.0, gain_mm_mv + 1 - pitch_mm / 2), 0.0
     for segment in segments:
         up_mv, down_mv = _range_mv(record, segment)
         up_mm, down_mm = min(up_mv, MOST_MV) * gain_mm_mv, min(-down_mv, MOST_MV) * gain_mm_mv

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-FINEST_MM = 0.1
+FINEST_MM = 0.2
 """Samples that lie closer are thinned to the lowest and highest of each such step."""
 
 _AMBER, _DARK_RED = np.array([245, 158, 11]), np.array([127, 29, 29])
