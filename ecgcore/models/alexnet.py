@@ -5,8 +5,9 @@ network. Our reading, also in docs/models.md: each of the five blocks is convolu
 ReLU → SE (reduction 16) → max-pooling where Table 1 pools; BatchNorm replaces local response
 normalisation; dropout 0.5 stands before FC6 and FC7.
 
-The weights start after He et al. 2015 (doi:10.1109/ICCV.2015.123). Krizhevsky's own start,
-N(0, 0.01), leaves the plain net at chance for the paper's 20 epochs on a few hundred records.
+The weights start after He et al. 2015 (doi:10.1109/ICCV.2015.123), the last layer's at N(0, 0.01)
+as Krizhevsky's do. His own start for all layers leaves the plain net at chance for the paper's 20
+epochs on a few hundred records.
 """
 
 from typing import NamedTuple
@@ -141,6 +142,7 @@ class AlexNet(nn.Module):
         else:
             self.head = gap_head(classes, dropout)
         self.apply(start_after_he)
+        nn.init.normal_(self.head[-1].weight, std=0.01)
 
     @property
     def cam_layer(self) -> nn.Module:

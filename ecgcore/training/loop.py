@@ -94,6 +94,8 @@ def run_epochs(working: Working, on_progress: Progress) -> None:
 
 def _validate(working: Working) -> dict[str, Any]:
     logits, targets = working.predict("validation")
+    if not np.isfinite(logits).all():
+        raise EcgError("The network's outputs are no longer numbers: lower --learning-rate.")
     mode = working.config.target_mode
     loss = loss_of(torch.from_numpy(logits), torch.from_numpy(targets), mode)
     table = prediction_table(working, "validation", logits, targets)
@@ -110,10 +112,6 @@ def _validate(working: Working) -> dict[str, Any]:
 
 def _keep(working: Working, row: dict) -> None:
     """Append the epoch's row; keep the weights if it is the best by validation macro AUC."""
-    if not np.isfinite(row["val_loss"]):
-        raise EcgError(
-            f"The loss is no longer a number in epoch {row['epoch']}: lower --learning-rate."
-        )
     auc = row["val_macro_auc"]
     score = -row["val_loss"] if auc is None else auc
     row["best"] = score > working.best
