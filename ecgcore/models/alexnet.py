@@ -142,7 +142,8 @@ class AlexNet(nn.Module):
         else:
             self.head = gap_head(classes, dropout)
         self.apply(start_after_he)
-        nn.init.normal_(self.head[-1].weight, std=0.01)
+        *_, last = self.head.children()
+        nn.init.normal_(last.get_parameter("weight"), std=0.01)
 
     @property
     def cam_layer(self) -> nn.Module:

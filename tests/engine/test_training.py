@@ -76,7 +76,7 @@ def test_the_same_seed_gives_the_same_metrics_twice(examples_home):
 
 
 def test_a_small_net_learns_a_few_records_by_heart(examples_home):
-    config = replace(SMALL, level="20", epochs=20, schedule="constant", learning_rate=0.02)
+    config = replace(SMALL, level="30", epochs=20, schedule="constant", learning_rate=0.02)
     losses = train(config, examples_home).history["train_loss"]
     assert losses.iloc[0] > 1.5  # ten classes at chance: ln 10 = 2.3
     assert losses.iloc[-1] < 0.5
