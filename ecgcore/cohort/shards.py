@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ecgcore.cohort.paths import read_paths, write_paths
 from ecgcore.cohort.store import LARGEST_UV, MISSING, TIERS
 from ecgcore.cohort.survey import Seen, is_below
 from ecgcore.errors import UnreadableRecord
@@ -43,11 +44,6 @@ INDEX = pa.schema(
     }
     | {f"{tier}_{code}": pa.int8() for tier in TIERS for code in CODES}
 )
-PATHS = pa.schema(
-    dict.fromkeys(("path", "stamp", "key", "record", "status", "reason", "of"), _TEXT)
-    | {"fs_hz": _REAL}
-)
-"""``status`` is read, rejected (with ``reason``) or duplicate (``of`` which record)."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,11 @@ class Form:
     def n_samples(self) -> int:
         """Samples of each lead."""
         return round(self.fs_hz * self.duration_s)
+
+    @property
+    def bytes_a_record(self) -> int:
+        """Size of a stored signal."""
+        return len(LEADS) * self.n_samples * 2
 
 
 Work = list[list[Seen]]
@@ -109,18 +110,6 @@ def write_index(file: Path, rows: Iterable[dict], plan: str) -> None:
     write_whole(file, lambda path: table.to_parquet(path, index=False, schema=INDEX))
 
 
-def write_paths(cohort: Path, name: str, rows: list[dict]) -> None:
-    """Write a shard's piece of the private table (mode 600 in a folder of mode 700)."""
-    table = pd.DataFrame(rows, columns=PATHS.names)
-    (cohort / "private").mkdir(mode=0o700, exist_ok=True)
-
-    def write(path: Path) -> None:
-        path.touch(mode=0o600)
-        table.to_parquet(path, index=False, schema=PATHS)
-
-    write_whole(cohort / "private" / f"{name}.parquet", write)
-
-
 def relabel(file: Path) -> None:
     """Label the records of a shard's index anew, from their stored statements."""
     table = pd.read_parquet(file)
@@ -134,7 +123,7 @@ def relabel(file: Path) -> None:
 
 def without(cohort: Path, old: str, new: str, keys: set[str]) -> None:
     """Copy shard ``old`` as ``new``, leaving out the records of ``keys``."""
-    paths = pd.read_parquet(cohort / "private" / f"{old}.parquet")
+    paths = read_paths(cohort, [old])
     going = paths["key"].isin(keys)
     source = cohort / "shards" / old
     index = pd.read_parquet(source / "index.parquet")

@@ -22,6 +22,9 @@ from ecgcore.records.record import LEADS, Record, Statement
 MISSING = -32768
 LARGEST_UV = 32767
 TIERS = ("core", "broad")
+_KEYS = {"name", "records", "patients", "fs_hz", "duration_s", "n_samples", "sources", "hash"} | {
+    "shards"
+}
 _ADVICE = "Make one: ecgcore ingest FOLDER --cohort NAME."
 
 
@@ -44,6 +47,11 @@ class Cohort:
     def __init__(self, folder: Path):
         self.folder = folder
         self.meta: dict[str, Any] = read_json(folder / "cohort.json")
+        if missing := sorted(_KEYS - self.meta.keys()):
+            raise DamagedFile(
+                f"Cohort '{folder.name}': cohort.json lacks {', '.join(missing)}; remove the "
+                "cohort's folder and ingest again."
+            )
         self.name: str = self.meta["name"]
         self.fs_hz: float = self.meta["fs_hz"]
         self.duration_s: float = self.meta["duration_s"]
@@ -130,7 +138,7 @@ class Cohort:
         """Return the file that a record was read from. For the caller's own eyes only."""
         self.row_of(record)
         for shard in self.meta["shards"]:
-            paths = self._table(self.folder / "private" / f"{shard}.parquet")
+            paths = self._table(private_piece(self.folder, shard))
             found = paths.loc[(paths["record"] == record) & (paths["status"] == "read"), "path"]
             if len(found):
                 return Path(found.iloc[0])
@@ -160,6 +168,11 @@ class Cohort:
                 f"Cohort '{self.name}': {file.parent.name}/{file.name} cannot be read; "
                 "ingest its folder again."
             ) from error
+
+
+def private_piece(cohort: Path, shard: str) -> Path:
+    """Return the file of a shard's piece of the private table (see ``paths``)."""
+    return cohort / "private" / f"{shard}.parquet"
 
 
 def list_cohorts(home: Home) -> list[CohortSummary]:

@@ -6,6 +6,7 @@ Two files are the same record when their source numbers them so (PTB-XL's ``0000
 
 import hashlib
 import hmac
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,9 +81,10 @@ def rate_of(seen: Iterable[Seen]) -> int:
 def by_preference(files: Iterable[Seen], fs_hz: float) -> list[Seen]:
     """Return the files of one record, that of the nearest rate not below ``fs_hz`` first."""
 
-    def rank(file: Seen) -> tuple[bool, float, str]:
+    def rank(file: Seen) -> tuple[bool, float, bool, str]:
         rate = file.fs_hz or 0.0
-        return rate < _NEARLY * fs_hz, abs(rate - fs_hz), file.path
+        copied = not PTB_XL_NAME.match(file.record)  # the challenge's copy has lost the table
+        return rate < _NEARLY * fs_hz, abs(rate - fs_hz), copied, file.path
 
     return sorted(files, key=rank)
 
@@ -100,8 +102,8 @@ def _files_of(path: Path) -> list[Path]:
 
 def _stamp(path: Path) -> str:
     table = table_of(path) if PTB_XL_NAME.match(path.stem) else None
-    stats = [file.stat() for file in (*_files_of(path), *([table] if table else []))]
-    told = ";".join(f"{s.st_size},{s.st_mtime_ns}" for s in stats)
+    files = [file for file in (*_files_of(path), table) if file and file.exists()]
+    told = ";".join(f"{s.st_size},{s.st_mtime_ns}" for s in (file.stat() for file in files))
     return hashlib.sha256(f"{READER};{told}".encode()).hexdigest()[:24]
 
 
@@ -115,8 +117,10 @@ def _look(path: Path, stamp: str, secret: bytes) -> Seen:
 
 
 def _from_bytes(path: Path, secret: bytes) -> str:
-    digest = hmac.new(secret, digestmod="sha256")
-    for file in _files_of(path):
+    """Return a name made from a recording's bytes; of its path where it cannot be opened."""
+    files = [file for file in _files_of(path) if os.access(file, os.R_OK)]
+    digest = hmac.new(secret, b"" if files else str(path).encode(), digestmod="sha256")
+    for file in files:
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
     return f"r{digest.hexdigest()[:12]}"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.leads import standard_lead
+from ecgcore.records.leads import LARGEST_NUMBER, standard_lead
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 _HEAD_BYTES = 1 << 16
@@ -148,6 +148,8 @@ def numbers(path: Path, text: CsvText) -> np.ndarray:
             index_col=0 if text.leads_in_rows else None,
             skipinitialspace=True,
         ).astype(np.float64)
+        if (table.abs() > LARGEST_NUMBER).any(axis=None):
+            raise ValueError(f"a value of {table.abs().max(axis=None):g}")
     except ValueError as error:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is not a table of numbers ({_one_line(error)})."
@@ -168,4 +170,4 @@ def _separator(lines: tuple[str, ...]) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")
+    return str(error).strip().splitlines()[0].rstrip(".")[:100]

@@ -12,6 +12,8 @@ _SPELLINGS = (
     | {other: lead for lead, other in _LIMB.items()}
 )
 DERIVABLE = frozenset({"III", "aVR", "aVL", "aVF"})
+LARGEST_NUMBER = 1e30
+"""A larger number is no measurement, in whatever unit (and may not fit float32)."""
 LARGEST_SPAN_MV = 100.0
 """The median lead of no ECG spans this much; the largest of 12,000 at hand, an artefact, 50."""
 
@@ -56,7 +58,8 @@ def twelve_leads(
             f"Record {name} has {_listed(columns)}; 12 are needed (I, II, III, aVR, aVL, aVF, "
             f"V1–V6), and {', '.join(needed)} cannot be derived."
         )
-    leads = {lead: np.asarray(signal_mv[row], dtype=np.float64) for lead, row in rows.items()}
+    finite_mv = np.where(np.abs(signal_mv) < LARGEST_NUMBER, signal_mv, np.nan)
+    leads = {lead: finite_mv[row].astype(np.float64) for lead, row in rows.items()}
     leads |= {lead: _derived(lead, leads["I"], leads["II"]) for lead in missing}
     arranged = np.stack([leads[lead] for lead in LEADS]).astype(np.float32)  # (12, T)
     notes = _about_columns(columns, rows, missing) + _about_signal(name, arranged)

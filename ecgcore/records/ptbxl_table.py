@@ -54,11 +54,11 @@ def completed(record: Record, path: Path) -> Record:
     return replace(
         record,
         source="ptb-xl",
-        patient=None if pd.isna(row.patient_id) else str(int(row.patient_id)),
+        patient=None if pd.isna(row.patient_id) else str(row.patient_id).removesuffix(".0"),
         age_years=_age_years(row.age),
         sex=_SEXES.get(row.sex),
         fold=None if pd.isna(row.strat_fold) else int(row.strat_fold),
-        statements=_statements(row.scp_codes),
+        statements=_statements(record.name, row.scp_codes),
         details={
             name: str(told).strip() for name in _DETAILS if not pd.isna(told := getattr(row, name))
         },
@@ -70,12 +70,14 @@ def _rows(table: Path, changed_ns: int) -> dict[int, Any]:
     """Read the columns that are used, by ``ecg_id``; ``changed_ns`` makes a new file be read."""
     try:
         found = pd.read_csv(table, usecols=lambda column: column in _COLUMNS)
+        if missing := [column for column in _COLUMNS if column not in found]:
+            raise ValueError(f"it has no column {', '.join(missing)}")
+        return {int(row.ecg_id): row for row in found.itertuples(index=False)}
     except (ValueError, OSError) as error:
-        raise UnreadableRecord(f"{table.name} cannot be read as a table ({error}).") from error
-    missing = [column for column in _COLUMNS if column not in found]
-    if missing:
-        raise UnreadableRecord(f"{table.name} has no column {', '.join(missing)}.")
-    return {int(row.ecg_id): row for row in found.itertuples(index=False)}
+        said = str(error).splitlines()[0]
+        raise UnreadableRecord(
+            f"{table.name}, the table beside the records, cannot be read: {said}."
+        ) from error
 
 
 def _age_years(age: float) -> float | None:
@@ -84,7 +86,12 @@ def _age_years(age: float) -> float | None:
     return 90.0 if age == _OVER_89 else float(age)
 
 
-def _statements(scp_codes: str) -> tuple[Statement, ...]:
+def _statements(name: str, scp_codes: str) -> tuple[Statement, ...]:
     """Return the statements of a cell like ``{'NORM': 100.0, 'SR': 0.0}``."""
-    likelihoods = ast.literal_eval(scp_codes)
-    return tuple(Statement("scp", code, float(value)) for code, value in likelihoods.items())
+    try:
+        likelihoods = dict(ast.literal_eval(scp_codes))
+        return tuple(Statement("scp", str(c), float(value)) for c, value in likelihoods.items())
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise UnreadableRecord(
+            f"Record {name}: its scp_codes in {TABLE} are not a list of statements: {scp_codes}."
+        ) from error

@@ -14,6 +14,9 @@ from ecgcore.records.sources import Origin, origin
 from ecgcore.records.wfdb_file import read_wfdb
 from ecgcore.records.wfdb_header import read_header
 
+RATES_HZ = (50, 40_000)
+"""Below, no QRS complex is left; above, no electrocardiograph samples."""
+
 
 class Glance(NamedTuple):
     """What a file shows without its samples: where it is from, and its rate."""
@@ -41,8 +44,15 @@ def read_record(path: Path, *, fs_hz: float | None = None, assume_order: bool = 
     """
     path = _own_file(Path(path))
     if path.suffix.lower() == ".hea":
-        return read_wfdb(path)
-    return csv_file.read_csv(path, fs_hz=fs_hz, assume_order=assume_order)
+        record = read_wfdb(path)
+    else:
+        record = csv_file.read_csv(path, fs_hz=fs_hz, assume_order=assume_order)
+    if not RATES_HZ[0] <= record.fs_hz <= RATES_HZ[1]:
+        raise UnreadableRecord(
+            f"Record {record.name} is sampled at {record.fs_hz:g} Hz; rates from {RATES_HZ[0]} to "
+            f"{RATES_HZ[1]:,} Hz are read. Correct the rate that the file states."
+        )
+    return record
 
 
 def glance(path: Path) -> Glance:

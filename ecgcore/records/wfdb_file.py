@@ -17,7 +17,11 @@ from ecgcore.records.sources import Origin, origin
 from ecgcore.records.wfdb_header import Header, read_header
 
 _MV_PER_UNIT = {"mv": 1.0, "uv": 1e-3, "v": 1e3, "nv": 1e-6}
-_BYTES_PER_SAMPLE = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2, "212": 1.5}
+_BYTES_PER_SAMPLE = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2} | {
+    "212": 3 / 2,
+    "310": 4 / 3,
+    "311": 4 / 3,
+}
 _NO_GAIN = re.compile(r"\S+\s+\S+(\s+0(\.0*)?(\(\S*\))?(/\S*)?(\s.*)?)?$")
 _FIELD = re.compile(r"<?(?P<key>[A-Za-z ]+)>?\s*:\s*(?P<value>.*)")
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
@@ -57,13 +61,18 @@ def _samples(header: Header) -> wfdb.Record:
     """Read the samples, from where the header lies or, in plain words, from beside it."""
     files = _found_files(header)
     try:
-        as_it_stands = header.is_plain and all(file == path.name for file, path in files.items())
-        if as_it_stands or header.segments:
+        for file, path in files.items():
+            _refuse_cut_off(header, file, path)
+        own_names = all(file == path.name for file, path in files.items())
+        if header.segments or (header.is_plain and own_names):
             raw = wfdb.rdrecord(str(header.path.with_suffix("")))
         else:
             raw = _read_in_plain_words(header, files)
     except (ValueError, IndexError, KeyError, TypeError, RuntimeError, OSError) as error:
-        raise UnreadableRecord(_why(header, files, error)) from error
+        said = " ".join(str(error).split())[:100]
+        raise UnreadableRecord(
+            f"Record {header.name}: its signal cannot be read as its header declares it ({said})."
+        ) from error
     if raw.p_signal is None or not len(raw.p_signal):
         raise UnreadableRecord(f"Record {header.name} has no samples.")
     return raw
@@ -85,20 +94,36 @@ def _found_files(header: Header) -> dict[str, Path]:
                 f"Record {header.name}: {file}, which its header names, is missing. "
                 f"Put it beside {header.path.name}."
             )
-        _refuse_other_mat(header.name, path)
         files[file] = path
     return files
 
 
-def _refuse_other_mat(name: str, path: Path) -> None:
-    """MATLAB files from version 5 on are no WFDB signal files; only version 4's plain array is."""
+def _refuse_cut_off(header: Header, file: str, path: Path) -> None:
+    """Refuse a signal file that is too short, or MATLAB's but not a plain array (version 4)."""
+    needed = _bytes_declared(header, file)
+    found = path.stat().st_size
+    if found < needed:
+        raise UnreadableRecord(
+            f"Record {header.name}: {path.name} is cut off: {found:,} bytes, and its header "
+            f"declares {needed:,}. Fetch it again."
+        )
     if path.suffix.lower() == ".mat":
-        with path.open("rb") as file:
-            if file.read(6) == b"MATLAB":
+        with path.open("rb") as content:
+            if content.read(6) == b"MATLAB":
                 raise UnreadableRecord(
-                    f"Record {name}: {path.name} is a MATLAB file of version 5 or later; beside a "
-                    ".hea a file of version 4 is needed (save it with -v4)."
+                    f"Record {header.name}: {path.name} is a MATLAB file of version 5 or later; "
+                    "beside a .hea one of version 4 is needed (save it with -v4)."
                 )
+
+
+def _bytes_declared(header: Header, file: str) -> int:
+    """Return the least size of a signal file, 1 where its format does not tell."""
+    formats = [line.split()[1] for line in header.lines[1:] if line.split()[0] == file]
+    first = re.fullmatch(r"(\d+)(?:\+(\d+))?", formats[0]) if formats else None
+    if header.segments or first is None or first[1] not in _BYTES_PER_SAMPLE:
+        return 1
+    samples = (header.n_samples or 0) * len(formats)
+    return int(samples * _BYTES_PER_SAMPLE[first[1]]) + int(first[2] or 0)
 
 
 def _read_in_plain_words(header: Header, files: dict[str, Path]) -> wfdb.Record:
@@ -113,27 +138,6 @@ def _read_in_plain_words(header: Header, files: dict[str, Path]) -> wfdb.Record:
 
 def _suffix(file: str) -> str:
     return ".mat" if file.lower().endswith(".mat") else ".dat"
-
-
-def _why(header: Header, files: dict[str, Path], error: Exception) -> str:
-    """Say why the samples could not be read: cut off, where the sizes show it, or wfdb's words."""
-    for file, path in files.items():
-        needed = _bytes_declared(header, file)
-        if needed and path.stat().st_size < needed:
-            return (
-                f"Record {header.name}: {path.name} is cut off: {path.stat().st_size:,} bytes, and "
-                f"its header declares {needed:,}. Fetch it again."
-            )
-    return f"Record {header.name}: its signal cannot be read as its header declares it ({error})."
-
-
-def _bytes_declared(header: Header, file: str) -> int | None:
-    formats = [line.split()[1] for line in header.lines[1:] if line.split()[0] == file]
-    first = re.fullmatch(r"(\d+)(?:\+(\d+))?", formats[0]) if formats else None
-    if first is None or header.n_samples is None or first[1] not in _BYTES_PER_SAMPLE:
-        return None
-    samples = header.n_samples * len(formats)
-    return int(samples * _BYTES_PER_SAMPLE[first[1]]) + int(first[2] or 0)
 
 
 def _in_mv(

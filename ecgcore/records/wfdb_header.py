@@ -64,7 +64,8 @@ class Header:
     def is_plain(self) -> bool:
         """Whether ``wfdb`` reads this header as it stands."""
         return bool(
-            _PLAIN_NAME.fullmatch(self.declared_name)
+            self.path.suffix == ".hea"
+            and _PLAIN_NAME.fullmatch(self.declared_name)
             and all(_PLAIN_FILE.fullmatch(file) for file in self.signal_files)
             and all(line.isascii() for line in self.lines)
             and (not self.when or _PLAIN_DATE.fullmatch(self.when))
@@ -99,6 +100,11 @@ def read_header(path: Path) -> Header:
         raise UnreadableRecord(
             f"Record {header.name}: its header declares {header.n_signals} signals and describes "
             f"{len(header.lines) - 1}. Fetch {path.name} again: it is cut off or altered."
+        )
+    if any(len(line.split()) < 2 for line in header.lines[1:]):
+        raise UnreadableRecord(
+            f"Record {header.name}: a line of its header names a file and nothing more. "
+            f"Fetch {path.name} again: it is cut off or altered."
         )
     for file in (*header.signal_files, *header.segments):
         _refuse_outside(header.name, file)

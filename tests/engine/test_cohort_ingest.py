@@ -90,6 +90,45 @@ def test_ptb_xl_s_second_rate_is_a_duplicate(home):
     assert Cohort.open("c", home).index["record"].tolist() == ["00001_lr", "00004_lr"]
 
 
+def test_the_challenge_s_copy_of_a_ptb_xl_record_is_its_duplicate(home, tmp_path):
+    shutil.copytree(DATA / "ptb-xl", tmp_path / "in" / "ptb-xl")
+    write_wfdb(tmp_path / "in" / "challenge", "HR00001", limb_consistent_uv(5000), comments=DX)
+    answer = ingest(tmp_path / "in", "c", home)
+    check_form(answer)
+    assert (answer["read"], answer["fs_hz"]) == (2, 100)
+    assert {twin["record"]: twin["of"] for twin in answer["duplicates"]} == {
+        "HR00001": "00001_lr",
+        "00001_hr": "00001_lr",
+    }
+
+
+def test_a_link_that_leads_nowhere_is_rejected_until_it_leads_somewhere(folder, home):
+    (folder / "A0009.hea").symlink_to(folder / "elsewhere" / "A0009.hea")
+    answer = ingest(folder, "c", home)
+    check_form(answer)
+    reasons = {row["record"]: row["reason"] for row in answer["rejected"]}
+    assert "Record A0009: there is no file A0009.hea." in reasons.values()
+    write_wfdb(folder / "elsewhere", "A0009", limb_consistent_uv(5000, 9), comments=DX)
+    shutil.copy(folder / "elsewhere" / "A0009.dat", folder)
+    assert "A0009" in set(ingest(folder, "c", home) and Cohort.open("c", home).index["record"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("{'NORM': 100.0", "['NORM': 100.0", "its scp_codes in ptbxl_database.csv are not a list"),
+        ("strat_fold", "fold", "has no column strat_fold"),
+    ],
+)
+def test_a_damaged_table_is_the_reason_of_a_rejection(home, tmp_path, old, new, reason):
+    shutil.copytree(DATA / "ptb-xl", tmp_path / "in")
+    table = tmp_path / "in" / "ptbxl_database.csv"
+    table.write_text(table.read_text().replace(old, new))
+    answer = ingest(tmp_path / "in", "c", home)
+    check_form(answer)
+    assert reason in answer["rejected"][0]["reason"]
+
+
 def test_the_rate_can_be_chosen_and_slower_records_are_not_raised(home):
     answer = ingest(DATA / "ptb-xl", "c", home, fs_hz=500)
     assert (answer["fs_hz"], answer["read"]) == (500, 1)
@@ -218,6 +257,7 @@ def test_lengths_and_rates_are_brought_to_one_and_noted(tmp_path, home):
 def test_labels_are_made_anew_when_their_tables_change(folder, home, monkeypatch):
     ingest(folder, "c", home)
     monkeypatch.setattr("ecgcore.cohort.ingest.tables_hash", lambda: "another")
+    monkeypatch.setattr("ecgcore.cohort.totals.tables_hash", lambda: "another")
     monkeypatch.setattr(shards, "read_record", lambda path: pytest.fail(f"{path} was read again"))
     monkeypatch.setattr(
         shards,

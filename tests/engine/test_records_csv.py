@@ -201,6 +201,7 @@ def test_empty_cells_are_missing_and_a_separator_at_line_ends_is_no_column(tmp_p
         (",".join(LEADS) + "\n" + ",".join(["x"] * 12), "is not a table of numbers"),
         (",".join(LEADS) + "\n" + ",".join(["1"] * 14) + "\n", "names 12 columns and has 14"),
         ("name,age\nAnna,56\n", "is not a table of numbers"),
+        (",".join(LEADS) + "\n" + ",".join(["inf"] * 12), "a value of inf"),
     ],
 )
 def test_what_is_no_recording_is_refused_in_one_line(tmp_path, content, reason):

@@ -241,7 +241,7 @@ def test_an_empty_signal_file_is_refused(tmp_path, signal_uv):
         (b"x 12 500 5000\n", "declares 12 signals and describes 0"),
         (b"x 0 500 5000\n", "has 0 leads"),
         (b"x 12 500 5000\nx.dat 16 1000/mV 16 0 0 0 0 I\n", "declares 12 signals and describes 1"),
-        (b"x 1 500 5000\nnonsense\n", "is missing"),
+        (b"x 1 500 5000\nnonsense\n", "names a file and nothing more"),
     ],
 )
 def test_a_header_that_is_none_is_refused(tmp_path, content, reason):
@@ -296,6 +296,15 @@ def test_one_flat_lead_is_noted_and_a_flat_record_is_refused(tmp_path, signal_uv
 def test_another_unit_or_an_absurd_scale_is_refused(tmp_path, signal_uv):
     assert "lead I is in 'mmHg'" in refusal(write_wfdb(tmp_path, "a", signal_uv, gain="1000/mmHg"))
     assert "an ECG spans 0.1 to 20 mV" in refusal(write_wfdb(tmp_path, "b", signal_uv, gain="1/mV"))
+
+
+@pytest.mark.parametrize("fs_hz", [0, 20, 1e6])
+def test_a_rate_that_no_electrocardiograph_has_is_refused(tmp_path, signal_uv, fs_hz):
+    header = write_wfdb(tmp_path, "x", signal_uv, record_line=f"x 12 {fs_hz:.0f} 1000")
+    assert refusal(header) == (
+        f"Record x is sampled at {fs_hz:g} Hz; rates from 50 to 40,000 Hz are read. "
+        "Correct the rate that the file states."
+    )
 
 
 def test_a_newer_matlab_file_is_refused_by_its_kind(tmp_path, signal_uv):
