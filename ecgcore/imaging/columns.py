@@ -110,11 +110,12 @@ def _sampling(samples: int, samples_per_px: float, width: int, device: torch.dev
     count = last - first + 1
     doublings = int(math.log2(max(1, count.min())))
     second = np.maximum(first, last + 1 - 2**doublings)
-    return Sampling(
-        torch.from_numpy(np.concatenate([before, after])).to(device),
-        torch.from_numpy(edges - before).clamp(0, 1).to(device),
-        torch.from_numpy(np.concatenate([first, second])).to(device),
-        torch.from_numpy(count > 0).to(device),
-        doublings,
-        bool((count > 0).all()),
-    )
+    with torch.inference_mode(False):  # kept for later calls, which may want derivatives
+        return Sampling(
+            torch.from_numpy(np.concatenate([before, after])).to(device),
+            torch.from_numpy(edges - before).clamp(0, 1).to(device),
+            torch.from_numpy(np.concatenate([first, second])).to(device),
+            torch.from_numpy(count > 0).to(device),
+            doublings,
+            bool((count > 0).all()),
+        )

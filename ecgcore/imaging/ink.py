@@ -13,6 +13,8 @@ from torch import Tensor
 
 from ecgcore.imaging.geometry import RANGE_MV, Geometry
 
+_ROUNDING = 1e-3  # of sums of ink; far less ink than a picture shows
+
 
 class Bands(NamedTuple):
     """The rows that each strip can ink: ``rows`` of them from ``starts`` on.
@@ -56,13 +58,18 @@ def inked(top_px: Tensor, bottom_px: Tensor, measures: Geometry, images: Tensor)
 
     Where two traces of one channel cross, ink stays 1.
     """
+    return _summed(top_px, bottom_px, measures, images).clamp_(0, 1)
+
+
+def _summed(top_px: Tensor, bottom_px: Tensor, measures: Geometry, images: Tensor) -> Tensor:
+    """Add the ink of all strips to ``images``; above 1 where traces of one channel cross."""
     bands = Bands.of(measures)
     edges = bands.edges(top_px)
     for strip, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
         reached = torch.clamp(edges, top_px[:, strip, None], bottom_px[:, strip, None])
         band = images[:, channel, start : start + bands.rows]  # (B, rows, W)
         band.add_(reached[:, 1:]).sub_(reached[:, :-1])
-    return images.clamp_(0, 1)
+    return images
 
 
 class Ink(torch.autograd.Function):
@@ -72,19 +79,20 @@ class Ink(torch.autograd.Function):
     def forward(ctx: Any, top_px: Tensor, bottom_px: Tensor, measures: Geometry) -> Tensor:
         """Return the images (B, 3, H, W) of extents (B, 12, W)."""
         images = top_px.new_zeros(len(top_px), 3, measures.height, measures.width)
+        _summed(top_px, bottom_px, measures, images)
         ctx.measures = measures
-        inked(top_px, bottom_px, measures, images)
-        ctx.save_for_backward(top_px, bottom_px)
-        return images
+        ctx.save_for_backward(top_px, bottom_px, images > 1 + _ROUNDING)
+        return images.clamp_(0, 1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         """Return the derivatives with respect to top and bottom."""
-        top_px, bottom_px = ctx.saved_tensors
+        top_px, bottom_px, crossed = ctx.saved_tensors
+        grad = grads[0].masked_fill(crossed, 0.0)
         bands = Bands.of(ctx.measures)
         to_top, to_bottom = torch.empty_like(top_px), torch.empty_like(bottom_px)
         for strip, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
-            band = grads[0][:, channel, start : start + bands.rows]
+            band = grad[:, channel, start : start + bands.rows]
             to_top[:, strip] = -_at_edge(band, top_px[:, strip], bands)
             to_bottom[:, strip] = _at_edge(band, bottom_px[:, strip], bands)
         nothing = bottom_px <= top_px
