@@ -123,7 +123,13 @@ def ingest(
         )
     if as_json:
         say_json(answer)
-        return
+    else:
+        _show_ingest(answer)
+    if not answer["read"]:
+        raise typer.Exit(RequestError.exit_code)
+
+
+def _show_ingest(answer: dict[str, Any]) -> None:
     out.print(
         f"Cohort '{answer['cohort']}' at {answer['fs_hz']} Hz: {answer['found']} found = "
         f"{answer['read']} read + {len(answer['rejected'])} rejected + "

@@ -11,6 +11,7 @@ from ecgcore.cohort.levels import Plan, plan
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import Home, folder_made_whole, write_json
+from ecgcore.imaging import geometry
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.tables import tables_hash
 from ecgcore.models import create_model
@@ -67,6 +68,7 @@ def _need_disk(home: Home, parameters: int) -> None:
 def _meta(
     run: str, now: datetime, config: Recipe, cohort: Cohort, drawn: Plan, parameters: int
 ) -> dict[str, Any]:
+    drawn_as = geometry(config.layout, config.size, cohort.duration_s)
     return {
         "run": run,
         "created": now.isoformat(timespec="seconds"),
@@ -80,6 +82,7 @@ def _meta(
             "size": [config.size, config.size],
             "fs_hz": cohort.fs_hz,
             "duration_s": cohort.duration_s,
+            "geometry": {"px_per_s": drawn_as.px_per_s, "px_per_mv": drawn_as.px_per_mv},
         },
         "target_mode": config.target_mode,
         "tier": config.tier,

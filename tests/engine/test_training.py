@@ -46,6 +46,7 @@ def test_a_finished_run_tells_its_own_story(small_pair):
     meta = json.loads((run.folder / "run.json").read_text())
     assert meta["input"]["fs_hz"] == 100
     assert meta["input"]["size"] == [96, 96]
+    assert meta["input"]["geometry"]["px_per_s"] == pytest.approx(9.6)
     assert meta["leads"][3] == "aVR"
     assert meta["config"]["learning_rate"] == 0.01  # the default, made explicit
     assert set(meta["versions"]) >= {"torch", "ecgcore", "python"}
