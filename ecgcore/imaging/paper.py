@@ -85,7 +85,7 @@ def page_svg(
     colours = THEMES[theme]
     head = _head(record, paper, title)
     foot = _foot(record, paper)
-    head_mm, foot_mm = (len(head) + 1) * _LINE_MM, (len(foot) + 0.75) * _LINE_MM
+    head_mm, foot_mm = (len(head) + 1) * _LINE_MM, len(foot) * _LINE_MM + 2.75
     width_mm = paper.width_mm + 2 * MARGIN_MM
     height_mm = head_mm + paper.height_mm + foot_mm
     behind = "" if relevance is None else _relevance(paper, _in_shares(relevance), relevance_s)
