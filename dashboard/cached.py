@@ -54,7 +54,6 @@ def _record_key(record: Record) -> str:
 BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {Record: _record_key}
 WEIGHTS = "weights.safetensors"
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "ptb-xl"
-PAPER_LAYOUTS = ("3x4", "12x1")
 
 
 # Cohorts and their records ----------------------------------------------------------------------
@@ -135,36 +134,17 @@ def record(cohort_name: str, name: str) -> Record:
     return cohort(cohort_name).record(name)
 
 
-def trace(shown: Record, tier: str) -> tuple[str, ...]:
-    """Return where the labels of a record come from, a sentence a decision."""
-    return label_record(shown, tier).trace
+def trace(shown: Record, tier: str) -> tuple[list[str], list[str]]:
+    """Return where a record's labels come from: of present and unknown classes, of absent ones."""
+    labels = label_record(shown, tier)
+    absent = tuple(CODES[i] for i in np.flatnonzero(labels.states == 0))
+    told = [(line.startswith(absent) if absent else False, line) for line in labels.trace]
+    return [line for no, line in told if not no], [line for no, line in told if no]
 
 
 def stated(shown: Record) -> list[str]:
     """Return the classes that a record's source states (core tier)."""
     return [CODES[i] for i in np.flatnonzero(label_record(shown).states == 1)]
-
-
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
-def paper(
-    shown: Record,
-    layout: str,
-    speed_mm_s: float,
-    gain_mm_mv: float,
-    dark: bool,
-    relevance: np.ndarray | None = None,
-) -> str:
-    """Return a record on millimetre paper as SVG, relevance (12, T') behind its traces."""
-    from ecgcore.imaging.paper import page_svg
-
-    return page_svg(
-        shown,
-        layout=layout,
-        speed_mm_s=speed_mm_s,
-        gain_mm_mv=gain_mm_mv,
-        relevance=relevance,
-        theme="dark" if dark else "light",
-    )
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")

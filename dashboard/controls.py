@@ -55,12 +55,14 @@ def choose_run(label: str, key: str, runs: Sequence[Run], first: int = 0) -> Run
 
 
 def choose_runs(label: str, key: str, runs: Sequence[Run]) -> list[Run]:
-    """Let the visitor choose one or two runs; at first the two that come first."""
+    """Let the visitor choose one or two runs; at first the last pair, else the shipped one."""
     by_id = {run.id: run for run in runs}
+    first = cached_runs.latest_pair() or list(by_id.values())[:2]
+    known = [run.id for run in first if run.id in by_id]
     chosen = st.multiselect(
         label,
         list(by_id),
-        default=list(by_id)[:2],
+        default=known,
         max_selections=2,
         key=key,
         bind=state.URL,
@@ -91,7 +93,10 @@ def answering() -> list[Run]:
 
 def choose_classes(key: str, label: str = "Class") -> list[str]:
     """Let the visitor choose classes; none chosen means all."""
-    return st.multiselect(label, CODES, key=key, bind=state.URL, placeholder="All classes")
+    return st.multiselect(
+        label, CODES, key=key, bind=state.URL, placeholder="All classes",
+        on_change=state.forget_record,
+    )  # fmt: skip
 
 
 def class_name(code: str) -> str:

@@ -1,5 +1,7 @@
 """Put on the page what ``figures`` and ecgcore drew, and tables as statisticians want them."""
 
+import base64
+import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -7,18 +9,23 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from PIL import Image
 
 from dashboard import palette
+from ecgcore.imaging.paper import page_svg
+from ecgcore.records.record import Record
 from ecgcore.training.run import ALIVE, Run
 
 if TYPE_CHECKING:
     from ecgcore.cohort.levels import Plan
+    from ecgcore.explain.explaining import Explanation
 
 
-def figure(drawn: go.Figure, key: str, alt: str) -> None:
+def figure(drawn: go.Figure, key: str, alt: str, width_px: int | None = None) -> None:
     """Show a figure that can be saved as SVG; ``alt`` says what it shows."""
     st.plotly_chart(
         drawn,
+        width=width_px or "stretch",
         key=key,
         alt=alt,
         config={
@@ -86,9 +93,19 @@ def progress(run: Run, name: str) -> None:
             st.code(last, language=None, wrap_lines=True)
 
 
-def paper(svg: str, alt: str) -> None:
-    """Show an ECG page at its own size, so that a millimetre is a whole number of pixels."""
-    st.image(svg, alt=alt)
+def paper(record: Record, dark: bool, **how: Any) -> None:
+    """Show an ECG page at its own size, so that a millimetre is a whole number of pixels.
+
+    ``how`` is that of ``page_svg``: layout, speed, gain, relevance.
+    """
+    svg = page_svg(record, theme="dark" if dark else "light", **how)
+    st.image(svg, alt=f"Twelve-lead ECG of record {record.name}")
+
+
+def explained_paper(record: Record, dark: bool, found: "Explanation") -> None:
+    """Show an ECG page with what an explanation found behind its traces."""
+    duration_s = found.geometry.duration_s
+    paper(record, dark, relevance=found.by_lead_time, relevance_s=duration_s)
 
 
 def network_image(image: np.ndarray, alt: str) -> None:
@@ -117,5 +134,12 @@ def to_rgb(colour: str) -> tuple[float, ...]:
 
 
 def _pixels(shares: np.ndarray, alt: str) -> None:
+    """Show (H, W, 3) in 0..1 twice as large, exact to the pixel.
+
+    The picture travels in the page itself: a file of its own would be gone before a slow browser
+    asks for it when the visitor steps on quickly.
+    """
     pixels = (255 * shares.clip(0, 1)).astype(np.uint8)
-    st.image(pixels.repeat(2, axis=0).repeat(2, axis=1), alt=alt)
+    png = io.BytesIO()
+    Image.fromarray(pixels.repeat(2, axis=0).repeat(2, axis=1)).save(png, "PNG")
+    st.image(f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}", alt=alt)

@@ -14,30 +14,29 @@ CURVE = "False positive %{x:.3f}, true positive %{y:.3f}, threshold %{customdata
 
 
 def level_bars(counts: pd.DataFrame) -> go.Figure:
-    """Draw a class's records: drawn (filled), there (light), asked (a mark); a row a class."""
+    """Draw the records of each class that a level draws, and a mark at how many it asks for."""
     colours = [palette.of_class(code) for code in counts.index]
-    figure = go.Figure()
-    for column, name, opacity in (("there", "there", 0.25), ("drawn", "drawn", 1.0)):
-        figure.add_bar(
-            y=counts.index, x=counts[column], name=name, orientation="h", showlegend=False,
-            marker={"color": colours, "opacity": opacity}, hoverinfo="skip",
-        )  # fmt: skip
+    figure = go.Figure(
+        go.Bar(
+            y=counts.index, x=counts["drawn"], orientation="h", marker_color=colours,
+            hoverinfo="skip", showlegend=False,
+        )
+    )  # fmt: skip
     figure.add_scatter(
         y=counts.index,
         x=counts["asked"],
         mode="markers+text",
         marker={"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": palette.NEUTRAL}},
-        text=[f" {row.drawn:,} of {row.asked:,} asked" for row in counts.itertuples()],
+        text=[f" {r.drawn:,} of {r.asked:,} asked, {r.there:,} there" for r in counts.itertuples()],
         textposition="middle right",
         cliponaxis=False,
         showlegend=False,
-        customdata=counts["there"],
-        hovertemplate="%{y}: %{text}, %{customdata:,} there<extra></extra>",
+        hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    most = counts[["asked", "there"]].to_numpy().max()
+    most = max(1, counts["asked"].max())
     figure.update_yaxes(autorange="reversed", ticks="")
-    figure.update_xaxes(title="records of each class", range=[0, 1.3 * max(1, most)])
-    figure.update_layout(height=330, margin=MARGINS | {"t": 8}, barmode="overlay")
+    figure.update_xaxes(title="records of each class", range=[0, 1.6 * most])
+    figure.update_layout(height=330, margin=MARGINS | {"t": 8})
     return figure
 
 
@@ -218,7 +217,11 @@ def lead_relevance(
             x=list(by_lead), y=list(by_lead.values()), name=name, marker_color=colour,
             hovertemplate="%{x}: %{y:.3f}<extra>" + name + "</extra>",
         )  # fmt: skip
-    figure.update_yaxes(title="share of relevance", rangemode="tozero")
+    figure.add_hline(
+        1 / 12, line={"dash": "dot", "width": 1, "color": palette.NEUTRAL},
+        annotation={"text": "even share", "font": {"size": 11}}, annotation_position="top left",
+    )  # fmt: skip
+    figure.update_yaxes(title="share of relevance", rangemode="tozero", tickformat=".0%")
     figure.update_layout(
         height=260, margin=MARGINS, barmode="group", legend={"orientation": "h", "y": 1.15}
     )

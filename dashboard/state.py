@@ -27,7 +27,7 @@ def go(page: str, looked_at: Mapping[str, Any] | None = None) -> NoReturn:
 
 
 def forget_record() -> None:
-    """Look at no record: the one looked at belongs to another cohort."""
+    """Look at no record: the one looked at belongs to another cohort, or other filters."""
     st.session_state[RECORD] = ""
 
 

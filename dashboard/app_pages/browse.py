@@ -4,26 +4,31 @@ its labels and where they come from."""
 import pandas as pd
 import streamlit as st
 
-from dashboard import cached, controls, draw, state
+from dashboard import cached, controls, draw, palette, state
 from ecgcore.errors import EcgError
+from ecgcore.imaging.sheet import GAINS_MM_MV, PAPER_LAYOUTS, SPEEDS_MM_S
+from ecgcore.labels.classes import CODES
 from ecgcore.records.record import Record
 
-SPEEDS_MM_S = ["12.5", "25", "50"]
-GAINS_MM_MV = ["5", "10", "20"]
+SPEEDS = [f"{speed:g}" for speed in SPEEDS_MM_S]
+GAINS = [f"{gain:g}" for gain in GAINS_MM_MV]
 
 
 def filters(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the records that the visitor's filters leave."""
+    """Return the records that the filters leave; the first is looked at when one changes."""
     classes = controls.choose_classes("browse_class")
     sexes = st.multiselect(
-        "Sex", ["female", "male"], key="browse_sex", bind=state.URL, placeholder="Both, or unknown"
-    )
+        "Sex", ["female", "male"], key="browse_sex", bind=state.URL,
+        placeholder="Both, or unknown", on_change=state.forget_record,
+    )  # fmt: skip
     ages = st.slider(
-        "Age, years (90: 90 or more)", 0, 90, (0, 90), key="browse_age", bind=state.URL
-    )
+        "Age, years (90: 90 or more)", 0, 90, (0, 90), key="browse_age", bind=state.URL,
+        on_change=state.forget_record,
+    )  # fmt: skip
     text = st.text_input(
-        "Statement, source or record", key="browse_text", bind=state.URL, placeholder="e.g. CLBBB"
-    )
+        "Statement, source or record", key="browse_text", bind=state.URL,
+        placeholder="e.g. CLBBB", on_change=state.forget_record,
+    )  # fmt: skip
     return cached.filtered(rows, tuple(classes), tuple(sexes), ages, text)
 
 
@@ -37,13 +42,16 @@ def table(rows: pd.DataFrame) -> None:
     st.dataframe(
         rows,
         hide_index=True,
-        height=318,
+        height=388,
         key="browse_table",
         on_select=look_at,
         selection_mode="single-row",
         alt="Records that the filters leave",
         column_config={
-            "record": "Record", "classes": st.column_config.ListColumn("Classes (core)"),
+            "record": "Record",
+            "classes": st.column_config.MultiselectColumn(
+                "Classes (core)", options=CODES, color=[palette.of_class(c) for c in CODES]
+            ),
             "age": st.column_config.NumberColumn("Age, years", format="%d"), "sex": "Sex",
             "source": "Source", "statements": "Statements",
         },
@@ -81,21 +89,27 @@ def paper(record: Record) -> None:
     """Show the record on millimetre paper."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layout = st.segmented_control(
-            "Layout", list(cached.PAPER_LAYOUTS), default="3x4", required=True,
+            "Layout", PAPER_LAYOUTS, default="3x4", required=True,
             key="browse_layout", bind=state.URL,
         )  # fmt: skip
         speed = st.segmented_control(
-            "Speed, mm/s", SPEEDS_MM_S, default="25", required=True, key="browse_speed",
+            "Speed, mm/s", SPEEDS, default="25", required=True, key="browse_speed",
             bind=state.URL,
         )  # fmt: skip
         gain = st.segmented_control(
-            "Gain, mm/mV", GAINS_MM_MV, default="10", required=True, key="browse_gain",
+            "Gain, mm/mV", GAINS, default="10", required=True, key="browse_gain",
             bind=state.URL,
         )  # fmt: skip
-    svg = cached.paper(record, layout, float(speed), float(gain), state.is_dark())
-    draw.paper(svg, f"Twelve-lead ECG of record {record.name}")
-    for note in record.notes:
-        st.caption(note)
+        start_s = 0.0
+        if speed == "50":
+            start_s = st.number_input(
+                "From, s", 0.0, max(0.0, record.duration_s - 5), step=2.5, width=140,
+                key="browse_from", bind=state.URL,
+            )  # fmt: skip
+    draw.paper(
+        record, state.is_dark(), layout=layout, speed_mm_s=float(speed), gain_mm_mv=float(gain),
+        start_s=start_s,
+    )  # fmt: skip
 
 
 def labels_and_image(record: Record) -> None:
@@ -107,7 +121,11 @@ def labels_and_image(record: Record) -> None:
             "Tier", ["core", "broad"], default="core", required=True, key="browse_tier",
             bind=state.URL,
         )  # fmt: skip
-        st.markdown("\n".join(f"- {line}" for line in cached.trace(record, tier)))
+        there, absent = cached.trace(record, tier)
+        st.markdown("\n".join(f"- {line}" for line in there) or "No class is present or unknown.")
+        if absent:
+            with st.expander("Absent, and why"):
+                st.markdown("\n".join(f"- {line}" for line in absent))
     with right:
         st.subheader("As the network sees it")
         image, measures = cached.network_image(record)
@@ -120,12 +138,13 @@ def labels_and_image(record: Record) -> None:
 
 
 st.title("Browse")
-cohort = controls.choose_cohort()
+left, right = st.columns([1, 3])
+with left:
+    cohort = controls.choose_cohort()
 if cohort is None:
     st.stop()
 try:
     rows = cached.records(cohort)
-    left, right = st.columns([1, 3])
     with left:
         kept = filters(rows)
     with right:

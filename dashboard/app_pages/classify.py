@@ -26,7 +26,8 @@ def asked() -> tuple[dict[str, Record], dict[str, str]]:
         )
     example = st.pills(
         "or try an example", list(cached.examples()), key="classify_example", bind=state.URL,
-        help="Real ECGs of PTB-XL (CC BY 4.0), one a class by its expert statements.",
+        help="Real ECGs of PTB-XL (CC BY 4.0), one a class by its expert statements. A network "
+        "may have been trained on them: see its run.",
     )  # fmt: skip
     if uploaded:
         files = {file.name: file.getvalue() for file in uploaded}
@@ -36,6 +37,7 @@ def asked() -> tuple[dict[str, Record], dict[str, str]]:
         return read, {name: str(r) for name, r in found if not isinstance(r, Record)}
     if example:
         record = cached.example(example)
+        state.keep_uploads({record.name: record})
         return {record.name: record}, {}
     return {}, {}
 
@@ -85,18 +87,15 @@ def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None
     drawn = figures.probabilities(bars, colours[: len(bars)])
     draw.figure(drawn, "classify_bars", "Probability of each class by each network")
     name, answer = list(answers.items())[-1]
-    paper = st.empty()
-    alt = f"Twelve-lead ECG of record {record.name}"
+    paper = st.empty()  # the ECG at once, what lies behind its traces as soon as it is there
     with paper:
-        draw.paper(cached.paper(record, "3x4", 25.0, 10.0, state.is_dark()), alt)
-    explained = cached.explain(runs[name].id, record, answer["top"], "gradcam")
-    along = explained.by_lead_time
-    if along is not None:
-        with paper:
-            draw.paper(cached.paper(record, "3x4", 25.0, 10.0, state.is_dark(), along), alt)
-    st.caption(f"Behind the trace: Grad-CAM of {name} for {answer['top']}. {explained.message}")
-    for note in record.notes:
-        st.caption(note)
+        draw.paper(record, state.is_dark())
+    found = cached.explain(runs[name].id, record, answer["top"], "gradcam")
+    with paper:
+        draw.explained_paper(record, state.is_dark(), found)
+    st.caption(f"Behind the trace: Grad-CAM of {name} for {answer['top']}. {found.message}")
+    if st.button("See both networks' maps", key="classify_saliency"):
+        state.go("saliency", {"saliency_class": answer["top"]})
 
 
 st.title("Classify")

@@ -12,6 +12,7 @@ from ecgcore.errors import EcgError
 
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_auc": "Macro AUC"}
 ALL_CLASSES = "All classes"
+ROC_PX = 540
 
 
 def headline(found: dict) -> None:
@@ -68,12 +69,13 @@ def roc(found: dict, names: list[str], part: str, colours: list[str]) -> None:
     if chosen != ALL_CLASSES:
         sides = {n: c[chosen] for n, c in zip(names, curves, strict=True) if chosen in c}
         drawn = figures.roc_of_runs(sides, colours, f"{chosen}, one against the rest")
-        draw.figure(drawn, "compare_roc", f"ROC curves of both runs for {chosen}")
+        draw.figure(drawn, "compare_roc", f"ROC curves of both runs for {chosen}", ROC_PX)
         return
     for side, column, name, drawn in zip("ab", st.columns(2), names, curves, strict=True):
         with column:
             figure = figures.roc_of_classes(drawn, f"{side.upper()} · {name}")
-            draw.figure(figure, f"compare_roc_{side}", f"ROC curves of every class, {name}")
+            alt = f"ROC curves of every class, {name}"
+            draw.figure(figure, f"compare_roc_{side}", alt, ROC_PX)
 
 
 def matrices(found: dict, names: list[str]) -> None:
@@ -101,6 +103,7 @@ def disagreements(found: dict, cohort: str) -> None:
     rows = pd.DataFrame(details)
     for column in ("truth", "a", "b"):
         rows[column] = [" ".join(codes) or "none" for codes in rows[column]]
+    rows["right"] = rows["right"].replace({"a": "A", "b": "B"})
     rows["ecg"] = ":material/ecg: See"
 
     def see() -> None:

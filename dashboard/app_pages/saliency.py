@@ -13,7 +13,7 @@ from ecgcore.records.record import Record
 if TYPE_CHECKING:
     from ecgcore.explain.explaining import Explanation
 
-FROM_COHORT, UPLOADED = "a cohort's record", "an ECG uploaded on Classify"
+FROM_COHORT, UPLOADED = "a cohort's record", "the ECG from Classify"
 
 
 def choose_record() -> Record | None:
@@ -21,10 +21,12 @@ def choose_record() -> Record | None:
     uploads = state.uploads()
     left, right = st.columns(2, vertical_alignment="bottom")
     with left:
-        options = [FROM_COHORT, UPLOADED] if uploads else [FROM_COHORT]
-        source = st.segmented_control(
-            "Explain", options, default=options[-1], required=True, key="saliency_source"
-        )
+        source = FROM_COHORT
+        if uploads:
+            source = st.segmented_control(
+                "Explain", [FROM_COHORT, UPLOADED], default=UPLOADED, required=True,
+                key="saliency_source",
+            )  # fmt: skip
     if source == UPLOADED:
         return uploads[right.selectbox("ECG", list(uploads), key="saliency_upload")]
     with left:
@@ -52,6 +54,10 @@ def side(place: int, run_id: str, name: str, record: Record, code: str) -> "Expl
 
 
 st.title("Saliency")
+st.write(
+    "Where did each network find evidence for a class? An ECG classified in this session can be "
+    "explained here, too."
+)
 there = controls.answering()
 if not there:
     st.info("There is no trained network yet. Train one first; its maps can be seen here at once.")
@@ -89,8 +95,6 @@ try:
         draw.figure(drawn, "saliency_leads", f"Share of relevance by lead for {code}")
     for name, explained in zip(names, found, strict=True):
         st.subheader(f"On paper: {name}")
-        dark = state.is_dark()
-        svg = cached.paper(record, "3x4", 25.0, 10.0, dark, explained.by_lead_time)
-        draw.paper(svg, f"Twelve-lead ECG of record {record.name}, relevance of {name} behind it")
+        draw.explained_paper(record, state.is_dark(), explained)
 except EcgError as error:
     st.error(str(error))

@@ -14,10 +14,14 @@ BY_LEVEL = "by level"
 PAPER = TrainConfig(cohort="")
 
 
-def asked_for(cohort: str) -> dict:
+def asked_for() -> dict:
     """Return the settings that the visitor chose, without the network."""
-    left, right = st.columns([1, 1])
+    left, middle, right = st.columns([2, 1, 2])
     with left:
+        cohort = controls.choose_cohort()
+    if cohort is None:
+        st.stop()
+    with middle:
         level = st.segmented_control(
             "Level, records", LEVELS, default="204", required=True, key="train_level",
             bind=state.URL,
@@ -94,10 +98,7 @@ st.write(
     "Train the plain and the M-SE network on the same records, then compare them. Training goes "
     "on when this page is closed."
 )
-cohort = controls.choose_cohort()
-if cohort is None:
-    st.stop()
-settings = asked_for(cohort)
+settings = asked_for()
 networks = st.pills(
     "Networks", NETWORKS, default=NETWORKS[:2], selection_mode="multi", key="train_networks",
     help="_gap: global average pooling instead of the two large dense layers, the paper's own "

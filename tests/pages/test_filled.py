@@ -9,9 +9,9 @@ from ecgcore.comparison.compare import compare
 from ecgcore.comparison.text import finding
 from ecgcore.inference.classifier import load
 from ecgcore.inference.classify import classify_paths
+from ecgcore.records.reading import read_record
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
-CHAPMAN = EXAMPLES.parents[1] / "data" / "ecg-arrhythmia"
 
 
 def test_overview_lists_cohort_and_runs_and_opens_with_the_finding(open_page, filled, small_pair):
@@ -29,6 +29,7 @@ def test_browse_filters_with_a_count(open_page, filled):
     kept = app.dataframe[0].value
     assert 0 < len(kept) < 16
     assert set(kept["sex"]) == {"female"}
+    assert app.text_input(key="record").value == kept["record"].iloc[0]
     app.text_input(key="browse_text").set_value("no such statement").run()
     assert "No record is left by these filters" in words(app)
 
@@ -108,7 +109,31 @@ def test_an_uploaded_pair_is_classified_and_explained(open_page, filled):
     assert "Most probable" in words(app) or "The networks differ" in words(app)
     assert "Behind the trace: Grad-CAM" in words(app)
     app.switch_page("app_pages/saliency.py").run()
-    assert app.segmented_control(key="saliency_source").value == "an ECG uploaded on Classify"
+    assert app.segmented_control(key="saliency_source").value == "the ECG from Classify"
+
+
+def test_several_uploads_become_a_table_and_the_bad_one_a_line(open_page, filled):
+    app = open_page("classify")
+    for header in sorted(EXAMPLES.rglob("*.hea"))[:2]:
+        for file in (header, header.with_suffix(".dat")):
+            app.file_uploader(key="classify_files").upload(file.name, file.read_bytes())
+    app.file_uploader(key="classify_files").upload("two.csv", b"I,II\n0.1,0.2\n0.2,0.3\n").run()
+    assert len(app.dataframe[0].value) == 2
+    assert [button.label for button in app.download_button] == ["Download as CSV"]
+    assert len(app.error) == 1
+    assert "two" in app.error[0].value
+
+
+def test_a_bare_csv_is_read_once_its_rate_and_order_are_told(open_page, filled):
+    record = read_record(next(EXAMPLES.rglob("*.hea")))
+    bare = "\n".join(",".join(f"{v:.3f}" for v in row) for row in record.signal_mv.T)
+    app = open_page("classify")
+    app.file_uploader(key="classify_files").upload("bare.csv", bare.encode()).run()
+    assert len(app.error) == 1
+    app.number_input(key="classify_fs_hz").set_value(100.0)
+    app.checkbox(key="classify_in_order").check().run()
+    assert not app.error
+    assert "Behind the trace: Grad-CAM" in words(app)
 
 
 def test_saliency_states_its_resolution_and_both_probabilities(open_page, filled, small_pair):

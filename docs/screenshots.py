@@ -1,0 +1,100 @@
+"""Make docs/*.png: every page of the dashboard, as a visitor sees it at 1280 px, light.
+
+    .venv/bin/python docs/screenshots.py            the home folder in use
+    ECGCORE_HOME=/path .venv/bin/python docs/screenshots.py
+
+It shows what is there: read the examples and train both networks first. Needs Chromium.
+"""
+
+import io
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+DOCS = Path(__file__).resolve().parent
+PAGES = {
+    "overview": "",
+    "browse": "browse?cohort=examples&browse_class=LBBB",
+    "train": "train",
+    "compare": "compare",
+    "classify": "classify?classify_example=LBBB",
+    "saliency": "saliency?cohort=examples",
+}
+WIDTH_PX, MOST_PX = 1280, 2400
+COLOURS = 200
+WORKING = (
+    "[data-testid=stSpinner], [data-testid=stSkeleton], "
+    "[data-testid=stStatusWidget], [data-stale=true]"
+)
+
+
+def main() -> None:
+    """Start a dashboard, take a picture of each page, stop it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    app = ["streamlit", "run", "dashboard/streamlit_app.py", "--server.port", str(port)]
+    server = subprocess.Popen([sys.executable, "-m", *app], cwd=DOCS.parent)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/_stcore/health")
+        take_all(f"http://127.0.0.1:{port}")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for(address: str) -> None:
+    """Wait until the server answers."""
+    for _ in range(120):
+        try:
+            urlopen(address).close()
+            return
+        except URLError:
+            time.sleep(0.5)
+    raise TimeoutError(address)
+
+
+def take_all(address: str) -> None:
+    """Open each page and write its picture."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for name, path in PAGES.items():
+            page = chromium.new_page(viewport={"width": WIDTH_PX, "height": 1000})
+            page.goto(f"{address}/{path}")
+            settle(page)
+            tall = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
+            page.set_viewport_size({"width": WIDTH_PX, "height": min(tall, MOST_PX)})
+            settle(page)
+            write(page.screenshot(), DOCS / f"{name}.png")
+            page.close()
+        chromium.close()
+
+
+def settle(page: Page) -> None:
+    """Wait until a page has stood still for a second."""
+    page.get_by_role("heading").first.wait_for(timeout=60_000)
+    quiet = 0
+    while quiet < 4:
+        page.wait_for_timeout(250)
+        quiet = 0 if page.locator(WORKING).count() else quiet + 1
+
+
+def write(picture: bytes, file: Path) -> None:
+    """Write a picture in few colours, which the pages have anyway."""
+    few = Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    few.save(file, optimize=True)
+    print(f"{file.name}: {few.width} × {few.height}, {file.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

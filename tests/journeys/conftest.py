@@ -1,0 +1,99 @@
+"""A real server on a free port with a home of its own, and a real browser that opens it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Streamlit 1.67 looks for these two below a page's own address first, and the browser logs it.
+PATIENCE_MS = 180_000  # a machine at work takes a minute for the first page, which imports torch
+ALLOWED_404 = ("/_stcore/health", "/_stcore/host-config")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """Return (address, home) of a running dashboard; its home is empty."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    home = tmp_path / "home"
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard/streamlit_app.py"]
+    log = (tmp_path / "server.log").open("wb")
+    process = subprocess.Popen(
+        [*command, "--server.port", str(port)],
+        cwd=ROOT,
+        env=os.environ | {"ECGCORE_HOME": str(home)},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(address, process)
+        yield address, home
+    finally:
+        process.kill()
+        process.wait()
+        log.close()
+
+
+def _wait_for(address: str, process: subprocess.Popen) -> None:
+    for _ in range(240):
+        assert process.poll() is None, "The server ended at once."
+        try:
+            with urlopen(f"{address}/_stcore/health"):
+                return
+        except URLError:
+            time.sleep(0.25)
+    raise TimeoutError(f"No answer on {address}.")
+
+
+@pytest.fixture
+def browser():
+    """Return a running Chromium, or skip."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_tab(browser, server):
+    """Return a function that opens a page in a new tab; console errors fail the test at its end."""
+    errors: list[str] = []
+
+    def opened(page: str = ""):
+        tab = browser.new_page(viewport={"width": 1280, "height": 1000})
+        tab.set_default_timeout(PATIENCE_MS)
+        tab.on("console", lambda said: _note(said, errors))
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.goto(f"{server[0]}/{page}")
+        return tab
+
+    yield opened
+    assert not errors
+
+
+def _note(said, errors: list[str]) -> None:
+    if said.type == "error" and not said.location["url"].endswith(ALLOWED_404):
+        errors.append(f"{said.text} ({said.location['url']})")

@@ -1,0 +1,131 @@
+"""The whole way in a browser: read, browse, train both, compare, upload, class, saliency."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from ecgcore.records.reading import read_record
+
+pytestmark = pytest.mark.browser
+expect = pytest.importorskip("playwright.sync_api").expect
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
+TRAINED_MS = 900_000  # two epochs take under a minute on two free cores
+expect.set_options(timeout=180_000)
+
+
+def test_the_whole_way_from_reading_to_saliency(open_tab, server, tmp_path):
+    _, home = server
+    tab = open_tab()
+    read_the_examples(tab)
+    browse_one_record(tab)
+    a, b = train_both(tab, open_tab, home)
+    tab = open_tab("train")
+    tab.get_by_role("button", name="Compare the last two").click()
+    compare_as_the_command_does(tab, home, a, b)
+    classify_as_the_command_does(tab, home, (a, b), as_mat_pair(tmp_path))
+    see_where_they_looked(tab)
+    expect(tab.get_by_test_id("stException")).to_have_count(0)
+
+
+def read_the_examples(tab) -> None:
+    tab.get_by_role("button", name="Read the example ECGs").click()
+    expect(tab.get_by_role("button", name="Train both")).to_be_visible()
+
+
+def browse_one_record(tab) -> None:
+    tab.get_by_role("link", name="Browse").click()
+    expect(tab.get_by_text("160 of 160 records")).to_be_visible()
+    tab.get_by_label("Record", exact=True).fill("00530_lr")
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("img", name="Twelve-lead ECG of record 00530_lr")).to_be_visible()
+    expect(tab).to_have_url(re.compile("record=00530_lr"))
+    tab.get_by_role("button", name="Next").click()
+    expect(tab).not_to_have_url(re.compile("record=00530_lr"))
+
+
+def train_both(tab, open_tab, home: Path) -> tuple[str, str]:
+    """Train both networks for two epochs; the tab that started it is closed meanwhile."""
+    tab.get_by_role("link", name="Train").click()
+    tab.get_by_text("More settings").click()
+    tab.get_by_label("Epochs").fill("2")
+    tab.keyboard.press("Tab")
+    tab.get_by_role("button", name="Train both").click()
+    expect(tab.get_by_text("Training now")).to_be_visible()
+    tab.close()
+    tab = open_tab("train")
+    expect(tab.get_by_text("done · epoch 2 of 2")).to_have_count(2, timeout=TRAINED_MS)
+    expect(tab.get_by_text("Last trained")).to_be_visible()
+    by_model = {
+        r["model"]: r for r in ask(home, "runs", "list")["runs"] if r["cohort"] == "examples"
+    }
+    tab.close()
+    return by_model["alexnet"]["run"], by_model["alexnet_m_se"]["run"]
+
+
+def compare_as_the_command_does(tab, home: Path, a: str, b: str) -> None:
+    expect(tab).to_have_url(re.compile(f"a={a}"))
+    told = ask(home, "compare", a, b)
+    row = tab.get_by_role("row", name=re.compile("Macro AUC"))
+    expect(row).to_be_visible()
+    shown = row.get_by_role("cell").all_inner_texts()
+    sides = [told["evaluations"][side]["macro_auc"]["value"] for side in "ab"]
+    change = told["differences"]["macro_auc"]
+    assert shown[:3] == [text(v) for v in (*sides, change["value"])]
+    assert shown[3] == f"{text(change['low'])} to {text(change['high'])}"
+    heading = f"Disagreements: {len(told['disagreements'])} of {told['n_common']} records"
+    expect(tab.get_by_text(heading)).to_be_visible()
+
+
+def classify_as_the_command_does(tab, home: Path, runs, pair: list[Path]) -> None:
+    tab.get_by_role("link", name="Classify").click()
+    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(pair)
+    bars = tab.locator(".barlayer .bartext, .barlayer text")
+    expect(bars).to_have_count(20)
+    told = [ask(home, "classify", str(pair[0]), "--run", run)["probabilities"] for run in runs]
+    expected = [f"{p:.3f}" for by_class in told for p in by_class.values()]
+    assert sorted(bars.all_text_contents()) == sorted(expected)
+    expect(tab.get_by_text("Behind the trace: Grad-CAM")).to_be_visible()
+
+
+def see_where_they_looked(tab) -> None:
+    tab.get_by_role("button", name="See both networks' maps").click()
+    maps = tab.get_by_role("img", name=re.compile("Image that alexnet(_m_se)? saw"))
+    expect(maps).to_have_count(2)
+    finding = re.compile("A cell of|a cell of|No positive evidence")
+    assert tab.get_by_text(finding).count() == 2
+
+
+def as_mat_pair(folder: Path) -> list[Path]:
+    """Write an example as the challenges do: a header and a MATLAB v4 file, 1000 units per mV."""
+    record = read_record(next(EXAMPLES.rglob("*.hea")))
+    units = np.rint(record.signal_mv * 1000).astype(np.int16)
+    savemat(folder / "visit.mat", {"val": units}, format="4")
+    lines = [f"visit 12 {record.fs_hz:g} {units.shape[1]}"]
+    leads = "I II III aVR aVL aVF V1 V2 V3 V4 V5 V6".split()
+    for lead, row in zip(leads, units, strict=True):
+        checksum = np.int16(row.sum(dtype=np.int64) & 0xFFFF if row.size else 0).item()
+        lines.append(f"visit.mat 16+24 1000/mV 16 0 {row[0]} {checksum} 0 {lead}")
+    (folder / "visit.hea").write_text("\n".join(lines) + "\n")
+    return [folder / "visit.hea", folder / "visit.mat"]
+
+
+def ask(home: Path, *command: str) -> dict:
+    """Return what a command answers as JSON."""
+    told = subprocess.run(
+        [sys.executable, "-m", "ecgcore", *command, "--json", "--home", str(home)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return json.loads(told.stdout.splitlines()[-1])
+
+
+def text(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")

@@ -1,0 +1,61 @@
+"""Train, while a training is at work: what the page shows comes from the run's folder."""
+
+import json
+import shutil
+
+import pytest
+from reading import labels, words
+
+from ecgcore.home import Home
+from ecgcore.training.config import TrainConfig
+from ecgcore.training.preparing import prepare
+from ecgcore.training.run import Run, this_process
+
+EPOCH = {"epoch": 1, "train_loss": 2.31, "val_loss": 2.2, "val_macro_auc": 0.61, "best": True}
+
+
+@pytest.fixture
+def at_work(own_copy: Home) -> Run:
+    """Return a run that seems to be in its second of three epochs: its process is this one."""
+    run = prepare(TrainConfig("examples", model="alexnet_gap", level="60", epochs=3), own_copy)
+    run.report(state="running", epoch=1, eta_s=42, message="Training.", **this_process())
+    (run.folder / "history.jsonl").write_text(json.dumps(EPOCH) + "\n")
+    return run
+
+
+def test_a_training_at_work_shows_how_far_it_is_and_how_long_yet(open_page, at_work):
+    app = open_page("train")
+    assert "Training now" in words(app)
+    assert (
+        "**alexnet_gap** · running · epoch 1 of 3 · 42 s left" in app.get("progress")[0].proto.text
+    )
+
+
+def test_cancel_asks_the_run_to_stop(open_page, at_work: Run):
+    app = open_page("train")
+    app.button(key=f"train_cancel_{at_work.id}").click().run()
+    assert at_work.cancel_asked
+    assert not app.exception
+
+
+def test_a_run_whose_process_died_says_so_and_has_nothing_to_cancel(open_page, at_work: Run):
+    at_work.report(pid_started=1.0)
+    app = open_page("train")
+    assert "Last trained" in words(app)
+    assert "ecgcore runs resume" in app.get("progress")[0].proto.text
+    assert "Cancel" not in labels(app)
+
+
+def test_a_training_that_cannot_start_is_one_line_and_writes_nothing(open_page, own_copy: Home):
+    app = open_page("train")
+    shutil.rmtree(own_copy.cohorts / "examples" / "shards")
+    app.button(key="train_start").click().run()
+    assert not app.exception
+    assert ["ingest its folder again" in line.value for line in app.error] == [True]
+    assert not own_copy.runs.exists()
+
+
+def test_a_cohort_that_is_not_there_leaves_the_choice_to_the_visitor(open_page, own_copy: Home):
+    app = open_page("train", cohort="no such cohort", train_level="7")
+    assert app.selectbox(key="cohort").value == "examples"
+    assert app.segmented_control(key="train_level").value == "204"
