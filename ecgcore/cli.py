@@ -253,7 +253,7 @@ def train(
     batch: Annotated[int, typer.Option(help="Records a step, 2 or more.")] = 16,
     optimiser: Annotated[str, typer.Option(help="sgd (momentum 0.9) or adamw.")] = "sgd",
     learning_rate: Annotated[
-        float | None, typer.Option(help="Default: 0.01 for sgd, 0.0003 for adamw.")
+        float | None, typer.Option(help="Default: 0.001 for sgd, 0.0003 for adamw.")
     ] = None,
     weight_decay: Annotated[
         float | None, typer.Option(help="Default: 0.0005 for sgd, 0.01 for adamw.")

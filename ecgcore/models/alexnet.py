@@ -6,8 +6,7 @@ ReLU → SE (reduction 16) → max-pooling where Table 1 pools; BatchNorm replac
 normalisation; dropout 0.5 stands before FC6 and FC7.
 
 The weights start after He et al. 2015 (doi:10.1109/ICCV.2015.123), the last layer's at N(0, 0.01)
-as Krizhevsky's do. His own start for all layers leaves the plain net at chance for the paper's 20
-epochs on a few hundred records.
+as Krizhevsky's do.
 """
 
 from typing import NamedTuple

@@ -48,7 +48,7 @@ def test_a_finished_run_tells_its_own_story(small_pair):
     assert meta["input"]["size"] == [96, 96]
     assert meta["input"]["geometry"]["px_per_s"] == pytest.approx(9.6)
     assert meta["leads"][3] == "aVR"
-    assert meta["config"]["learning_rate"] == 0.01  # the default, made explicit
+    assert meta["config"]["learning_rate"] == 0.001  # the default, made explicit
     assert set(meta["versions"]) >= {"torch", "ecgcore", "python"}
     assert run.status["state"] == "done"
     assert list(run.history["epoch"]) == [1]
