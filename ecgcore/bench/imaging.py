@@ -42,7 +42,8 @@ def bench_imaging(full: bool = False) -> dict[str, Any]:
         ``matplotlib_ms`` (``reused_figure``, ``twelve_subplots``; null with ``matplotlib_why``
         where it is not installed), ``fill_share`` (``stacked`` at 100 Hz as a share of the rate
         at which the same tensor can merely be filled; ``fill_shares`` has all), ``fill_per_s``
-        (measured between the drawing rounds), ``cores``, ``versions``.
+        (measured between the drawing rounds), ``one_thread`` (``stacked`` on one core, which
+        other work on the machine disturbs less), ``cores``, ``versions``.
     """
     round_s = _ROUND_S[full]
     per_s: dict[str, dict[str, float | None]] = {}
@@ -63,6 +64,7 @@ def bench_imaging(full: bool = False) -> dict[str, Any]:
         "fill_share": share["100"]["stacked"],
         "fill_shares": share,
         "fill_per_s": round(max(fills), 1),
+        "one_thread": _on_one_thread(round_s),
         "cores": torch.get_num_threads(),
         "versions": _versions(),
     }
@@ -93,6 +95,21 @@ def _beside(
         drawn_s.append(_seconds(lambda: draw(signals_mv, fs_hz, layout, size)))
         filled_s.append(min(_seconds(lambda: paper.fill_(0.5)) for _ in range(3)))
     return min(drawn_s), min(filled_s)
+
+
+def _on_one_thread(round_s: float) -> dict[str, float]:
+    """Return images a second of ``stacked`` by rate, on one core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return {str(hz): _stacked_per_s(hz, round_s) for hz in RATES_HZ}
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _stacked_per_s(fs_hz: int, round_s: float) -> float:
+    drawn_s, _ = _beside(simulated(BATCH, fs_hz), fs_hz, "stacked", SIZE_PX, round_s)
+    return round(BATCH / drawn_s, 1)
 
 
 def _seconds(work: Callable[[], object]) -> float:

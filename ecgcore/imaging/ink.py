@@ -65,11 +65,26 @@ def _summed(top_px: Tensor, bottom_px: Tensor, measures: Geometry, images: Tenso
     """Add the ink of all strips to ``images``; above 1 where traces of one channel cross."""
     bands = Bands.of(measures)
     edges = bands.edges(top_px)
+    spans = _spans(top_px, bottom_px, bands)
     for strip, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
-        reached = torch.clamp(edges, top_px[:, strip, None], bottom_px[:, strip, None])
-        band = images[:, channel, start : start + bands.rows]  # (B, rows, W)
-        band.add_(reached[:, 1:]).sub_(reached[:, :-1])
+        first, last = spans[strip]
+        reached = torch.clamp(
+            edges[first : last + 1], top_px[:, strip, None], bottom_px[:, strip, None]
+        )
+        images[:, channel, start + first : start + last] += reached[:, 1:] - reached[:, :-1]
     return images
+
+
+def _spans(top_px: Tensor, bottom_px: Tensor, bands: Bands) -> list[list[int]]:
+    """Return which rows of each band, from first to before last, are inked in some record.
+
+    On a GPU, where asking would make it wait, all of them.
+    """
+    if top_px.device.type != "cpu" or not top_px.numel():
+        return [[0, bands.rows]] * len(bands.starts)
+    highest = (top_px.detach().amin(dim=(0, 2)) + bands.zero_px).floor()
+    lowest = (bottom_px.detach().amax(dim=(0, 2)) + bands.zero_px).ceil()
+    return torch.stack([highest, lowest], dim=1).int().clamp(0, bands.rows).tolist()
 
 
 class Ink(torch.autograd.Function):

@@ -21,6 +21,7 @@ def test_the_answer_has_the_promised_form():
         assert by_layout["stacked"] > 0
     assert set(answer["matplotlib_ms"]) == {"reused_figure", "twelve_subplots"}
     assert 0 < answer["fill_share"] < 1
+    assert set(answer["one_thread"]) == {"100", "500"}
     assert answer["cores"] >= 1
     assert answer["versions"]["ecgcore"]
 
