@@ -1,6 +1,6 @@
 """Choosing: a cohort, a run, a class. Each choice stands in the URL; each lack says what to do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -42,6 +42,16 @@ def offer_examples() -> None:
             st.error(str(error))
         else:
             st.rerun()
+
+
+def link(label: str, page: str, icon: str, looked_at: Mapping[str, str] | None = None) -> None:
+    """Offer a link to a page of ``app_pages``, there to look at something."""
+    st.page_link(
+        f"app_pages/{page}.py",
+        label=label,
+        icon=f":material/{icon}:",
+        query_params=dict(looked_at or {}),
+    )
 
 
 def choose_run(label: str, key: str, runs: Sequence[Run], first: int = 0) -> Run:

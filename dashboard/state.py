@@ -5,8 +5,7 @@ and carry no page's name: the record chosen in Browse is the one that Saliency e
 else is a page's own, and its key carries that page's name.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -18,12 +17,6 @@ RUN_A, RUN_B = "a", "b"
 URL: Literal["query-params"] = "query-params"
 
 _UPLOADS = "session_uploads"
-
-
-def go(page: str, looked_at: Mapping[str, Any] | None = None) -> NoReturn:
-    """Open a page of ``app_pages`` and look at something there."""
-    st.session_state.update(looked_at or {})
-    st.switch_page(f"app_pages/{page}.py", query_params=dict(looked_at or {}))
 
 
 def forget_record() -> None:

@@ -58,7 +58,7 @@ def table(rows: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def steps(names: list[str]) -> str:
+def steps(cohort: str, names: list[str]) -> str:
     """Let the visitor step through the records; return the one looked at."""
 
     def step(by: int) -> None:
@@ -80,8 +80,8 @@ def steps(names: list[str]) -> str:
         )  # fmt: skip
         place = f"{names.index(record) + 1:,} of {len(names):,}" if among else "not in the filters"
         st.caption(place)
-        if st.button("Where do the networks look?", key="browse_saliency"):
-            state.go("saliency", {state.COHORT: cohort, state.RECORD: record})
+        looked_at = {state.COHORT: cohort, state.RECORD: record}
+        controls.link("Where do the networks look?", "saliency", "center_focus_strong", looked_at)
     return record
 
 
@@ -153,7 +153,7 @@ try:
     if kept.empty:
         st.info("No record is left by these filters. Widen one of them.")
         st.stop()
-    record = cached.record(cohort, steps(kept["record"].tolist()))
+    record = cached.record(cohort, steps(cohort, kept["record"].tolist()))
     paper(record)
     labels_and_image(record)
 except EcgError as error:

@@ -94,8 +94,8 @@ def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None
     with paper:
         draw.explained_paper(record, state.is_dark(), found)
     st.caption(f"Behind the trace: Grad-CAM of {name} for {answer['top']}. {found.message}")
-    if st.button("See both networks' maps", key="classify_saliency"):
-        state.go("saliency", {"saliency_class": answer["top"]})
+    looked_at = {"saliency_class": answer["top"]}
+    controls.link("See both networks' maps", "saliency", "center_focus_strong", looked_at)
 
 
 st.title("Classify")
@@ -103,8 +103,7 @@ st.write("What do the networks say about an ECG, and where do they look?")
 there = controls.answering()
 if not there:
     st.info("There is no trained network yet. Train one first; it can answer here at once.")
-    if st.button("Train both", type="primary", key="classify_train"):
-        state.go("train")
+    controls.link("Train both", "train", "model_training")
     st.stop()
 chosen = controls.choose_runs("Networks (one or two)", "classify_runs", there)
 records, unreadable = asked()

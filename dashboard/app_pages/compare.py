@@ -2,6 +2,7 @@
 records do they disagree?"""
 
 import json
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -104,12 +105,10 @@ def disagreements(found: dict, cohort: str) -> None:
     for column in ("truth", "a", "b"):
         rows[column] = [" ".join(codes) or "none" for codes in rows[column]]
     rows["right"] = rows["right"].replace({"a": "A", "b": "B"})
-    rows["ecg"] = ":material/ecg: See"
-
-    def see() -> None:
-        record = rows["record"].iloc[st.session_state["compare_see"]["row"]]
-        state.go("browse", {state.COHORT: cohort, state.RECORD: record})
-
+    rows["ecg"] = [
+        f"browse?{urlencode({state.COHORT: cohort, state.RECORD: record})}"
+        for record in rows["record"]
+    ]
     st.dataframe(
         rows,
         hide_index=True,
@@ -118,7 +117,7 @@ def disagreements(found: dict, cohort: str) -> None:
         alt="Records that the two runs call differently",
         column_config={
             "record": "Record", "truth": "Label", "a": "A says", "b": "B says", "right": "Right",
-            "ecg": st.column_config.ButtonColumn("ECG", on_click=see, key="compare_see"),
+            "ecg": st.column_config.LinkColumn("ECG", display_text="see it in Browse"),
         },
     )  # fmt: skip
 
@@ -127,8 +126,7 @@ st.title("Compare")
 runs = cached_runs.comparable()
 if len(runs) < 2:
     st.info("A comparison takes two finished runs. Train the plain and the M-SE network first.")
-    if st.button("Train both", type="primary", key="compare_train"):
-        state.go("train")
+    controls.link("Train both", "train", "model_training")
     st.stop()
 left, middle, right = st.columns([3, 3, 2])
 with left:

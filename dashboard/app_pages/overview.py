@@ -31,8 +31,8 @@ def latest_comparison() -> bool:
         f"A {controls.run_name(a)}; B {controls.run_name(b)}; {found['n_common']:,} test records "
         f"of {found['patients']:,} patients."
     )
-    if st.button("Open the comparison", key="overview_compare", icon=":material/compare_arrows:"):
-        state.go("compare", {state.RUN_A: a.id, state.RUN_B: b.id})
+    looked_at = {state.RUN_A: a.id, state.RUN_B: b.id}
+    controls.link("Open the comparison", "compare", "compare_arrows", looked_at)
     return True
 
 
@@ -60,7 +60,8 @@ def cohorts() -> None:
     )
     st.caption("Classes by expert statements, core tier; a record may state several.")
     if shown.selection.rows:
-        state.go("browse", {state.COHORT: rows[shown.selection.rows[0]]["cohort"]})
+        st.session_state[state.COHORT] = found[shown.selection.rows[0]].name
+        st.switch_page("app_pages/browse.py")
 
 
 def runs() -> None:
@@ -106,7 +107,7 @@ if not latest_comparison():
         "Does the M-SE network read ECG images better than plain AlexNet? Choose a cohort, train "
         "both on it, compare them on the same records."
     )
-    if cached.cohorts() and st.button("Train both", type="primary", key="overview_train"):
-        state.go("train")
+    if cached.cohorts():
+        controls.link("Train both", "train", "model_training")
 cohorts()
 runs()

@@ -61,8 +61,7 @@ st.write(
 there = controls.answering()
 if not there:
     st.info("There is no trained network yet. Train one first; its maps can be seen here at once.")
-    if st.button("Train both", type="primary", key="saliency_train"):
-        state.go("train")
+    controls.link("Train both", "train", "model_training")
     st.stop()
 try:
     record = choose_record()

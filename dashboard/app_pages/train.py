@@ -116,5 +116,5 @@ if st.button(how_many, type="primary", disabled=not (ready and networks), key="t
 st.fragment(watch, run_every="2s" if cached_runs.alive_runs() else None)()
 if not cached_runs.alive_runs() and len(cached_runs.done_runs()) > 1:
     a, b = cached_runs.done_runs()[:2][::-1]
-    if st.button("Compare the last two", key="train_compare", icon=":material/compare_arrows:"):
-        state.go("compare", {state.RUN_A: a.id, state.RUN_B: b.id})
+    looked_at = {state.RUN_A: a.id, state.RUN_B: b.id}
+    controls.link("Compare the last two", "compare", "compare_arrows", looked_at)

@@ -1,4 +1,4 @@
-"""The border between package and dashboard, and what a light start needs, seen in fresh processes."""
+"""The border between package and dashboard, and what a light start needs, in fresh processes."""
 
 import subprocess
 import sys

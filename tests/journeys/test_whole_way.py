@@ -27,7 +27,7 @@ def test_the_whole_way_from_reading_to_saliency(open_tab, server, tmp_path):
     browse_one_record(tab)
     a, b = train_both(tab, open_tab, home)
     tab = open_tab("train")
-    tab.get_by_role("button", name="Compare the last two").click()
+    tab.get_by_role("link", name="Compare the last two").click()
     compare_as_the_command_does(tab, home, a, b)
     classify_as_the_command_does(tab, home, (a, b), as_mat_pair(tmp_path))
     see_where_they_looked(tab)
@@ -36,7 +36,7 @@ def test_the_whole_way_from_reading_to_saliency(open_tab, server, tmp_path):
 
 def read_the_examples(tab) -> None:
     tab.get_by_role("button", name="Read the example ECGs").click()
-    expect(tab.get_by_role("button", name="Train both")).to_be_visible()
+    expect(tab.get_by_role("link", name="Train both")).to_be_visible()
 
 
 def browse_one_record(tab) -> None:
@@ -95,7 +95,7 @@ def classify_as_the_command_does(tab, home: Path, runs, pair: list[Path]) -> Non
 
 
 def see_where_they_looked(tab) -> None:
-    tab.get_by_role("button", name="See both networks' maps").click()
+    tab.get_by_role("link", name="See both networks' maps").click()
     maps = tab.get_by_role("img", name=re.compile("Image that alexnet(_m_se)? saw"))
     expect(maps).to_have_count(2)
     finding = re.compile("A cell of|a cell of|No positive evidence")

@@ -10,6 +10,12 @@ def words(app: AppTest) -> str:
     return "\n".join(element.value for kind in kinds for element in kind)
 
 
+def links(app: AppTest) -> dict[str, str]:
+    """Return where the page's own links lead."""
+    told = [link.proto for link in app.get("page_link")]
+    return {link.label: f"{link.page}?{link.query_string}" for link in told}
+
+
 def labels(app: AppTest) -> list[str]:
     """Return what the page's buttons say."""
     return [button.label for button in app.button]

@@ -1,7 +1,7 @@
 """Every page on a fresh home: it says what to do and offers it."""
 
 import pytest
-from reading import labels, words
+from reading import links, words
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.home import Home
@@ -28,7 +28,7 @@ def test_without_a_cohort_the_examples_are_offered_and_read(open_page, home: Hom
 def test_without_runs_compare_offers_to_train(open_page, home):
     app = open_page("compare")
     assert "two finished runs" in words(app)
-    assert labels(app) == ["Train both"]
+    assert links(app) == {"Train both": "train?"}
 
 
 def test_looking_at_pages_writes_nothing(open_page, home: Home):

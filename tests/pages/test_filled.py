@@ -1,9 +1,10 @@
 """Every page on a home with the example cohort and two runs: the numbers are ecgcore's."""
 
+import re
 from pathlib import Path
 
 import pytest
-from reading import labels, words
+from reading import labels, links, words
 
 from ecgcore.comparison.compare import compare
 from ecgcore.comparison.text import finding
@@ -51,6 +52,16 @@ def test_next_and_previous_walk_through_what_the_filters_leave(open_page, filled
     for _ in range(2):
         app.button(key="browse_previous").click().run()
     assert app.text_input(key="record").value == names[-1]
+
+
+def test_a_browsed_record_goes_along_to_saliency(open_page, filled):
+    app = open_page("browse", cohort="examples", record="00530_lr")
+    assert links(app) == {"Where do the networks look?": "saliency?cohort=examples&record=00530_lr"}
+
+
+def test_the_last_comparison_opens_from_the_overview(open_page, filled, small_pair):
+    a, b = small_pair[1:]
+    assert links(open_page("overview")) == {"Open the comparison": f"compare?a={a.id}&b={b.id}"}
 
 
 def test_a_record_that_is_not_there_is_one_line(open_page, filled):
@@ -139,7 +150,7 @@ def test_a_bare_csv_is_read_once_its_rate_and_order_are_told(open_page, filled):
 def test_saliency_states_its_resolution_and_both_probabilities(open_page, filled, small_pair):
     app = open_page("saliency", cohort="examples", record="00530_lr", saliency_class="LBBB")
     said = words(app)
-    assert "A cell of the map spans" in said or "No positive evidence for LBBB" in said
+    assert re.search("spans [0-9]+ ms", said) or "No positive evidence for LBBB" in said
     assert "**A · " in said
     assert "**B · " in said
 
