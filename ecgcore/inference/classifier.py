@@ -63,8 +63,14 @@ class Classifier:
 
     def images(self, records: list[Record]) -> Tensor:
         """Return the (B, 3, H, W) images in 0..1 that the network sees of these records."""
-        size = tuple(self.input["size"])
-        return draw(self.signals(records), self.input["fs_hz"], self.input["layout"], size)
+        height, width = self.input["size"]
+        return draw(
+            self.signals(records),
+            self.input["fs_hz"],
+            self.input["layout"],
+            (height, width),
+            duration_s=self.input["duration_s"],
+        )
 
     def probabilities(self, records: list[Record]) -> np.ndarray:
         """Return (B, classes) probabilities."""

@@ -60,7 +60,8 @@ class Feed:
 
     def _images(self, rows: np.ndarray) -> Tensor:
         signal_mv = torch.from_numpy(self.cohort.signals(rows)).to(self.device)
-        return draw(signal_mv, self.cohort.fs_hz, self.layout, self.size)
+        fs_hz, duration_s = self.cohort.fs_hz, self.cohort.duration_s
+        return draw(signal_mv, fs_hz, self.layout, self.size, duration_s=duration_s)
 
     def _targets(self, chosen: np.ndarray) -> Tensor:
         return torch.from_numpy(self.targets[chosen]).to(self.device)

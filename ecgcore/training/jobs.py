@@ -6,7 +6,7 @@ import sys
 from ecgcore.home import Home
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run
+from ecgcore.training.run import Run, process_stamp
 
 # Children of this process, kept so that one which ended is collected and not left a zombie.
 _children: list[subprocess.Popen] = []
@@ -35,3 +35,4 @@ def resume(run: Run, home: Home) -> None:
             start_new_session=True,
         )
     _children.append(child)
+    run.report(state="queued", message="Starting.", **process_stamp(child.pid))

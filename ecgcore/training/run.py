@@ -120,9 +120,9 @@ def _lives(status: dict[str, Any]) -> bool:
         return False
 
 
-def this_process() -> dict[str, Any]:
-    """Return what a status says of the process that writes it."""
-    process = psutil.Process()
+def process_stamp(pid: int | None = None) -> dict[str, Any]:
+    """Return what a status says of the process that works on the run: by default this one."""
+    process = psutil.Process(pid)
     return {"pid": process.pid, "pid_started": process.create_time()}
 
 

@@ -10,7 +10,7 @@ from ecgcore.training.config import TrainConfig
 from ecgcore.training.device import Cancelled, find_device, find_precision, turn_on
 from ecgcore.training.loop import Progress, run_epochs
 from ecgcore.training.preparing import plan_of, prepare
-from ecgcore.training.run import ALIVE, Run, this_process
+from ecgcore.training.run import ALIVE, Run, process_stamp
 from ecgcore.training.scoring import score_run
 from ecgcore.training.working import Working
 
@@ -48,7 +48,7 @@ def work(run: Run, home: Home, on_progress: Progress | None = None) -> Run:
 def _told(run: Run) -> Iterator[None]:
     """Keep status.json true however the work ends."""
     (run.folder / "history.jsonl").unlink(missing_ok=True)
-    run.report(state="queued", epoch=0, eta_s=None, message="Preparing.", **this_process())
+    run.report(state="queued", epoch=0, eta_s=None, message="Preparing.", **process_stamp())
     try:
         yield
     except Cancelled:

@@ -13,7 +13,7 @@ from ecgcore.training.config import TrainConfig
 from ecgcore.training.device import find_device
 from ecgcore.training.loop import loss_of, rate_share
 from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run, find_run, list_runs, this_process
+from ecgcore.training.run import Run, find_run, list_runs, process_stamp
 from ecgcore.training.work import train, work
 
 SMALL = TrainConfig(
@@ -104,9 +104,9 @@ def test_a_cancelled_run_keeps_its_best_epoch(examples_home):
 
 def test_a_run_whose_process_is_gone_is_called_died(examples_home):
     run = prepare(SMALL, examples_home)
-    run.report(state="running", **this_process())
+    run.report(state="running", **process_stamp())
     assert run.status["state"] == "running"
-    run.report(pid_started=this_process()["pid_started"] - 1000)  # the number was used again
+    run.report(pid_started=process_stamp()["pid_started"] - 1000)  # the number was used again
     assert run.status["state"] == "died"
     assert f"ecgcore runs resume {run.id}" in run.status["message"]
 

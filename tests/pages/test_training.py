@@ -9,7 +9,7 @@ from reading import labels, words
 from ecgcore.home import Home
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run, this_process
+from ecgcore.training.run import Run, process_stamp
 
 EPOCH = {"epoch": 1, "train_loss": 2.31, "val_loss": 2.2, "val_macro_auc": 0.61, "best": True}
 
@@ -18,7 +18,7 @@ EPOCH = {"epoch": 1, "train_loss": 2.31, "val_loss": 2.2, "val_macro_auc": 0.61,
 def at_work(own_copy: Home) -> Run:
     """Return a run that seems to be in its second of three epochs: its process is this one."""
     run = prepare(TrainConfig("examples", model="alexnet_gap", level="60", epochs=3), own_copy)
-    run.report(state="running", epoch=1, eta_s=42, message="Training.", **this_process())
+    run.report(state="running", epoch=1, eta_s=42, message="Training.", **process_stamp())
     (run.folder / "history.jsonl").write_text(json.dumps(EPOCH) + "\n")
     return run
 
