@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard import cached, cached_runs, state
+from dashboard import cached, cached_runs, draw, state
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES, PAPER10
 from ecgcore.training.run import Run
@@ -22,10 +22,11 @@ def choose_cohort(label: str = "Cohort") -> str | None:
     if not names:
         offer_examples()
         return None
-    state.keep_valid(state.COHORT, names)
+    state.settle(state.COHORT, names, names[0])
     return st.selectbox(
-        label, names, key=state.COHORT, bind=state.URL, on_change=state.forget_record
-    )
+        label, names, index=None, required=True, key=state.COHORT, bind=state.URL,
+        on_change=state.forget_record,
+    )  # fmt: skip
 
 
 def offer_examples() -> None:
@@ -57,22 +58,19 @@ def link(label: str, page: str, icon: str, looked_at: Mapping[str, str] | None =
 def choose_run(label: str, key: str, runs: Sequence[Run], first: int = 0) -> Run:
     """Let the visitor choose a run by its id, which says network, cohort, level and seed."""
     by_id = {run.id: run for run in runs}
-    state.keep_valid(key, list(by_id))
-    chosen = st.selectbox(
-        label, list(by_id), index=min(first, len(runs) - 1), key=key, bind=state.URL
-    )
-    return by_id[chosen]
+    state.settle(key, list(by_id), runs[min(first, len(runs) - 1)].id)
+    st.selectbox(label, list(by_id), index=None, required=True, key=key, bind=state.URL)
+    return by_id[st.session_state[key]]
 
 
 def choose_runs(label: str, key: str, runs: Sequence[Run]) -> list[Run]:
     """Let the visitor choose one or two runs; at first the last pair, else the shipped one."""
     by_id = {run.id: run for run in runs}
     first = cached_runs.latest_pair() or list(by_id.values())[:2]
-    known = [run.id for run in first if run.id in by_id]
+    st.session_state.setdefault(key, [run.id for run in first if run.id in by_id])
     chosen = st.multiselect(
         label,
         list(by_id),
-        default=known,
         max_selections=2,
         key=key,
         bind=state.URL,
@@ -94,6 +92,18 @@ def short_names(runs: Sequence[Run]) -> list[str]:
     if len(set(models)) == len(models):
         return models
     return [f"{side} {model}" for side, model in zip("ABCD", models, strict=False)]
+
+
+def worth(run: Run) -> str:
+    """Return how good a network proved to be on its own test records, and on how many."""
+    scores = run.evaluation
+    if scores is None:
+        return "not evaluated"
+    auc, f1 = scores["macro_auc"], scores["macro_f1"]
+    return (
+        f"macro AUC {draw.number(auc['value'])} (95 % interval {draw.span(auc)}), macro-F1 "
+        f"{draw.number(f1)} on {scores['n']:,} test records of {run.meta['cohort']['name']}"
+    )
 
 
 def answering() -> list[Run]:

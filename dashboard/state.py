@@ -5,7 +5,7 @@ and carry no page's name: the record chosen in Browse is the one that Saliency e
 else is a page's own, and its key carries that page's name.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import streamlit as st
 
@@ -24,10 +24,14 @@ def forget_record() -> None:
     st.session_state[RECORD] = ""
 
 
-def keep_valid(key: str, options: list[Any]) -> None:
-    """Forget what a widget held where it is no longer among its options."""
-    if key in st.session_state and st.session_state[key] not in options:
-        del st.session_state[key]
+def settle(key: str, options: list[str], first: str) -> None:
+    """Let a widget without a default hold ``first`` where it holds none of its options.
+
+    A default would not stand in the URL, and the URL would show something else once there is a
+    newer run or another cohort.
+    """
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = first
 
 
 def is_dark() -> bool:

@@ -79,7 +79,8 @@ def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None
     """Show the answer first, then the ECG, then where the network looked."""
     st.write(verdict(answers))
     said = f"Its source states {', '.join(cached.stated(record)) or 'none of the classes'}."
-    st.caption(f"Record {record.name}. {said if record.statements else ''}")
+    worth = "; ".join(f"{name}: {controls.worth(run)}" for name, run in runs.items())
+    st.caption(f"Record {record.name}. {said if record.statements else ''} {worth}.")
     if len({run.meta["target_mode"] for run in runs.values()}) > 1:
         st.caption("One network chooses one class (sums to 1), the other judges each by itself.")
     colours = list(palette.MODEL[state.is_dark()].values())

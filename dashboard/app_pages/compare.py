@@ -2,7 +2,6 @@
 records do they disagree?"""
 
 import json
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -96,7 +95,7 @@ def matrices(found: dict, names: list[str]) -> None:
 
 
 def disagreements(found: dict, cohort: str) -> None:
-    """List the records that the runs call differently; each opens in Browse."""
+    """List the records that the runs call differently; a selected one opens in Browse."""
     details = found["disagreement_details"]
     st.subheader(f"Disagreements: {len(details):,} of {found['n_common']:,} records")
     if not details:
@@ -105,21 +104,26 @@ def disagreements(found: dict, cohort: str) -> None:
     for column in ("truth", "a", "b"):
         rows[column] = [" ".join(codes) or "none" for codes in rows[column]]
     rows["right"] = rows["right"].replace({"a": "A", "b": "B"})
-    rows["ecg"] = [
-        f"browse?{urlencode({state.COHORT: cohort, state.RECORD: record})}"
-        for record in rows["record"]
-    ]
-    st.dataframe(
+    shown = st.dataframe(
         rows,
         hide_index=True,
         height=260,
         key="compare_disagreements",
+        on_select="rerun",
+        selection_mode="single-row",
         alt="Records that the two runs call differently",
         column_config={
             "record": "Record", "truth": "Label", "a": "A says", "b": "B says", "right": "Right",
-            "ecg": st.column_config.LinkColumn("ECG", display_text="see it in Browse"),
         },
     )  # fmt: skip
+    if not shown.selection.rows:
+        st.caption("Select a record to see its ECG.")
+        return
+    looked_at = {state.COHORT: cohort, state.RECORD: rows["record"].iloc[shown.selection.rows[0]]}
+    with st.container(horizontal=True):
+        name = looked_at[state.RECORD]
+        controls.link(f"See {name} in Browse", "browse", "ecg", looked_at)
+        controls.link("Where did they look?", "saliency", "center_focus_strong", looked_at)
 
 
 st.title("Compare")

@@ -60,8 +60,8 @@ def cohorts() -> None:
     )
     st.caption("Classes by expert statements, core tier; a record may state several.")
     if shown.selection.rows:
-        st.session_state[state.COHORT] = found[shown.selection.rows[0]].name
-        st.switch_page("app_pages/browse.py")
+        chosen = found[shown.selection.rows[0]].name
+        st.switch_page("app_pages/browse.py", query_params={state.COHORT: chosen})
 
 
 def runs() -> None:

@@ -73,10 +73,9 @@ try:
         st.stop()
     names = controls.short_names(chosen)
     tops = [cached.answers(run.id, [record])[0]["top"] for run in chosen]
-    state.keep_valid("saliency_class", list(CODES))
-    code = st.selectbox(
-        "Class", CODES, index=CODES.index(tops[-1]), key="saliency_class", bind=state.URL,
-    )  # fmt: skip
+    state.settle("saliency_class", list(CODES), tops[-1])
+    st.selectbox("Class", CODES, index=None, required=True, key="saliency_class", bind=state.URL)
+    code = st.session_state["saliency_class"]
     columns = st.columns(len(chosen))
     found = []
     for place, (column, run, name) in enumerate(zip(columns, chosen, names, strict=True)):
