@@ -32,6 +32,7 @@ setup: .venv/.dev
 
 PTBXL ?= data/ptb-xl
 SHIPPED := alexnet_gap alexnet_m_se_gap
+ATTRIBUTION := Trained on PTB-XL (Wagner et al. 2020, https://doi.org/10.13026/kfzx-aw45, CC BY 4.0); weights and predictions here derive from it and carry the same licence.
 RECIPE := --level all --split folds --epochs 6 --optimiser adamw --learning-rate 0.0005 --seed 1
 
 checkpoints: .venv/.runtime
@@ -39,7 +40,7 @@ checkpoints: .venv/.runtime
 	for model in $(SHIPPED); do \
 	  run=$$($(BIN)/ecgcore train --cohort ptbxl --model $$model $(RECIPE) --json | \
 	    $(BIN)/python -c 'import json, sys; print(json.loads(sys.stdin.read().splitlines()[-1])["run"])') && \
-	  $(BIN)/ecgcore export $$run --to checkpoints/$$model || exit 1; \
+	  $(BIN)/ecgcore export $$run --to checkpoints/$$model --attribution '$(ATTRIBUTION)' || exit 1; \
 	done
 
 $(EXAMPLES): | .venv/.runtime

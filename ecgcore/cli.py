@@ -562,6 +562,9 @@ def explain(
 def export(
     run: Annotated[str, typer.Argument(help="A finished run's id.")],
     to: Annotated[Path, typer.Option(help="Folder to write, such as checkpoints/NAME.")],
+    attribution: Annotated[
+        str, typer.Option(help="Source and licence of the training data, for the card.")
+    ] = "",
     home: HomeOption = None,
 ) -> None:
     """Write a finished run as a model to ship: half precision, with its card.
@@ -571,7 +574,7 @@ def export(
     from ecgcore.inference.shipping import ship
     from ecgcore.training.run import find_run
 
-    size = ship(find_run(run, Home.find(home)), to)
+    size = ship(find_run(run, Home.find(home)), to, attribution)
     out.print(f"{to} written: {size / 1e6:.1f} MB.", markup=False)
 
 

@@ -23,10 +23,11 @@ KEPT = (
 )
 
 
-def ship(run: Run, to: Path) -> int:
+def ship(run: Run, to: Path, attribution: str = "") -> int:
     """Write a finished run as a model to ship; return the folder's size in bytes.
 
     Weights are stored as float16 (BatchNorm's counters as they are) and computed in float32.
+    ``attribution`` names the training data's source and licence on the card.
     """
     if run.evaluation is None:
         raise RequestError(
@@ -40,13 +41,14 @@ def ship(run: Run, to: Path) -> int:
         for name in KEPT:
             shutil.copyfile(run.folder / name, folder / name)
         save_file(halved, folder / "weights.safetensors")
-        card = card_of(run.meta, run.status, run.evaluation)
+        card = card_of(run, attribution)
         write_whole(folder / "README.md", lambda path: path.write_text(card, encoding="utf-8"))
     return sum(file.stat().st_size for file in to.iterdir())
 
 
-def card_of(meta: dict[str, Any], status: dict[str, Any], evaluation: dict[str, Any]) -> str:
+def card_of(run: Run, attribution: str) -> str:
     """Return the model's card: what it is, what it was trained on, how, and what it scored."""
+    meta, status = run.meta, run.status
     config, records = meta["config"], meta["split"]["records"]
     rows = "\n".join(
         f"| {name} | {value} |"
@@ -62,13 +64,14 @@ def card_of(meta: dict[str, Any], status: dict[str, Any], evaluation: dict[str, 
             ("stored as", "float16; computed in float32"),
         )
     )
+    minutes = run.history["seconds"].sum() / 60
+    calibrated = run.calibration["temperature"] is not None
     return (
         f"# {meta['model']}\n\n{RESEARCH_USE_ONLY}\n\n"
-        f"Written by `ecgcore export`; a first model, trained for about half an hour, whose "
-        f"probabilities are not calibrated yet.\n\n| | |\n|---|---|\n{rows}\n\n"
-        "Trained on PTB-XL (Wagner et al. 2020, https://doi.org/10.13026/kfzx-aw45, CC BY 4.0); "
-        "the weights and predictions here are derived from it and carry the same licence.\n\n"
-        f"## Test records\n\n```text\n{report_text(evaluation).strip()}\n```\n"
+        f"Trained for {minutes:.0f} minutes on a {status['device']}; its probabilities are "
+        f"{'calibrated' if calibrated else 'not calibrated yet'}. Written by `ecgcore export`."
+        f"\n\n| | |\n|---|---|\n{rows}\n\n{attribution}\n\n"
+        f"## Test records\n\n```text\n{report_text(run.evaluation or {}).strip()}\n```\n"
     )
 
 
