@@ -212,6 +212,12 @@ def answers(reference: str, asked: list[Record]) -> list[dict[str, Any]]:
         return classify_records(asked, classifier(reference))
 
 
+def called(reference: str, probabilities: dict[str, float]) -> list[str]:
+    """Return the classes whose probability reaches the run's own threshold for them."""
+    thresholds = classifier(reference).thresholds
+    return [code for code, p in probabilities.items() if p >= thresholds.get(code, 0.5)]
+
+
 @st.cache_data(max_entries=32, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
 def explain(reference: str, shown: Record, code: str, method: str) -> "Explanation":
     """Return what ``ecgcore explain`` finds; the network is shared, so one at a time."""

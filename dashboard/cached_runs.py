@@ -3,6 +3,7 @@
 As in ``cached``: values in, answers out, every cache bounded, nothing stale.
 """
 
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +37,15 @@ def done_runs() -> list[Run]:
 
 
 def latest_pair() -> tuple[Run, Run] | None:
-    """Return the newest finished run as B, and as A the newest other network on the same labels."""
-    done = done_runs()
-    for a in done[1:]:
-        b = done[0]
-        same = all(a.meta[k] == b.meta[k] for k in ("cohort", "target_mode", "tier"))
-        if same and a.meta["model"] != b.meta["model"]:
+    """Return the newest run that can be compared with another network's on the same labels.
+
+    The plain network is A, the M-SE one B. Without runs of this home it is the shipped pair.
+    """
+    there = comparable()
+    for first, second in combinations(there, 2):
+        same = all(first.meta[k] == second.meta[k] for k in ("cohort", "target_mode", "tier"))
+        if same and first.meta["model"] != second.meta["model"]:
+            a, b = sorted((first, second), key=lambda run: "m_se" in run.meta["model"])
             return a, b
     return None
 

@@ -16,17 +16,22 @@ PARTS = {
 }
 
 
-def choose_cohort(label: str = "Cohort") -> str | None:
-    """Let the visitor choose a cohort; where there is none, offer the examples."""
-    names = [c.name for c in cached.cohorts()]
-    if not names:
+def need_cohort() -> None:
+    """Go on where there is a cohort; else offer the examples and stop the page here."""
+    if not cached.cohorts():
         offer_examples()
-        return None
+        st.stop()
+
+
+def choose_cohort() -> str:
+    """Let the visitor choose one of the cohorts that there are."""
+    names = [c.name for c in cached.cohorts()]
     state.settle(state.COHORT, names, names[0])
-    return st.selectbox(
-        label, names, index=None, required=True, key=state.COHORT, bind=state.URL,
+    st.selectbox(
+        "Cohort", names, index=None, key=state.COHORT, bind=state.URL,
         on_change=state.forget_record,
     )  # fmt: skip
+    return st.session_state[state.COHORT]
 
 
 def offer_examples() -> None:
@@ -55,11 +60,11 @@ def link(label: str, page: str, icon: str, looked_at: Mapping[str, str] | None =
     )
 
 
-def choose_run(label: str, key: str, runs: Sequence[Run], first: int = 0) -> Run:
+def choose_run(label: str, key: str, runs: Sequence[Run], first: Run) -> Run:
     """Let the visitor choose a run by its id, which says network, cohort, level and seed."""
     by_id = {run.id: run for run in runs}
-    state.settle(key, list(by_id), runs[min(first, len(runs) - 1)].id)
-    st.selectbox(label, list(by_id), index=None, required=True, key=key, bind=state.URL)
+    state.settle(key, list(by_id), first.id)
+    st.selectbox(label, list(by_id), index=None, key=key, bind=state.URL)
     return by_id[st.session_state[key]]
 
 

@@ -138,11 +138,10 @@ def labels_and_image(record: Record) -> None:
 
 
 st.title("Browse")
+controls.need_cohort()
 left, right = st.columns([1, 3])
 with left:
     cohort = controls.choose_cohort()
-if cohort is None:
-    st.stop()
 try:
     rows = cached.records(cohort)
     with left:

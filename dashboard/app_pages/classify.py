@@ -81,6 +81,10 @@ def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None
     said = f"Its source states {', '.join(cached.stated(record)) or 'none of the classes'}."
     worth = "; ".join(f"{name}: {controls.worth(run)}" for name, run in runs.items())
     st.caption(f"Record {record.name}. {said if record.statements else ''} {worth}.")
+    for name, run in runs.items():
+        if run.meta["target_mode"] == "multilabel":
+            called = cached.called(run.id, answers[name]["probabilities"])
+            st.caption(f"{name} calls {' and '.join(called) or 'none'} at each class's threshold.")
     if len({run.meta["target_mode"] for run in runs.values()}) > 1:
         st.caption("One network chooses one class (sums to 1), the other judges each by itself.")
     colours = list(palette.MODEL[state.is_dark()].values())
@@ -96,7 +100,7 @@ def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None
         draw.explained_paper(record, state.is_dark(), found)
     st.caption(f"Behind the trace: Grad-CAM of {name} for {answer['top']}. {found.message}")
     looked_at = {"saliency_class": answer["top"]}
-    controls.link("See both networks' maps", "saliency", "center_focus_strong", looked_at)
+    controls.link("See the maps", "saliency", "center_focus_strong", looked_at)
 
 
 st.title("Classify")

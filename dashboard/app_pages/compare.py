@@ -132,11 +132,12 @@ if len(runs) < 2:
     st.info("A comparison takes two finished runs. Train the plain and the M-SE network first.")
     controls.link("Train both", "train", "model_training")
     st.stop()
+first_a, first_b = cached_runs.latest_pair() or (runs[1], runs[0])
 left, middle, right = st.columns([3, 3, 2])
 with left:
-    a = controls.choose_run("A", state.RUN_A, runs, first=1)
+    a = controls.choose_run("A", state.RUN_A, runs, first_a)
 with middle:
-    b = controls.choose_run("B", state.RUN_B, runs, first=0)
+    b = controls.choose_run("B", state.RUN_B, runs, first_b)
 with right:
     part = st.selectbox(
         "Records", list(controls.PARTS), key="compare_part", bind=state.URL,

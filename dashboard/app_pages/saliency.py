@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 FROM_COHORT, UPLOADED = "a cohort's record", "the ECG from Classify"
 
 
-def choose_record() -> Record | None:
+def choose_record() -> Record:
     """Let the visitor choose a record of a cohort, or one that was uploaded in this session."""
     uploads = state.uploads()
     left, right = st.columns(2, vertical_alignment="bottom")
     with left:
         source = FROM_COHORT
         if uploads:
+            first = FROM_COHORT if state.RECORD in st.query_params else UPLOADED
             source = st.segmented_control(
-                "Explain", [FROM_COHORT, UPLOADED], default=UPLOADED, required=True,
+                "Explain", [FROM_COHORT, UPLOADED], default=first, required=True,
                 key="saliency_source",
             )  # fmt: skip
     if source == UPLOADED:
         return uploads[right.selectbox("ECG", list(uploads), key="saliency_upload")]
+    controls.need_cohort()
     with left:
         cohort = controls.choose_cohort()
-    if cohort is None:
-        return None
     if not st.session_state.get(state.RECORD):
         st.session_state[state.RECORD] = cached.records(cohort)["record"].iloc[0]
     name = right.text_input("Record", key=state.RECORD, bind=state.URL) or ""
@@ -65,8 +65,6 @@ if not there:
     st.stop()
 try:
     record = choose_record()
-    if record is None:
-        st.stop()
     chosen = controls.choose_runs("Networks (one or two)", "saliency_runs", there)
     if not chosen:
         st.info("Choose a network.")
@@ -74,7 +72,7 @@ try:
     names = controls.short_names(chosen)
     tops = [cached.answers(run.id, [record])[0]["top"] for run in chosen]
     state.settle("saliency_class", list(CODES), tops[-1])
-    st.selectbox("Class", CODES, index=None, required=True, key="saliency_class", bind=state.URL)
+    st.selectbox("Class", CODES, index=None, key="saliency_class", bind=state.URL)
     code = st.session_state["saliency_class"]
     columns = st.columns(len(chosen))
     found = []

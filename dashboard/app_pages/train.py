@@ -19,8 +19,6 @@ def asked_for() -> dict:
     left, middle, right = st.columns([2, 1, 2])
     with left:
         cohort = controls.choose_cohort()
-    if cohort is None:
-        st.stop()
     with middle:
         level = st.segmented_control(
             "Level, records", LEVELS, default="204", required=True, key="train_level",
@@ -98,6 +96,7 @@ st.write(
     "Train the plain and the M-SE network on the same records, then compare them. Training goes "
     "on when this page is closed."
 )
+controls.need_cohort()
 settings = asked_for()
 networks = st.pills(
     "Networks", NETWORKS, default=NETWORKS[:2], selection_mode="multi", key="train_networks",
@@ -114,7 +113,7 @@ if st.button(how_many, type="primary", disabled=not (ready and networks), key="t
     except EcgError as error:
         st.error(str(error))
 st.fragment(watch, run_every="2s" if cached_runs.alive_runs() else None)()
-if not cached_runs.alive_runs() and len(cached_runs.done_runs()) > 1:
-    a, b = cached_runs.done_runs()[:2][::-1]
-    looked_at = {state.RUN_A: a.id, state.RUN_B: b.id}
+pair = cached_runs.latest_pair()
+if pair and cached_runs.done_runs() and not cached_runs.alive_runs():
+    looked_at = {state.RUN_A: pair[0].id, state.RUN_B: pair[1].id}
     controls.link("Compare the last two", "compare", "compare_arrows", looked_at)

@@ -95,7 +95,7 @@ def classify_as_the_command_does(tab, home: Path, runs, pair: list[Path]) -> Non
 
 
 def see_where_they_looked(tab) -> None:
-    tab.get_by_role("link", name="See both networks' maps").click()
+    tab.get_by_role("link", name="See the maps").click()
     maps = tab.get_by_role("img", name=re.compile("Image that alexnet(_m_se)? saw"))
     expect(maps).to_have_count(2)
     finding = re.compile("A cell of|a cell of|No positive evidence")

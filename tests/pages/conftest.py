@@ -16,7 +16,13 @@ ENTRY = str(Path(__file__).resolve().parents[2] / "dashboard" / "streamlit_app.p
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """Return an empty home, which the app uses."""
-    return _use(tmp_path, monkeypatch)
+    return _use(tmp_path / "home", monkeypatch)
+
+
+@pytest.fixture
+def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the product come without any trained network."""
+    monkeypatch.setattr("ecgcore.training.run.SHIPPED", tmp_path / "checkpoints")
 
 
 @pytest.fixture

@@ -25,13 +25,30 @@ def test_without_a_cohort_the_examples_are_offered_and_read(open_page, home: Hom
     assert "There is no cohort yet" not in words(app)
 
 
-def test_without_runs_compare_offers_to_train(open_page, home):
-    app = open_page("compare")
-    assert "two finished runs" in words(app)
+@pytest.mark.parametrize(
+    ("page", "lack"),
+    [
+        ("compare", "A comparison takes two finished runs."),
+        ("classify", "There is no trained network yet."),
+        ("saliency", "There is no trained network yet."),
+    ],
+)
+def test_without_a_network_the_pages_that_need_one_lead_to_training(
+    open_page, home, nothing_shipped, page, lack
+):
+    app = open_page(page)
+    assert lack in words(app)
     assert links(app) == {"Train both": "train?"}
+
+
+def test_the_shipped_pair_classifies_an_example_on_first_start(open_page, home):
+    app = open_page("classify", classify_example="LBBB")
+    assert app.multiselect(key="classify_runs").value == ["alexnet_gap", "alexnet_m_se_gap"]
+    assert "Its source states LBBB. alexnet_gap: macro AUC" in words(app)
+    assert "Behind the trace: Grad-CAM of alexnet_m_se_gap" in words(app)
 
 
 def test_looking_at_pages_writes_nothing(open_page, home: Home):
     for page in PAGES:
         open_page(page)
-    assert not list(home.path.iterdir())
+    assert not home.path.exists()
