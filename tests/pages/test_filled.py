@@ -108,7 +108,7 @@ def test_an_example_is_classified_as_the_command_does(open_page, filled, small_p
     top = answer["top"]
     assert f"**{top} · " in words(app)
     assert f"{answer['probabilities'][top]:.3f}" in words(app)
-    assert "at each class's threshold" in words(app)
+    assert "At each class's threshold" in words(app)
 
 
 def test_an_uploaded_pair_is_classified_and_explained(open_page, filled):
