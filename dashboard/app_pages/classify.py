@@ -81,10 +81,14 @@ def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None
     said = f"Its source states {', '.join(cached.stated(record)) or 'none of the classes'}."
     worth = "; ".join(f"{name}: {controls.worth(run)}" for name, run in runs.items())
     st.caption(f"Record {record.name}. {said if record.statements else ''} {worth}.")
-    for name, run in runs.items():
-        if run.meta["target_mode"] == "multilabel":
-            called = cached.called(run.id, answers[name]["probabilities"])
-            st.caption(f"{name} calls {' and '.join(called) or 'none'} at each class's threshold.")
+    called = {
+        name: " and ".join(cached.called(run.id, answers[name]["probabilities"])) or "none"
+        for name, run in runs.items()
+        if run.meta["target_mode"] == "multilabel"
+    }
+    if called:
+        told = "; ".join(f"{name} calls {codes}" for name, codes in called.items())
+        st.caption(f"At each class's threshold {told}.")
     if len({run.meta["target_mode"] for run in runs.values()}) > 1:
         st.caption("One network chooses one class (sums to 1), the other judges each by itself.")
     colours = list(palette.MODEL[state.is_dark()].values())

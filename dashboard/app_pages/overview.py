@@ -79,6 +79,7 @@ def runs() -> None:
         alt="Runs with their state and scores",
         column_config={
             "accuracy": decimals, "macro-F1": decimals, "macro AUC": decimals,
+            "test records": st.column_config.NumberColumn(format="localized"),
             "done": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
         },
     )  # fmt: skip
