@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cached, controls, draw, figures, palette, state
+from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
 from ecgcore.records.record import Record
@@ -57,7 +58,8 @@ def table(records: dict[str, Record], by_run: dict[str, list[dict]]) -> str:
         selection_mode="single-row", alt="Probabilities of each record",
     )  # fmt: skip
     st.download_button(
-        "Download as CSV", rows.to_csv(index=False), "classified.csv", "text/csv",
+        "Download as CSV", rows.assign(notice=RESEARCH_USE_ONLY).to_csv(index=False),
+        "classified.csv", "text/csv",
         icon=":material/download:", key="classify_csv", on_click="ignore",
     )  # fmt: skip
     chosen = shown.selection.rows

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cached_runs, controls, draw, figures, palette, state
+from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.comparison.text import finding, p_text
 from ecgcore.errors import EcgError
 
@@ -162,6 +163,7 @@ st.subheader("Confusion")
 matrices(found, names)
 disagreements(found, a.meta["config"]["cohort"])
 st.download_button(
-    "Download as JSON", json.dumps(found), f"compare-{a.id}-{b.id}.json", "application/json",
+    "Download as JSON", json.dumps(found | {"notice": RESEARCH_USE_ONLY}),
+    f"compare-{a.id}-{b.id}.json", "application/json",
     key="compare_json", icon=":material/download:", on_click="ignore",
 )  # fmt: skip
