@@ -108,7 +108,7 @@ if not latest_comparison():
         "Does the M-SE network read ECG images better than plain AlexNet? Choose a cohort, train "
         "both on it, compare them on the same records."
     )
-    if cached.cohorts():
-        controls.link("Train both", "train", "model_training")
+if cached.cohorts():
+    controls.link("Train both on a cohort", "train", "model_training")
 cohorts()
 runs()

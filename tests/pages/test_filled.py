@@ -61,7 +61,10 @@ def test_a_browsed_record_goes_along_to_saliency(open_page, filled):
 
 def test_the_last_comparison_opens_from_the_overview(open_page, filled, small_pair):
     a, b = small_pair[1:]
-    assert links(open_page("overview")) == {"Open the comparison": f"compare?a={a.id}&b={b.id}"}
+    assert links(open_page("overview")) == {
+        "Open the comparison": f"compare?a={a.id}&b={b.id}",
+        "Train both on a cohort": "train?",
+    }
 
 
 def test_a_record_that_is_not_there_is_one_line(open_page, filled):
