@@ -7,7 +7,7 @@ Exit code 0: done; 1: the work failed; 2: the request was wrong.
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -30,7 +30,8 @@ bench_app = typer.Typer(help="Measure how fast this machine is.", no_args_is_hel
 app.add_typer(runs_app, name="runs")
 app.add_typer(bench_app, name="bench")
 
-out = Console(highlight=False, soft_wrap=True)
+# A pipe has no width: nothing is cut there.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
 
 HomeOption = Annotated[
@@ -78,7 +79,8 @@ def table(*heads: str) -> Table:
     """Return a plain table; heads that end in '>' are right-aligned numbers."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
-        made.add_column(head.rstrip(">"), justify="right" if head.endswith(">") else "left")
+        justify: Literal["left", "right"] = "right" if head.endswith(">") else "left"
+        made.add_column(head.rstrip(">"), justify=justify, overflow="fold")
     return made
 
 
@@ -137,6 +139,8 @@ def _show_ingest(answer: dict[str, Any]) -> None:
     )
     for refused in answer["rejected"]:
         out.print(f"  rejected {refused['path']}: {refused['reason']}", markup=False)
+    if not answer["read"]:
+        return
     counts = table("class", "core>", "broad>", "exclusive>")
     exclusive = answer["targets"]["exclusive"]["classes"]
     for code, n in answer["classes"]["core"].items():
@@ -220,7 +224,7 @@ def page(
 ) -> None:
     """Draw an ECG on millimetre paper as SVG.
 
-    Example: ecgcore page examples/ptb-xl/records100/*/*_lr.hea --to ecg.svg
+    Example: ecgcore page examples/ptb-xl/records100/01000/01500_lr.hea --to ecg.svg
     """
     from ecgcore.home import write_whole
     from ecgcore.imaging.paper import page_svg
@@ -341,6 +345,7 @@ def runs_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
                 "model": meta["model"],
                 "cohort": meta["cohort"]["name"],
                 "level": meta["config"]["level"],
+                "target_mode": meta["target_mode"],
                 "state": status["state"],
                 "epoch": status["epoch"],
                 "epochs": status["epochs"],
@@ -355,11 +360,12 @@ def runs_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if not rows:
         out.print("No run yet: ecgcore train --cohort examples --epochs 2")
         return
-    shown = table("run", "state", "epoch>", "accuracy>", "macro F1>", "macro AUC>")
+    shown = table("run", "targets", "state", "epoch>", "accuracy>", "macro F1>", "macro AUC>")
     for row in rows:
         numbers = (row[name] for name in ("accuracy", "macro_f1", "macro_auc"))
         shown.add_row(
             row["run"],
+            row["target_mode"],
             row["state"],
             f"{row['epoch']}/{row['epochs']}",
             *("n/a" if n is None else f"{n:.3f}" for n in numbers),
@@ -517,7 +523,8 @@ def _answer_line(answer: dict[str, Any]) -> str:
     if answer["error"]:
         return f"{answer['path']}: {answer['error']}"
     best = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])[:3]
-    return f"{answer['path']}: " + ", ".join(f"{code} {p:.3f}" for code, p in best)
+    notes = f" ({'; '.join(answer['notes'])})" if answer["notes"] else ""
+    return f"{answer['path']}: " + ", ".join(f"{code} {p:.3f}" for code, p in best) + notes
 
 
 @app.command()

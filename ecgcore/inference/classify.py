@@ -14,7 +14,7 @@ BATCH = 16
 
 
 def classify_records(records: list[Record], classifier: Classifier) -> list[dict[str, Any]]:
-    """Return one answer a record: probabilities by class, the highest, whether to refer."""
+    """Return one answer a record: probabilities by class, the highest, and what was assumed."""
     if not records:
         return []
     answers: list[dict[str, Any]] = []
@@ -29,6 +29,7 @@ def classify_records(records: list[Record], classifier: Classifier) -> list[dict
                 "top": max(by_class, key=by_class.__getitem__),
                 "refer": None,
                 "quality": [],
+                "notes": list(record.notes),
                 "error": None,
             }
         )
@@ -43,6 +44,7 @@ def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> di
         "run": classifier.run_id,
         **nothing,
         "quality": [],
+        "notes": [],
         "error": str(error),
     }
 

@@ -41,6 +41,7 @@ def ship(run: Run, to: Path, attribution: str = "") -> int:
         for name in KEPT:
             shutil.copyfile(run.folder / name, folder / name)
         save_file(halved, folder / "weights.safetensors")
+        (folder / "weights.safetensors").chmod(0o644)  # as readable as what lies beside it
         card = card_of(run, attribution)
         write_whole(folder / "README.md", lambda path: path.write_text(card, encoding="utf-8"))
     return sum(file.stat().st_size for file in to.iterdir())

@@ -6,7 +6,6 @@ from typing import Any
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.imaging import LAYOUTS
 from ecgcore.labels.targets import MODES
-from ecgcore.models import model_info
 
 LEVELS = ("204", "440", "all")
 TIERS = ("core", "broad")
@@ -77,6 +76,8 @@ class TrainConfig:
         return Recipe(**(asdict(self) | explicit))
 
     def _check(self) -> None:
+        from ecgcore.models import model_info  # torch comes with it: not for reading a run
+
         info = model_info(self.model)
         for kind, value, known in (
             ("tier", self.tier, TIERS),

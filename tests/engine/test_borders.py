@@ -29,3 +29,8 @@ def test_the_package_never_imports_streamlit():
 def test_the_command_line_starts_without_the_heavy_libraries():
     modules = modules_after("import ecgcore.cli")
     assert modules.isdisjoint({"torch", "captum", "wfdb", "sklearn", "pandas", "streamlit"})
+
+
+def test_reading_runs_and_cohorts_needs_no_torch():
+    read = "import ecgcore.training.run, ecgcore.cohort.store, ecgcore.labels.expert"
+    assert modules_after(read).isdisjoint({"torch", "captum", "wfdb", "streamlit"})
