@@ -1,0 +1,6 @@
+"""The command line: the flow's verbs. Each command calls one function of the package."""
+
+from ecgcore.cli import records, images, training, results, answers, benches  # isort: skip
+from ecgcore.cli.shell import app, main
+
+__all__ = ["answers", "app", "benches", "images", "main", "records", "results", "training"]

@@ -1,0 +1,88 @@
+"""What a network says about ECGs, and where it looked."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.cli.shell import HomeOption, JsonOption, RunOption, app, err, out, say_json
+from ecgcore.errors import RequestError
+from ecgcore.home import Home
+
+
+@app.command()
+def classify(
+    paths: Annotated[list[str], typer.Argument(help="ECG files, folders or globs.")],
+    run: RunOption = "alexnet_m_se_gap",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a network sees in ECGs: one line a record (JSON Lines with --json).
+
+    Example: ecgcore classify examples/ptb-xl/records100/00000 --run alexnet_m_se_gap
+    """
+    from ecgcore.inference.classifier import load
+    from ecgcore.inference.classify import classify_paths
+
+    classifier = load(run, Home.find(home))
+    asked = answered = 0
+    for answer in classify_paths(map(Path, paths), classifier):
+        asked += 1
+        answered += answer["error"] is None
+        if as_json:
+            say_json(answer)
+        else:
+            out.print(_answer_line(answer), markup=False)
+    if not asked:
+        raise RequestError(f"No ECG record in {', '.join(paths)}.")
+    if not as_json:
+        err.print(RESEARCH_USE_ONLY)
+    if not answered:
+        raise typer.Exit(RequestError.exit_code)
+
+
+def _answer_line(answer: dict[str, Any]) -> str:
+    if answer["error"]:
+        return f"{answer['path']}: {answer['error']}"
+    best = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])[:3]
+    notes = f" ({'; '.join(answer['notes'])})" if answer["notes"] else ""
+    return f"{answer['path']}: " + ", ".join(f"{code} {p:.3f}" for code, p in best) + notes
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="An ECG file.")],
+    run: RunOption = "alexnet_m_se_gap",
+    class_code: Annotated[
+        str | None, typer.Option("--class", help="Class code. Default: the most probable.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="How: gradcam.")] = "gradcam",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where in an ECG a network found evidence for a class, by lead.
+
+    Example: ecgcore explain FILE.hea --run alexnet_m_se_gap --class LBBB
+    """
+    from ecgcore.explain.explaining import explain as explain_record
+    from ecgcore.inference.classifier import load
+    from ecgcore.inference.classify import classify_records
+    from ecgcore.records.reading import read_record
+
+    classifier, record = load(run, Home.find(home)), read_record(file)
+    code = class_code or classify_records([record], classifier)[0]["top"]
+    answer = explain_record(classifier, record, code, method).as_json()
+    if as_json:
+        say_json(answer)
+        return
+    resolution = answer["resolution"]
+    out.print(
+        f"{method} for {code}; a cell spans {resolution['ms']:.0f} ms and "
+        f"{resolution['leads']:.1f} leads."
+    )
+    if answer["message"]:
+        out.print(answer["message"], markup=False)
+        return
+    for lead, share in answer["lead_relevance"].items():
+        out.print(f"  {lead:4s} {share:6.1%}")

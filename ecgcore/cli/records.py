@@ -1,0 +1,89 @@
+"""From folders of recordings to cohorts."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ecgcore.cli.shell import HomeOption, JsonOption, WorkersOption, app, bar, out, say_json, table
+from ecgcore.errors import RequestError
+from ecgcore.home import Home
+
+
+@app.command()
+def ingest(
+    folder: Annotated[Path, typer.Argument(help="Folder with ECG records, searched throughout.")],
+    cohort: Annotated[str, typer.Option(help="Name of the cohort to make or bring up to date.")],
+    fs_hz: Annotated[
+        int | None,
+        typer.Option(
+            help="Rate to store, 100 or 500 Hz. Default: the highest 90 % of records have."
+        ),
+    ] = None,
+    workers: WorkersOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Read a folder of ECGs into a cohort; what cannot be read is listed with its reason.
+
+    Example: ecgcore ingest examples/ptb-xl --cohort examples
+    """
+    from ecgcore.cohort.ingest import ingest as ingest_folder
+
+    with bar() as progress:
+        task = progress.add_task("Reading", total=None, note="")
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, note=f"{done}/{total}")
+
+        answer = ingest_folder(
+            folder, cohort, Home.find(home), workers=workers, fs_hz=fs_hz, on_progress=show
+        )
+    if as_json:
+        say_json(answer)
+    else:
+        _show_ingest(answer)
+    if not answer["read"]:
+        raise typer.Exit(RequestError.exit_code)
+
+
+def _show_ingest(answer: dict[str, Any]) -> None:
+    out.print(
+        f"Cohort '{answer['cohort']}' at {answer['fs_hz']} Hz: {answer['found']} found = "
+        f"{answer['read']} read + {len(answer['rejected'])} rejected + "
+        f"{len(answer['duplicates'])} duplicates, in {answer['seconds']:.1f} s."
+    )
+    for refused in answer["rejected"]:
+        out.print(f"  rejected {refused['path']}: {refused['reason']}", markup=False)
+    if not answer["read"]:
+        return
+    counts = table("class", "core>", "broad>", "exclusive>")
+    exclusive = answer["targets"]["exclusive"]["classes"]
+    for code, n in answer["classes"]["core"].items():
+        counts.add_row(code, str(n), str(answer["classes"]["broad"][code]), str(exclusive[code]))
+    out.print(counts)
+
+
+@app.command()
+def cohorts(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the cohorts of the home folder.
+
+    Example: ecgcore cohorts
+    """
+    from dataclasses import asdict
+
+    from ecgcore.cohort.store import list_cohorts
+
+    found = list_cohorts(Home.find(home))
+    if as_json:
+        say_json({"cohorts": [asdict(cohort) for cohort in found]})
+        return
+    if not found:
+        out.print("No cohort yet: ecgcore ingest examples/ptb-xl --cohort examples")
+        return
+    shown = table("cohort", "records>", "Hz>", "sources")
+    for cohort in found:
+        shown.add_row(
+            cohort.name, str(cohort.records), f"{cohort.fs_hz:g}", ", ".join(cohort.sources)
+        )
+    out.print(shown)

@@ -1,0 +1,93 @@
+"""What all commands share: the application, its options, and how answers are shown.
+
+Answers go to stdout (with ``--json``, one object on the last line), progress and errors to stderr.
+Exit code 0: done; 1: the work failed; 2: the request was wrong.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ecgcore import RESEARCH_USE_ONLY, __version__
+from ecgcore.errors import EcgError
+
+app = typer.Typer(
+    help=f"Clinical-research workplace for 12-lead ECGs. {RESEARCH_USE_ONLY}",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+runs_app = typer.Typer(help="List, show, resume and cancel trainings.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure how fast this machine is.", no_args_is_help=True)
+app.add_typer(runs_app, name="runs")
+app.add_typer(bench_app, name="bench")
+
+# A pipe has no width: nothing is cut there.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True, highlight=False)
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", help="Folder of cohorts and runs. Default: $ECGCORE_HOME or ./workspace."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout's last line.")]
+RunOption = Annotated[
+    str, typer.Option("--run", help="A run's id, a run's folder, or a shipped model's name.")
+]
+PartOption = Annotated[
+    str, typer.Option(help="Which records: validation, test or untouched (where there are any).")
+]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")]
+
+
+def main() -> None:
+    """Run the command line; a known error is one line on stderr and an exit code."""
+    try:
+        app()
+    except EcgError as error:
+        err.print(f"{error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("Stopped.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def say_json(answer: Any) -> None:
+    """Print one JSON object on one line."""
+    print(json.dumps(answer, ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def bar() -> Progress:
+    """Return a progress bar on stderr that leaves nothing behind."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
+    return Progress(*columns, TimeRemainingColumn(), console=err, transient=True)
+
+
+def table(*heads: str) -> Table:
+    """Return a plain table; heads that end in '>' are right-aligned numbers."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        justify: Literal["left", "right"] = "right" if head.endswith(">") else "left"
+        made.add_column(head.rstrip(">"), justify=justify, overflow="fold")
+    return made
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Read, label, draw, train, compare and explain 12-lead ECGs."""
+    if show:
+        out.print(__version__)
+        raise typer.Exit

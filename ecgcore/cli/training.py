@@ -1,0 +1,216 @@
+"""Training, and the runs that come of it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from ecgcore.cli.shell import HomeOption, JsonOption, app, bar, err, out, runs_app, say_json, table
+from ecgcore.errors import RequestError
+from ecgcore.home import Home
+
+
+@app.command()
+def train(
+    cohort: Annotated[str, typer.Option(help="The cohort to train on.")],
+    model: Annotated[str, typer.Option(help="The network; an unknown name lists all.")] = (
+        "alexnet_m_se"
+    ),
+    level: Annotated[
+        str, typer.Option(help="204, 440 or another number of records (balanced draw), or all.")
+    ] = "204",
+    target_mode: Annotated[
+        str | None,
+        typer.Option(
+            help="exclusive (default at a number), multilabel (default at all), priority."
+        ),
+    ] = None,
+    tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
+    layout: Annotated[str, typer.Option(help="Image layout.")] = "stacked",
+    size: Annotated[int, typer.Option(help="Side of the image in pixels, 67 or more.")] = 224,
+    epochs: Annotated[int, typer.Option(help="Passes over the training records, 1 or more.")] = 20,
+    batch: Annotated[int, typer.Option(help="Records a step, 2 or more.")] = 16,
+    optimiser: Annotated[str, typer.Option(help="sgd (momentum 0.9) or adamw.")] = "sgd",
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Default: 0.001 for sgd, 0.0003 for adamw.")
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Default: 0.0005 for sgd, 0.01 for adamw.")
+    ] = None,
+    schedule: Annotated[str, typer.Option(help="cosine (with warm-up) or constant.")] = "cosine",
+    split: Annotated[
+        str, typer.Option(help="patient (70/15/15 beside an untouched fold) or folds (published).")
+    ] = "patient",
+    seed: Annotated[int, typer.Option(help="Draw, split, start and order follow from it.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a network on a cohort. Ctrl-C stops it and keeps the best epoch.
+
+    Example: ecgcore train --cohort examples --model alexnet_m_se_gap --epochs 2
+    """
+    from ecgcore.training.config import TrainConfig
+    from ecgcore.training.preparing import prepare
+
+    found = Home.find(home)
+    config = TrainConfig(
+        cohort=cohort, model=model, level=level, target_mode=target_mode, tier=tier,
+        layout=layout, size=size, epochs=epochs, batch=batch, optimiser=optimiser,
+        learning_rate=learning_rate, weight_decay=weight_decay, schedule=schedule, split=split,
+        seed=seed, device=device, precision=precision,
+    )  # fmt: skip
+    run = prepare(config, found)
+    err.print(f"Run {run.id}")
+    for note in run.meta["split"]["notes"]:
+        err.print(note, markup=False, soft_wrap=True)
+    _work(run, found, as_json)
+
+
+def _work(run: Any, home: Home, as_json: bool) -> None:
+    """Train a prepared run with a bar, then say how it ended."""
+    from ecgcore.training.work import work
+
+    with bar() as progress:
+        task = progress.add_task("Training", total=None, note="")
+
+        def show(run: Any, now: dict[str, Any]) -> None:
+            note = f"epoch {now['epoch']}"
+            progress.update(task, completed=now["step"], total=now["steps"], note=note)
+            if row := now["row"]:
+                err.print(_epoch_line(row))
+
+        work(run, home, show)
+    status, metrics = run.status, run.evaluation
+    if as_json:
+        best = status.get("best_epoch")
+        answer = {"run": run.id, "status": status["state"], "best_epoch": best, "metrics": metrics}
+        say_json(answer)
+        return
+    out.print(f"Run {run.id}: {status['message']}", markup=False)
+    if metrics:
+        from ecgcore.evaluation.text import report_text
+
+        out.print(report_text(metrics), markup=False)
+
+
+def _epoch_line(row: dict[str, Any]) -> str:
+    auc = "n/a" if row["val_macro_auc"] is None else f"{row['val_macro_auc']:.3f}"
+    return (
+        f"epoch {row['epoch']:3d}  loss {row['train_loss']:.4f}  validation: loss "
+        f"{row['val_loss']:.4f}, macro AUC {auc}{'  (best)' if row['best'] else ''}"
+    )
+
+
+@runs_app.command("list")
+def runs_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List all runs, the newest first, and the shipped models.
+
+    Example: ecgcore runs list
+    """
+    from ecgcore.training.run import list_runs, shipped_models
+
+    rows = []
+    for run in (*list_runs(Home.find(home)), *shipped_models()):
+        meta, status, metrics = run.meta, run.status, run.evaluation or {}
+        rows.append(
+            {
+                "run": run.id,
+                "model": meta["model"],
+                "cohort": meta["cohort"]["name"],
+                "level": meta["config"]["level"],
+                "target_mode": meta["target_mode"],
+                "state": status["state"],
+                "epoch": status["epoch"],
+                "epochs": status["epochs"],
+                "accuracy": metrics.get("accuracy"),
+                "macro_f1": metrics.get("macro_f1"),
+                "macro_auc": (metrics.get("macro_auc") or {}).get("value"),
+            }
+        )
+    if as_json:
+        say_json({"runs": rows})
+        return
+    if not rows:
+        out.print("No run yet: ecgcore train --cohort examples --epochs 2")
+        return
+    shown = table("run", "targets", "state", "epoch>", "accuracy>", "macro F1>", "macro AUC>")
+    for row in rows:
+        numbers = (row[name] for name in ("accuracy", "macro_f1", "macro_auc"))
+        shown.add_row(
+            row["run"],
+            row["target_mode"],
+            row["state"],
+            f"{row['epoch']}/{row['epochs']}",
+            *("n/a" if n is None else f"{n:.3f}" for n in numbers),
+        )
+    out.print(shown)
+
+
+@runs_app.command("show")
+def runs_show(
+    run: Annotated[str, typer.Argument(help="A run's id or folder, or a shipped model's name.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a run was asked, where it stands and what it scored.
+
+    Example: ecgcore runs show alexnet_m_se_gap
+    """
+    from ecgcore.evaluation.text import report_text
+    from ecgcore.training.run import find_run
+
+    found = find_run(run, Home.find(home))
+    history = found.history.to_dict("records")
+    if as_json:
+        say_json({"run": found.meta, "status": found.status, "history": history})
+        return
+    meta, status = found.meta, found.status
+    records = ", ".join(f"{n} {part}" for part, n in meta["split"]["records"].items())
+    out.print(
+        f"{found.id}: {status['state']}. {status['message']}\n"
+        f"{meta['model']} ({meta['parameters']:,} parameters) on cohort "
+        f"{meta['cohort']['name']}, level {meta['config']['level']}, {meta['target_mode']}: "
+        f"{records}.",
+        markup=False,
+    )
+    for row in history:
+        out.print(_epoch_line(row))
+    if metrics := found.evaluation:
+        out.print(report_text(metrics), markup=False)
+
+
+@runs_app.command("resume")
+def runs_resume(
+    run: Annotated[str, typer.Argument(help="A run's id.")],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Work on a run that waits or was cut off; it starts again from its first epoch.
+
+    Example: ecgcore runs resume 20261121-101500-alexnet-examples-204-s1-0a1b
+    """
+    from ecgcore.training.run import find_run
+
+    found = Home.find(home)
+    chosen = find_run(run, found)
+    if chosen.status["state"] in ("running", "done"):
+        raise RequestError(
+            f"Run {chosen.id} is {chosen.status['state']}; there is nothing to resume."
+        )
+    _work(chosen, found, as_json)
+
+
+@runs_app.command("cancel")
+def runs_cancel(
+    run: Annotated[str, typer.Argument(help="A run's id.")], home: HomeOption = None
+) -> None:
+    """Ask a run to stop; it ends within a batch and keeps its best epoch.
+
+    Example: ecgcore runs cancel 20261121-101500-alexnet-examples-204-s1-0a1b
+    """
+    from ecgcore.training.run import find_run
+
+    chosen = find_run(run, Home.find(home))
+    chosen.cancel()
+    out.print(f"Run {chosen.id} was asked to stop.", markup=False)
