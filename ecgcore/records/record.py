@@ -6,12 +6,25 @@ import numpy as np
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
+MACHINE = (
+    "rate_bpm",
+    "pr_ms",
+    "qrs_ms",
+    "qt_ms",
+    "qtc_ms",
+    "p_axis_deg",
+    "axis_deg",
+    "t_axis_deg",
+)
+"""What an electrocardiograph measures itself, by the names that ``Record.machine`` uses."""
+
 
 @dataclass(frozen=True)
 class Statement:
     """One statement of a source about a record.
 
-    ``system`` is ``scp``, ``snomed``, ``aha`` …; ``likelihood`` is 0–100 as PTB-XL gives it
+    ``system`` is ``scp``, ``snomed``, ``aha`` …, or ``text`` for the machine's own words (then
+    ``code`` is the sentence); ``likelihood`` is 0–100 as PTB-XL gives it
     (0 means not known), and None where the source knows no likelihood.
     """
 
@@ -46,6 +59,9 @@ class Record:
         Source columns that labels need (PTB-XL: ``infarction_stadium1`` …).
     notes
         What was done to the record: derived leads, resampled, windowed, scale assumed.
+    machine
+        The electrocardiograph's own measurements, where the file carries them, by the names in
+        MACHINE: beside ours, never instead of them.
     """
 
     signal_mv: np.ndarray
@@ -59,6 +75,7 @@ class Record:
     statements: tuple[Statement, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    machine: dict[str, float | str] = field(default_factory=dict)
 
     @property
     def duration_s(self) -> float:
