@@ -1,0 +1,1 @@
+"""What can be measured on an ECG: R peaks, intervals, axis, amplitudes, ST levels."""

@@ -1,0 +1,221 @@
+"""All measurements of a record. Automatic, unconfirmed: for research, never for a diagnosis."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ecgcore.measure.delineation import Marks, delineate
+from ecgcore.measure.median_beat import MedianBeat, median_beat
+from ecgcore.measure.rpeaks import premature_beats, r_peaks, rate_bpm, rr_irregularity
+from ecgcore.measure.waves import WAVE_FIELDS, LeadWaves, lead_waves
+from ecgcore.records.record import LEADS, Record
+
+STANDING = "automatic, unconfirmed"
+"""What is said beside every measurement shown to people."""
+_NUMBERS = (
+    "rate_bpm",
+    "rr_irregularity",
+    "premature_beats",
+    "aberrant_beats",
+    "beats_averaged",
+    "p_ms",
+    "pr_ms",
+    "qrs_ms",
+    "qt_ms",
+    "qtc_bazett_ms",
+    "qtc_fridericia_ms",
+    "axis_deg",
+    "sokolow_lyon_mv",
+    "cornell_mv",
+)
+MEASURE_SCHEMA = pa.schema(
+    [
+        *[(name, pa.float32()) for name in _NUMBERS],
+        ("p_wave", pa.bool_()),
+        *[(f"{lead}_{name}", pa.float32()) for lead in LEADS for name in WAVE_FIELDS],
+        ("r_peaks_s", pa.list_(pa.float32())),
+    ]
+)
+"""The columns of ``Measurements.as_row``: ``qrs_ms``, ``V1_r_mv`` … and ``r_peaks_s``."""
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What was measured on one record; None where it cannot be measured.
+
+    Attributes
+    ----------
+    r_peaks_s
+        Times of all ventricular beats, seconds from the first sample.
+    rate_bpm
+        Mean ventricular rate.
+    rr_irregularity
+        Root mean square of successive RR differences over the mean RR.
+    premature_beats, aberrant_beats
+        How many beats come early and are followed by a pause, and how many have another shape than
+        most; a ventricular premature beat is both.
+    beats_averaged
+        How many beats the median beat was made of.
+    p_wave
+        Whether a P wave goes before the QRS complexes; None where there is no median beat.
+    p_ms, pr_ms, qrs_ms, qt_ms
+        Over all leads together: earliest onset to latest offset.
+    qtc_bazett_ms, qtc_fridericia_ms
+        QT / RR^(1/2) (Bazett 1920) and QT / RR^(1/3) (Fridericia 1920), RR the mean in seconds.
+    axis_deg
+        Of the QRS complex in the frontal plane, −180 to 180, from net areas.
+    sokolow_lyon_mv
+        S in V1 plus the larger R of V5 and V6 (Sokolow & Lyon 1949).
+    cornell_mv
+        R in aVL plus S in V3 (Casale et al. 1985).
+    leads
+        The waves of each lead.
+    """
+
+    r_peaks_s: tuple[float, ...] = ()
+    rate_bpm: float | None = None
+    rr_irregularity: float | None = None
+    premature_beats: float | None = None
+    aberrant_beats: float | None = None
+    beats_averaged: float | None = None
+    p_wave: bool | None = None
+    p_ms: float | None = None
+    pr_ms: float | None = None
+    qrs_ms: float | None = None
+    qt_ms: float | None = None
+    qtc_bazett_ms: float | None = None
+    qtc_fridericia_ms: float | None = None
+    axis_deg: float | None = None
+    sokolow_lyon_mv: float | None = None
+    cornell_mv: float | None = None
+    leads: dict[str, LeadWaves] = field(default_factory=lambda: {k: LeadWaves() for k in LEADS})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``ecgcore measure --json`` prints, without path and error."""
+        named = {name: _rounded(getattr(self, name)) for name in _NUMBERS}
+        by_lead = {
+            name: {lead: _rounded(getattr(self.leads[lead], name), 4) for lead in LEADS}
+            for name in ("st_j_mv", "st_j60_mv")
+        }
+        return {
+            **named,
+            "p_wave": self.p_wave,
+            "r_peaks_s": [round(at, 4) for at in self.r_peaks_s],
+            **by_lead,
+            "leads": {
+                lead: {k: _rounded(v, 4) for k, v in asdict(self.leads[lead]).items()}
+                for lead in LEADS
+            },
+        }
+
+    def as_row(self) -> dict[str, Any]:
+        """Return one row of MEASURE_SCHEMA."""
+        row: dict[str, Any] = {name: getattr(self, name) for name in _NUMBERS}
+        row["p_wave"] = self.p_wave
+        for lead in LEADS:
+            for name in WAVE_FIELDS:
+                row[f"{lead}_{name}"] = getattr(self.leads[lead], name)
+        return row | {"r_peaks_s": list(self.r_peaks_s)}
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> "Measurements":
+        """Return the measurements that a row (of a table, NaN or None where null) holds."""
+        waves = {
+            lead: LeadWaves(**{name: _or_none(row[f"{lead}_{name}"]) for name in WAVE_FIELDS})
+            for lead in LEADS
+        }
+        p_wave = row["p_wave"]
+        peaks = row["r_peaks_s"]
+        return cls(
+            r_peaks_s=() if peaks is None else tuple(float(at) for at in peaks),
+            p_wave=None if p_wave is None or p_wave != p_wave else bool(p_wave),
+            leads=waves,
+            **{name: _or_none(row[name]) for name in _NUMBERS},
+        )
+
+
+def measure(record: Record) -> Measurements:
+    """Measure a record: rate and rhythm from its R peaks, the rest on the median beat.
+
+    About 10 ms for 10 s at 500 Hz. Never fails: what cannot be measured is None.
+    """
+    peaks_s = r_peaks(record.signal_mv, record.fs_hz)
+    beat = median_beat(record.signal_mv, record.fs_hz, peaks_s)
+    rhythm: dict[str, Any] = {
+        "r_peaks_s": tuple(float(at) for at in peaks_s),
+        "rate_bpm": rate_bpm(peaks_s),
+        "rr_irregularity": rr_irregularity(peaks_s),
+        "premature_beats": float(premature_beats(peaks_s).sum()) if len(peaks_s) > 3 else None,
+    }
+    if beat is None:
+        return Measurements(**rhythm)
+    marks = delineate(beat)
+    leads = {lead: lead_waves(beat, marks, i) for i, lead in enumerate(LEADS)}
+    return Measurements(
+        **rhythm,
+        **_intervals(marks, beat.fs_hz, rhythm["rate_bpm"]),
+        aberrant_beats=float(beat.aberrant.sum()),
+        beats_averaged=float(beat.members.sum()),
+        axis_deg=_axis_deg(beat, marks),
+        sokolow_lyon_mv=_sokolow_lyon_mv(leads),
+        cornell_mv=_cornell_mv(leads),
+        leads=leads,
+    )
+
+
+def _intervals(marks: Marks, fs_hz: float, rate: float | None) -> dict[str, Any]:
+    qt_ms = _ms(marks.qrs_onset, marks.t_offset, fs_hz)
+    rr_s = 60 / rate if rate else None
+    return {
+        "p_wave": marks.p_onset is not None if marks.qrs_onset is not None else None,
+        "p_ms": _ms(marks.p_onset, marks.p_offset, fs_hz),
+        "pr_ms": _ms(marks.p_onset, marks.qrs_onset, fs_hz),
+        "qrs_ms": _ms(marks.qrs_onset, marks.qrs_offset, fs_hz),
+        "qt_ms": qt_ms,
+        "qtc_bazett_ms": qt_ms / rr_s ** (1 / 2) if qt_ms and rr_s else None,
+        "qtc_fridericia_ms": qt_ms / rr_s ** (1 / 3) if qt_ms and rr_s else None,
+    }
+
+
+def _ms(start: float | None, stop: float | None, fs_hz: float) -> float | None:
+    return None if start is None or stop is None else 1000 * (stop - start) / fs_hz
+
+
+_DIRECTIONS_DEG = np.array([0.0, 60.0, 120.0, -150.0, -30.0, 90.0])
+_SCALES = np.array([1, 1, 1, 3**0.5 / 2, 3**0.5 / 2, 3**0.5 / 2])
+
+
+def _axis_deg(beat: MedianBeat, marks: Marks) -> float | None:
+    """Return the direction that the net areas of the limb leads' QRS complexes point in."""
+    if marks.qrs_onset is None or marks.qrs_offset is None:
+        return None
+    on, off = round(marks.qrs_onset), round(marks.qrs_offset)
+    limb = beat.signal_mv[:6, on : off + 1]
+    ok = ~np.isnan(limb).any(axis=1)
+    if ok.sum() < 2:
+        return None
+    area = (limb - beat.signal_mv[:6, max(0, on - 8) : on + 1].mean(axis=1, keepdims=True)).sum(1)
+    towards = np.deg2rad(_DIRECTIONS_DEG)
+    plane = np.stack([np.cos(towards), np.sin(towards)], axis=1) * _SCALES[:, None]
+    x, y = np.linalg.lstsq(plane[ok], area[ok], rcond=None)[0]
+    return float(np.rad2deg(np.arctan2(y, x))) if np.hypot(x, y) > 0 else None
+
+
+def _sokolow_lyon_mv(leads: dict[str, LeadWaves]) -> float | None:
+    s, r5, r6 = leads["V1"].s_mv, leads["V5"].r_mv, leads["V6"].r_mv
+    return None if s is None or r5 is None or r6 is None else max(r5, r6) - s
+
+
+def _cornell_mv(leads: dict[str, LeadWaves]) -> float | None:
+    r, s = leads["aVL"].r_mv, leads["V3"].s_mv
+    return None if r is None or s is None else r - s
+
+
+def _rounded(value: float | None, digits: int = 3) -> float | None:
+    return None if value is None else round(float(value), digits)
+
+
+def _or_none(value: Any) -> float | None:
+    return None if value is None or value != value else float(value)
