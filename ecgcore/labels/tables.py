@@ -65,12 +65,15 @@ class Annotation(NamedTuple):
 def canonical(system: str, code: str) -> str:
     """Return a code as the tables spell it.
 
-    An AHA code may carry modifiers (``30+308``): those that the tables do not list are dropped.
+    An AHA code may carry modifiers (``30+308``): those that the tables do not list are dropped,
+    so that ``160+312+330`` (anterior infarction, possible, acute) is ``160+330``.
     LUDB's headers say ``Rhythm: Sinus rhythm.`` where its table says ``Sinus rhythm``.
     """
     code = code.strip()
     if system == "aha" and (system, code) not in lines():
-        return code.partition("+")[0]
+        base, *modifiers = (part.strip() for part in code.split("+"))
+        known = (f"{base}+{modifier}" for modifier in modifiers)
+        return next((c for c in known if (system, c) in lines()), base)
     if system == "ludb_text":
         return " ".join(code.lower().removesuffix(".").removeprefix("rhythm:").split())
     return code
