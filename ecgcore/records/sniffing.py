@@ -171,6 +171,20 @@ def reader(kind: str) -> Callable[..., Record] | None:
     return getattr(import_module(f"ecgcore.records.{module}"), function)
 
 
+def stated_fs_hz(path: Path, kind: str) -> float | None:
+    """Return the rate in Hz that a vendor's file states, without decoding its samples.
+
+    Raises
+    ------
+    UnreadableRecord
+        The file is not whole.
+    """
+    if kind not in READERS:
+        return None
+    module = import_module(f"ecgcore.records.{READERS[kind].split(':')[0]}")
+    return module.stated_fs_hz(path)
+
+
 def refused(path: Path, kind: str) -> UnreadableRecord:
     """Return the error that says why a file of this kind is not read."""
     root = root_element(path) if kind == "xml" else ""
