@@ -1,8 +1,9 @@
-"""Reading a recording from CSV: one column a lead, one row a sample.
+"""Reading a recording from CSV: one column a lead, one row a sample, or the other way round.
 
 Leads are matched by exact name. Twelve columns without names are taken for I, II, III, aVR, aVL,
 aVF, V1–V6 when the numbers prove the first six (Einthoven's and Goldberger's relations hold in that
-order and no other), or when the caller says so; that is noted.
+order and no other), or when the caller says so; that is noted. Columns that are neither leads nor
+time are not looked at.
 """
 
 import re
@@ -11,25 +12,26 @@ from pathlib import Path
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records import csv_text, ptbxl_table
-from ecgcore.records.csv_text import CsvText
+from ecgcore.records import chapman_table, csv_text, ptbxl_table
+from ecgcore.records.csv_text import UNITS, CsvText, name_and_unit
+from ecgcore.records.evidence import in_mv_by_size, order_of_twelve
 from ecgcore.records.leads import standard_lead, twelve_leads
 from ecgcore.records.record import LEADS, Record
 from ecgcore.records.sources import origin
 
-_NAME_AND_UNIT = re.compile(
-    r"(?P<name>.*?)(?:\s*[\[(]\s*(?P<in>\S+)\s*[\])]|_(?P<as>mV|[uµμ]V|ms|s))"
+_TIME_NAMES = frozenset(
+    {"time", "t", "seconds", "sec", "s", "timestamp", "ms", "milliseconds", "elapsed time"}
 )
-_TIME_NAMES = frozenset({"time", "t", "seconds", "sec", "s", "timestamp", "ms", "milliseconds"})
 _INDEX_NAMES = frozenset({"", "index", "sample", "samples", "sample_number", "n"})
+_RATE_NAMES = frozenset({"fs", "fs_hz", "sampling_rate", "sample_rate", "sampling_frequency"})
 _SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "milliseconds": 1e-3}
-_MV = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3}
-_STATED_RATE = re.compile(r"(?:fs|sampling[ _]rate|rate)(?:_hz)?\s*[=:]\s*(\d+(?:\.\d+)?)", re.I)
+_STATED_RATE = re.compile(
+    r"(?:^rate|\b(?:fs|f_s|(?:sampling|sample)[ _-]?(?:rate|frequency)|sampling))(?:_hz)?"
+    r"\s*(?:\(hz\)|\[hz\])?\s*[=:]?\s*(\d+(?:\.\d+)?)",
+    re.I,
+)
 _STATED_UNIT = re.compile(r"units?\s*[=:]\s*(mV|[uµμ]V|V)\b", re.I)
 _RATE_IN_NAME = re.compile(r"(?:^|[_\-. ])(\d+(?:\.\d+)?) ?hz(?:$|[_\-. ])", re.I)
-
-MV_SPANS = (0.05, 20.0)
-"""What the median lead of an ECG in mV spans (0.5 to 12 in 1,600 at hand); in µV, 1000 times."""
 
 
 def read_csv(path: Path, *, fs_hz: float | None = None, assume_order: bool = False) -> Record:
@@ -38,7 +40,8 @@ def read_csv(path: Path, *, fs_hz: float | None = None, assume_order: bool = Fal
     Parameters
     ----------
     path
-        Separated by comma, semicolon or tab; decimal comma allowed with the latter two.
+        Separated by comma, semicolon, tab or white space; decimal comma allowed with all but the
+        first.
     fs_hz
         Hz. Needed where the file does not say it: by a column ``time_s`` or ``time_ms``, a line
         ``# fs_hz=500``, or ``_500hz`` in its name.
@@ -51,15 +54,14 @@ def read_csv(path: Path, *, fs_hz: float | None = None, assume_order: bool = Fal
         One line: what was found, what is accepted, what to do.
     """
     text = csv_text.read_text(path)
-    if not text.lines:
+    if text.is_empty:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is empty; a CSV needs one column a lead."
         )
     names, units, table = _columns(path, text)
     leads = [i for i, name in enumerate(names) if not _is_clock(name)]
-    columns, order_notes = _lead_names(
-        path, [names[i] for i in leads], table[:, leads], assume_order
-    )
+    lead_names = [names[i] for i in leads]
+    columns, order_notes = _lead_names(path, lead_names, table[:, leads].T, assume_order)
     in_mv, scale_notes = _in_mv(path, text, [units[i] for i in leads], table[:, leads].T)
     signal_mv, notes = twelve_leads(path.stem, columns, in_mv)
     from_where = origin(path.stem)
@@ -70,58 +72,75 @@ def read_csv(path: Path, *, fs_hz: float | None = None, assume_order: bool = Fal
         source=from_where.source if from_where else "unknown",
         notes=order_notes + scale_notes + notes,
     )
-    return ptbxl_table.completed(record, path)
+    return chapman_table.completed(ptbxl_table.completed(record, path), path)
 
 
 def stated_fs_hz(path: Path) -> float | None:
     """Return the rate that a file's first lines or name state, in Hz, or None."""
     text = csv_text.read_text(path, head=True)
-    if not text.lines:
+    if text.is_empty:
         return None
-    if text.leads_in_rows:
+    if text.leads_in_rows or text.width > _WIDEST:
         return _from_words(path, text)
     return _fs_hz(path, text, *_columns(path, text), None)
 
 
+_WIDEST = 100
+"""More columns without names are samples, not leads."""
+
+
 def _columns(path: Path, text: CsvText) -> tuple[list[str], list[str], np.ndarray]:
-    """Return names, units ('' where none) and numbers (rows, columns)."""
-    table = csv_text.numbers(path, text)
+    """Return the names of leads and clock, their units ('' where none), and (rows, columns)."""
     if text.leads_in_rows:
-        return [text.cells(line)[0] for line in text.lines], [""] * table.shape[1], table
-    table = table[:, : _used_width(text, table)]
-    cells = text.header
-    if cells is None:
-        cells = [f"column {i + 1}" for i in range(table.shape[1])]
-        if table.shape[0] > 2 and _is_ramp(table[:, 0]):
-            cells[0] = "time"
-    elif cells and cells[-1] == "" and len(cells) > 1:
-        cells = cells[: table.shape[1]]
-    if len(cells) != table.shape[1]:
+        table = csv_text.numbers(path, text)
+        leads = [row.split(text.separator)[0].strip(" \t\"'") for row in text.rows]
+        return leads, [""] * len(leads), table
+    if text.header is None:
+        return _unnamed(csv_text.numbers(path, text))
+    named = [name_and_unit(cell) for cell in text.header]
+    if text.width and _spare(text) != len(named):
         raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} names {len(cells)} columns and has "
-            f"{table.shape[1]}; each column needs one name."
+            f"Record {path.stem}: {path.name} names {len(named)} columns and has {text.width}; "
+            "each column needs one name."
         )
-    named = [_name_and_unit(cell) for cell in cells]
-    return [name for name, _ in named], [unit for _, unit in named], table
+    below = text.units if text.units and len(text.units) == len(named) else [""] * len(named)
+    units = [unit or told for (_, unit), told in zip(named, below, strict=True)]
+    names = [name for name, _ in named]
+    if text.names_leads:
+        first = csv_text.first_cells(text)
+        wanted = [i for i, n in enumerate(names) if standard_lead(n) or _tells_time(n, first[i:])]
+    else:
+        wanted = list(range(len(names)))
+    table = csv_text.numbers(path, text, wanted)
+    return [names[i] for i in wanted], [units[i] for i in wanted], table
 
 
-def _used_width(text: CsvText, table: np.ndarray) -> int:
+def _unnamed(table: np.ndarray) -> tuple[list[str], list[str], np.ndarray]:
+    if table.shape[0] == 12 and table.shape[1] > _WIDEST:
+        table = table.T
+    width = table.shape[1]
+    empty_last = width == 13 and np.isnan(table[:, -1]).all()  # separators at line ends
+    table = table[:, : width - int(empty_last)]
+    names = [f"column {i + 1}" for i in range(table.shape[1])]
+    if table.shape[0] > 2 and _is_ramp(table[:, 0]):
+        names[0] = "time"
+    return names, [""] * len(names), table
+
+
+def _spare(text: CsvText) -> int:
     """Return the number of columns but for an empty last one, left by separators at line ends."""
-    expected = 12 if text.header is None else len(text.header)
-    spare = expected < table.shape[1] and table.shape[0] > 0
-    return table.shape[1] - int(spare and table.shape[1] > 1 and np.isnan(table[:, -1]).all())
+    ends = text.separator and all(row.endswith(text.separator) for row in text.rows[:5])
+    named = len(text.header or [])
+    return text.width - int(bool(ends) and text.width == named + 1)
 
 
-def _name_and_unit(cell: str) -> tuple[str, str]:
-    """Take ``V1 (uV)``, ``time_s`` apart."""
-    found = _NAME_AND_UNIT.fullmatch(cell)
-    if found is None:
-        return cell, ""
-    return found["name"], (found["in"] or found["as"]).lower()
+def _tells_time(name: str, cells: list[str]) -> bool:
+    """Return whether a column holds times or the rate, as numbers (not ``10:00:01``)."""
+    return name.lower() in _TIME_NAMES | _RATE_NAMES and csv_text.all_numbers(cells[:1])
 
 
 def _is_clock(name: str) -> bool:
-    return name.lower() in _TIME_NAMES | _INDEX_NAMES
+    return name.lower() in _TIME_NAMES | _INDEX_NAMES | _RATE_NAMES
 
 
 def _is_ramp(column: np.ndarray) -> bool:
@@ -143,12 +162,14 @@ def _fs_hz(
         "was given": given_hz,
         "a comment or its name says": _from_words(path, text),
         "its time column says": _from_clock(path, names, units, table),
+        "its rate column says": _from_rates(names, table),
+        "of its source is": chapman_table.fs_hz(path),
     }
     rates = {who: rate for who, rate in told.items() if rate}
     if not rates:
         raise UnreadableRecord(
             f"Record {path.stem} does not say its sampling rate; add a column time_s, a line "
-            "'# fs_hz=500' or _500hz in the file's name."
+            "'# fs_hz=500' or _500hz in the file's name, or give it (--file-hz)."
         )
     if max(rates.values()) > 1.01 * min(rates.values()):
         said = ", ".join(f"{who} {rate:g} Hz" for who, rate in rates.items())
@@ -162,6 +183,14 @@ def _from_words(path: Path, text: CsvText) -> float | None:
             return float(found[1])
     in_name = _RATE_IN_NAME.search(path.stem)
     return float(in_name[1]) if in_name else None
+
+
+def _from_rates(names: list[str], table: np.ndarray) -> float | None:
+    """Return the rate that a column repeats in every row."""
+    at = next((i for i, name in enumerate(names) if name.lower() in _RATE_NAMES), None)
+    if at is None or not len(table) or not (table[:, at] == table[0, at]).all():
+        return None
+    return float(table[0, at])
 
 
 def _from_clock(path: Path, names: list[str], units: list[str], table: np.ndarray) -> float | None:
@@ -193,7 +222,7 @@ def _seconds_by_size(step: float) -> float | None:
 
 
 def _lead_names(
-    path: Path, names: list[str], table: np.ndarray, assume_order: bool
+    path: Path, names: list[str], rows: np.ndarray, assume_order: bool
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the leads' names: those given, or for twelve bare columns the standard ones."""
     if any(standard_lead(name) for name in names):
@@ -203,28 +232,9 @@ def _lead_names(
             f"Record {path.stem} has {len(names)} columns beside time, none named after a lead; "
             "12 leads are needed. Name the columns in a first line (I,II,III,aVR,…,V6)."
         )
-    if assume_order:
-        return list(LEADS), ("lead order assumed: I–III, aVR–aVF, V1–V6, as the caller said",)
-    if _limb_leads_in_order(table.T):
-        return list(LEADS), (
-            "lead order assumed: columns 1–6 prove to be I, II, III, aVR, aVL, aVF; "
-            "7–12 taken for V1–V6",
-        )
-    raise UnreadableRecord(
-        f"Record {path.stem} has 12 columns without names, and the numbers do not prove the "
-        "order I, II, III, aVR, aVL, aVF, V1–V6. Name them in a first line (I,II,III,aVR,…,V6)."
-    )
-
-
-def _limb_leads_in_order(rows: np.ndarray) -> bool:
-    """Return whether rows 1–6 obey Einthoven (1912) and Goldberger (1942) as I, II, III, aVR …"""
-    one, two, *others = rows[:6]
-    expected = (two - one, -(one + two) / 2, one - two / 2, two - one / 2)
-    spans = np.nanmax(rows[:6], axis=1) - np.nanmin(rows[:6], axis=1)
-    if np.isnan(rows[:6]).all(axis=1).any() or not (spans > 0).all():
-        return False
-    off = [np.nanmean(np.abs(o - e)) for o, e in zip(others, expected, strict=True)]
-    return bool(max(off) < 0.02 * np.median(spans))
+    if chapman_table.is_of(path):
+        return list(LEADS), (chapman_table.ORDER,)
+    return list(LEADS), order_of_twelve(path.stem, rows, assume_order)
 
 
 def _in_mv(
@@ -233,26 +243,10 @@ def _in_mv(
     """Return the leads in mV: by the unit stated, else by the size of the numbers (noted)."""
     stated = next((found[1] for c in text.comments if (found := _STATED_UNIT.search(c))), "")
     units = [unit or stated.lower() for unit in units]
-    if unknown := sorted({unit for unit in units if unit and unit not in _MV}):
+    if unknown := sorted({unit for unit in units if unit and unit not in UNITS}):
         raise UnreadableRecord(
             f"Record {path.stem}: columns are in {', '.join(unknown)}; accepted are mV, µV and V."
         )
     if all(units):
-        return rows * np.array([_MV[unit] for unit in units])[:, None], ()
-    span = _median_span(rows)
-    low, high = MV_SPANS
-    if span is None or low <= span <= high:
-        return rows, ("scale assumed: mV",)
-    if 1000 * low <= span <= 1000 * high and span > 5 * high:
-        return rows / 1000, ("scale assumed: µV",)
-    raise UnreadableRecord(
-        f"Record {path.stem}: its leads span {span:g} (median), which is neither mV ({low:g} to "
-        f"{high:g}) nor µV ({5 * high:g} to {1000 * high:g}). Add a line '# unit=mV' or "
-        "'# unit=uV'."
-    )
-
-
-def _median_span(rows: np.ndarray) -> float | None:
-    there = rows[~np.isnan(rows).all(axis=1)]
-    spans = np.nanmax(there, axis=1) - np.nanmin(there, axis=1) if there.size else np.array([])
-    return float(np.median(spans[spans > 0])) if (spans > 0).any() else None
+        return rows * np.array([UNITS[unit] for unit in units])[:, None], ()
+    return in_mv_by_size(path.stem, rows, "Add a line '# unit=mV' or '# unit=uV'.")

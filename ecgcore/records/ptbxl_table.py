@@ -13,6 +13,7 @@ import pandas as pd
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.record import Record, Statement
+from ecgcore.records.source_tables import above
 from ecgcore.records.sources import PTB_XL_NAME
 
 TABLE = "ptbxl_database.csv"
@@ -35,16 +36,13 @@ def table_of(path: Path) -> Path | None:
 
     It stands at the root of the published layout (``records100/00000/00001_lr.hea``).
     """
-    for folder in path.parents[:4]:
-        if (folder / TABLE).is_file():
-            return folder / TABLE
-    return None
+    return above(path, TABLE)
 
 
 def completed(record: Record, path: Path) -> Record:
     """Return the record with what PTB-XL's table says of it, if it is in one."""
     named = PTB_XL_NAME.match(record.name)
-    table = table_of(path.absolute()) if named else None
+    table = table_of(path) if named else None
     if named is None or table is None:
         return record
     rows = _rows(table, table.stat().st_mtime_ns)

@@ -2,14 +2,16 @@
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records import csv_file
-from ecgcore.records.csv_text import SUFFIXES as CSV_SUFFIXES
-from ecgcore.records.finding import SIGNAL_SUFFIXES, find_records
+from ecgcore.records import code_table, csv_file, sniffing, sph_table
+from ecgcore.records.containers import on_disk, opened
+from ecgcore.records.finding import find_records, first_records
 from ecgcore.records.record import Record
+from ecgcore.records.roles import SIGNAL_SUFFIXES, STANDALONE
 from ecgcore.records.sources import Origin, origin
 from ecgcore.records.wfdb_file import read_wfdb
 from ecgcore.records.wfdb_header import read_header
@@ -25,45 +27,136 @@ class Glance(NamedTuple):
     fs_hz: float | None
 
 
-def read_record(path: Path, *, fs_hz: float | None = None, assume_order: bool = False) -> Record:
+def read_record(
+    path: Path,
+    *,
+    fs_hz: float | None = None,
+    assume_order: bool = False,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+) -> Record:
     """Read one record.
 
     Parameters
     ----------
     path
-        A WFDB header (or its signal file), or a CSV, TSV or TXT file.
+        A file of any format that is read, one of a WFDB record's files, or a path into a zip or
+        HDF5 file (containers.py).
     fs_hz
-        Hz, for a CSV that does not say its rate.
+        Hz, for a file that does not say its rate.
     assume_order
-        Take twelve unnamed columns of a CSV for I, II, III, aVR, aVL, aVF, V1–V6.
+        Take twelve unnamed leads for I, II, III, aVR, aVL, aVF, V1–V6.
+    start_s, duration_s
+        Seconds: which part of a long recording; by default all of it (of a Holter recording, what
+        its reader takes from ``start_s`` on).
 
     Raises
     ------
     UnreadableRecord
         One line: what was found, what is accepted, what to do.
     """
-    path = _own_file(Path(path))
-    if path.suffix.lower() == ".hea":
-        record = read_wfdb(path)
-    else:
-        record = csv_file.read_csv(path, fs_hz=fs_hz, assume_order=assume_order)
+    with on_disk(Path(path)) as (file, member):
+        record = _read(_own_file(file), member, fs_hz, assume_order, start_s)
     if not RATES_HZ[0] <= record.fs_hz <= RATES_HZ[1]:
         raise UnreadableRecord(
             f"Record {record.name} is sampled at {record.fs_hz:g} Hz; rates from {RATES_HZ[0]} to "
             f"{RATES_HZ[1]:,} Hz are read. Correct the rate that the file states."
         )
-    return record
+    return record if duration_s is None else _part(record, 0.0, duration_s)
+
+
+def _read(
+    path: Path, member: str, fs_hz: float | None, assume_order: bool, start_s: float
+) -> Record:
+    kind = "hdf5" if member else _kind(path)
+    if read_vendor := sniffing.reader(kind):
+        return read_vendor(path, start_s=start_s)
+    if kind == "wfdb":
+        record = read_wfdb(path)
+    elif kind == "csv":
+        record = csv_file.read_csv(path, fs_hz=fs_hz, assume_order=assume_order)
+    elif kind == "mat" or (kind == "hdf5" and path.suffix.lower() == ".mat"):
+        from ecgcore.records.mat_file import read_mat
+
+        record = read_mat(path, fs_hz=fs_hz, assume_order=assume_order)
+    elif kind == "hdf5":
+        from ecgcore.records.hdf5_file import read_hdf5
+
+        record = read_hdf5(path, member, fs_hz=fs_hz, assume_order=assume_order)
+    elif kind == "zip":
+        record = _only_one(path, fs_hz, assume_order)
+    else:
+        raise sniffing.refused(path, kind)
+    return _part(record, start_s, None) if start_s else record
+
+
+def _kind(path: Path) -> str:
+    return "wfdb" if path.suffix.lower() == ".hea" else sniffing.kind(path)
+
+
+def _only_one(path: Path, fs_hz: float | None, assume_order: bool) -> Record:
+    """Read the record of a zip file that holds one."""
+    opened(path)
+    inside = first_records(path, 2)
+    if len(inside) == 1 and inside[0] != path:
+        return read_record(inside[0], fs_hz=fs_hz, assume_order=assume_order)
+    if inside and inside[0] != path:
+        raise UnreadableRecord(
+            f"{path.name} holds several records; name one of them: {path.name}/"
+            f"{inside[0].relative_to(path)}."
+        )
+    raise UnreadableRecord(f"{path.name} holds no ECG that is read.")
+
+
+def _part(record: Record, start_s: float, duration_s: float | None) -> Record:
+    """Return a part of a record, and say so; all of it if it is no longer."""
+    first = round(start_s * record.fs_hz)
+    last = (
+        record.signal_mv.shape[1]
+        if duration_s is None
+        else first + round(duration_s * record.fs_hz)
+    )
+    if first == 0 and last >= record.signal_mv.shape[1]:
+        return record
+    if not 0 <= first < record.signal_mv.shape[1] or last <= first:
+        raise UnreadableRecord(
+            f"Record {record.name} is {record.duration_s:g} s long; there is nothing from "
+            f"{start_s:g} s on."
+        )
+    told = f"from {start_s:g} s on" if first else f"first {duration_s:g} s"
+    return replace(
+        record,
+        signal_mv=record.signal_mv[:, first:last],
+        notes=(*record.notes, f"{told} of {record.duration_s:g} s"),
+    )
 
 
 def glance(path: Path) -> Glance:
     """Look at a file without reading its samples. Never fails: what is not seen is None."""
     try:
-        if path.suffix.lower() == ".hea":
-            header = read_header(path)
-            return Glance(origin(header.name, header.comments), header.fs_hz)
-        return Glance(origin(path.stem), csv_file.stated_fs_hz(path))
+        with on_disk(path) as (file, member):
+            return _glance(_own_file(file), member)
     except UnreadableRecord:
         return Glance(origin(path.stem), None)
+
+
+def _glance(path: Path, member: str) -> Glance:
+    if member:
+        return Glance(Origin(code_table.SOURCE, member), code_table.FS_HZ)
+    kind = _kind(path)
+    if kind == "wfdb":
+        header = read_header(path)
+        return Glance(origin(header.name, header.comments), header.fs_hz)
+    if kind == "csv":
+        return Glance(origin(path.stem), csv_file.stated_fs_hz(path))
+    if kind == "hdf5" and path.suffix.lower() != ".mat":
+        known = sph_table.table_of(path) is not None
+        return Glance(
+            Origin(sph_table.SOURCE, path.stem) if known else None,
+            sph_table.FS_HZ if known else None,
+        )
+    record = _read(path, "", None, False, 0.0)
+    return Glance(origin(path.stem), record.fs_hz)
 
 
 def read_upload(
@@ -72,7 +165,8 @@ def read_upload(
     """Read uploaded files: each record's own file once, in the order given, with what came of it.
 
     They lie in a private folder while they are read, and nowhere afterwards. Of a name only its
-    last part is used; files of one folder stay together, so that a header finds its signal file.
+    last part is used; files of one folder stay together, so that a header finds its signal file. A
+    zip or HDF5 file gives each of its records.
 
     Parameters
     ----------
@@ -83,9 +177,13 @@ def read_upload(
     """
     with tempfile.TemporaryDirectory(prefix="ecgcore-upload-") as place:
         folders: dict[str, Path] = {}
-        paths = [_put(Path(place), folders, *file) for file in files.items()]
-        records = set(find_records([Path(place)]))
-        own = [path for path in dict.fromkeys(paths) if path in records or _stands_alone(path)]
+        paths = list(dict.fromkeys(_put(Path(place), folders, *file) for file in files.items()))
+        found = list(find_records([Path(place)]))
+        own = [
+            record
+            for path in paths
+            for record in ([r for r in found if path == r or path in r.parents] or _alone(path))
+        ]
         return [(path.name, _read_or_why(path, fs_hz, assume_order)) for path in own]
 
 
@@ -99,10 +197,12 @@ def _put(place: Path, folders: dict[str, Path], name: str, content: bytes) -> Pa
     return path
 
 
-def _stands_alone(path: Path) -> bool:
-    """Return whether an upload that looks like no record is none's companion, either."""
+def _alone(path: Path) -> list[Path]:
+    """Return an upload that looks like no record, unless it is a companion of one."""
     suffix = path.suffix.lower()
-    return suffix not in SIGNAL_SUFFIXES | {".hea"} and not path.with_suffix(".hea").exists()
+    is_part = suffix in SIGNAL_SUFFIXES | {".hea"}
+    has_header = suffix not in STANDALONE and path.with_suffix(".hea").exists()
+    return [] if is_part or has_header else [path]
 
 
 def _read_or_why(path: Path, fs_hz: float | None, assume_order: bool) -> Record | UnreadableRecord:
@@ -117,18 +217,13 @@ def _own_file(path: Path) -> Path:
     suffix = path.suffix.lower()
     if path.is_dir():
         raise UnreadableRecord(f"{path.name} is a folder; a record's file is needed.")
-    if suffix not in {".hea", *CSV_SUFFIXES} and path.with_suffix(".hea").is_file():
+    if suffix not in STANDALONE and path.with_suffix(".hea").is_file():
         return path.with_suffix(".hea")
     if not path.is_file():
         raise UnreadableRecord(f"Record {path.stem}: there is no file {path.name}.")
-    if suffix in {".mat", ".dat"}:
+    if suffix == ".dat":
         raise UnreadableRecord(
             f"Record {path.stem} has no header: {path.stem}.hea is missing "
             f"beside {path.name}, and without it the signal is not read."
-        )
-    if suffix not in {".hea", *CSV_SUFFIXES}:
-        raise UnreadableRecord(
-            f"Record {path.stem}: files named {suffix or 'without a suffix'} are not read; "
-            "accepted are WFDB (.hea with .dat or .mat) and CSV (.csv, .tsv, .txt)."
         )
     return path

@@ -24,6 +24,8 @@ _CHALLENGE_NAMES = (
     (re.compile(r"(E\d{5})$"), "georgia"),
     (re.compile(r"(S\d{4})$"), "ptb"),
 )
+_CODE_NAME = re.compile(r"code_15_(\d+)$")
+_CHAPMAN_NAME = re.compile(r"(MUSE_\d{8}_\d{6}_\d{5})$")
 _PTB_NAME = re.compile(r"(s\d{4}l?_?re)$")
 
 
@@ -39,6 +41,10 @@ def origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
     """
     if found := PTB_XL_NAME.match(name):
         return Origin("ptb-xl", found[1])
+    if found := _CODE_NAME.match(name):
+        return Origin("code-15", found[1])
+    if found := _CHAPMAN_NAME.match(name):
+        return Origin("chapman-figshare", found[1])
     told = [comment.lower() for comment in comments]
     if any(line.startswith("<diagnoses>") for line in told) and name.isdigit():
         return Origin("ludb", name)

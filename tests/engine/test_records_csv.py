@@ -121,7 +121,7 @@ def test_the_rate_may_be_given_and_must_not_contradict_the_file(tmp_path, table_
 def test_an_unknown_rate_is_refused_with_what_to_add(tmp_path, table_mv):
     assert refusal(write_csv(tmp_path / "x.csv", table_mv)) == (
         "Record x does not say its sampling rate; add a column time_s, a line '# fs_hz=500' or "
-        "_500hz in the file's name."
+        "_500hz in the file's name, or give it (--file-hz)."
     )
 
 
@@ -153,7 +153,8 @@ def test_bare_columns_in_another_order_are_refused_unless_the_caller_says_so(tmp
     file = write_csv(tmp_path / "x_500hz.csv", table_mv[:, order], None)
     assert refusal(file) == (
         "Record x_500hz has 12 columns without names, and the numbers do not prove the order I, "
-        "II, III, aVR, aVL, aVF, V1–V6. Name them in a first line (I,II,III,aVR,…,V6)."
+        "II, III, aVR, aVL, aVF, V1–V6. Name them (I,II,III,…,V6), or confirm that order "
+        "(--assume-order)."
     )
     record = read_record(file, assume_order=True)
     assert record.notes[0] == "lead order assumed: I–III, aVR–aVF, V1–V6, as the caller said"
@@ -201,7 +202,7 @@ def test_empty_cells_are_missing_and_a_separator_at_line_ends_is_no_column(tmp_p
         (",".join(LEADS) + "\n" + ",".join(["x"] * 12), "is not a table of numbers"),
         (",".join(LEADS) + "\n" + ",".join(["1"] * 14) + "\n", "names 12 columns and has 14"),
         ("name,age\nAnna,56\n", "is not a table of numbers"),
-        (",".join(LEADS) + "\n" + ",".join(["inf"] * 12), "a value of inf"),
+        (",".join(LEADS) + "\n" + ",".join(["inf"] * 12), "row 1, column 1 below its header"),
     ],
 )
 def test_what_is_no_recording_is_refused_in_one_line(tmp_path, content, reason):

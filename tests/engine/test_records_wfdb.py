@@ -319,7 +319,7 @@ def test_a_signal_without_header_a_folder_and_other_formats_are_refused(tmp_path
     assert "is a folder" in refusal(tmp_path)
     assert "there is no file B.hea" in refusal(tmp_path / "B.hea")
     (tmp_path / "a.pdf").write_bytes(b"%PDF")
-    assert "files named .pdf are not read" in refusal(tmp_path / "a.pdf")
+    assert "a.pdf is a document" in refusal(tmp_path / "a.pdf")
 
 
 @pytest.mark.data
