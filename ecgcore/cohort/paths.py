@@ -22,10 +22,17 @@ COLUMNS = pa.schema(
 """As in ``Seen``; ``status`` is read, rejected (with ``reason``) or duplicate (``of`` a record)."""
 
 
-def write_paths(cohort: Path, shard: str, rows: list[dict[str, Any]]) -> None:
+def private_folder(cohort: Path) -> Path:
+    """Return the folder of the private table, made on first use for its owner alone."""
+    folder = cohort / "private"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def write_paths(cohort: Path, shard: str, rows: Iterable[dict[str, Any]]) -> None:
     """Write a shard's piece, whole."""
-    table = pd.DataFrame(rows, columns=COLUMNS.names)
-    (cohort / "private").mkdir(mode=0o700, parents=True, exist_ok=True)
+    table = pd.DataFrame(list(rows), columns=COLUMNS.names)
+    private_folder(cohort)
 
     def write(path: Path) -> None:
         path.touch(mode=0o600)
@@ -37,7 +44,23 @@ def write_paths(cohort: Path, shard: str, rows: list[dict[str, Any]]) -> None:
 def read_paths(cohort: Path, shards: Iterable[str]) -> pd.DataFrame:
     """Return the table over some shards."""
     pieces = [pd.read_parquet(private_piece(cohort, shard)) for shard in shards]
-    return pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame(columns=COLUMNS.names)
+    if not pieces:
+        return pd.DataFrame(columns=COLUMNS.names)
+    return _followed(pd.concat(pieces, ignore_index=True))
+
+
+def _followed(paths: pd.DataFrame) -> pd.DataFrame:
+    """Return the table where a copy of a copy is one of the original."""
+    copies = paths[paths["status"] == "duplicate"]
+    of = dict(zip(copies["record"], copies["of"], strict=True))
+    names = copies["of"]
+    for _ in range(len(of)):
+        further = names.map(lambda name: of.get(name, name))
+        if further.equals(names):
+            break
+        names = further
+    paths.loc[copies.index, "of"] = names
+    return paths
 
 
 def seen_before(paths: pd.DataFrame) -> dict[str, Seen]:

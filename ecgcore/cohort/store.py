@@ -76,11 +76,14 @@ class Cohort:
         Columns: ``record`` (unique), ``source``, ``patient`` (keyed hash, missing where the source
         gives none), ``age`` (years, at most 90), ``sex``, ``fold``, ``fs_hz`` and ``duration_s``
         of the original, ``statements`` (JSON list of [system, code, likelihood]), ``details``
-        (JSON), ``notes`` (JSON list), ``signal_hash``, and ``core_NSR`` … ``broad_ECT`` (int8:
-        1 present, 0 absent, −1 unknown).
+        (JSON), ``machine`` (JSON: what the machine itself measured), ``notes`` (JSON list),
+        ``signal_hash``, and ``core_NSR`` … ``broad_ECT`` (int8: 1 present, 0 absent, −1 unknown).
         """
         tables = [self._table(shard / "index.parquet") for shard in self._shards]
         index = pd.concat(tables, ignore_index=True)
+        if "machine" not in index:  # shards of earlier versions
+            index.insert(index.columns.get_loc("notes"), "machine", "{}")
+        index["machine"] = index["machine"].fillna("{}")
         if len(index) != len(self):
             raise DamagedFile(
                 f"Cohort '{self.name}' should have {len(self)} records and has {len(index)}; "
@@ -112,27 +115,53 @@ class Cohort:
         for shard in np.unique(shard_of):
             here = shard_of == shard
             first = self._ends[shard - 1] if shard else 0
-            stored = self._signals[shard][wanted[here] - first]  # (b, 12, T) int16, µV
-            out[here] = np.where(stored == MISSING, np.nan, stored / np.float32(1000))
+            out[here] = in_mv(self._signals[shard][wanted[here] - first])
         return out
+
+    @cached_property
+    def measures(self) -> pd.DataFrame:
+        """One row a record, aligned with ``index``: ``record``, the columns of a measurement
+        (``MEASURE_SCHEMA``), ``quality`` (JSON list of "code: words") and ``r_peaks_s``.
+
+        All automatic, unconfirmed; missing where the cohort was ingested without measuring
+        (``measuring.ensure_measured`` makes them).
+        """
+        from ecgcore.cohort import measured
+
+        return measured.read(self._shards, self._sizes)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether every record has been measured."""
+        from ecgcore.cohort import measured
+
+        return all(measured.is_measured(shard) for shard in self._shards)
+
+    def beats(self, rows: np.ndarray | Iterable[int]) -> list[np.ndarray]:
+        """Return the R peaks of some rows, in s from the start of the stored signal.
+
+        Those that were not found at ingest are sought now.
+        """
+        return [self._beats_of(int(row)) for row in rows]
+
+    def _beats_of(self, row: int) -> np.ndarray:
+        found = self._peaks[row]
+        if found.is_valid:
+            return found.values.to_numpy(zero_copy_only=False)
+        from ecgcore.measure.rpeaks import r_peaks
+
+        return r_peaks(self.signals([row])[0], self.fs_hz)
+
+    @cached_property
+    def _peaks(self) -> Any:
+        from ecgcore.cohort import measured
+
+        return measured.read_peaks(self._shards, self._sizes)
 
     def record(self, which: int | str) -> Record:
         """Return a record as it is stored, by row or name, at the cohort's rate and length."""
         row = self.row_of(which) if isinstance(which, str) else int(which)
-        told = self.index.iloc[row]
-        return Record(
-            signal_mv=self.signals([row])[0],
-            fs_hz=float(self.fs_hz),
-            name=told.record,
-            source=told.source,
-            patient=None if pd.isna(told.patient) else told.patient,
-            age_years=None if pd.isna(told.age) else float(told.age),
-            sex=None if pd.isna(told.sex) else told.sex,
-            fold=None if pd.isna(told.fold) else int(told.fold),
-            statements=tuple(Statement(*parts) for parts in json.loads(told.statements)),
-            details=json.loads(told.details),
-            notes=tuple(json.loads(told.notes)),
-        )
+        return as_record(self.index.iloc[row], self.signals([row])[0], self.fs_hz)
 
     def path_of(self, record: str) -> Path:
         """Return the file that a record was read from. For the caller's own eyes only."""
@@ -153,8 +182,12 @@ class Cohort:
         return [_mapped(shard / "signals.npy") for shard in self._shards]
 
     @cached_property
+    def _sizes(self) -> list[int]:
+        return [len(signals) for signals in self._signals]
+
+    @cached_property
     def _ends(self) -> np.ndarray:
-        return np.cumsum([len(signals) for signals in self._signals])
+        return np.cumsum(self._sizes)
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -168,6 +201,29 @@ class Cohort:
                 f"Cohort '{self.name}': {file.parent.name}/{file.name} cannot be read; "
                 "ingest its folder again."
             ) from error
+
+
+def in_mv(stored: np.ndarray) -> np.ndarray:
+    """Return stored signals, int16 in µV, as float32 in mV with NaN where missing."""
+    return np.where(stored == MISSING, np.nan, stored / np.float32(1000))
+
+
+def as_record(told: Any, signal_mv: np.ndarray, fs_hz: float) -> Record:
+    """Return the record of one row of an index (12, T)."""
+    return Record(
+        signal_mv=signal_mv,
+        fs_hz=float(fs_hz),
+        name=told.record,
+        source=told.source,
+        patient=None if pd.isna(told.patient) else told.patient,
+        age_years=None if pd.isna(told.age) else float(told.age),
+        sex=None if pd.isna(told.sex) else told.sex,
+        fold=None if pd.isna(told.fold) else int(told.fold),
+        statements=tuple(Statement(*parts) for parts in json.loads(told.statements)),
+        details=json.loads(told.details),
+        machine=json.loads(getattr(told, "machine", "{}")),
+        notes=tuple(json.loads(told.notes)),
+    )
 
 
 def private_piece(cohort: Path, shard: str) -> Path:

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ecgcore.records.finding import find_records
@@ -65,6 +65,25 @@ def survey(folder: Path, known: dict[str, Seen], secret: bytes) -> list[Seen]:
         stamp = _stamp(path)
         seen.append(before if before and before.stamp == stamp else _look(path, stamp, secret))
     return seen
+
+
+def uniquely_named(found: list[Seen], known: Iterable[Seen]) -> list[Seen]:
+    """Return the files, a record's name led by its source where another record has that name."""
+    owner = {seen.record: seen.key for seen in known}
+    unique = []
+    for seen in found:
+        if owner.setdefault(seen.record, seen.key) != seen.key:
+            source = seen.key.partition("/")[0]
+            seen = replace(seen, record=f"{source}-{seen.record}")
+            owner[seen.record] = seen.key
+        unique.append(seen)
+    return unique
+
+
+def is_there(path: Path) -> bool:
+    """Return whether a recording's file is there, or the container that its path leads through."""
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    return nearest == path or nearest.is_file()
 
 
 def rate_of(seen: Iterable[Seen]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgcore.cohort.shards import Form
+from ecgcore.cohort.form import Form
 from ecgcore.cohort.store import TIERS, Cohort
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.tables import tables_hash
@@ -28,6 +28,7 @@ def description(cohort: Path, shards: list[str], form: Form, paths: pd.DataFrame
     return {
         "name": cohort.name,
         "fs_hz": form.fs_hz,
+        "rate_by_rule": form.by_rule,
         "duration_s": form.duration_s,
         "n_samples": form.n_samples,
         "records": len(index),

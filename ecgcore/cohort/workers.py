@@ -1,4 +1,4 @@
-"""Writing shards in several processes, which end with the one that started them."""
+"""Working on shards in several processes, which end with the one that started them."""
 
 import multiprocessing as mp
 import os
@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
-from ecgcore.cohort.shards import Form, Work, write_shard
 from ecgcore.errors import EcgError
 
 _POLL_S = 0.3
+_WORTH_RECORDS = 200
+_PRELOADED = ["ecgcore.cohort.one_thread", "ecgcore.cohort.shards", "ecgcore.cohort.measuring"]
 _shared: dict[str, Any] = {}
 """In a worker: how many records all workers have done, and whether to stop."""
 
@@ -22,24 +22,36 @@ class _Stopped(Exception):
     """The process that asked for a shard no longer wants it."""
 
 
-def write_all(
-    cohort: Path,
-    todo: list[tuple[str, Work]],
-    form: Form,
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers_for(records: int) -> int:
+    """Return how many processes are worth their start, about 3 s each, for so many records."""
+    return max(1, min(cores(), records // _WORTH_RECORDS))
+
+
+def run_all(
+    work: Callable[..., None],
+    jobs: list[tuple],
     workers: int,
     on_done: Callable[[int], None],
 ) -> None:
-    """Write shards (name, work), in this process if one is enough, and tell records done."""
-    if min(workers, len(todo)) <= 1:
-        _write_here(cohort, todo, form, on_done)
+    """Do ``work(*job, on_record)`` for each job, in this process if one is enough.
+
+    ``work`` calls ``on_record`` after each record; ``on_done`` is told how many all have done.
+    """
+    if min(workers, len(jobs)) <= 1:
+        _run_here(work, jobs, on_done)
         return
-    context = mp.get_context("spawn")  # safe beside the threads of whoever calls
+    context = _context()
     done, stop = context.Value("q", 0), context.Event()
     pool = ProcessPoolExecutor(
-        min(workers, len(todo)), context, initializer=_start, initargs=(done, stop)
+        min(workers, len(jobs)), context, initializer=_start, initargs=(done, stop)
     )
     try:
-        pending = {pool.submit(_write, cohort, name, work, form) for name, work in todo}
+        pending = {pool.submit(_run, work, job) for job in jobs}
         while pending:
             finished, pending = wait(pending, timeout=_POLL_S)
             for future in finished:
@@ -55,9 +67,17 @@ def write_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _write_here(
-    cohort: Path, todo: list[tuple[str, Work]], form: Form, on_done: Callable[[int], None]
-) -> None:
+def _context() -> Any:
+    """Return how processes start: forked from a fresh one, which has no threads of the caller's
+    and has imported what all need; spawned where that cannot be."""
+    if "forkserver" not in mp.get_all_start_methods():
+        return mp.get_context("spawn")
+    context = mp.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    return context
+
+
+def _run_here(work: Callable[..., None], jobs: list[tuple], on_done: Callable[[int], None]) -> None:
     done = 0
 
     def count() -> None:
@@ -65,12 +85,12 @@ def _write_here(
         done += 1
         on_done(done)
 
-    for name, work in todo:
-        write_shard(cohort, name, work, form, count)
+    for job in jobs:
+        work(*job, count)
 
 
-def _write(cohort: Path, name: str, work: Work, form: Form) -> None:
-    write_shard(cohort, name, work, form, _count)
+def _run(work: Callable[..., None], job: tuple) -> None:
+    work(*job, _count)
 
 
 def _start(done, stop) -> None:

@@ -20,9 +20,9 @@ def home(tmp_path):
 @pytest.fixture
 def seven(home, tmp_path, monkeypatch):
     """Return a cohort of seven records in three shards, each of another constant in V1."""
-    monkeypatch.setattr("ecgcore.cohort.ingest.SHARD_RECORDS", 3)
+    monkeypatch.setattr("ecgcore.cohort.update.SHARD_RECORDS", 3)
     for i in range(7):
-        signal = limb_consistent_uv(1000)
+        signal = limb_consistent_uv(1000, i)
         signal[6] = i + 1
         signal[6, 0] = MISSING
         write_wfdb(tmp_path / "in", f"A000{i}", signal, fs_hz=100, comments=("Dx: 426783006",))
@@ -75,7 +75,7 @@ def test_a_record_comes_back_with_all_that_labels_need(home):
 def test_the_index_has_its_columns(seven):
     columns = [
         *("record", "source", "patient", "age", "sex", "fold", "fs_hz", "duration_s"),
-        *("statements", "details", "notes", "signal_hash"),
+        *("statements", "details", "machine", "notes", "signal_hash"),
         *(f"{tier}_{code}" for tier in ("core", "broad") for code in CODES),
     ]
     assert seven.index.columns.tolist() == columns

@@ -1,0 +1,49 @@
+"""Records of a cohort that are one recording filed twice: which copy stays, and which is listed.
+
+Copies are known by their shape (see ``likeness``), so another rate, gain or format hides none.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ecgcore.cohort import fingerprints
+from ecgcore.cohort.form import Form
+from ecgcore.cohort.likeness import find_same
+from ecgcore.cohort.survey import is_below
+
+_TOLD = ["record", "source", "fold", "fs_hz", "statements"]
+
+
+def find_twins(cohort: Path, shards: list[str], form: Form) -> dict[str, str]:
+    """Return the records that are another's copy, by name, and the name of the one that stays.
+
+    That is the one with statements, of a known source, with a published fold, of the nearest rate
+    not below the cohort's; among equals the one that came first.
+    """
+    prints, tables = [], []
+    for shard in shards:
+        folder = cohort / "shards" / shard
+        prints.append(fingerprints.read(folder, form.fs_hz))
+        tables.append(pd.read_parquet(folder / "index.parquet", columns=_TOLD))
+    groups = find_same([row.tobytes() for row in np.concatenate(prints)])
+    if not groups:
+        return {}
+    index = pd.concat(tables, ignore_index=True)
+    twins: dict[str, str] = {}
+    for group in groups:
+        ranked = sorted(group, key=lambda row: _rank(index.iloc[row], form.fs_hz))
+        first, *others = index["record"].iloc[ranked]
+        twins |= dict.fromkeys(others, first)
+    return twins
+
+
+def _rank(told: pd.Series, fs_hz: float) -> tuple[bool, bool, bool, bool, float]:
+    return (
+        told["statements"] == "[]",
+        told["source"] == "unknown",
+        pd.isna(told["fold"]),
+        is_below(told["fs_hz"], fs_hz),
+        abs(told["fs_hz"] - fs_hz),
+    )
