@@ -53,19 +53,61 @@ def convert(
 @app.command()
 def page(
     record: Annotated[Path, typer.Argument(help="An ECG file.")],
-    to: Annotated[Path, typer.Option(help="The SVG file to write.")],
-    layout: Annotated[str, typer.Option(help="3x4 (with rhythm strip) or 12x1.")] = "3x4",
+    to: Annotated[Path, typer.Option(help="The file to write: .svg, .png or .pdf.")],
+    layout: Annotated[str, typer.Option(help="3x4 (with a rhythm strip), 6x2 or 12x1.")] = "3x4",
     speed_mm_s: Annotated[float, typer.Option(help="Paper speed: 12.5, 25 or 50 mm/s.")] = 25,
     gain_mm_mv: Annotated[float, typer.Option(help="Gain: 5, 10 or 20 mm/mV.")] = 10,
+    order: Annotated[str, typer.Option(help="Limb leads: standard or cabrera.")] = "standard",
+    rhythm: Annotated[
+        str | None,
+        typer.Option(help="Rhythm leads, up to 3, such as II,V1; none. Default: II below 3x4."),
+    ] = None,
+    from_s: Annotated[float, typer.Option(min=0, help="First second to show.")] = 0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Seconds to show. Default: as many as 250 mm hold.")
+    ] = None,
+    display_filter: Annotated[
+        str,
+        typer.Option("--filter", help="Shown through, in Hz: none, 0.05-150, 0.05-40 or 0.5-40."),
+    ] = "none",
+    paper: Annotated[
+        str | None,
+        typer.Option(help="fit, a4 or letter. Default: a4 for a PDF that fits it, else fit."),
+    ] = None,
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    measures: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="With measurements, unconfirmed.")
+    ] = True,
 ) -> None:
-    """Draw an ECG on millimetre paper as SVG.
+    """Draw an ECG on millimetre paper, true to scale: SVG and PDF as vectors, PNG at 8 px/mm.
 
-    Example: ecgcore page examples/ptb-xl/records100/01000/01500_lr.hea --to ecg.svg
+    Print it at 100 %: a millimetre on the page is then a millimetre on paper.
+
+    Example: ecgcore page examples/ptb-xl/records100/01000/01500_lr.hea --to ecg.pdf
     """
-    from ecgcore.home import write_whole
-    from ecgcore.imaging.paper import page_svg
+    from ecgcore.imaging.paper import write_page
+    from ecgcore.measure.measurements import measure
     from ecgcore.records.reading import read_record
 
-    svg = page_svg(read_record(record), layout=layout, speed_mm_s=speed_mm_s, gain_mm_mv=gain_mm_mv)
-    write_whole(to, lambda path: path.write_text(svg, encoding="utf-8"))
+    shown = read_record(record)
+    write_page(
+        shown,
+        to,
+        layout=layout,
+        speed_mm_s=speed_mm_s,
+        gain_mm_mv=gain_mm_mv,
+        order=order,
+        rhythm=None if rhythm is None else leads_named(rhythm),
+        start_s=from_s,
+        seconds=seconds,
+        band=display_filter,
+        paper=paper,
+        theme=theme,
+        measured=measure(shown).as_json() if measures else None,
+    )
     out.print(f"{to} written.", markup=False)
+
+
+def leads_named(text: str) -> tuple[str, ...]:
+    """Return the leads in a list such as ``II,V1``; ``none`` names none."""
+    return () if text == "none" else tuple(lead.strip() for lead in text.split(",") if lead.strip())

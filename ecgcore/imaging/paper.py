@@ -1,44 +1,45 @@
-"""The human page: an ECG on millimetre paper as SVG, true to scale, never autoscaled.
+"""The human page: an ECG on millimetre paper, true to scale, never autoscaled.
 
-Millimetres are the SVG's own unit; each is a whole number of pixels on the screen.
+``page`` lays it out; it becomes SVG here, and PNG or PDF through ``prints``. Millimetres are the
+page's own unit: on a screen each is a whole number of pixels, on paper it is a millimetre.
 """
 
-import textwrap
-from html import escape
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.imaging.sheet import CALIBRATION_MM, Segment, Sheet, sheet
-from ecgcore.imaging.strokes import relevance_bands, trace_path
+from ecgcore.home import write_whole
+from ecgcore.imaging.captions import foot, head, in_words
+from ecgcore.imaging.display_filter import filtered
+from ecgcore.imaging.page import (
+    LINE_MM,
+    MARGIN_MM,
+    THEMES,
+    Page,
+    bands_of,
+    marks_of,
+    names_of,
+    traces_of,
+    words_of,
+)
+from ecgcore.imaging.sheet import Sheet, sheet
+from ecgcore.imaging.svg import as_svg
 from ecgcore.records.record import LEADS, Record
 
-MARGIN_MM = 2.5
-TEXT_MM = 2.6
-_LINE_MM = 3.75
-_CHARACTER_MM = 0.5 * TEXT_MM  # a cautious mean width
-_FONT = "Inter, 'Source Sans 3', 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
+PAPERS_MM = {"a4": (297.0, 210.0), "letter": (279.4, 215.9)}
+"""Width and height, landscape."""
+PAPERS = ("fit", *PAPERS_MM)
+FORMATS = (".svg", ".png", ".pdf")
+PNG_PX_PER_MM = 8
+"""About 203 dpi; a record's own trace of 0.35 mm is then nearly three pixels thick."""
+_PRINT_MARGIN_MM = 5.0  # what printers leave blank
+_FOOT_MM = 2.75
 
 
-class Theme(NamedTuple):
-    """Colours of the paper."""
-
-    ground: str
-    fine: str
-    coarse: str
-    trace: str
-    text: str
-
-
-THEMES = {
-    "light": Theme("#FFFBFA", "#F6D5D2", "#EBAFA9", "#111827", "#4B5563"),
-    "dark": Theme("#14161A", "#2A2326", "#43343A", "#E5E7EB", "#9CA3AF"),
-}
-
-
-def page_svg(
+def page(
     record: Record,
     layout: str = "3x4",
     speed_mm_s: float = 25,
@@ -47,18 +48,22 @@ def page_svg(
     title: str | None = None,
     theme: str = "light",
     *,
-    relevance_s: float = 10.0,
+    order: str = "standard",
+    rhythm: Sequence[str] | None = None,
     start_s: float = 0.0,
     seconds: float | None = None,
-    px_per_mm: int = 4,
-) -> str:
-    """Return a record on ECG paper.
+    band: str = "none",
+    measured: Mapping[str, Any] | None = None,
+    paper: str = "fit",
+    relevance_s: float = 10.0,
+) -> Page:
+    """Lay a record out on ECG paper.
 
     Parameters
     ----------
     layout
-        ``3x4`` (four columns of three leads, which follow one another in time, above a rhythm
-        strip of II) or ``12x1``.
+        ``3x4`` (four columns of three leads, which follow one another in time), ``6x2`` (two
+        columns of six) or ``12x1``.
     speed_mm_s, gain_mm_mv
         12.5, 25 or 50 mm/s; 5, 10 or 20 mm/mV.
     relevance
@@ -67,133 +72,144 @@ def page_svg(
         Head line; by default the record's name.
     theme
         ``light`` or ``dark``.
-    relevance_s
-        Seconds from the record's start that ``relevance`` spans.
+    order
+        ``standard`` or ``cabrera`` (aVL, I, −aVR, II, aVF, III).
+    rhythm
+        Up to three leads at full length below the others; by default II below ``3x4``.
     start_s, seconds
         What to show; by default as much as 250 mm hold (10 s at 25 mm/s).
-    px_per_mm
-        Whole pixels a millimetre: 4 gives a 10 s page of 1,080 px.
+    band
+        One of ``display_filter.FILTERS``: what the traces are shown through.
+    measured
+        Measurements by the names of ``ecgcore measure --json``; None shows none. They stand beside
+        the electrocardiograph's own where the record has them, all as unconfirmed.
+    paper
+        ``fit`` (as large as the ECG), ``a4`` or ``letter`` (landscape, centred).
+    relevance_s
+        Seconds from the record's start that ``relevance`` spans.
 
     Raises
     ------
     NotFound, RequestError
-        A layout, theme, speed, gain or stretch that there is not; relevance of another shape.
+        A layout, lead, theme, speed, gain, filter, paper or stretch that there is not; relevance
+        of another shape; more than the paper holds.
     """
     if theme not in THEMES:
         raise NotFound.among("theme", theme, THEMES)
-    paper = sheet(record, layout, float(speed_mm_s), float(gain_mm_mv), start_s, seconds)
-    colours = THEMES[theme]
-    head = _head(record, paper, title)
-    foot = _foot(record, paper)
-    head_mm, foot_mm = (len(head) + 1) * _LINE_MM, len(foot) * _LINE_MM + 2.75
-    width_mm = paper.width_mm + 2 * MARGIN_MM
-    height_mm = head_mm + paper.height_mm + foot_mm
-    behind = "" if relevance is None else _relevance(paper, _in_shares(relevance), relevance_s)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width_mm:g} {height_mm:g}" '
-        f'width="{width_mm * px_per_mm:g}" height="{height_mm * px_per_mm:g}" role="img" '
-        f'font-family="{_FONT}" font-size="{TEXT_MM}" fill="{colours.text}">',
-        f"<title>{escape(head[0])}</title><desc>{escape(_told(record, paper, layout))}</desc>",
-        f'<rect width="{width_mm:g}" height="{height_mm:g}" fill="{colours.ground}"/>',
-        _lines(head, 1.25 * _LINE_MM, colours),
-        f'<svg x="{MARGIN_MM}" y="{head_mm:g}" width="{paper.width_mm:g}" '
-        f'height="{paper.height_mm:g}">',
-        _millimetres(paper, colours),
-        behind,
-        _names(record, paper, colours),
-        _traces(record, paper, colours),
-        "</svg>",
-        _lines(foot, head_mm + paper.height_mm + _LINE_MM, colours, heading=False),
-        "</svg>",
-    ]
-    return "\n".join(part for part in parts if part)
+    if paper not in PAPERS:
+        raise NotFound.among("paper", paper, PAPERS)
+    shown = filtered(record, band)
 
+    def laid(room_mm: float | None) -> Sheet:
+        return sheet(
+            shown, layout, float(speed_mm_s), float(gain_mm_mv), start_s, seconds, order, rhythm,
+            room_mm,
+        )  # fmt: skip
 
-def _head(record: Record, paper: Sheet, title: str | None) -> list[str]:
-    """Return the title and what there is to know before reading: who, and what was done."""
-    who = [title or f"Record {record.name}"]
-    if record.age_years is not None:
-        who.append("90 years or older" if record.age_years >= 90 else f"{record.age_years:g} years")
-    if record.sex:
-        who.append(record.sex)
-    lines = [" · ".join(who)]
-    notes = list(record.notes)
-    if leaving := paper.leaving(record):
-        notes.append(f"leaves the paper: {', '.join(leaving)}")
-    return lines + _wrapped(" · ".join(notes), paper)
-
-
-def _foot(record: Record, paper: Sheet) -> list[str]:
-    """Return scale, rate, stretch, filter state and the disclaimer."""
-    first, last = paper.segments[0].start_s, paper.segments[-1].end_s
-    facts = [
-        f"{paper.speed_mm_s:g} mm/s",
-        f"{paper.gain_mm_mv:g} mm/mV",
-        f"{record.fs_hz:g} Hz, no filter added",
-        f"{first:g} to {last:g} s of {record.duration_s:g} s",
-        RESEARCH_USE_ONLY,
-    ]
-    return _wrapped(" · ".join(facts), paper)
-
-
-def _wrapped(text: str, paper: Sheet) -> list[str]:
-    return textwrap.wrap(text, max(20, int(paper.width_mm / _CHARACTER_MM)))
-
-
-def _told(record: Record, paper: Sheet, layout: str) -> str:
-    """Return the page in words, for those who cannot see it."""
-    form = "in four columns above a rhythm strip of II" if layout == "3x4" else "in twelve rows"
-    silent = [lead for lead, row in zip(LEADS, record.signal_mv, strict=True) if _is_silent(row)]
-    missing = f" Not recorded: {', '.join(silent)}." if silent else ""
-    return f"Twelve-lead electrocardiogram {form}. {' '.join(_foot(record, paper))}{missing}"
-
-
-def _lines(lines: list[str], first_mm: float, colours: Theme, heading: bool = True) -> str:
-    """Return lines of text, the first stronger where it is a heading."""
-    strong = f' font-weight="600" fill="{colours.trace}"'
-    return "".join(
-        f'<text x="{MARGIN_MM}" y="{first_mm + i * _LINE_MM:g}"'
-        f"{strong if heading and i == 0 else ''}>{escape(line)}</text>"
-        for i, line in enumerate(lines)
+    grid = laid(None)
+    above, below = head(shown, grid, title, measured), foot(shown, grid, band)
+    if paper != "fit":
+        outside_mm = _height_mm(0, len(above), len(below)) + 2 * _PRINT_MARGIN_MM
+        grid = laid(PAPERS_MM[paper][1] - outside_mm)
+        above = head(shown, grid, title, measured)
+    content_mm = _height_mm(grid.height_mm, len(above), len(below))
+    width_mm, height_mm = _size(paper, grid, content_mm)
+    left_mm, top_mm = (width_mm - grid.width_mm) / 2, (height_mm - content_mm) / 2
+    grid_mm = top_mm + (len(above) + 1) * LINE_MM
+    words = words_of(above, left_mm, top_mm + 1.25 * LINE_MM)
+    words += words_of(below, left_mm, grid_mm + grid.height_mm + LINE_MM)
+    bands = [] if relevance is None else bands_of(grid, _in_shares(relevance), relevance_s)
+    return Page(
+        title=above[0].text,
+        told=in_words(shown, grid, layout, above, below),
+        theme=THEMES[theme],
+        width_mm=width_mm,
+        height_mm=height_mm,
+        left_mm=left_mm,
+        top_mm=grid_mm,
+        grid_width_mm=int(grid.width_mm),
+        grid_height_mm=int(grid.height_mm),
+        words=tuple(words),
+        names=tuple(names_of(shown, grid)),
+        bands=tuple(bands),
+        traces=tuple(traces_of(shown, grid)),
+        marks=tuple(marks_of(grid)),
     )
 
 
-def _millimetres(paper: Sheet, colours: Theme) -> str:
-    """Return the grid: 1 mm and 5 mm lines."""
-    width, height = int(paper.width_mm), int(paper.height_mm)
+def page_svg(record: Record, layout: str = "3x4", *, px_per_mm: int | None = 4, **how: Any) -> str:
+    """Return a record on ECG paper as SVG.
 
-    def grid(step: int, keep_fifths: bool) -> str:
-        down = (f"M{x} 0v{height}" for x in range(0, width + 1, step) if keep_fifths or x % 5)
-        across = (f"M0 {y}h{width}" for y in range(0, height + 1, step) if keep_fifths or y % 5)
-        return "".join([*down, *across])
-
-    return (
-        '<g fill="none" stroke-width="0.25" shape-rendering="crispEdges">'
-        f'<path stroke="{colours.fine}" d="{grid(1, False)}"/>'
-        f'<path stroke="{colours.coarse}" d="{grid(5, True)}"/></g>'
-    )
+    Parameters
+    ----------
+    px_per_mm
+        Whole pixels a millimetre: 4 gives a 10 s page of 1,080 px. None: millimetres, for print.
+    layout, how
+        As in ``page``.
+    """
+    return as_svg(page(record, layout, **how), px_per_mm)
 
 
-def _relevance(paper: Sheet, relevance: np.ndarray, relevance_s: float) -> str:
-    """Return the bands behind all stretches."""
-    return (
-        "<g>" + "".join(_bands(paper, s, relevance, relevance_s) for s in paper.segments) + "</g>"
-    )
+def page_bytes(record: Record, form: str, *, paper: str | None = None, **how: Any) -> bytes:
+    """Return a record on ECG paper as a file's content.
+
+    Parameters
+    ----------
+    form
+        ``.svg`` (in mm), ``.png`` (8 px/mm, said in the file) or ``.pdf`` (vectors).
+    paper
+        As in ``page``; by default A4 for a PDF that fits it, else as large as the ECG.
+    how
+        As in ``page``.
+
+    Raises
+    ------
+    RequestError
+        Another form, or what ``page`` refuses.
+    """
+    if form.lower() not in FORMATS:
+        raise RequestError(f"A page is written as {', '.join(FORMATS)}, not as '{form}'.")
+    laid = _printable(record, how) if form.lower() == ".pdf" and paper is None else None
+    laid = laid or page(record, paper=paper or "fit", **how)
+    if form.lower() == ".svg":
+        return as_svg(laid, None).encode()
+    from ecgcore.imaging import prints  # matplotlib
+
+    return prints.as_pdf(laid) if form.lower() == ".pdf" else prints.as_png(laid, PNG_PX_PER_MM)
 
 
-def _bands(paper: Sheet, segment: Segment, relevance: np.ndarray, relevance_s: float) -> str:
-    """Return the bands behind one stretch, sampled each half millimetre."""
-    length_mm = (segment.end_s - segment.start_s) * paper.speed_mm_s
-    count = max(1, round(length_mm / 0.5))
-    step_mm = length_mm / count
-    times_s = segment.start_s + (np.arange(count) + 0.5) * step_mm / paper.speed_mm_s
-    columns = np.floor(times_s / relevance_s * relevance.shape[1]).astype(int)
-    inside = columns < relevance.shape[1]
-    row = relevance[segment.lead]
-    shares = np.where(inside, row[np.minimum(columns, len(row) - 1)], 0.0)
-    height_mm = 0.8 * paper.pitch_mm
-    top_mm = paper.baseline_mm(segment.row) - height_mm / 2
-    return relevance_bands(shares, step_mm, segment.left_mm, top_mm, height_mm)
+def write_page(record: Record, file: Path, *, paper: str | None = None, **how: Any) -> None:
+    """Write a record on ECG paper, whole, in the form that the file's suffix says."""
+    content = page_bytes(record, file.suffix, paper=paper, **how)
+    write_whole(file, lambda path: path.write_bytes(content))
+
+
+def _printable(record: Record, how: Mapping[str, Any]) -> Page | None:
+    """Return the page on A4, None where it does not fit."""
+    try:
+        return page(record, paper="a4", **how)
+    except RequestError:
+        return None
+
+
+def _height_mm(grid_mm: float, above: int, below: int) -> float:
+    """Return the height of a grid with so many lines of text above and below it."""
+    return (above + 1) * LINE_MM + grid_mm + below * LINE_MM + _FOOT_MM
+
+
+def _size(paper: str, grid: Sheet, content_mm: float) -> tuple[float, float]:
+    """Return width and height of the paper, or say that the ECG is larger."""
+    if paper == "fit":
+        return grid.width_mm + 2 * MARGIN_MM, content_mm
+    width_mm, height_mm = PAPERS_MM[paper]
+    room_mm = width_mm - 2 * _PRINT_MARGIN_MM, height_mm - 2 * _PRINT_MARGIN_MM
+    if grid.width_mm > room_mm[0] or content_mm > room_mm[1]:
+        raise RequestError(
+            f"This ECG needs {grid.width_mm:g} × {content_mm:g} mm; {paper} in landscape holds "
+            f"{room_mm[0]:g} × {room_mm[1]:g} mm. Show fewer seconds, take a lower gain or speed, "
+            "or the paper 'fit'."
+        )
+    return width_mm, height_mm
 
 
 def _in_shares(relevance: np.ndarray) -> np.ndarray:
@@ -204,65 +220,3 @@ def _in_shares(relevance: np.ndarray) -> np.ndarray:
         )
     known = np.nan_to_num(relevance)
     return known / max(1.0, float(known.max()))
-
-
-def _traces(record: Record, paper: Sheet, colours: Theme) -> str:
-    """Return calibration pulses, traces and the marks where one lead follows another."""
-    paths = [_calibration(paper, row) for row in range(paper.rows)]
-    marks = []
-    for segment in paper.segments:
-        first = int(np.ceil(segment.start_s * record.fs_hz - 1e-9))
-        signal_mv = record.signal_mv[segment.lead, first : _last(segment, record) + 1]
-        times_s = (first + np.arange(len(signal_mv))) / record.fs_hz - segment.start_s
-        baseline_mm = paper.baseline_mm(segment.row)
-        paths.append(
-            trace_path(
-                signal_mv,
-                times_s,
-                paper.speed_mm_s,
-                paper.gain_mm_mv,
-                segment.left_mm,
-                baseline_mm,
-            )
-        )
-        if segment.left_mm > CALIBRATION_MM:
-            x = 100 * segment.left_mm
-            marks.append(f"M{x:.0f} {100 * baseline_mm - 600:.0f}v250m0 700v250")
-    return (
-        f'<g transform="scale(0.01)" fill="none" stroke="{colours.trace}" '
-        'stroke-linejoin="round" stroke-linecap="round">'
-        f'<path stroke-width="35" d="{"".join(paths)}"/>'
-        f'<path stroke-width="20" d="{"".join(marks)}"/></g>'
-    )
-
-
-def _last(segment: Segment, record: Record) -> int:
-    """Return the last sample of a stretch."""
-    return int(np.floor(segment.end_s * record.fs_hz + 1e-9))
-
-
-def _calibration(paper: Sheet, row: int) -> str:
-    """Return the pulse of 1 mV, 5 mm wide, before a row."""
-    rise = round(100 * paper.gain_mm_mv)
-    return f"M150 {100 * paper.baseline_mm(row):.0f}h100v-{rise}h500v{rise}h100"
-
-
-def _names(record: Record, paper: Sheet, colours: Theme) -> str:
-    """Return the leads' names, on a halo of paper, behind the traces."""
-    halo = f'stroke="{colours.ground}" stroke-width="0.7" paint-order="stroke" '
-    texts = []
-    for segment in paper.segments:
-        y_mm = paper.baseline_mm(segment.row) - min(9.0, 0.36 * paper.pitch_mm)
-        name = LEADS[segment.lead]
-        if _is_silent(record.signal_mv[segment.lead]):
-            name += " not recorded"
-        texts.append(f'<text x="{segment.left_mm + 1:g}" y="{y_mm:g}">{name}</text>')
-    return (
-        f'<g {halo}stroke-linejoin="round" font-weight="600" fill="{colours.trace}">'
-        f"{''.join(texts)}</g>"
-    )
-
-
-def _is_silent(row_mv: np.ndarray) -> bool:
-    """Return whether nothing was recorded."""
-    return not bool(np.isfinite(row_mv).any())

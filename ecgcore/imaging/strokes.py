@@ -1,4 +1,6 @@
-"""Traces and relevance as compact SVG: paths in hundredths of a millimetre, bands of one shade."""
+"""Traces and relevance as shapes on paper: unbroken lines, bands of one shade. No file format."""
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,15 +12,26 @@ _SHADES = 24
 _MOST_COVER = 0.6  # so that the trace stays readable
 
 
-def trace_path(
+class Band(NamedTuple):
+    """A rectangle of one shade; lengths in mm."""
+
+    left_mm: float
+    top_mm: float
+    width_mm: float
+    height_mm: float
+    colour: str
+    cover: float
+
+
+def trace_lines(
     signal_mv: np.ndarray,
     times_s: np.ndarray,
     speed_mm_s: float,
     gain_mm_mv: float,
     left_mm: float,
     baseline_mm: float,
-) -> str:
-    """Return the ``d`` of a trace, in 0.01 mm, open where samples are missing.
+) -> list[np.ndarray]:
+    """Return a trace as unbroken lines, each (n, 2) whole 0.01 mm; broken where samples lack.
 
     Parameters
     ----------
@@ -33,13 +46,7 @@ def trace_path(
     y = np.rint(100 * (baseline_mm - np.where(there, signal_mv, 0) * gain_mm_mv))
     points = np.stack([x, y], axis=1).astype(np.int64)
     bounds = np.flatnonzero(np.diff(there, prepend=False, append=False)).reshape(-1, 2)
-    return "".join(_run(points[start:end]) for start, end in bounds)
-
-
-def _run(points: np.ndarray) -> str:
-    """Return an unbroken line through points (n, 2); a lone point is a dot."""
-    steps = np.diff(points, axis=0).ravel().tolist() or [0, 0]
-    return f"M{points[0, 0]} {points[0, 1]}l" + " ".join(map(str, steps)).replace(" -", "-")
+    return [points[start:end] for start, end in bounds]
 
 
 def thinned(
@@ -64,7 +71,7 @@ def thinned(
 
 def relevance_bands(
     relevance: np.ndarray, step_mm: float, left_mm: float, top_mm: float, height_mm: float
-) -> str:
+) -> list[Band]:
     """Return rectangles, one a run of equal shade; nothing where relevance is zero.
 
     Parameters
@@ -75,17 +82,21 @@ def relevance_bands(
     shades = np.rint(np.nan_to_num(relevance).clip(0, 1) * _SHADES).astype(int)
     starts = np.flatnonzero(np.diff(shades, prepend=-1))
     ends = np.append(starts[1:], len(shades))
-    return "".join(
-        f'<rect x="{left_mm + start * step_mm:.2f}" y="{top_mm:g}" '
-        f'width="{(end - start) * step_mm:.2f}" height="{height_mm:g}" {_fill(shades[start])}/>'
+    return [
+        Band(
+            left_mm + start * step_mm,
+            top_mm,
+            (end - start) * step_mm,
+            height_mm,
+            *_fill(shades[start]),
+        )
         for start, end in zip(starts, ends, strict=True)
         if shades[start] > 0
-    )
+    ]
 
 
-def _fill(shade: int) -> str:
-    """Return the colour of a shade: amber to dark red, the weaker the more transparent."""
+def _fill(shade: int) -> tuple[str, float]:
+    """Return colour and cover of a shade: amber to dark red, the weaker the more transparent."""
     strength = shade / _SHADES
     red, green, blue = np.rint(_AMBER * (1 - strength) + _DARK_RED * strength).astype(int)
-    cover = _MOST_COVER * min(1.0, 2 * strength)
-    return f'fill="#{red:02x}{green:02x}{blue:02x}" fill-opacity="{cover:.2f}"'
+    return f"#{red:02x}{green:02x}{blue:02x}", _MOST_COVER * min(1.0, 2 * strength)

@@ -9,7 +9,8 @@ import pytest
 
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.imaging.paper import THEMES, page_svg
-from ecgcore.imaging.strokes import thinned, trace_path
+from ecgcore.imaging.strokes import thinned, trace_lines
+from ecgcore.imaging.svg import path_of
 from ecgcore.records.record import LEADS, Record
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -40,12 +41,11 @@ def strokes(svg):
     path = next(g for g in grid if "scale" in g.get("transform", "")).find(f"{SVG}path").get("d")
     lines = []
     for stroke in re.findall(r"M[^M]+", path):
-        if "l" in stroke:
-            start, steps = stroke[1:].split("l")
-            first = np.array(re.findall(r"-?\d+", start), float)
-            moved = np.array(re.findall(r"-?\d+", steps), float).reshape(-1, 2)
-            lines.append(np.vstack([first, first + moved.cumsum(axis=0)]) / 100)
-    return lines
+        start, steps = stroke[1:].split("l")
+        first = np.array(re.findall(r"-?\d+", start), float)
+        moved = np.array(re.findall(r"-?\d+", steps), float).reshape(-1, 2)
+        lines.append(np.vstack([first, first + moved.cumsum(axis=0)]) / 100)
+    return [line for line in lines if line[:, 0].min() >= LEFT_MM]
 
 
 def rhythm_strip(svg):
@@ -65,10 +65,11 @@ def test_a_pulse_of_1_mv_and_half_a_second_is_true_to_the_millimetre(speed_mm_s,
     assert y_mm[0] == round(y_mm[0])  # 0 mV stands on a millimetre line
 
 
-def test_the_calibration_pulse_is_1_mv_high_and_5_mm_wide():
-    _, grid = parts(page_svg(record(), gain_mm_mv=20))
+@pytest.mark.parametrize(("gain_mm_mv", "rise"), [(5, 500), (10, 1000), (20, 2000)])
+def test_the_calibration_pulse_is_1_mv_high_and_5_mm_wide(gain_mm_mv, rise):
+    _, grid = parts(page_svg(record(), gain_mm_mv=gain_mm_mv))
     path = next(g for g in grid if "scale" in g.get("transform", "")).find(f"{SVG}path").get("d")
-    assert path.count("h100v-2000h500v2000h100") == 4
+    assert path.count(f"l100 0 0-{rise} 500 0 0 {rise} 100 0") == 4  # one a row
 
 
 def test_a_10_s_page_fits_1120_px_at_whole_pixels_a_millimetre():
@@ -125,7 +126,7 @@ def test_the_page_tells_scale_rate_stretch_notes_and_purpose():
     assert told[0] == "Record r1 · 63 years · female"
     assert "leads III, aVF derived" in told
     assert told[-1] == (
-        "25 mm/s · 10 mm/mV · 500 Hz, no filter added · 0 to 10 s of 30 s · "
+        "25 mm/s · 10 mm/mV · 500 Hz · no filter applied · 0 to 10 s of 30 s · "
         "Research use only. Not a medical device."
     )
     page, _ = parts(svg)
@@ -156,7 +157,7 @@ def test_paper_grows_for_high_voltages_and_tells_what_leaves_it():
     assert grown_mm == 30  # 40 mm and a margin, of which 15 mm were there
     assert min(line[:, 1].min() for line in strokes(page_svg(high))) >= 0
     high.signal_mv[0, 300] = 9.0
-    assert "leaves the paper: I (0.0 to 9.0 mV)" in texts(page_svg(high))
+    assert "Out of range, leaves the paper: I (0.0 to 9.0 mV)" in texts(page_svg(high))
 
 
 def test_relevance_lies_behind_the_traces_and_is_transparent_at_zero():
@@ -227,16 +228,18 @@ def test_thinning_keeps_first_lowest_highest_and_last_of_each_step():
         assert (kept_mv[inside][0], kept_mv[inside][-1]) == (part[0], part[-1])
 
 
-def test_a_lone_sample_is_a_dot_and_nothing_at_all_is_no_path():
+def test_a_lone_sample_is_a_dot_and_nothing_at_all_is_no_line():
     times_s = np.arange(3) / 100
     alone = np.array([np.nan, 0.5, np.nan])
-    assert trace_path(alone, times_s, 25, 10, 10, 20) == "M1025 1500l0 0"
-    assert trace_path(np.full(3, np.nan), times_s, 25, 10, 10, 20) == ""
+    (dot,) = trace_lines(alone, times_s, 25, 10, 10, 20)
+    assert dot.tolist() == [[1025, 1500]]
+    assert path_of(dot) == "M1025 1500l0 0"
+    assert trace_lines(np.full(3, np.nan), times_s, 25, 10, 10, 20) == []
 
 
 def test_pages_that_cannot_be_are_refused():
-    with pytest.raises(NotFound, match="no page layout '6x2'"):
-        page_svg(record(), "6x2")
+    with pytest.raises(NotFound, match="no page layout '4x3'"):
+        page_svg(record(), "4x3")
     with pytest.raises(NotFound, match="Did you mean 'dark'"):
         page_svg(record(), theme="darc")
     with pytest.raises(RequestError, match=r"30 mm/s is not on ECG paper; take 12.5, 25, 50 mm/s"):
