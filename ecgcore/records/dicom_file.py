@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records import sniffing
 from ecgcore.records.contents import Contents, age_on, day, in_mv, number, record_of, years
 from ecgcore.records.damage import refusing
 from ecgcore.records.leads import standard_lead
@@ -109,7 +110,9 @@ def _dataset(path: Path) -> Any:
             "waveform of a 12-lead ECG is far smaller."
         )
     with path.open("rb") as file:
-        head = file.read(132)
+        head = file.read(sniffing.HEAD_BYTES)
+    if sniffing.kind_of(head, "") != "dicom":
+        raise UnreadableRecord(f"Record {path.stem}: {path.name} is not DICOM, whatever its name.")
     bare = not head.startswith(b"DICM", 128)
     if not bare and _is_deflated(path):
         raise UnreadableRecord(
