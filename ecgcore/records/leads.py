@@ -1,5 +1,7 @@
 """Twelve leads in one order from whatever names and order a file uses."""
 
+import re
+
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
@@ -12,6 +14,12 @@ _SPELLINGS = (
     | {other: lead for lead, other in _LIMB.items()}
 )
 DERIVABLE = frozenset({"III", "aVR", "aVL", "aVF"})
+_KNOWN = re.compile(
+    r"[ID]{0,4}|D?AV[RLF]|-AVR|V\d{0,2}R?|V[XYZE]|[XYZ]|MLI{1,3}|M[CV]\d|CM\d|ABP|ART|CVP|PAP|ICP|"
+    r"PLETH|RESP|SPO2|PPG|CO2|EEG|EMG|EOG|ECG ?\d*|MDC_ECG_LEAD_\w{1,5}",
+    re.I,
+)
+"""Names of signals that are no secret."""
 LARGEST_NUMBER = 1e30
 """A larger number is no measurement, in whatever unit (and may not fit float32)."""
 LARGEST_SPAN_MV = 100.0
@@ -50,20 +58,32 @@ def twelve_leads(
     UnreadableRecord
         A lead is missing and cannot be derived, stands twice, or holds no signal.
     """
-    rows = _rows_by_lead(name, columns)
+    rows = refuse_missing(name, columns)
     missing = [lead for lead in LEADS if lead not in rows]
-    if not DERIVABLE.issuperset(missing):
-        needed = [lead for lead in missing if lead not in DERIVABLE]
-        raise UnreadableRecord(
-            f"Record {name} has {_listed(columns)}; 12 are needed (I, II, III, aVR, aVL, aVF, "
-            f"V1–V6), and {', '.join(needed)} cannot be derived."
-        )
     finite_mv = np.where(np.abs(signal_mv) < LARGEST_NUMBER, signal_mv, np.nan)
     leads = {lead: finite_mv[row].astype(np.float64) for lead, row in rows.items()}
     leads |= {lead: _derived(lead, leads["I"], leads["II"]) for lead in missing}
     arranged = np.stack([leads[lead] for lead in LEADS]).astype(np.float32)  # (12, T)
     notes = _about_columns(columns, rows, missing) + _about_signal(name, arranged)
     return arranged, notes
+
+
+def refuse_missing(name: str, columns: list[str]) -> dict[str, int]:
+    """Return the row of each lead in ``columns``, or say which are missing or stand twice.
+
+    Raises
+    ------
+    UnreadableRecord
+        A lead is missing that cannot be derived from I and II, or stands twice.
+    """
+    rows = _rows_by_lead(name, columns)
+    needed = [lead for lead in LEADS if lead not in rows and lead not in DERIVABLE]
+    if needed:
+        raise UnreadableRecord(
+            f"Record {name} has {_listed(columns)}; 12 are needed (I, II, III, aVR, aVL, aVF, "
+            f"V1–V6), and {', '.join(needed)} cannot be derived."
+        )
+    return rows
 
 
 def _rows_by_lead(name: str, columns: list[str]) -> dict[str, int]:
@@ -95,7 +115,7 @@ def _about_columns(columns: list[str], rows: dict[str, int], missing: list[str])
         notes.append(f"{', '.join(missing)} derived from I and II")
     if len(columns) > len(rows):
         unused = [c for i, c in enumerate(columns) if i not in rows.values()]
-        notes.append(f"not used: {', '.join(unused)}")
+        notes.append(f"not used: {_told(unused)}")
     return tuple(notes)
 
 
@@ -124,5 +144,13 @@ def _about_signal(name: str, signal_mv: np.ndarray) -> tuple[str, ...]:
 
 
 def _listed(columns: list[str]) -> str:
-    shown = ", ".join(columns[:15]) + (" …" if len(columns) > 15 else "")
-    return f"{len(columns)} {'lead' if len(columns) == 1 else 'leads'} ({shown})"
+    if not any(map(_KNOWN.fullmatch, columns)):
+        return f"{len(columns)} {'signal' if len(columns) == 1 else 'signals'} named after no lead"
+    return f"{len(columns)} {'lead' if len(columns) == 1 else 'leads'} ({_told(columns)})"
+
+
+def _told(columns: list[str]) -> str:
+    """Return names that may be told: those of leads and signals, as other words may be anyone's."""
+    known = [column for column in columns if _KNOWN.fullmatch(column)][:15]
+    others = len(columns) - len(known)
+    return ", ".join(known + ([f"{others} more"] if known else [f"{others}"]) * (others > 0))

@@ -72,8 +72,8 @@ def _read(
     if read_vendor := sniffing.reader(kind):
         return read_vendor(path, start_s=start_s)
     if kind == "wfdb":
-        record = read_wfdb(path)
-    elif kind == "csv":
+        return read_wfdb(path, start_s=start_s)
+    if kind == "csv":
         record = csv_file.read_csv(path, fs_hz=fs_hz, assume_order=assume_order)
     elif kind == "mat" or (kind == "hdf5" and path.suffix.lower() == ".mat"):
         from ecgcore.records.mat_file import read_mat

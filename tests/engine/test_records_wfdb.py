@@ -139,7 +139,13 @@ def test_a_missing_gain_is_wfdb_s_default_and_is_noted(tmp_path, signal_uv):
 
 def test_ludb_s_gains_are_not_believed(tmp_path, signal_uv):
     leads = tuple(lead.lower() for lead in LEADS)
-    comments = ("<age>: 51", "<sex>: F", "<diagnoses>:", "Rhythm: Sinus rhythm.", "LVH. ")
+    comments = (
+        "<age>: 51",
+        "<sex>: F",
+        "<diagnoses>:",
+        "Rhythm: Sinus rhythm.",
+        "Left ventricular hypertrophy. ",
+    )
     header = write_wfdb(
         tmp_path, "1", signal_uv, gain="1639(-10)/mV", leads=leads, comments=comments
     )
@@ -148,7 +154,7 @@ def test_ludb_s_gains_are_not_believed(tmp_path, signal_uv):
     assert (record.source, record.age_years, record.sex) == ("ludb", 51.0, "female")
     assert record.statements == (
         Statement("ludb_text", "sinus rhythm"),
-        Statement("ludb_text", "lvh"),
+        Statement("ludb_text", "left ventricular hypertrophy"),
     )
     assert record.notes == ("scale assumed: 1 unit = 1 µV, not the header's gains",)
 
