@@ -1,6 +1,16 @@
 """The command line: the flow's verbs. Each command calls one function of the package."""
 
-from ecgcore.cli import records, images, training, results, answers, benches  # isort: skip
+from ecgcore.cli import records, labelling, images, training, results, answers, benches  # isort: skip
 from ecgcore.cli.shell import app, main
 
-__all__ = ["answers", "app", "benches", "images", "main", "records", "results", "training"]
+__all__ = [
+    "answers",
+    "app",
+    "benches",
+    "images",
+    "labelling",
+    "main",
+    "records",
+    "results",
+    "training",
+]

@@ -30,7 +30,7 @@ from ecgcore.labels.classes import CODES
 SETS = ("paper", "aha2009", "udmi2018")
 """Thresholds of paper 001, of AHA/ACCF/HRS 2009, and of the Fourth Universal Definition 2018.
 
-For a class that a set does not define, the paper's thresholds are used, and the trace says so.
+For a class that a set does not define the paper's thresholds are used: the trace names the source.
 """
 TRUE, UNSURE, FALSE = 1.0, 0.5, 0.0
 ORDER = (*CODES[1:], "NSR")

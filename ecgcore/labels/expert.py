@@ -6,6 +6,7 @@ module knows nothing of signals or measurements.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -85,6 +86,37 @@ def label(
         decisions.append(_decide(code, said, source, annotations[code], details or {}, tier))
     states = np.array([state for state, _ in decisions], np.int8)
     return Labels(states, tuple(why for _, reasons in decisions for why in reasons))
+
+
+class Became(NamedTuple):
+    """What one statement of a record became.
+
+    ``tier`` is ``core`` or ``broad`` where it makes ``code_class`` present, ``unclear`` where it
+    leaves it unknown, ``unsure`` where its likelihood is too low, ``never`` or ``none`` where it
+    makes no class (and excludes NSR), and for NSR one of its own tiers (see ``tables``).
+    ``code`` is spelt as in the tables; ``words`` are empty where they do not know it.
+    """
+
+    system: str
+    code: str
+    words: str
+    code_class: str
+    tier: str
+
+
+def became(
+    statements: Iterable[Statement], details: Mapping[str, str] | None = None
+) -> list[Became]:
+    """Return what each statement of a record became, one entry a class that it speaks for."""
+    said = _said(statements)
+    found = []
+    for one in said:
+        for line in tables.lines().get(one.key, (None,)):
+            tier, code = ("none", "") if line is None else (line.tier, line.code_class)
+            if line is not None and tier != "none":
+                tier = _tier(line, said, details or {})[0] if one.sure else "unsure"
+            found.append(Became(*one.key, one.words, code, tier))
+    return found
 
 
 def _said(statements: Iterable[Statement]) -> list[_Said]:
