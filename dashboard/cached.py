@@ -148,6 +148,14 @@ def stated(shown: Record) -> list[str]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
+def measured(shown: Record) -> dict[str, Any]:
+    """Return what ``ecgcore measure`` says of a record."""
+    from ecgcore.measure.measurements import measure
+
+    return measure(shown).as_json()
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
 def network_image(shown: Record) -> tuple[np.ndarray, Geometry]:
     """Return the image (3, 224, 224) in 0..1 that a network sees of a record, and its measures."""
     from ecgcore.imaging.seen import seen

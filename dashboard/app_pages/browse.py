@@ -4,14 +4,10 @@ its labels and where they come from."""
 import pandas as pd
 import streamlit as st
 
-from dashboard import cached, controls, draw, palette, state
+from dashboard import cached, controls, draw, palette, paper, state
 from ecgcore.errors import EcgError
-from ecgcore.imaging.sheet import GAINS_MM_MV, PAPER_LAYOUTS, SPEEDS_MM_S
 from ecgcore.labels.classes import CODES
 from ecgcore.records.record import Record
-
-SPEEDS = [f"{speed:g}" for speed in SPEEDS_MM_S]
-GAINS = [f"{gain:g}" for gain in GAINS_MM_MV]
 
 
 def filters(rows: pd.DataFrame) -> pd.DataFrame:
@@ -85,33 +81,6 @@ def steps(cohort: str, names: list[str]) -> str:
     return record
 
 
-def paper(record: Record) -> None:
-    """Show the record on millimetre paper."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        layout = st.segmented_control(
-            "Layout", PAPER_LAYOUTS, default="3x4", required=True,
-            key="browse_layout", bind=state.URL,
-        )  # fmt: skip
-        speed = st.segmented_control(
-            "Speed, mm/s", SPEEDS, default="25", required=True, key="browse_speed",
-            bind=state.URL,
-        )  # fmt: skip
-        gain = st.segmented_control(
-            "Gain, mm/mV", GAINS, default="10", required=True, key="browse_gain",
-            bind=state.URL,
-        )  # fmt: skip
-        start_s = 0.0
-        if speed == "50":
-            start_s = st.number_input(
-                "From, s", 0.0, max(0.0, record.duration_s - 5), step=2.5, width=140,
-                key="browse_from", bind=state.URL,
-            )  # fmt: skip
-    draw.paper(
-        record, state.is_dark(), layout=layout, speed_mm_s=float(speed), gain_mm_mv=float(gain),
-        start_s=start_s,
-    )  # fmt: skip
-
-
 def labels_and_image(record: Record) -> None:
     """Show where the labels come from beside the image that a network gets."""
     left, right = st.columns([3, 2], gap="large")
@@ -153,7 +122,7 @@ try:
         st.info("No record is left by these filters. Widen one of them.")
         st.stop()
     record = cached.record(cohort, steps(cohort, kept["record"].tolist()))
-    paper(record)
+    paper.show(record, "browse")
     labels_and_image(record)
 except EcgError as error:
     st.error(str(error))
