@@ -44,7 +44,7 @@ def label_explain(
 ) -> None:
     """Say of every class whether a record has it, and which statement or measurement says so.
 
-    Example: ecgcore label explain examples/ptb-xl/records100/00000/00012_lr.hea
+    Example: ecgcore label explain examples/ptb-xl/records100/00000/00147_lr.hea
     """
     answer = _explained(record, cohort, home)
     if as_json:
@@ -157,8 +157,9 @@ def _show_explained(answer: dict[str, Any]) -> None:
         out.print(f"\n{policy}")
         for code, one in labels.items():
             out.print(f"  {code:5s} {one['state']}", markup=False)
+            opening = f"{code} {one['state']}: "
             for why in one["why"]:
-                out.print(f"        {why}", markup=False)
+                out.print(f"        {why.removeprefix(opening)}", markup=False)
     for name in ("contradictions", "doubts"):
         out.print(f"\n{name}: " + ("; ".join(answer[name]) or "none"), markup=False)
     err.print(_STANDING)
