@@ -151,7 +151,7 @@ def measure(record: Record) -> Measurements:
     }
     if beat is None:
         return Measurements(**rhythm)
-    marks = delineate(beat)
+    marks = delineate(beat, 60 / rhythm["rate_bpm"] if rhythm["rate_bpm"] else None)
     leads = {lead: lead_waves(beat, marks, i) for i, lead in enumerate(LEADS)}
     return Measurements(
         **rhythm,

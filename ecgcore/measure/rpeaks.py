@@ -3,18 +3,22 @@
 Knows nothing of waves inside a beat (delineation.py).
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 MATCH_S = 0.12
-"""Detections of two leads this near are one beat; the refractory time is about 200 ms."""
+"""Detections of two leads this near are one beat; the detector's refractory time is 200 ms."""
 AGREEING = 0.5
 """Share of the usable leads that must see a beat."""
 FAINT_AGREEING = 0.25
-"""Share that is enough where the beat moves the leads as much as the sure ones do."""
+"""Share that is enough where the leads move as much as at most other beats."""
 _FAINT_ENERGY = 0.4
 _SHORTEST_RR_S = 0.2
-_INDEPENDENT = (0, 1, 6, 7, 8, 9, 10, 11)
+_SEARCH_HZ = 200.0
+INDEPENDENT = (0, 1, 6, 7, 8, 9, 10, 11)
 """I, II, V1–V6: the other limb leads are sums of these and would only vote twice."""
+_SMALLEST_SPAN_MV = 0.02
 
 
 def r_peaks(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
@@ -37,19 +41,15 @@ def r_peaks(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     np.ndarray
         (B,) float64 seconds; empty where no beat is found.
     """
-    leads = _usable(signal_mv)
-    if not len(leads) or signal_mv.shape[1] < fs_hz:
+    step = max(1, int(fs_hz // _SEARCH_HZ))
+    fs_hz = fs_hz / step
+    leads = _usable(signal_mv, step)  # (n, T')
+    if not len(leads) or leads.shape[1] < fs_hz:
         return np.zeros(0)
-    moving = np.stack([_band_passed(lead, fs_hz) for lead in leads])
-    energy = np.sqrt(np.mean(moving**2, axis=0))  # (T,)
-    found = [_in_lead(lead, fs_hz) for lead in leads]
-    at = _agreed(found, energy, fs_hz)
-    return _at_largest(at, energy, fs_hz) / fs_hz
-
-
-def rr_intervals_s(peaks_s: np.ndarray) -> np.ndarray:
-    """Return (B − 1,) RR intervals in s."""
-    return np.diff(np.asarray(peaks_s, dtype=float))
+    energy = _energy(leads, fs_hz)  # (T',)
+    at = _agreed([_in_lead(lead, fs_hz) for lead in leads], energy, fs_hz)
+    middle = (step - 1) / 2 / step  # of the samples that were averaged into one
+    return (_at_largest(at, energy, fs_hz) + middle) / fs_hz
 
 
 def rate_bpm(peaks_s: np.ndarray) -> float | None:
@@ -65,7 +65,7 @@ def rr_irregularity(peaks_s: np.ndarray) -> float | None:
     About 0.02–0.05 in sinus rhythm, above 0.1 in ectopy and fibrillation; None from fewer than
     three intervals (RMSSD: Task Force 1996, DOI 10.1161/01.CIR.93.5.1043).
     """
-    rr_s = rr_intervals_s(peaks_s)
+    rr_s = np.diff(peaks_s)
     if len(rr_s) < 3:
         return None
     return float(np.sqrt(np.mean(np.diff(rr_s) ** 2)) / np.mean(rr_s))
@@ -75,7 +75,7 @@ def premature_beats(peaks_s: np.ndarray, early: float = 0.85) -> np.ndarray:
     """Return which beats come early: (B,) bool.
 
     A beat is early when the interval before it is less than ``early`` of the usual one (median of
-    the up to eight around it) and the one after it is longer than it by as much.
+    the up to eight around it) and the one after it is longer by as much than the one before.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def premature_beats(peaks_s: np.ndarray, early: float = 0.85) -> np.ndarray:
     early
         Share of the usual interval.
     """
-    rr_s = rr_intervals_s(peaks_s)
+    rr_s = np.diff(peaks_s)
     found = np.zeros(len(peaks_s), dtype=bool)
     if len(rr_s) < 3:
         return found
@@ -95,27 +95,43 @@ def premature_beats(peaks_s: np.ndarray, early: float = 0.85) -> np.ndarray:
     return found
 
 
-def _usable(signal_mv: np.ndarray) -> np.ndarray:
-    """Return (n, T) float64: independent leads that hold a signal, gaps bridged."""
-    rows = signal_mv[list(_INDEPENDENT)] if len(signal_mv) == 12 else signal_mv
+def _usable(signal_mv: np.ndarray, step: int) -> np.ndarray:
+    """Return (n, T / step) float64: the independent leads that hold a signal, gaps bridged.
+
+    ``step`` samples are averaged into one.
+    """
+    rows = signal_mv[list(INDEPENDENT)] if len(signal_mv) == 12 else signal_mv
+    whole = rows.shape[1] // step * step
+    rows = rows[:, :whole].reshape(len(rows), -1, step).mean(axis=2, dtype=np.float64)
+    there = np.isfinite(rows)
     kept = []
-    for lead in rows:
-        there = np.isfinite(lead)
-        if there.mean() < 0.5 or np.ptp(lead[there]) < 0.01:
+    for lead, ok in zip(rows, there, strict=True):
+        if ok.mean() < 0.5 or np.ptp(lead[ok]) < _SMALLEST_SPAN_MV:
             continue
-        filled = lead.astype(np.float64)
-        if not there.all():
+        if not ok.all():
             at = np.arange(len(lead))
-            filled[~there] = np.interp(at[~there], at[there], filled[there])
-        kept.append(filled)
+            lead[~ok] = np.interp(at[~ok], at[ok], lead[ok])
+        kept.append(lead)
     return np.array(kept)
 
 
-def _band_passed(lead: np.ndarray, fs_hz: float) -> np.ndarray:
-    from scipy.signal import butter, sosfiltfilt
+def _energy(leads: np.ndarray, fs_hz: float) -> np.ndarray:
+    """Return (T,) root mean square over leads of what lies in 5–30 Hz, but the two largest.
 
-    high_hz = min(30.0, 0.45 * fs_hz)
-    return sosfiltfilt(butter(2, (5, high_hz), "bandpass", fs=fs_hz, output="sos"), lead)
+    These are left out at each moment since a loose electrode moves more than any beat does, and
+    that of the right arm moves I and II.
+    """
+    from scipy.signal import sosfiltfilt
+
+    power = np.sort(sosfiltfilt(_band_pass(fs_hz), leads, axis=1) ** 2, axis=0)
+    return np.sqrt(power[: max(len(power) - 2, 1)].mean(axis=0))
+
+
+@lru_cache(maxsize=16)
+def _band_pass(fs_hz: float) -> np.ndarray:
+    from scipy.signal import butter
+
+    return butter(2, (5, min(30.0, 0.45 * fs_hz)), "bandpass", fs=fs_hz, output="sos")
 
 
 def _in_lead(lead: np.ndarray, fs_hz: float) -> np.ndarray:
@@ -154,4 +170,13 @@ def _at_largest(at: np.ndarray, energy: np.ndarray, fs_hz: float) -> np.ndarray:
                 moved[-1] = best
         else:
             moved.append(best)
-    return np.array(moved, dtype=float)
+    return np.array([_vertex(energy, i) for i in moved], dtype=float)
+
+
+def _vertex(energy: np.ndarray, i: int) -> float:
+    """Return the top of the parabola through a sample and its neighbours."""
+    if not 0 < i < len(energy) - 1:
+        return float(i)
+    left, top, right = energy[i - 1 : i + 2]
+    bend = left - 2 * top + right
+    return i + (0.5 * (left - right) / bend if top > max(left, right) else 0.0)
