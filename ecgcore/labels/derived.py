@@ -35,8 +35,12 @@ def _r_largest_mv(measures: pd.DataFrame, lead: str) -> np.ndarray:
 
 
 def _r_to_s(measures: pd.DataFrame, lead: str) -> np.ndarray:
-    """Return R (or R') over S; infinite without an S wave, missing without either."""
-    r, s = _r_largest_mv(measures, lead), -_column(measures, f"{lead}_s_mv")
+    """Return R (or R') over S; infinite without an S wave, missing without either.
+
+    A deep Q before a small late R counts as S: in V1 to V3 that is a QS complex.
+    """
+    r = _r_largest_mv(measures, lead)
+    s = -np.minimum(_column(measures, f"{lead}_q_mv"), _column(measures, f"{lead}_s_mv"))
     return np.divide(r, s, out=np.where(r > 0, np.inf, np.nan), where=(s > 0))
 
 
