@@ -6,15 +6,29 @@ from typing import Annotated, Any
 import typer
 
 from ecgcore import RESEARCH_USE_ONLY
-from ecgcore.cli.shell import HomeOption, JsonOption, RunOption, app, err, out, say_json
+from ecgcore.cli.shell import (
+    AssumeOrderOption,
+    FileHzOption,
+    FromOption,
+    HomeOption,
+    JsonOption,
+    RunOption,
+    app,
+    err,
+    out,
+    say_json,
+)
 from ecgcore.errors import RequestError
 from ecgcore.home import Home
 
 
 @app.command()
 def classify(
-    paths: Annotated[list[str], typer.Argument(help="ECG files, folders or globs.")],
+    paths: Annotated[list[str], typer.Argument(help="ECG files, folders, zip files or globs.")],
     run: RunOption = "alexnet_m_se_gap",
+    file_hz: FileHzOption = None,
+    assume_order: AssumeOrderOption = False,
+    from_s: FromOption = 0,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -24,10 +38,12 @@ def classify(
     """
     from ecgcore.inference.classifier import load
     from ecgcore.inference.classify import classify_paths
+    from ecgcore.records.reading import Reading
 
     classifier = load(run, Home.find(home))
     asked = answered = 0
-    for answer in classify_paths(map(Path, paths), classifier):
+    how = Reading(file_hz, assume_order, from_s)
+    for answer in classify_paths(map(Path, paths), classifier, how):
         asked += 1
         answered += answer["error"] is None
         if as_json:
@@ -58,6 +74,9 @@ def explain(
         str | None, typer.Option("--class", help="Class code. Default: the most probable.")
     ] = None,
     method: Annotated[str, typer.Option(help="How: gradcam.")] = "gradcam",
+    file_hz: FileHzOption = None,
+    assume_order: AssumeOrderOption = False,
+    from_s: FromOption = 0,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,9 +87,10 @@ def explain(
     from ecgcore.explain.explaining import explain as explain_record
     from ecgcore.inference.classifier import load
     from ecgcore.inference.classify import classify_records
-    from ecgcore.records.reading import read_record
+    from ecgcore.records.reading import Reading, read_record
 
-    classifier, record = load(run, Home.find(home)), read_record(file)
+    record = read_record(file, **Reading(file_hz, assume_order, from_s)._asdict())
+    classifier = load(run, Home.find(home))
     code = class_code or classify_records([record], classifier)[0]["top"]
     answer = explain_record(classifier, record, code, method).as_json()
     if as_json:

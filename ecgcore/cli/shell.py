@@ -46,6 +46,19 @@ RunOption = Annotated[
 PartOption = Annotated[
     str, typer.Option(help="Which records: validation, test or untouched (where there are any).")
 ]
+FileHzOption = Annotated[
+    float | None,
+    typer.Option(min=50, max=40_000, help="Rate in Hz of files that do not say theirs."),
+]
+AssumeOrderOption = Annotated[
+    bool,
+    typer.Option(
+        "--assume-order", help="Take twelve unnamed leads for I, II, III, aVR, aVL, aVF, V1-V6."
+    ),
+]
+FromOption = Annotated[
+    float, typer.Option("--from-s", min=0, help="Second of each recording to begin at.")
+]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")]
 
 

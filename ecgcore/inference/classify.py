@@ -7,7 +7,7 @@ from typing import Any
 from ecgcore.errors import UnreadableRecord
 from ecgcore.inference.classifier import Classifier
 from ecgcore.records.finding import find_records
-from ecgcore.records.reading import read_record
+from ecgcore.records.reading import AS_STATED, Reading, read_record
 from ecgcore.records.record import Record
 
 BATCH = 16
@@ -49,15 +49,22 @@ def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> di
     }
 
 
-def classify_paths(paths: Iterable[Path], classifier: Classifier) -> Iterator[dict[str, Any]]:
+def classify_paths(
+    paths: Iterable[Path], classifier: Classifier, how: Reading = AS_STATED
+) -> Iterator[dict[str, Any]]:
     """Yield one answer for each record in files, folders and globs, in stable order, as they come.
 
     An unreadable record is an answer with ``error``.
+
+    Parameters
+    ----------
+    how
+        What is said of files that leave it open, and where to begin in long recordings.
     """
     batch: list[tuple[Path, Record | UnreadableRecord]] = []
     for path in find_records(paths):
         try:
-            batch.append((path, read_record(path)))
+            batch.append((path, read_record(path, **how._asdict())))
         except UnreadableRecord as error:
             batch.append((path, error))
         if len(batch) == BATCH:

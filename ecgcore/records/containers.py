@@ -16,6 +16,7 @@ import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
@@ -76,8 +77,13 @@ class Archive:
             folder, _, last = name.rpartition("/")
             self.folders[folder].append(last)
         self._inner: OrderedDict[str, Archive | Path] = OrderedDict()
-        self._place = Path(tempfile.mkdtemp(prefix="ecgcore-zip-"))
-        weakref.finalize(self, shutil.rmtree, self._place, ignore_errors=True)
+
+    @cached_property
+    def _place(self) -> Path:
+        """A private folder for what is unpacked; it goes with this object or with the process."""
+        place = tempfile.mkdtemp(prefix="ecgcore-zip-")
+        weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
+        return Path(place)
 
     def head(self, name: str, n_bytes: int) -> bytes:
         """Return the first bytes of a file inside."""
@@ -345,8 +351,8 @@ def _refuse_unsafe(path: Path, info: zipfile.ZipInfo) -> None:
     parts = name.replace("\\", "/").split("/")
     if ".." in parts or name.startswith(("/", "\\")) or name[1:2] == ":" or "\0" in name:
         raise UnreadableRecord(
-            f"{path.name} holds a file whose name leads out of it ({name[:40]!r}); it is not "
-            "opened. Such a file is made to overwrite others."
+            f"{path.name} holds a file whose name leads out of it; it is not opened. "
+            "Such a file is made to overwrite others."
         )
     if info.flag_bits & 1:
         raise UnreadableRecord(

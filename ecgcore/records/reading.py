@@ -27,6 +27,17 @@ class Glance(NamedTuple):
     fs_hz: float | None
 
 
+class Reading(NamedTuple):
+    """What a caller says of files that leave it open, as ``read_record`` takes it."""
+
+    fs_hz: float | None = None
+    assume_order: bool = False
+    start_s: float = 0.0
+
+
+AS_STATED = Reading()
+
+
 def read_record(
     path: Path,
     *,
