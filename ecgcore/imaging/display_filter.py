@@ -50,7 +50,11 @@ def told(name: str, fs_hz: float) -> str:
 
 
 def _through(row_mv: np.ndarray, fs_hz: float, low_hz: float, high_hz: float) -> np.ndarray:
-    """Return one lead (T,) filtered; each stretch without gaps by itself."""
+    """Return one lead (T,) filtered; each stretch without gaps by itself.
+
+    It is mirrored at its ends: turned upside down there, as is usual, a stretch that ends within a
+    QRS complex would drift.
+    """
     from scipy.signal import butter, sosfiltfilt
 
     sections = [butter(2, low_hz, "highpass", fs=fs_hz, output="sos")]
@@ -61,5 +65,5 @@ def _through(row_mv: np.ndarray, fs_hz: float, low_hz: float, high_hz: float) ->
     for start, end in np.flatnonzero(np.diff(there, prepend=False, append=False)).reshape(-1, 2):
         for sos in sections:
             pad = min(end - start - 1, round(3 * fs_hz / low_hz))
-            out[start:end] = sosfiltfilt(sos, out[start:end], padlen=pad)
+            out[start:end] = sosfiltfilt(sos, out[start:end], padtype="even", padlen=pad)
     return out.astype(np.float32)

@@ -131,9 +131,10 @@ def _strokes(
     codes = [np.full(len(line), Outline.LINETO, Outline.code_type) for line in lines]
     for code in codes:
         code[0] = Outline.MOVETO
+    outline = Outline(np.concatenate(lines).astype(float), np.concatenate(codes))
+    outline.should_simplify = False  # every peak that was kept stays where it is
     return PathPatch(
-        Outline(np.concatenate(lines).astype(float), np.concatenate(codes)),
-        fill=False, edgecolor=colour, linewidth=width_mm / _POINT_MM, capstyle=cap,
+        outline, fill=False, edgecolor=colour, linewidth=width_mm / _POINT_MM, capstyle=cap,
         joinstyle="round", transform=transform, zorder=3 if cap == "round" else 1,
         snap=cap == "butt",
     )  # fmt: skip
