@@ -5,14 +5,30 @@ from typing import Annotated, Any
 
 import typer
 
-from ecgcore.cli.shell import HomeOption, JsonOption, WorkersOption, app, bar, out, say_json, table
+from ecgcore.cli.shell import (
+    AssumeOrderOption,
+    FileHzOption,
+    FromOption,
+    HomeOption,
+    JsonOption,
+    WorkersOption,
+    app,
+    bar,
+    out,
+    say_json,
+    table,
+)
 from ecgcore.errors import RequestError
 from ecgcore.home import Home
+
+_SHOWN = 20
 
 
 @app.command()
 def ingest(
-    folder: Annotated[Path, typer.Argument(help="Folder with ECG records, searched throughout.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder (or zip file) with ECG records, searched throughout.")
+    ],
     cohort: Annotated[str, typer.Option(help="Name of the cohort to make or bring up to date.")],
     fs_hz: Annotated[
         int | None,
@@ -20,15 +36,31 @@ def ingest(
             help="Rate to store, 100 or 500 Hz. Default: the highest 90 % of records have."
         ),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=1, max=600, help="Length to store in s. Default: 10, or the cohort's."),
+    ] = None,
+    upsample: Annotated[
+        bool, typer.Option("--upsample", help="Also take records of a lower rate, raised.")
+    ] = False,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Measure each record, find its beats.")
+    ] = True,
+    file_hz: FileHzOption = None,
+    assume_order: AssumeOrderOption = False,
+    from_s: FromOption = 0,
     workers: WorkersOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read a folder of ECGs into a cohort; what cannot be read is listed with its reason.
 
+    Again into the same cohort it reads what is new or changed, and measures what was not measured.
+
     Example: ecgcore ingest examples/ptb-xl --cohort examples
     """
     from ecgcore.cohort.ingest import ingest as ingest_folder
+    from ecgcore.records.reading import Reading
 
     with bar() as progress:
         task = progress.add_task("Reading", total=None, note="")
@@ -37,8 +69,10 @@ def ingest(
             progress.update(task, completed=done, total=total, note=f"{done}/{total}")
 
         answer = ingest_folder(
-            folder, cohort, Home.find(home), workers=workers, fs_hz=fs_hz, on_progress=show
-        )
+            folder, cohort, Home.find(home), workers=workers, fs_hz=fs_hz, on_progress=show,
+            measure=measure, duration_s=seconds, upsample=upsample,
+            reading=Reading(file_hz, assume_order, from_s),
+        )  # fmt: skip
     if as_json:
         say_json(answer)
     else:
@@ -55,6 +89,10 @@ def _show_ingest(answer: dict[str, Any]) -> None:
     )
     for refused in answer["rejected"]:
         out.print(f"  rejected {refused['path']}: {refused['reason']}", markup=False)
+    for twin in answer["duplicates"][:_SHOWN]:
+        out.print(f"  duplicate {twin['path']}: is {twin['of']}", markup=False)
+    if len(answer["duplicates"]) > _SHOWN:
+        out.print(f"  and {len(answer['duplicates']) - _SHOWN} more duplicates (--json lists all)")
     if not answer["read"]:
         return
     counts = table("class", "core>", "broad>", "exclusive>")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ecgcore.cohort.likeness import SIZE, fingerprint
-from ecgcore.cohort.store import in_mv
+from ecgcore.cohort.stored import in_mv
 from ecgcore.home import write_whole
 
 _FILE = "fingerprints.npy"

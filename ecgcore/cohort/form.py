@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
+from ecgcore.records.reading import Reading
 from ecgcore.records.record import LEADS
+
+AS_IT_SAYS = Reading()
+"""Nothing is taken for granted of a file."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,8 @@ class Form:
         Key of the patients' hashes.
     by_rule
         Whether the rate follows from the records (the highest that 90 % have), or was asked for.
+    reading
+        What is said of files that leave it open, and the second at which each record begins.
     """
 
     fs_hz: int
@@ -26,6 +32,7 @@ class Form:
     upsample: bool
     secret: bytes
     by_rule: bool = True
+    reading: Reading = AS_IT_SAYS
 
     @property
     def n_samples(self) -> int:

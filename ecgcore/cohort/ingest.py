@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ecgcore.cohort import totals
+from ecgcore.cohort.form import AS_IT_SAYS
 from ecgcore.cohort.measuring import measure_missing
 from ecgcore.cohort.survey import RATES_HZ
 from ecgcore.cohort.update import Update
 from ecgcore.cohort.writing import written_alone
 from ecgcore.errors import RequestError
 from ecgcore.home import Home
+from ecgcore.records.reading import Reading
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -28,6 +30,7 @@ def ingest(
     measure: bool = True,
     duration_s: float | None = None,
     upsample: bool = False,
+    reading: Reading = AS_IT_SAYS,
 ) -> dict[str, Any]:
     """Read a folder of recordings into the cohort ``name``, or bring that cohort up to date.
 
@@ -54,6 +57,9 @@ def ingest(
         Seconds stored of each record; default 10, or what the cohort has.
     upsample
         Also take records whose rate is below the cohort's.
+    reading
+        What to take for granted of files that leave it open (their rate, the order of unnamed
+        leads), and at which second to begin. Files that were rejected before are tried again.
 
     Returns
     -------
@@ -73,7 +79,7 @@ def ingest(
     _refuse_odd(folder, name, fs_hz, duration_s)
     with written_alone(name, home):
         update = Update(folder, home.cohorts / name, home.patient_key())
-        form = update.form(fs_hz, duration_s, upsample)
+        form = update.form(fs_hz, duration_s, upsample, reading)
         update.run(form, home.free_bytes(), workers, measure, on_progress)
         if measure and update.exists:
             measure_missing(update.cohort, workers, on_progress)

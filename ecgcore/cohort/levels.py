@@ -25,7 +25,7 @@ class Labelled(Protocol):
     def index(self) -> pd.DataFrame:
         """One row a record."""
 
-    def states(self, tier: str) -> np.ndarray:
+    def states(self, tier: str, policy: str, thresholds: str) -> np.ndarray:
         """Return (N, 10) int8: 1 present, 0 absent, -1 unknown."""
 
 
@@ -72,36 +72,40 @@ def plan(
     tier: str = "core",
     split: str = "patient",
     seed: int = 0,
+    policy: str = "expert",
+    thresholds: str = "paper",
 ) -> Plan:
     """Return the plan of a run on ``cohort``.
 
     ``level`` is a number of records or ``all``; ``split`` one of ``splits.WAYS``. The untouched
-    records (in a split by folds: the test fold) are set aside first, and all of them that have a
-    target are kept, whatever the level.
+    records (in a split by folds: the test fold; by source: that source) are set aside first, and
+    all of them that have a target are kept, whatever the level. ``policy`` and ``thresholds`` as
+    in ``Cohort.states``.
     """
     splits.check_way(split)
     asked = shares(level)
-    index, made = cohort.index, targets(cohort.states(tier), mode)
+    index, made = cohort.index, targets(cohort.states(tier, policy, thresholds), mode)
     group = splits.groups(index)
-    part = _sides(index, group, split, made.used)
+    part, why = _sides(index, group, split, made.used)
     pool = part == "train"  # until it is split
     stated = np.asarray(made.y == 1)
     drawn_for = stated if asked is None else _one_hot(priority_class(stated))
     drawn = pool if asked is None else _draw(drawn_for, group, pool, asked, seed)
     part[pool & ~drawn] = ""
-    if split == "patient":
-        part[drawn] = splits.by_patient(group[drawn], stated[drawn], seed)
-    else:
+    if split == "folds":
         part[drawn] = splits.by_folds(index, group)[drawn]
+    else:
+        fractions = splits.FRACTIONS if split == "patient" else splits.without_test()
+        part[drawn] = splits.by_patient(group[drawn], stated[drawn], seed, fractions)
     counts = _counts(drawn_for, stated, part, pool, drawn, asked)
     rows = np.flatnonzero(part != "")
     return Plan(
         rows=rows,
         y=made.y[rows],
         part=part[rows],
-        notes=(*_level_notes(level, counts), *_untouched_notes(index, part)),
+        notes=(*_level_notes(level, counts), *_untouched_notes(index, part, split)),
         counts=counts,
-        left_out=_left_out(made.reason, part, pool, level),
+        left_out=_left_out(made.reason, why, part, pool, level),
         patients={name: len(np.unique(group[part == name])) for name in splits.PARTS},
         hash=_hash(index["record"].to_numpy()[rows], made.y[rows], part[rows]),
     )
@@ -122,16 +126,22 @@ def shares(level: int | str) -> np.ndarray | None:
     return each + (np.arange(len(CODES)) < more)
 
 
-def _sides(index: pd.DataFrame, group: np.ndarray, way: str, used: np.ndarray) -> np.ndarray:
-    """Return (N,) str: what no draw touches (``untouched``, or the published ``test`` fold),
-    ``train`` for all that may be drawn, '' for the rest."""
-    if way == "folds":
+def _sides(
+    index: pd.DataFrame, group: np.ndarray, way: str, used: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (N,) str: what no draw touches (``untouched``, or the ``test`` fold or source),
+    ``train`` for all that may be drawn, '' for the rest; and (N,) why the rest is left out."""
+    if way == "patient":
+        part = np.where(splits.held_out(index, group), "untouched", "train").astype("<U10")
+        why = np.full(len(index), "", object)
+    elif way == "folds":
         part = splits.by_folds(index, group)
         part[part == "validation"] = "train"
+        why = np.full(len(index), "no published fold", object)
     else:
-        part = np.where(splits.held_out(index, group), "untouched", "train").astype("<U10")
+        part, why = splits.by_source(index, group, splits.left_out_source(way))
     part[~used] = ""
-    return part
+    return part, why
 
 
 def _draw(
@@ -189,24 +199,27 @@ def _level_notes(level: int | str, counts: pd.DataFrame) -> list[str]:
     return [asked, f"Fewer than asked there: {which}. Nothing was drawn twice."]
 
 
-def _untouched_notes(index: pd.DataFrame, part: np.ndarray) -> list[str]:
+def _untouched_notes(index: pd.DataFrame, part: np.ndarray, way: str) -> list[str]:
     name = "untouched" if (part == "untouched").any() else "test"
     kept = part == name
+    told = f"{kept.sum():,} records, the same for every level, model and seed."
+    if source := splits.left_out_source(way):
+        return [f"Test: source {source}, {told}", *splits.source_notes(index, source)]
     folds = splits.published_folds(index[kept])
     which = "a fixed 15 % of patients by hash"
     if len(splits.published_folds(index)) > 1 and len(folds):
         which = f"published fold {folds[-1]:.0f}"
-    number = f"{kept.sum():,} records"
-    return [f"{name.title()}: {which}, {number}, the same for every level, model and seed."]
+    return [f"{name.title()}: {which}, {told}"]
 
 
 def _left_out(
-    reason: np.ndarray, part: np.ndarray, pool: np.ndarray, level: int | str
+    reason: np.ndarray, why: np.ndarray, part: np.ndarray, pool: np.ndarray, level: int | str
 ) -> dict[str, int]:
-    why = reason.copy()
-    why[(part == "") & (why == "") & pool] = f"not among the {level} drawn"
-    why[(part == "") & (why == "")] = "no published fold"
-    return dict(Counter(why[part == ""].tolist()).most_common())
+    reason = reason.copy()
+    reason[(part == "") & (reason == "") & pool] = f"not among the {level} drawn"
+    rest = (part == "") & (reason == "")
+    reason[rest] = why[rest]
+    return dict(Counter(reason[part == ""].tolist()).most_common())
 
 
 def _hash(record: np.ndarray, y: np.ndarray, part: np.ndarray) -> str:

@@ -37,13 +37,7 @@ def schema() -> pa.Schema:
 def row_of(record: Record, duration_s: float) -> dict[str, Any]:
     """Measure the first ``duration_s`` of a record at its own rate."""
     from ecgcore.measure.measurements import measure
-
-    try:
-        from ecgcore.measure.quality import quality
-    except ModuleNotFoundError:
-
-        def quality(record: Record) -> tuple:
-            return ()
+    from ecgcore.measure.quality import quality
 
     first = replace(record, signal_mv=record.signal_mv[:, : round(duration_s * record.fs_hz)])
     flags = [str(flag) for flag in quality(first)]

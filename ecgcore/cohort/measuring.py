@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.cohort import measured
-from ecgcore.cohort.store import Cohort, as_record, in_mv
+from ecgcore.cohort.store import Cohort
+from ecgcore.cohort.stored import as_record, in_mv
 from ecgcore.cohort.workers import run_all, workers_for
 from ecgcore.cohort.writing import written_alone
 from ecgcore.home import Home, read_json

@@ -16,7 +16,7 @@ from ecgcore.cohort.form import Form
 from ecgcore.cohort.index import row_of, write_index
 from ecgcore.cohort.likeness import fingerprint
 from ecgcore.cohort.paths import read_paths, write_paths
-from ecgcore.cohort.store import LARGEST_UV, MISSING
+from ecgcore.cohort.stored import LARGEST_UV, MISSING
 from ecgcore.cohort.survey import Seen, is_below
 from ecgcore.errors import UnreadableRecord
 from ecgcore.home import folder_made_whole
@@ -32,7 +32,7 @@ Work = list[list[Seen]]
 def plan_hash(work: Work, form: Form) -> str:
     """Return what a whole shard is known by: its files as they are, and the form."""
     told = [[asdict(file) for file in files] for files in work]
-    shape = [form.fs_hz, form.duration_s, form.upsample, tables_hash()]
+    shape = [form.fs_hz, form.duration_s, form.upsample, *form.reading, tables_hash()]
     return hashlib.sha256(json.dumps([shape, told]).encode()).hexdigest()[:24]
 
 
@@ -148,7 +148,7 @@ def _first_readable(files: list[Seen], form: Form) -> tuple[Record | None, list[
 
 def _readable(path: Path, form: Form) -> Record:
     """Read a record whose rate is not below the cohort's."""
-    record = read_record(path)
+    record = read_record(path, **form.reading._asdict())
     if is_below(record.fs_hz, form.fs_hz) and not form.upsample:
         raise UnreadableRecord(
             f"Record {record.name} is sampled at {record.fs_hz:g} Hz and this cohort at "

@@ -9,10 +9,12 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ecgcore.cohort.overlaps import concerned, overlaps_of
 from ecgcore.errors import NotFound, RequestError
 
 PARTS = ("train", "validation", "test", "untouched")
-WAYS = ("patient", "folds")
+WAYS = ("patient", "folds", "source:NAME")
+BY_SOURCE = "source:"
 FRACTIONS = (0.70, 0.15, 0.15)
 """Train, validation, test, as in paper 001."""
 UNTOUCHED_SHARE = 0.15
@@ -36,11 +38,17 @@ def split(
     by
         ``patient``: an untouched fold, and the rest cut by ``fractions`` of its patients.
         ``folds``: the published folds; the highest tests, the next validates, the others train.
+        ``source:NAME``: all of that source tests, the others train and validate.
     """
     check_way(by)
     group = groups(index)
     if by == "folds":
         return by_folds(index, group)
+    if source := left_out_source(by):
+        part = by_source(index, group, source)[0]
+        others = part == "train"
+        part[others] = by_patient(group[others], stated[others], seed, without_test(fractions))
+        return part
     part = np.full(len(index), "untouched", "<U10")
     rest = ~held_out(index, group)
     part[rest] = by_patient(group[rest], stated[rest], seed, fractions)
@@ -49,8 +57,19 @@ def split(
 
 def check_way(by: str) -> None:
     """Refuse a way to split that is not one of WAYS."""
-    if by not in WAYS:
+    if by not in WAYS[:2] and not left_out_source(by):
         raise NotFound.among("way to split", by, WAYS)
+
+
+def left_out_source(by: str) -> str:
+    """Return the source that ``source:NAME`` names, '' for another way to split."""
+    return by.removeprefix(BY_SOURCE) if by.startswith(BY_SOURCE) else ""
+
+
+def without_test(fractions: tuple[float, float, float] = FRACTIONS) -> tuple[float, float, float]:
+    """Return the fractions of train and validation where the test records are given."""
+    train, validation, _ = fractions
+    return train / (train + validation), validation / (train + validation), 0.0
 
 
 def groups(index: pd.DataFrame) -> np.ndarray:
@@ -120,6 +139,58 @@ def by_folds(index: pd.DataFrame, group: np.ndarray) -> np.ndarray:
     for name, one in zip(("test", "validation"), known[::-1], strict=False):
         part[fold == one] = name
     return part
+
+
+def by_source(index: pd.DataFrame, group: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Leave one source out: all its records test.
+
+    Records of other sources are left out where the same patient or recording is in ``source``, or
+    where the two are known to share recordings (see ``overlaps``).
+
+    Returns
+    -------
+    part
+        (N,) str: ``test``, ``train`` for all others, '' for those left out.
+    reason
+        (N,) object: why a record is left out, else ''.
+
+    Raises
+    ------
+    NotFound
+        No record is of that source.
+    """
+    of_source = (index["source"] == source).to_numpy()
+    if not of_source.any():
+        raise NotFound.among("source", source, sorted(set(index["source"])))
+    reason = np.full(len(index), "", object)
+    for overlap in overlaps_of(source):
+        if overlap.kind == "recordings":
+            reason[concerned(index, overlap)] = f"{overlap.other}: recordings of {source} are in it"
+    reason[np.isin(group, group[of_source])] = f"same patient or recording as one of {source}"
+    reason[of_source] = ""
+    part = np.where(reason == "", "train", "").astype("<U10")
+    part[of_source] = "test"
+    return part, reason
+
+
+def source_notes(index: pd.DataFrame, source: str) -> list[str]:
+    """Say what is known of ``source`` and the others of a cohort, and what is not."""
+    notes = []
+    for overlap in overlaps_of(source):
+        n = int(concerned(index, overlap).sum())
+        if n and overlap.kind == "recordings":
+            notes.append(f"Left out: {n:,} records of {overlap.other}, as {overlap.evidence}.")
+        elif n:
+            notes.append(
+                f"Take care: {n:,} records of {overlap.other} train, and patients of {source} may "
+                f"be among them, as {overlap.evidence}."
+            )
+    if n := int((index["source"] == "unknown").sum()):
+        notes.append(
+            f"Take care: {n:,} records of unknown source train; nothing but their shape tells "
+            f"that they are not of {source}."
+        )
+    return notes
 
 
 def published_folds(index: pd.DataFrame) -> np.ndarray:

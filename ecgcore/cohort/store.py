@@ -4,7 +4,6 @@ Signals are int16 at 1 µV with −32768 for missing, memory-mapped; one rate an
 Paths stand only in the private table ``private/NNNNN.parquet`` (mode 600), one piece a shard.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgcore.errors import DamagedFile, NotFound
+from ecgcore.cohort.stored import as_record, in_mv
+from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.home import Home, read_json
 from ecgcore.labels.classes import CODES
-from ecgcore.records.record import LEADS, Record, Statement
+from ecgcore.records.record import LEADS, Record
 
-MISSING = -32768
-LARGEST_UV = 32767
 TIERS = ("core", "broad")
+POLICIES = ("expert", "criteria")
 _KEYS = {"name", "records", "patients", "fs_hz", "duration_s", "n_samples", "sources", "hash"} | {
     "shards"
 }
@@ -91,11 +90,36 @@ class Cohort:
             )
         return index
 
-    def states(self, tier: str = "core") -> np.ndarray:
-        """Return (N, 10) int8 in the order of CODES: 1 present, 0 absent, −1 unknown."""
+    def states(
+        self, tier: str = "core", policy: str = "expert", thresholds: str = "paper"
+    ) -> np.ndarray:
+        """Return (N, 10) int8 in the order of CODES: 1 present, 0 absent, −1 unknown.
+
+        ``policy`` is ``expert`` (what sources state) or ``criteria`` (measurements against a set
+        of ``thresholds``, see ``labels.criteria``).
+
+        Raises
+        ------
+        RequestError
+            ``criteria`` of a cohort that is not measured.
+        """
         if tier not in TIERS:
             raise NotFound.among("tier", tier, TIERS)
+        if policy not in POLICIES:
+            raise NotFound.among("label policy", policy, POLICIES)
+        if policy == "criteria":
+            return self._criteria(tier, thresholds)
         return self.index[[f"{tier}_{code}" for code in CODES]].to_numpy(np.int8)
+
+    def _criteria(self, tier: str, thresholds: str) -> np.ndarray:
+        from ecgcore.labels.criteria import criteria_states
+
+        if not self.is_measured:
+            raise RequestError(
+                f"Cohort '{self.name}' has not been measured, and criteria need measurements. "
+                f"Make them: ecgcore ingest FOLDER --cohort {self.name}."
+            )
+        return criteria_states(self.measures, self.index, thresholds, tier)
 
     def row_of(self, record: str) -> int:
         """Return the row of a record."""
@@ -201,29 +225,6 @@ class Cohort:
                 f"Cohort '{self.name}': {file.parent.name}/{file.name} cannot be read; "
                 "ingest its folder again."
             ) from error
-
-
-def in_mv(stored: np.ndarray) -> np.ndarray:
-    """Return stored signals, int16 in µV, as float32 in mV with NaN where missing."""
-    return np.where(stored == MISSING, np.nan, stored / np.float32(1000))
-
-
-def as_record(told: Any, signal_mv: np.ndarray, fs_hz: float) -> Record:
-    """Return the record of one row of an index (12, T)."""
-    return Record(
-        signal_mv=signal_mv,
-        fs_hz=float(fs_hz),
-        name=told.record,
-        source=told.source,
-        patient=None if pd.isna(told.patient) else told.patient,
-        age_years=None if pd.isna(told.age) else float(told.age),
-        sex=None if pd.isna(told.sex) else told.sex,
-        fold=None if pd.isna(told.fold) else int(told.fold),
-        statements=tuple(Statement(*parts) for parts in json.loads(told.statements)),
-        details=json.loads(told.details),
-        machine=json.loads(getattr(told, "machine", "{}")),
-        notes=tuple(json.loads(told.notes)),
-    )
 
 
 def private_piece(cohort: Path, shard: str) -> Path:

@@ -6,17 +6,18 @@ Two files are the same record when their source numbers them so (PTB-XL's ``0000
 
 import hashlib
 import hmac
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ecgcore.errors import UnreadableRecord
+from ecgcore.records.containers import on_disk, real_file
 from ecgcore.records.finding import find_records
-from ecgcore.records.ptbxl_table import table_of
 from ecgcore.records.reading import glance
+from ecgcore.records.source_tables import TABLES, above
 from ecgcore.records.sources import PTB_XL_NAME
 
-READER = 1
+READER = 2
 """Rises whenever records are read differently: every file is then read anew."""
 RATES_HZ = (100, 500)
 _NEARLY = 0.99
@@ -30,9 +31,9 @@ class Seen:
     Attributes
     ----------
     path
-        Absolute.
+        Absolute; it may lead through a container (see ``records.containers``).
     stamp
-        Changes when the file, its companions or its table change.
+        Changes when the file or its container, its companions or its tables change.
     key
         Equal for files of one record.
     record
@@ -59,10 +60,10 @@ def survey(folder: Path, known: dict[str, Seen], secret: bytes) -> list[Seen]:
     secret
         Key of names made from bytes.
     """
-    seen = []
+    seen, stamps = [], _Stamps()
     for path in find_records([folder.absolute()]):
         before = known.get(str(path))
-        stamp = _stamp(path)
+        stamp = stamps.of(path)
         seen.append(before if before and before.stamp == stamp else _look(path, stamp, secret))
     return seen
 
@@ -82,8 +83,7 @@ def uniquely_named(found: list[Seen], known: Iterable[Seen]) -> list[Seen]:
 
 def is_there(path: Path) -> bool:
     """Return whether a recording's file is there, or the container that its path leads through."""
-    nearest = next(place for place in (path, *path.parents) if place.exists())
-    return nearest == path or nearest.is_file()
+    return real_file(path).is_file()
 
 
 def rate_of(seen: Iterable[Seen]) -> int:
@@ -98,12 +98,14 @@ def rate_of(seen: Iterable[Seen]) -> int:
 
 
 def by_preference(files: Iterable[Seen], fs_hz: float) -> list[Seen]:
-    """Return the files of one record, that of the nearest rate not below ``fs_hz`` first."""
+    """Return the files of one record: first those not below ``fs_hz``, with a header, in their
+    source's own form, of the nearest rate."""
 
-    def rank(file: Seen) -> tuple[bool, float, bool, str]:
+    def rank(file: Seen) -> tuple[bool, bool, bool, float, str]:
         rate = file.fs_hz or 0.0
+        bare = not file.path.endswith(".hea")
         copied = not PTB_XL_NAME.match(file.record)  # the challenge's copy has lost the table
-        return rate < _NEARLY * fs_hz, abs(rate - fs_hz), copied, file.path
+        return is_below(rate, fs_hz), bare, copied, abs(rate - fs_hz), file.path
 
     return sorted(files, key=rank)
 
@@ -114,16 +116,37 @@ def is_below(fs_hz: float, wanted_hz: float) -> bool:
 
 
 def _files_of(path: Path) -> list[Path]:
-    """Return a recording's files: its own, and the signal files beside a header."""
+    """Return an ordinary recording's files: its own, and the signal files beside a header."""
     beside = [path.with_suffix(s) for s in (".dat", ".mat")] if path.suffix == ".hea" else []
     return [path, *(file for file in beside if file.is_file())]
 
 
-def _stamp(path: Path) -> str:
-    table = table_of(path) if PTB_XL_NAME.match(path.stem) else None
-    files = [file for file in (*_files_of(path), table) if file and file.exists()]
-    told = ";".join(f"{s.st_size},{s.st_mtime_ns}" for s in (file.stat() for file in files))
-    return hashlib.sha256(f"{READER};{told}".encode()).hexdigest()[:24]
+class _Stamps:
+    """Stamps of recordings; what many share (containers, tables) is looked at once."""
+
+    def __init__(self) -> None:
+        self._shared: dict[Path, str] = {}
+
+    def of(self, path: Path) -> str:
+        """Return what changes when a recording, its companions or its tables do."""
+        file = real_file(path)
+        own = [_told(f) for f in _files_of(path)] if file == path else [self._once(file)]
+        told = ";".join([str(READER), *own, self._once(file.parent)])
+        return hashlib.sha256(told.encode()).hexdigest()[:24]
+
+    def _once(self, path: Path) -> str:
+        if path not in self._shared:
+            tables = [above(path / "any", table) for table in TABLES] if path.is_dir() else [path]
+            self._shared[path] = ";".join(_told(table) for table in tables if table)
+        return self._shared[path]
+
+
+def _told(file: Path) -> str:
+    try:
+        found = file.stat()
+    except OSError:
+        return "gone"
+    return f"{found.st_size},{found.st_mtime_ns}"
 
 
 def _look(path: Path, stamp: str, secret: bytes) -> Seen:
@@ -137,9 +160,13 @@ def _look(path: Path, stamp: str, secret: bytes) -> Seen:
 
 def _from_bytes(path: Path, secret: bytes) -> str:
     """Return a name made from a recording's bytes; of its path where it cannot be opened."""
-    files = [file for file in _files_of(path) if os.access(file, os.R_OK)]
-    digest = hmac.new(secret, b"" if files else str(path).encode(), digestmod="sha256")
-    for file in files:
-        with file.open("rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
+    digest = hmac.new(secret, digestmod="sha256")
+    try:
+        with on_disk(path) as (file, member):
+            for part in _files_of(file):
+                with part.open("rb") as content:
+                    digest.update(hashlib.file_digest(content, "sha256").digest())
+            digest.update(member.encode())
+    except (OSError, UnreadableRecord):
+        digest.update(str(path).encode())
     return f"r{digest.hexdigest()[:12]}"

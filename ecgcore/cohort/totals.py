@@ -30,6 +30,7 @@ def description(cohort: Path, shards: list[str], form: Form, paths: pd.DataFrame
         "fs_hz": form.fs_hz,
         "rate_by_rule": form.by_rule,
         "duration_s": form.duration_s,
+        "start_s": form.reading.start_s,
         "n_samples": form.n_samples,
         "records": len(index),
         "patients": int(index["patient"].nunique() + index["patient"].isna().sum()),

@@ -23,6 +23,7 @@ from ecgcore.cohort.workers import run_all, workers_for
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import read_json, write_json
 from ecgcore.labels.tables import tables_hash
+from ecgcore.records.reading import Reading
 
 SHARD_RECORDS = 1000
 """At most; fewer where there are few, so that every process has some."""
@@ -50,7 +51,9 @@ class Update:
         """Whether there is a whole cohort."""
         return (self.cohort / "cohort.json").exists()
 
-    def form(self, fs_hz: int | None, duration_s: float | None, upsample: bool) -> Form:
+    def form(
+        self, fs_hz: int | None, duration_s: float | None, upsample: bool, reading: Reading
+    ) -> Form:
         """Return the form of the cohort's records: the one it has, else the one asked for.
 
         A rate that nobody asked for follows the records: the highest that 90 % of them have.
@@ -58,16 +61,16 @@ class Update:
         by_rule = fs_hz is None
         if not self.exists:
             rate = fs_hz or rate_of(self.there.values())
-            return Form(rate, duration_s or 10.0, upsample, self.secret, by_rule)
-        has = self.meta["fs_hz"], self.meta["duration_s"]
-        if (fs_hz or has[0], duration_s or has[1]) != has:
+            return Form(rate, duration_s or 10.0, upsample, self.secret, by_rule, reading)
+        has = self.meta["fs_hz"], self.meta["duration_s"], self.meta.get("start_s", 0.0)
+        if (fs_hz or has[0], duration_s or has[1], reading.start_s) != has:
             raise RequestError(
-                f"Cohort '{self.cohort.name}' holds {has[1]:g} s at {has[0]} Hz; "
-                "ingest in another form under another name."
+                f"Cohort '{self.cohort.name}' holds {has[1]:g} s from {has[2]:g} s on at {has[0]} "
+                "Hz; ingest in another form under another name."
             )
         by_rule &= self.meta.get("rate_by_rule", False)
         rate = self._rate() if by_rule else has[0]
-        return Form(rate, has[1], upsample, self.secret, by_rule)
+        return Form(rate, has[1], upsample, self.secret, by_rule, reading)
 
     def run(
         self,
@@ -116,9 +119,16 @@ class Update:
         ]
         changed = [self.known[path].key for path in new if path in self.known]
         touched = {*gone, *changed, *(seen.key for seen in new.values())}
+        if form.reading.fs_hz or form.reading.assume_order:
+            touched |= self._rejected()
         read = self.paths[self.paths["status"] == "read"]
         originals = read.loc[read["key"].isin(touched), "record"]
         return touched | set(self.paths.loc[self.paths["of"].isin(originals), "key"])
+
+    def _rejected(self) -> set[str]:
+        """Return the keys of files below ``folder`` that could not be read before."""
+        rejected = self.paths[self.paths["status"] == "rejected"]
+        return set(rejected.loc[rejected["path"].isin(self.there), "key"])
 
     def _work(self, touched: set[str], fs_hz: int) -> Work:
         """Return the touched records, each with all its files that are there, in stable order."""

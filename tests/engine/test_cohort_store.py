@@ -5,7 +5,8 @@ import pytest
 from recordings import DATA, limb_consistent_uv, write_wfdb
 
 from ecgcore.cohort.ingest import ingest
-from ecgcore.cohort.store import MISSING, Cohort, list_cohorts
+from ecgcore.cohort.store import Cohort, list_cohorts
+from ecgcore.cohort.stored import MISSING
 from ecgcore.errors import DamagedFile, NotFound
 from ecgcore.home import Home
 from ecgcore.labels.classes import CODES

@@ -36,7 +36,7 @@ def a_cohort(each=60, folds=True, seed=0, patients=None, **fewer):
             "fold": pd.array((who % 5 + 1) if folds else [None] * n, dtype="Int64"),
         }
     )
-    return SimpleNamespace(index=index, states=lambda tier: states)
+    return SimpleNamespace(index=index, states=lambda *of: states)
 
 
 def test_204_are_twenty_or_twenty_one_a_class_and_440_are_44():
@@ -104,7 +104,7 @@ def test_the_untouched_records_are_the_same_for_all_levels_and_seeds_and_ways():
         other = plan(cohort, level, "exclusive", seed=seed, split=split)
         np.testing.assert_array_equal(untouched, other.rows[other.part == name])
     folds = cohort.index["fold"]
-    used = targets(cohort.states("core"), "exclusive").used
+    used = targets(cohort.states(), "exclusive").used
     np.testing.assert_array_equal(untouched, np.flatnonzero((folds == 5) & used))
     assert first.notes[-1] == (
         f"Untouched: published fold 5, {len(untouched):,} records, the same for every level, "
@@ -139,7 +139,9 @@ def test_other_patients_are_drawn_before_a_second_record_of_one():
     cohort.index["patient"] = [f"p{i // 2}" for i in range(len(cohort.index))]
     one_class = np.zeros((len(cohort.index), 10), np.int8)
     one_class[:, STD] = 1
-    drawn = plan(SimpleNamespace(index=cohort.index, states=lambda _: one_class), 440, "exclusive")
+    drawn = plan(
+        SimpleNamespace(index=cohort.index, states=lambda *of: one_class), 440, "exclusive"
+    )
     patients = cohort.index.loc[drawn.rows[drawn.part != "untouched"], "patient"]
     assert patients.nunique() == len(patients) == 44
 
@@ -165,7 +167,7 @@ def test_a_plan_has_the_targets_of_its_mode():
     cohort = a_cohort(each=50)
     for mode in ("multilabel", "exclusive"):
         drawn = plan(cohort, "all", mode)
-        wanted = targets(cohort.states("core"), mode).y[drawn.rows]
+        wanted = targets(cohort.states(), mode).y[drawn.rows]
         np.testing.assert_array_equal(drawn.y, wanted)
 
 
@@ -174,7 +176,7 @@ def test_in_multilabel_mode_a_level_draws_by_the_first_class_in_priority():
     states[:200, [STEMI, STD]] = 1
     states[200:, STD] = 1
     cohort = a_cohort(each=40)
-    cohort = SimpleNamespace(index=cohort.index[:400], states=lambda tier: states)
+    cohort = SimpleNamespace(index=cohort.index[:400], states=lambda *of: states)
     drawn = plan(cohort, 204, "multilabel")
     assert drawn.counts.loc[["STEMI", "STD"], "drawn"].tolist() == [20, 20]
     assert drawn.counts.loc["STD", list(PARTS[:3])].sum() == 40
