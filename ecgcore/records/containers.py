@@ -113,15 +113,19 @@ class Archive:
         known = self._inner.get(name)
         if isinstance(known, Archive):
             return known
-        if self._depth == DEEPEST:
-            raise UnreadableRecord(
-                f"{self.path.name} holds zip files inside zip files, {DEEPEST} deep and more; "
-                "unpack the outer ones."
-            )
+        self.refuse_too_deep(name)
         content = tempfile.TemporaryFile(prefix="ecgcore-zip-")
         weakref.finalize(content, content.close)
         self._copy(name, content, LARGEST_CONTAINER_BYTES)
         return self._keep(name, Archive(self.path / name, content, self._depth + 1))
+
+    def refuse_too_deep(self, name: str) -> None:
+        """Refuse a zip file inside the last that is opened; some hold themselves, without end."""
+        if self._depth == DEEPEST and self.kind(name) == "zip":
+            raise UnreadableRecord(
+                f"{self.path.name} holds zip files inside zip files, {DEEPEST} deep and more; "
+                "unpack the outer ones."
+            )
 
     def container(self, name: str) -> Path:
         """Return an ordinary copy of a large file inside, which stays while this is open."""
@@ -241,6 +245,12 @@ def opened(path: Path) -> Archive:
         return _archives[key]
 
 
+def forget() -> None:
+    """Close all zip files that are kept open, and remove what was unpacked of them."""
+    with _lock:
+        _archives.clear()
+
+
 def parted(path: Path) -> tuple[Path, tuple[str, ...]] | None:
     """Return the file that a path leads to or through, and the rest of it; None if there is none.
 
@@ -319,6 +329,7 @@ def _inside(archive: Archive, parts: tuple[str, ...]) -> Iterator[OnDisk]:
     elif rest:
         raise UnreadableRecord(f"There is no file {'/'.join(parts)} in {archive.path.name}.")
     else:
+        archive.refuse_too_deep(name)
         with archive.extracted(own_file(archive, name)) as file:
             yield OnDisk(file, "")
 
