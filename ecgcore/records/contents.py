@@ -87,7 +87,7 @@ def record_of(path: Path, found: Contents, *, start_s: float = 0.0) -> Record:
         )
     columns, upright_mv = _upright(found.columns, found.signal_mv)
     window_mv, windowed = _from(path, upright_mv, found.fs_hz, start_s)
-    _refuse_length(path, window_mv.shape[1], found.fs_hz)
+    refuse_length(path, window_mv.shape[1], found.fs_hz)
     signal_mv, notes = twelve_leads(path.stem, columns, window_mv)
     known = origin(path.stem)
     return Record(
@@ -211,7 +211,8 @@ def refuse_start(path: Path, duration_s: float, start_s: float) -> None:
     )
 
 
-def _refuse_length(path: Path, n_samples: int, fs_hz: float) -> None:
+def refuse_length(path: Path, n_samples: int, fs_hz: float) -> None:
+    """Refuse what is too short to hold a beat, or longer than any recording that is read whole."""
     if n_samples < SHORTEST_S * fs_hz:
         raise UnreadableRecord(
             f"Record {path.stem} lasts {n_samples / fs_hz:.2f} s ({n_samples} samples); "

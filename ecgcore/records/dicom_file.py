@@ -12,13 +12,22 @@ import numpy as np
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import sniffing
-from ecgcore.records.contents import Contents, age_on, day, in_mv, number, record_of, years
+from ecgcore.records.contents import (
+    Contents,
+    age_on,
+    day,
+    in_mv,
+    number,
+    record_of,
+    refuse_length,
+    years,
+)
 from ecgcore.records.damage import refusing
 from ecgcore.records.leads import standard_lead
 from ecgcore.records.record import LEADS, Record
 
 _FORM = "DICOM waveform"
-_LARGEST_BYTES = 200_000_000
+_LARGEST_BYTES = 100_000_000
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 # Lead codes of SCP-ECG ("5.6.3-9-1") and of ISO 11073 ("2:1"), PS3.16 CID 3001: same last number.
 _LEAD_NUMBERS = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), LEADS, strict=True))
@@ -86,6 +95,7 @@ def _contents(path: Path) -> Contents:
         dataset = _dataset(path)
         at = _rhythm(path, dataset)
         group = dataset.WaveformSequence[at]
+        refuse_length(path, int(group.NumberOfWaveformSamples), float(group.SamplingFrequency))
         channels = list(group.ChannelDefinitionSequence)
         columns = [_lead_name(channel) for channel in channels]
         annotations = list(dataset.get("WaveformAnnotationSequence", []))
@@ -174,12 +184,11 @@ def _in_mv(path: Path, dataset: Any, at: int, columns: list[str]) -> np.ndarray:
 
     group = dataset.WaveformSequence[at]
     raw = multiplex_array(dataset, at, as_raw=True)  # (T, channels)
-    scaled = raw.T.astype(np.float64)
+    scaled = np.empty(raw.T.shape, dtype=np.float32)
     for row, channel in enumerate(group.ChannelDefinitionSequence):
-        scaled[row] = scaled[row] * _scale(path, channel, columns[row])
-        scaled[row] += float(channel.get("ChannelBaseline", 0) or 0) * _unit(
-            path, channel, columns[row]
-        )
+        in_units = raw[:, row] * _factor(path, channel, columns[row])
+        in_units += float(channel.get("ChannelBaseline", 0) or 0)
+        scaled[row] = in_units * _unit(path, channel, columns[row])
     if (padding := _padding(group, raw.dtype)) is not None:
         scaled[raw.T == padding] = np.nan
     return scaled
@@ -200,15 +209,14 @@ def _unit(path: Path, channel: Any, lead: str) -> float:
     return in_mv(path, lead, str(units[0].get("CodeValue", "")))
 
 
-def _scale(path: Path, channel: Any, lead: str) -> float:
+def _factor(path: Path, channel: Any, lead: str) -> float:
     sensitivity = channel.get("ChannelSensitivity", None)
     if not sensitivity:
         raise UnreadableRecord(
             f"Record {path.stem}: lead {lead} states no scale (ChannelSensitivity)."
         )
     correction = channel.get("ChannelSensitivityCorrectionFactor", None)
-    factor = float(sensitivity) * (1.0 if correction is None else float(correction))
-    return factor * _unit(path, channel, lead)
+    return float(sensitivity) * (1.0 if correction is None else float(correction))
 
 
 def _is_statement(annotation: Any) -> bool:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.contents import Contents, age_on, in_mv, record_of, refuse_start
+from ecgcore.records.contents import (
+    LARGEST_SAMPLES,
+    Contents,
+    age_on,
+    in_mv,
+    record_of,
+    refuse_start,
+)
 from ecgcore.records.damage import refusing
 from ecgcore.records.leads import standard_lead
 from ecgcore.records.record import Record
@@ -51,7 +58,28 @@ def stated_fs_hz(path: Path) -> float | None:
 def _opened(path: Path) -> Any:
     import pyedflib
 
-    return pyedflib.EdfReader(os.fspath(path), annotations_mode=pyedflib.DO_NOT_READ_ANNOTATIONS)
+    _refuse_cut_off(path)
+    return pyedflib.EdfReader(
+        os.fspath(path),
+        annotations_mode=pyedflib.DO_NOT_READ_ANNOTATIONS,
+        check_file_size=pyedflib.DO_NOT_CHECK_FILE_SIZE,  # its check prints to stdout
+    )
+
+
+def _refuse_cut_off(path: Path) -> None:
+    """Refuse a file that is shorter than its header says."""
+    with path.open("rb") as file:
+        fixed = file.read(256)
+        n_records, n_signals = int(fixed[236:244]), int(fixed[252:256])
+        file.seek(256 + 216 * n_signals)
+        per_record = sum(int(file.read(8)) for _ in range(n_signals))
+    bytes_a_sample = 3 if fixed.startswith(b"\xff") else 2
+    declared = 256 * (1 + n_signals) + n_records * per_record * bytes_a_sample
+    if path.stat().st_size < declared:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} declares {declared:,} bytes and has "
+            f"{path.stat().st_size:,}. Fetch it again: it is cut off."
+        )
 
 
 def _contents(path: Path, file: Any, start_s: float) -> Contents:
@@ -113,7 +141,7 @@ def _window(
     if first >= n_samples > 0:
         refuse_start(path, whole_s, start_s)
     length = n_samples - first
-    if whole_s > LONGEST_WHOLE_S:
+    if whole_s > LONGEST_WHOLE_S or length > LARGEST_SAMPLES:
         length = min(length, round(WINDOW_S * fs_hz))
     if length == n_samples:
         return 0, n_samples, ()
@@ -127,7 +155,7 @@ def _window(
 def _in_mv(path: Path, file: Any, lead: str, row: int, first: int, length: int) -> np.ndarray:
     """Return (length,) in mV."""
     factor = in_mv(path, lead, file.getPhysicalDimension(row))
-    return file.readSignal(row, first, length) * factor
+    return (file.readSignal(row, first, length) * factor).astype(np.float32)
 
 
 def _age_years(file: Any) -> float | None:
