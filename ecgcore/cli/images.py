@@ -17,8 +17,10 @@ def convert(
         str, typer.Option(help="What names the class folders: exclusive or priority.")
     ] = "exclusive",
     tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
-    layout: Annotated[str, typer.Option(help="Image layout.")] = "stacked",
-    size: Annotated[int, typer.Option(min=67, help="Side of the image in pixels.")] = 224,
+    layout: Annotated[str, typer.Option(help="stacked, clinical or panels.")] = "stacked",
+    size: Annotated[
+        str, typer.Option(help="Image in pixels: its side, 32 or more, or height x width: 224x448.")
+    ] = "224",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -28,6 +30,7 @@ def convert(
     """
     from ecgcore.cohort.store import Cohort
     from ecgcore.imaging.convert import convert as convert_cohort
+    from ecgcore.imaging.geometry import square_or_sides
 
     with bar() as progress:
         task = progress.add_task("Drawing", total=None, note="")
@@ -41,7 +44,7 @@ def convert(
             mode=target_mode,
             tier=tier,
             layout=layout,
-            size=size,
+            size=square_or_sides(size),
             on_progress=show,
         )
     if as_json:

@@ -25,8 +25,13 @@ def train(
         ),
     ] = None,
     tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
-    layout: Annotated[str, typer.Option(help="Image layout.")] = "stacked",
-    size: Annotated[int, typer.Option(help="Side of the image in pixels, 67 or more.")] = 224,
+    layout: Annotated[str, typer.Option(help="stacked, clinical or panels.")] = "stacked",
+    size: Annotated[
+        str, typer.Option(help="Image in pixels: its side, 67 or more, or height x width: 224x448.")
+    ] = "224",
+    rhythm: Annotated[
+        str, typer.Option(help="Lead of the rhythm strip in clinical and panels.")
+    ] = "II",
     epochs: Annotated[int, typer.Option(help="Passes over the training records, 1 or more.")] = 20,
     batch: Annotated[int, typer.Option(help="Records a step, 2 or more.")] = 16,
     optimiser: Annotated[str, typer.Option(help="sgd (momentum 0.9) or adamw.")] = "sgd",
@@ -50,15 +55,16 @@ def train(
 
     Example: ecgcore train --cohort examples --model alexnet_m_se_gap --epochs 2
     """
+    from ecgcore.imaging.geometry import square_or_sides
     from ecgcore.training.config import TrainConfig
     from ecgcore.training.preparing import prepare
 
     found = Home.find(home)
     config = TrainConfig(
         cohort=cohort, model=model, level=level, target_mode=target_mode, tier=tier,
-        layout=layout, size=size, epochs=epochs, batch=batch, optimiser=optimiser,
-        learning_rate=learning_rate, weight_decay=weight_decay, schedule=schedule, split=split,
-        seed=seed, device=device, precision=precision,
+        layout=layout, size=square_or_sides(size), rhythm=rhythm, epochs=epochs, batch=batch,
+        optimiser=optimiser, learning_rate=learning_rate, weight_decay=weight_decay,
+        schedule=schedule, split=split, seed=seed, device=device, precision=precision,
     )  # fmt: skip
     run = prepare(config, found)
     err.print(f"Run {run.id}")

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from ecgcore.errors import NotFound
 from ecgcore.explain import gradcam
 from ecgcore.explain.explanation import Explanation, Resolution, no_relevance
-from ecgcore.explain.traces import by_lead_time, off_trace
-from ecgcore.imaging.drawing import lead_ink
-from ecgcore.imaging.geometry import Geometry, geometry
+from ecgcore.explain.traces import by_lead, by_lead_time, by_strip, off_trace
+from ecgcore.imaging.beats import found_beats
+from ecgcore.imaging.drawing import strip_ink
+from ecgcore.imaging.geometry import Geometry, geometry_of
 from ecgcore.records.record import LEADS, Record
 
 
@@ -64,12 +65,13 @@ def explain(
     model, layer = classifier.model, classifier.cam_layer
     image = classifier.images([record])
     cells = METHODS[method](model, layer, image, classifier.classes.index(class_code))
-    measures = _geometry(classifier.input)
+    measures = geometry_of(classifier.input)
     cell_px = (measures.height / cells.shape[0], measures.width / cells.shape[1])
     found: dict[str, Any] = {"map": None, "by_lead_time": None, "off_trace": None}
+    found["lead_relevance"] = no_relevance()
     if cells.max() > 0:
         relevance = gradcam.on_image(model, layer, image, cells / cells.max())
-        found = _on_traces(relevance, _ink(classifier, record), cell_px)
+        found = _on_traces(relevance, *_ink(classifier, record, measures), measures, cell_px)
     return Explanation(
         record=record.name,
         run=classifier.run_id,
@@ -78,7 +80,6 @@ def explain(
         geometry=measures,
         resolution=resolution(measures, cell_px),
         image=image[0].detach().cpu().numpy(),
-        lead_relevance=shares_by_lead(found["by_lead_time"]),
         **found,
     )
 
@@ -90,39 +91,34 @@ def resolution(measures: Geometry, cell_px: tuple[float, float]) -> Resolution:
     return Resolution(ms=1000 * cell_px[1] / measures.px_per_s, leads=cell_px[0] / step_px)
 
 
-def shares_by_lead(along: np.ndarray | None) -> dict[str, float | None]:
-    """Return each lead's share of the relevance along all traces (12, W)."""
-    if along is None or not along.any():
+def shares_by_lead(means: np.ndarray) -> dict[str, float | None]:
+    """Return each lead's share of the relevance along the traces, of its mean there (12,)."""
+    if not means.any():
         return no_relevance()
-    shares = along.sum(axis=1) / along.sum()
-    return {lead: float(share) for lead, share in zip(LEADS, shares, strict=True)}
+    return {lead: float(s) for lead, s in zip(LEADS, means / means.sum(), strict=True)}
 
 
-def _geometry(given: dict[str, Any]) -> Geometry:
-    height, width = given["size"]
-    return geometry(given["layout"], (height, width), given["duration_s"])
-
-
-def _ink(classifier: Explainable, record: Record) -> np.ndarray:
-    """Return each lead's ink in the classifier's image, (12, H, W)."""
-    given = classifier.input
-    height, width = given["size"]
-    ink = lead_ink(
-        classifier.signals([record]),
-        given["fs_hz"],
-        given["layout"],
-        (height, width),
-        given["duration_s"],
-    )
-    return ink[0].numpy()
+def _ink(
+    classifier: Explainable, record: Record, measures: Geometry
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each strip's ink in the classifier's image, (S, H, W), and the R peaks used, in s."""
+    signal_mv, fs_hz = classifier.signals([record]), classifier.input["fs_hz"]
+    beats = found_beats(signal_mv, fs_hz) if measures.shows_beats else [np.zeros(0)]
+    return strip_ink(signal_mv, fs_hz, measures, beats)[0].numpy(), beats[0]
 
 
 def _on_traces(
-    relevance: np.ndarray, ink: np.ndarray, cell_px: tuple[float, float]
+    relevance: np.ndarray,
+    ink: np.ndarray,
+    beats_s: np.ndarray,
+    measures: Geometry,
+    cell_px: tuple[float, float],
 ) -> dict[str, Any]:
     """Return what a map says of the traces."""
+    along = by_strip(relevance, ink)
     return {
         "map": relevance,
-        "by_lead_time": by_lead_time(relevance, ink),
+        "by_lead_time": by_lead_time(along, measures, beats_s),
         "off_trace": off_trace(relevance, ink, cell_px),
+        "lead_relevance": shares_by_lead(by_lead(along, ink, measures)),
     }

@@ -40,10 +40,10 @@ class Explanation:
         (H, W) in 0..1, relevance as a share of its highest; None where there was no positive
         evidence.
     by_lead_time
-        (12, W) in 0..1, relevance along each lead's trace, a column a column of the image;
-        None without a map.
+        (12, n) in 0..1, relevance along each lead's trace over the record's time, a step a pixel of
+        the leads' time; 0 where a lead is not drawn at that time; None without a map.
     lead_relevance
-        Lead → share of the relevance along all traces, summing to 1; None each without any.
+        Lead → share of the mean relevance along its trace, summing to 1; None each without any.
     off_trace
         Share of the map farther from every trace than the map resolves; None without a map.
     trust
@@ -65,7 +65,7 @@ class Explanation:
 
     @property
     def seconds_per_column(self) -> float:
-        """Seconds that one column of ``by_lead_time`` stands for."""
+        """Seconds that one step of ``by_lead_time`` stands for."""
         return 1 / self.geometry.px_per_s
 
     @property

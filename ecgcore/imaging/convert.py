@@ -21,7 +21,7 @@ from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import NotFound, RequestError, UnreadableRecord
 from ecgcore.home import write_whole
-from ecgcore.imaging.drawing import draw
+from ecgcore.imaging.drawing import draw_as
 from ecgcore.imaging.geometry import Geometry, geometry
 from ecgcore.imaging.png import read_png, save_png
 from ecgcore.labels.classes import CODES
@@ -39,6 +39,7 @@ class _Pair(NamedTuple):
     record: str
     class_code: str
     signal_mv: np.ndarray
+    beats_s: np.ndarray | None
 
 
 def convert(
@@ -90,7 +91,7 @@ def convert(
     rows, written = np.flatnonzero(goal.used), 0
     codes = [CODES[i] for i in goal.y[rows].argmax(axis=1)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, batch in _batches(cohort, rows, codes, out):
+        for done, batch in _batches(cohort, rows, codes, out, measures.shows_beats):
             written += sum(pool.map(lambda p: _made(p, cohort.fs_hz, measures), batch))
             if on_progress:
                 on_progress(done, len(rows))
@@ -108,16 +109,17 @@ def convert(
 
 
 def _batches(
-    cohort: Cohort, rows: np.ndarray, codes: list[str], out: Path
+    cohort: Cohort, rows: np.ndarray, codes: list[str], out: Path, with_beats: bool
 ) -> Iterator[tuple[int, list[_Pair]]]:
     """Yield how many records will be done, and the next ones."""
     records = cohort.index["record"].to_numpy()
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
-        here = zip(records[part], codes[start:], cohort.signals(part), strict=False)
+        beats = cohort.beats(part) if with_beats else [None] * len(part)
+        here = zip(records[part], codes[start:], cohort.signals(part), beats, strict=False)
         yield (
             start + len(part),
-            [_Pair(out / code / _file_name(r), r, code, signal) for r, code, signal in here],
+            [_Pair(out / code / _file_name(r), r, code, *of_it) for r, code, *of_it in here],
         )
 
 
@@ -150,13 +152,8 @@ def _made(pair: _Pair, fs_hz: float, measures: Geometry) -> bool:
         return False
     write_whole(csv, lambda path: path.write_bytes(content))
     signal_mv = torch.from_numpy(pair.signal_mv)[None]
-    image = draw(
-        signal_mv,
-        fs_hz,
-        measures.layout,
-        (measures.height, measures.width),
-        duration_s=measures.duration_s,
-    )[0]
+    beats = [pair.beats_s] if pair.beats_s is not None else None
+    image = draw_as(signal_mv, fs_hz, measures, beats)[0]
     save_png(image, png, measures, pair.record, fs_hz, pair.class_code, facts)
     return True
 

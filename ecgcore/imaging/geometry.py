@@ -4,35 +4,55 @@ Pixel coordinates are continuous: column c covers x from c to c + 1, row r cover
 y grows downwards. This module knows nothing of signals or torch.
 """
 
-import math
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from ecgcore.errors import NotFound, RequestError
+from ecgcore.imaging.strips import GRIDS, RANGE_MV, Strip, px_per_mv, strips
 from ecgcore.records.record import LEADS
 
-LAYOUTS = ("stacked",)
-RANGE_MV = 5.0  # a trace is drawn whole within ±5 mV, wherever its row stands
+__all__ = [
+    "LAYOUTS",
+    "PEN",
+    "PENS",
+    "RANGE_MV",
+    "Geometry",
+    "Strip",
+    "geometry",
+    "geometry_of",
+    "square_or_sides",
+]
+
+LAYOUTS = tuple(GRIDS)
 SMALLEST_PX = 32
 
 
 @dataclass(frozen=True)
-class Strip:
-    """One lead's place in the picture.
+class Pen:
+    """How a trace becomes columns.
 
-    ``lead`` counts in the order of LEADS; ``channel`` is 0–2. ``baseline_px`` is the y of 0 mV,
-    ``left_px`` the x of ``start_s``, from which ``duration_s`` seconds are drawn.
+    Its extent is found in ``parts`` equal parts of each column, as what a pen ``breadth_parts``
+    of them wide reaches there, and averaged over the column.
     """
 
-    lead: int
-    channel: int
-    baseline_px: float
-    left_px: float
-    start_s: float
-    duration_s: float
+    parts: int
+    breadth_parts: int
+
+    @property
+    def breadth_px(self) -> float:
+        """How wide an upright stroke is."""
+        return self.breadth_parts / self.parts
+
+
+PENS = {1: Pen(1, 1), 2: Pen(4, 7)}
+"""By version. 1: what a column's width of trace reaches; its ink varies by 3 % as a record moves
+by parts of a pixel. 2: seven quarters of a pixel wide, so that an upright stroke, which lies
+anywhere, fills one column whole; averaged over quarters, so that ink hardly varies."""
+PEN = 2
+"""The version that new pictures are drawn with; a run keeps its own."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +62,19 @@ class Geometry:
     Attributes
     ----------
     duration_s
-        The seconds that the width stands for, whatever a record's own length.
-    px_per_mv, px_per_s
-        Fixed: they follow from the size and the duration, never from the signal.
+        The seconds of a record that are drawn, whatever its own length.
+    px_per_mv
+        Fixed, like ``px_per_s``: they follow from size and duration, never from the signal.
+    px_per_s
+        Of the twelve leads; a rhythm strip may have its own.
     pen_px
         Thickness of a level trace.
+    rhythm
+        The lead of the rhythm strip, in layouts that have one.
+    pen
+        Version of the pen, one of PENS.
     strips
-        Where each lead stands.
+        Where each lead stands; the rhythm strip last.
     """
 
     layout: str
@@ -58,44 +84,75 @@ class Geometry:
     px_per_mv: float
     px_per_s: float
     pen_px: float
+    rhythm: str
+    pen: int
     strips: tuple[Strip, ...]
 
-    def strip(self, lead: str) -> Strip:
-        """Return the first strip that shows ``lead``."""
+    def strip(self, lead: str, second: float | None = None) -> Strip:
+        """Return the first strip that shows ``lead``, of those that show ``second`` if any does."""
         if lead not in LEADS:
             raise NotFound.among("lead", lead, LEADS)
-        return next(s for s in self.strips if LEADS[s.lead] == lead)
+        strips = [s for s in self.strips if LEADS[s.lead] == lead]
+        return next((s for s in strips if second is not None and s.shows(second)), strips[0])
 
     def pixel(self, lead: str, second: float, mv: float) -> tuple[float, float]:
-        """Return (x, y) in pixels of a lead's voltage at a time."""
-        strip = self.strip(lead)
-        x_px = strip.left_px + (second - strip.start_s) * self.px_per_s
-        return x_px, strip.baseline_px - mv * self.px_per_mv
+        """Return (x, y) in pixels of a lead's voltage at a time.
+
+        The time counts from the record's start; in a panel from the R peak. Where no strip of the
+        lead shows it, the place lies outside the lead's columns.
+        """
+        strip = self.strip(lead, second)
+        return strip.x_px(second), strip.baseline_px - mv * self.px_per_mv
 
     def at(self, x_px: float, y_px: float) -> tuple[str, float, float]:
-        """Return (lead, second, mV) of a place, read on the strip whose zero line is nearest."""
-        strip = min(self.strips, key=lambda s: abs(s.baseline_px - y_px))
-        second = strip.start_s + (x_px - strip.left_px) / self.px_per_s
-        return LEADS[strip.lead], second, (strip.baseline_px - y_px) / self.px_per_mv
+        """Return (lead, second, mV) of a place, read on the nearest zero line in that column.
+
+        The time is as in ``pixel``; which it is says ``strip_at(x_px, y_px).around_r``.
+        """
+        strip = self.strip_at(x_px, y_px)
+        mv = (strip.baseline_px - y_px) / self.px_per_mv
+        return LEADS[strip.lead], strip.second(x_px), mv
+
+    def strip_at(self, x_px: float, y_px: float) -> Strip:
+        """Return the strip whose zero line is nearest in that column."""
+        here = [s for s in self.strips if s.left_px <= x_px < s.left_px + s.width_px]
+        return min(here or self.strips, key=lambda s: abs(s.baseline_px - y_px))
+
+    @cached_property
+    def rows(self) -> tuple[tuple[Strip, ...], ...]:
+        """The strips of each row, from the top."""
+        baselines_px = sorted({s.baseline_px for s in self.strips})
+        return tuple(tuple(s for s in self.strips if s.baseline_px == y) for y in baselines_px)
+
+    @property
+    def shows_beats(self) -> bool:
+        """Whether median beats are drawn, so that R peaks are needed."""
+        return any(s.around_r for s in self.strips)
+
+    def time_steps(self) -> int:
+        """Return into how many steps the record's time is divided at the leads' resolution."""
+        return round(self.duration_s * self.px_per_s)
 
     def column_seconds(self) -> np.ndarray:
-        """Return the time of each column's middle, (width,) in seconds."""
-        return (np.arange(self.width) + 0.5) / self.px_per_s
+        """Return the record's time in the middle of each step, (time_steps,) in seconds.
+
+        In ``stacked`` and ``clinical`` a step is a column of the picture.
+        """
+        return (np.arange(self.time_steps()) + 0.5) / self.px_per_s
 
     def lead_weights(self) -> np.ndarray:
         """Return how much each pixel belongs to each lead, (12, height, width), summing to 1.
 
-        1 on a lead's zero line, falling to 0 at the zero lines above and below. A trace that
-        overruns its neighbours is better told apart by ``drawing.lead_ink``.
+        1 on a lead's zero line, falling to 0 at the zero lines above and below; 0 in columns that
+        no lead has. A trace that overruns its neighbours is better told apart by ``lead_ink``.
         """
         middle_px = np.arange(self.height) + 0.5
-        baselines_px = np.array([s.baseline_px for s in self.strips])
-        by_row = np.stack(
-            [np.interp(middle_px, baselines_px, row) for row in np.eye(len(self.strips))]
-        )
+        baselines_px = np.array([row[0].baseline_px for row in self.rows])
+        by_row = [np.interp(middle_px, baselines_px, row) for row in np.eye(len(self.rows))]
         weights = np.zeros((len(LEADS), self.height, self.width), np.float32)
-        for strip, row in zip(self.strips, by_row, strict=True):
-            weights[strip.lead] += row[:, None]
+        for share, row in zip(by_row, self.rows, strict=True):
+            for strip in row:
+                weights[strip.lead, :, strip.columns] += share[:, None]
         return weights
 
     def as_json(self) -> dict[str, Any]:
@@ -106,7 +163,11 @@ class Geometry:
 
 
 def geometry(
-    layout: str = "stacked", size: int | tuple[int, int] = 224, duration_s: float = 10.0
+    layout: str = "stacked",
+    size: int | tuple[int, int] = 224,
+    duration_s: float = 10.0,
+    rhythm: str = "II",
+    pen: int = PEN,
 ) -> Geometry:
     """Return the measures of a layout at a size.
 
@@ -117,18 +178,26 @@ def geometry(
     size
         Side of a square picture, or (height, width), in pixels; at least 32.
     duration_s
-        The seconds that the width stands for.
+        The seconds of a record that are drawn.
+    rhythm
+        The lead of the rhythm strip.
+    pen
+        Version of the pen, one of PENS.
 
     Raises
     ------
     NotFound
-        No such layout.
+        No such layout, lead or pen.
     RequestError
         A size or duration that cannot be drawn.
     """
     height, width = (size, size) if isinstance(size, int) else size
     if layout not in LAYOUTS:
         raise NotFound.among("layout", layout, LAYOUTS)
+    if rhythm not in LEADS:
+        raise NotFound.among("lead", rhythm, LEADS)
+    if pen not in PENS:
+        raise NotFound.among("pen", str(pen), [str(known) for known in PENS])
     if min(height, width) < SMALLEST_PX:
         raise RequestError(
             f"A picture of {width} × {height} px is too small for twelve leads: "
@@ -136,32 +205,56 @@ def geometry(
         )
     if not duration_s > 0:
         raise RequestError(f"A picture shows some seconds, not {duration_s}: give more than 0.")
-    return _stacked(height, width, float(duration_s))
+    return _measured(layout, height, width, float(duration_s), rhythm, pen)
+
+
+def square_or_sides(text: str) -> int | tuple[int, int]:
+    """Return the side of "224", or (height, width) of "224x448", in pixels.
+
+    Raises
+    ------
+    RequestError
+        Neither of these.
+    """
+    sides = text.lower().replace("×", "x").split("x")
+    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
+        raise RequestError(
+            f"'{text}' is no size of an image: give its side in pixels, such as 224, or height x "
+            "width, such as 224x448."
+        )
+    return int(text) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+
+
+def geometry_of(given: dict[str, Any]) -> Geometry:
+    """Return the measures of a run's ``input`` or of a picture's own text.
+
+    What was written before there was a choice of pen was drawn with the first.
+    """
+    height, width = given["size"]
+    return geometry(
+        given["layout"],
+        (height, width),
+        given["duration_s"],
+        given.get("rhythm", "II"),
+        given.get("pen", 1),
+    )
 
 
 @lru_cache(maxsize=64)
-def _stacked(height: int, width: int, duration_s: float) -> Geometry:
-    """Return twelve rows, I at the top, neighbours in different channels.
-
-    The first and last row keep 5 mV of room, so that no lead is cut: at 224 px, 8 px/mV, zero
-    lines on the middle of pixel rows 40, 53, … 183, and 39 px (4.9 mV) between two rows of one
-    channel.
-    """
-    px_per_mv = height / 28
+def _measured(
+    layout: str, height: int, width: int, duration_s: float, rhythm: str, pen: int
+) -> Geometry:
     pen_px = max(1.0, height / 224)
-    first_px = math.ceil(RANGE_MV * px_per_mv + pen_px / 2 - 0.5) + 0.5
-    step_px = (height - 2 * first_px) / (len(LEADS) - 1)
-    strips = tuple(
-        Strip(
-            lead=row,
-            channel=row % 3,
-            baseline_px=math.floor(first_px + row * step_px) + 0.5,
-            left_px=0.0,
-            start_s=0.0,
-            duration_s=duration_s,
-        )
-        for row in range(len(LEADS))
-    )
+    placed = strips(layout, height, width, duration_s, rhythm, pen_px)
     return Geometry(
-        "stacked", height, width, duration_s, px_per_mv, width / duration_s, pen_px, strips
+        layout,
+        height,
+        width,
+        duration_s,
+        px_per_mv(layout, height),
+        placed[0].px_per_s,
+        pen_px,
+        rhythm,
+        pen,
+        placed,
     )

@@ -17,7 +17,7 @@ _ROUNDING = 1e-3  # of sums of ink; far less ink than a picture shows
 
 
 class Bands(NamedTuple):
-    """The rows that each strip can ink: ``rows`` of them from ``starts`` on.
+    """The pixels that each row of traces can ink: ``rows`` of them from ``starts`` on.
 
     ``zero_px`` is the zero line within a band, the same for all.
     """
@@ -48,13 +48,13 @@ def _bands(measures: Geometry) -> Bands:
     """Return the bands of a geometry."""
     reach_px = RANGE_MV * measures.px_per_mv + measures.pen_px / 2
     above = math.ceil(reach_px - 0.5)  # whole rows above the one that holds the zero line
-    starts = tuple(math.floor(strip.baseline_px) - above for strip in measures.strips)
-    channels = tuple(strip.channel for strip in measures.strips)
+    starts = tuple(math.floor(row[0].baseline_px) - above for row in measures.rows)
+    channels = tuple(row[0].channel for row in measures.rows)
     return Bands(starts, channels, 2 * above + 1, above + 0.5)
 
 
 def inked(top_px: Tensor, bottom_px: Tensor, measures: Geometry, images: Tensor) -> Tensor:
-    """Ink all strips into ``images`` (B, 3, H, W), which holds zeros, and return it.
+    """Ink all rows of traces into ``images`` (B, 3, H, W), which holds zeros, and return it.
 
     Where two traces of one channel cross, ink stays 1.
     """
@@ -62,14 +62,14 @@ def inked(top_px: Tensor, bottom_px: Tensor, measures: Geometry, images: Tensor)
 
 
 def _summed(top_px: Tensor, bottom_px: Tensor, measures: Geometry, images: Tensor) -> Tensor:
-    """Add the ink of all strips to ``images``; above 1 where traces of one channel cross."""
+    """Add the ink of all rows to ``images``; above 1 where traces of one channel cross."""
     bands = Bands.of(measures)
     edges = bands.edges(top_px)
     spans = _spans(top_px, bottom_px, bands)
-    for strip, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
-        first, last = spans[strip]
+    for row, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
+        first, last = spans[row]
         reached = torch.clamp(
-            edges[first : last + 1], top_px[:, strip, None], bottom_px[:, strip, None]
+            edges[first : last + 1], top_px[:, row, None], bottom_px[:, row, None]
         )
         images[:, channel, start + first : start + last] += reached[:, 1:] - reached[:, :-1]
     return images
@@ -92,7 +92,7 @@ class Ink(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, top_px: Tensor, bottom_px: Tensor, measures: Geometry) -> Tensor:
-        """Return the images (B, 3, H, W) of extents (B, 12, W)."""
+        """Return the images (B, 3, H, W) of extents (B, rows, W)."""
         images = top_px.new_zeros(len(top_px), 3, measures.height, measures.width)
         _summed(top_px, bottom_px, measures, images)
         ctx.measures = measures
@@ -106,10 +106,10 @@ class Ink(torch.autograd.Function):
         grad = grads[0].masked_fill(crossed, 0.0)
         bands = Bands.of(ctx.measures)
         to_top, to_bottom = torch.empty_like(top_px), torch.empty_like(bottom_px)
-        for strip, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
+        for row, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
             band = grad[:, channel, start : start + bands.rows]
-            to_top[:, strip] = -_at_edge(band, top_px[:, strip], bands)
-            to_bottom[:, strip] = _at_edge(band, bottom_px[:, strip], bands)
+            to_top[:, row] = -_at_edge(band, top_px[:, row], bands)
+            to_bottom[:, row] = _at_edge(band, bottom_px[:, row], bands)
         nothing = bottom_px <= top_px
         return to_top.masked_fill(nothing, 0.0), to_bottom.masked_fill(nothing, 0.0), None
 

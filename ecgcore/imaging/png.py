@@ -7,21 +7,23 @@ shows, how it was drawn and a checksum of its pixels stand in the PNG's text.
 import hashlib
 import json
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import ArrayLike
 from PIL import Image, PngImagePlugin
-from torch import Tensor
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import RequestError, UnreadableRecord
 from ecgcore.home import write_whole
-from ecgcore.imaging.geometry import Geometry, geometry
+from ecgcore.imaging.geometry import Geometry, geometry_of
 from ecgcore.version import __version__
 
 _KEY = "ecgcore"
+PAGE_KEY = "ecgcore-page"
+"""Stands in the text of a PNG that was drawn for people."""
 _LARGEST_PX = 64_000_000
 _COMPRESSION = 4  # half the time of zlib's default, 5 % larger
 
@@ -34,6 +36,8 @@ class Picture:
     ----------
     image
         (3, H, W) float32, 0 (ground) to 1 (ink), as ``draw`` made it but for 8-bit rounding.
+    record
+        The record's id.
     fs_hz
         Rate of the signal that was drawn.
     class_code
@@ -42,16 +46,40 @@ class Picture:
         What else the writer noted (``convert``: checksums of signal and CSV).
     """
 
-    image: Tensor
+    image: np.ndarray
     geometry: Geometry
     record: str
     fs_hz: float
     class_code: str | None
     more: dict[str, str]
 
+    @property
+    def name(self) -> str:
+        """The record's id, as a record has it."""
+        return self.record
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an answer says beside it."""
+        return ("classified as drawn: a picture of this program",)
+
+    @property
+    def drawn_as(self) -> str:
+        """How it was drawn, in the words of ``ecgcore convert``."""
+        return form(self.geometry, self.fs_hz)
+
+
+def form(measures: Geometry, fs_hz: float) -> str:
+    """Return in words how a picture is drawn: what a network's input must agree in."""
+    rhythm = f" with rhythm {measures.rhythm}" if measures.rhythm else ""
+    return (
+        f"{measures.layout}{rhythm}, {measures.height}x{measures.width} px, "
+        f"{measures.duration_s:g} s at {fs_hz:g} Hz, pen {measures.pen}"
+    )
+
 
 def save_png(
-    image: Tensor,
+    image: ArrayLike,
     file: Path,
     measures: Geometry,
     record: str,
@@ -76,6 +104,8 @@ def save_png(
         "height": measures.height,
         "width": measures.width,
         "duration_s": measures.duration_s,
+        "rhythm": measures.rhythm,
+        "pen": measures.pen,
         "px_per_mv": measures.px_per_mv,
         "px_per_s": measures.px_per_s,
         "ink": "1 - value / 255",
@@ -97,8 +127,13 @@ def save_png(
     )
 
 
-def read_png(file: Path) -> Picture:
+def read_png(file: Path, content: bytes | None = None) -> Picture:
     """Read a PNG file of ``save_png``.
+
+    Parameters
+    ----------
+    content
+        What is in it, where it does not lie on disk (uploads).
 
     Raises
     ------
@@ -106,7 +141,8 @@ def read_png(file: Path) -> Picture:
         It is no picture, not one that this program drew, or no longer as it was drawn.
     """
     try:
-        with Image.open(file, formats=["PNG"]) as picture:
+        opened = file if content is None else BytesIO(content)
+        with Image.open(opened, formats=["PNG"]) as picture:
             told = _told(file, picture)
             pixels = np.asarray(picture)
     except UnreadableRecord:
@@ -122,7 +158,7 @@ def read_png(file: Path) -> Picture:
         )
     ink = 1 - pixels.transpose(2, 0, 1).astype(np.float32) / 255
     return Picture(
-        image=torch.from_numpy(np.ascontiguousarray(ink)),
+        image=np.ascontiguousarray(ink),
         geometry=_geometry(told),
         record=told["record"],
         fs_hz=told["fs_hz"],
@@ -131,10 +167,10 @@ def read_png(file: Path) -> Picture:
     )
 
 
-def _pixels(image: Tensor) -> np.ndarray:
+def _pixels(image: ArrayLike) -> np.ndarray:
     """Return (H, W, 3) uint8, 255 for no ink."""
-    ink = (image.detach().float() * 255).round().clamp(0, 255).to(torch.uint8)
-    return 255 - ink.permute(1, 2, 0).cpu().contiguous().numpy()
+    ink = np.rint(255 * np.asarray(image, dtype=np.float32)).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(255 - ink.transpose(1, 2, 0))
 
 
 def _checksum(pixels: np.ndarray) -> str:
@@ -143,12 +179,17 @@ def _checksum(pixels: np.ndarray) -> str:
 
 def _told(file: Path, picture: Image.Image) -> dict[str, Any]:
     """Return what a picture of ours says of itself, before its pixels are unpacked."""
+    if PAGE_KEY in picture.info:
+        raise UnreadableRecord(
+            f"{file.name} is an ECG page for people that 'ecgcore page' drew; networks read the "
+            "recording itself, or a picture of 'ecgcore convert'."
+        )
     text = picture.info.get(_KEY)
     told = _parsed(text) if isinstance(text, str) else None
     if told is None or picture.mode != "RGB":
         raise UnreadableRecord(
-            f"{file.name} is a picture that this program did not draw: voltages cannot be read "
-            "off a picture of unknown scale. Give the recording itself."
+            f"{file.name} is a picture of an ECG that this program did not draw: voltages cannot "
+            "be read off a picture of unknown scale. Give the recording itself."
         )
     if picture.size != (told["width"], told["height"]) or told["width"] * told["height"] > (
         _LARGEST_PX
@@ -174,4 +215,4 @@ def _parsed(text: str) -> dict[str, Any] | None:
 
 def _geometry(told: dict[str, Any]) -> Geometry:
     """Return the geometry that a picture was drawn with."""
-    return geometry(told["layout"], (told["height"], told["width"]), told["duration_s"])
+    return geometry_of(told | {"size": (told["height"], told["width"])})

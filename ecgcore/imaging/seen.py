@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ecgcore.imaging.drawing import draw
+from ecgcore.imaging.drawing import draw_as
 from ecgcore.imaging.geometry import Geometry, geometry
 from ecgcore.records.record import Record
 from ecgcore.records.resampling import bring_to
@@ -18,5 +18,5 @@ def seen(
     """Return the image (3, H, W) in 0..1 of a record at its own rate, and its measures."""
     window = bring_to(record, record.fs_hz, duration_s)
     signal_mv = torch.from_numpy(np.ascontiguousarray(window.signal_mv))[None]
-    image = draw(signal_mv, window.fs_hz, layout, size, duration_s=duration_s)[0]
-    return image.numpy(), geometry(layout, size, duration_s)
+    measures = geometry(layout, size, duration_s)
+    return draw_as(signal_mv, window.fs_hz, measures)[0].numpy(), measures

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ecgcore.errors import DamagedFile, RequestError
 from ecgcore.home import Home
-from ecgcore.imaging import draw
+from ecgcore.imaging import Geometry, draw_as, geometry_of
 from ecgcore.models import create_model
 from ecgcore.records.record import Record
 from ecgcore.records.resampling import bring_to
@@ -34,7 +34,8 @@ class Classifier:
     target_mode
         How logits become probabilities.
     input
-        ``layout``, ``size`` [H, W] in pixels, ``fs_hz``, ``duration_s``.
+        ``layout``, ``size`` [H, W] in pixels, ``fs_hz``, ``duration_s``; ``rhythm`` and ``pen``
+        where the run is not older than these.
     thresholds
         Per class the probability from which it is called present.
     """
@@ -56,6 +57,11 @@ class Classifier:
         """The layer that Grad-CAM reads."""
         return self.model.cam_layer  # type: ignore[return-value]
 
+    @property
+    def geometry(self) -> Geometry:
+        """The measures of the images that it was trained on."""
+        return geometry_of(self.input)
+
     def signals(self, records: list[Record]) -> Tensor:
         """Return (B, 12, T) mV at the run's rate and length, NaN where nothing was recorded."""
         at = [bring_to(r, self.input["fs_hz"], self.input["duration_s"]) for r in records]
@@ -63,14 +69,7 @@ class Classifier:
 
     def images(self, records: list[Record]) -> Tensor:
         """Return the (B, 3, H, W) images in 0..1 that the network sees of these records."""
-        height, width = self.input["size"]
-        return draw(
-            self.signals(records),
-            self.input["fs_hz"],
-            self.input["layout"],
-            (height, width),
-            duration_s=self.input["duration_s"],
-        )
+        return draw_as(self.signals(records), self.input["fs_hz"], self.geometry)
 
     def probabilities(self, records: list[Record]) -> np.ndarray:
         """Return (B, classes) probabilities."""

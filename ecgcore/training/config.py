@@ -6,11 +6,13 @@ from typing import Any
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.imaging import LAYOUTS
 from ecgcore.labels.targets import MODES
+from ecgcore.records.record import LEADS
 
 LEVELS = ("204", "440", "all")
 TIERS = ("core", "broad")
 SPLITS = ("patient", "folds")
 SCHEDULES = ("cosine", "constant")
+SMALLEST_SIDE_PX = 67  # below, nothing is left after the last pool
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 # Learning rate and weight decay where none is given. SGD's momentum and decay are those of
@@ -34,8 +36,8 @@ class TrainConfig:
         level and ``multilabel`` for ``all``.
     tier
         ``core`` or ``broad`` expert statements.
-    layout, size
-        The image: layout and side in pixels.
+    layout, size, rhythm
+        The image: layout, side or (height, width) in pixels, and the lead of the rhythm strip.
     optimiser, learning_rate, weight_decay, schedule
         ``sgd`` (momentum 0.9) or ``adamw``; rates by optimiser where not given; ``cosine`` warms
         up over the first twentieth of all steps and ends at a hundredth of the rate.
@@ -51,7 +53,8 @@ class TrainConfig:
     target_mode: str | None = None
     tier: str = "core"
     layout: str = "stacked"
-    size: int = 224
+    size: int | tuple[int, int] = 224
+    rhythm: str = "II"
     epochs: int = 20
     batch: int = 16
     optimiser: str = "sgd"
@@ -62,6 +65,11 @@ class TrainConfig:
     seed: int = 1
     device: str = "auto"
     precision: str = "auto"
+
+    @property
+    def sides_px(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     def filled(self) -> "Recipe":
         """Return the same training with every default made explicit, or say what is wrong."""
@@ -82,6 +90,7 @@ class TrainConfig:
         for kind, value, known in (
             ("tier", self.tier, TIERS),
             ("layout", self.layout, LAYOUTS),
+            ("lead", self.rhythm, LEADS),
             ("optimiser", self.optimiser, OPTIMISERS),
             ("schedule", self.schedule, SCHEDULES),
             ("split", self.split, SPLITS),
@@ -95,17 +104,17 @@ class TrainConfig:
                 f"Level '{self.level}' is neither 204, 440, all nor a number of records from 10 up."
             )
         self._check_numbers()
-        if info.fixed_size and (self.size, self.size) != info.fixed_size:
+        if info.fixed_size and self.sides_px != info.fixed_size:
             raise RequestError(
                 f"{self.model} reads {info.fixed_size[0]}×{info.fixed_size[1]} pixels, not "
-                f"{self.size}; the '_gap' variants take any size."
+                f"{self.sides_px[0]}×{self.sides_px[1]}; the '_gap' variants take any size."
             )
 
     def _check_numbers(self) -> None:
-        least: dict[str, float] = {"epochs": 1, "batch": 2, "size": 67}
+        least: dict[str, float] = {"epochs": 1, "batch": 2, "size": SMALLEST_SIDE_PX}
         least |= {"learning_rate": 0, "weight_decay": 0}
         for name, accepted in least.items():
-            value = getattr(self, name)
+            value = min(self.sides_px) if name == "size" else getattr(self, name)
             if value is not None and not value >= accepted:
                 said = name.replace("_", " ")
                 raise RequestError(f"{said} {value} is too small; {accepted} or more is accepted.")
@@ -125,4 +134,5 @@ class Recipe(TrainConfig):
         known = {f.name for f in fields(cls)}
         if strange := sorted(set(content) - known):
             raise RequestError(f"This version does not know the setting {', '.join(strange)}.")
-        return cls(**content)
+        size = content.get("size", 224)
+        return cls(**content | {"size": size if isinstance(size, int) else tuple(size)})

@@ -1,14 +1,14 @@
 """Feeding: batches drawn on the device, from the memory-mapped signals; no image files between."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ecgcore.cohort.store import Cohort
-from ecgcore.imaging import draw
+from ecgcore.imaging import Geometry, draw_as
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,20 @@ class Feed:
         (N,) rows of the cohort's index.
     targets
         (N, classes) float32: 1 present, 0 absent, NaN unknown.
-    layout, size
-        The image: layout and (H, W) in pixels.
+    measures
+        Of the images.
     device
         Where the images are drawn.
+    beats
+        Row → R peaks in seconds, of the rows that were asked for so far.
     """
 
     cohort: Cohort
     rows: np.ndarray
     targets: np.ndarray
-    layout: str
-    size: tuple[int, int]
+    measures: Geometry
     device: torch.device
+    beats: dict[int, np.ndarray] = field(default_factory=dict)
 
     def batches(
         self, batch: int, shuffled_by: torch.Generator | None = None
@@ -60,8 +62,14 @@ class Feed:
 
     def _images(self, rows: np.ndarray) -> Tensor:
         signal_mv = torch.from_numpy(self.cohort.signals(rows)).to(self.device)
-        fs_hz, duration_s = self.cohort.fs_hz, self.cohort.duration_s
-        return draw(signal_mv, fs_hz, self.layout, self.size, duration_s=duration_s)
+        beats = self._beats(rows) if self.measures.shows_beats else None
+        return draw_as(signal_mv, self.cohort.fs_hz, self.measures, beats)
+
+    def _beats(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Return the R peaks of some rows, each asked of the cohort once."""
+        new = [int(row) for row in rows if int(row) not in self.beats]
+        self.beats.update(zip(new, self.cohort.beats(new), strict=True))
+        return [self.beats[int(row)] for row in rows]
 
     def _targets(self, chosen: np.ndarray) -> Tensor:
         return torch.from_numpy(self.targets[chosen]).to(self.device)

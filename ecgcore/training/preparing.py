@@ -68,7 +68,7 @@ def _need_disk(home: Home, parameters: int) -> None:
 def _meta(
     run: str, now: datetime, config: Recipe, cohort: Cohort, drawn: Plan, parameters: int
 ) -> dict[str, Any]:
-    drawn_as = geometry(config.layout, config.size, cohort.duration_s)
+    drawn_as = geometry(config.layout, config.size, cohort.duration_s, config.rhythm)
     return {
         "run": run,
         "created": now.isoformat(timespec="seconds"),
@@ -78,10 +78,12 @@ def _meta(
         "classes": list(CODES),
         "leads": list(LEADS),
         "input": {
-            "layout": config.layout,
-            "size": [config.size, config.size],
+            "layout": drawn_as.layout,
+            "size": [drawn_as.height, drawn_as.width],
             "fs_hz": cohort.fs_hz,
             "duration_s": cohort.duration_s,
+            "rhythm": drawn_as.rhythm,
+            "pen": drawn_as.pen,
             "geometry": {"px_per_s": drawn_as.px_per_s, "px_per_mv": drawn_as.px_per_mv},
         },
         "target_mode": config.target_mode,

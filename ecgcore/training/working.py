@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ecgcore.cohort.levels import Plan
 from ecgcore.cohort.store import Cohort
+from ecgcore.imaging import geometry_of
 from ecgcore.models import create_model
 from ecgcore.training.config import Recipe
 from ecgcore.training.feeding import Feed
@@ -27,6 +28,7 @@ class Working:
     model: nn.Module = field(init=False)
     best: float = -np.inf
     best_epoch: int = 0
+    beats: dict[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.config.seed)
@@ -36,10 +38,9 @@ class Working:
     def feed(self, part: str) -> Feed:
         """Return the records of one part."""
         rows = self.plan.part == part
-        size = (self.config.size, self.config.size)
         return Feed(
-            self.cohort, self.plan.rows[rows], self.plan.y[rows], self.config.layout, size,
-            self.device,
+            self.cohort, self.plan.rows[rows], self.plan.y[rows],
+            geometry_of(self.run.meta["input"]), self.device, self.beats,
         )  # fmt: skip
 
     def forward(self, images: Tensor) -> Tensor:

@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.imaging import LAYOUTS, draw, geometry
+from ecgcore.imaging import LAYOUTS, draw, geometry, geometry_of
+from ecgcore.imaging.geometry import square_or_sides
 from ecgcore.records.record import LEADS
 
 
@@ -21,22 +23,83 @@ def test_stacked_at_224_has_the_stated_measures():
     assert [LEADS[s.lead] for s in measures.strips] == list(LEADS)
 
 
+def test_clinical_at_224_has_the_stated_measures():
+    measures = geometry("clinical", 224)
+    assert (measures.px_per_mv, measures.px_per_s, measures.pen_px) == (14, pytest.approx(22.4), 1)
+    rows = [[LEADS[s.lead] for s in row] for row in measures.rows]
+    assert rows == [
+        ["I", "aVR", "V1", "V4"],
+        ["II", "aVL", "V2", "V5"],
+        ["III", "aVF", "V3", "V6"],
+        ["II"],
+    ]
+    assert [row[0].channel for row in measures.rows] == [0, 1, 2, 0]
+    assert [s.start_s for s in measures.rows[0]] == [0, 2.5, 5, 7.5]
+    assert [s.left_px for s in measures.rows[0]] == [0, 56, 112, 168]
+    assert (measures.strips[-1].start_s, measures.strips[-1].duration_s) == (0, 10)
+
+
+def test_panels_at_224_show_what_a_qrs_needs():
+    measures = geometry("panels", 224)
+    rows = [[LEADS[s.lead] for s in row] for row in measures.rows]
+    assert rows == [
+        ["I", "II", "III"],
+        ["aVR", "aVL", "aVF"],
+        ["V1", "V2", "V3"],
+        ["V4", "V5", "V6"],
+        ["II"],
+    ]
+    assert measures.px_per_mv == pytest.approx(12)
+    for panel in measures.strips[:12]:
+        assert panel.around_r
+        assert panel.px_per_s == pytest.approx(100)
+        assert panel.start_s <= -0.25
+        assert panel.start_s + panel.duration_s >= 0.45
+    rhythm = measures.strips[-1]
+    assert not rhythm.around_r
+    assert (rhythm.width_px, rhythm.px_per_s) == (224, pytest.approx(22.4))
+
+
+def test_the_rhythm_strip_shows_the_lead_asked_for():
+    assert LEADS[geometry("clinical", 224, rhythm="V1").strips[-1].lead] == "V1"
+    assert geometry("panels", rhythm="V1") != geometry("panels")
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("size", [224, 96, (100, 300)])
+@pytest.mark.parametrize("size", [224, 96, (100, 300), (224, 448)])
 def test_pixels_and_places_map_both_ways(layout, size):
     measures = geometry(layout, size)
-    for lead in LEADS:
-        x_px, y_px = measures.pixel(lead, 3.3, 0.1)
-        assert measures.at(x_px, y_px) == (lead, pytest.approx(3.3), pytest.approx(0.1))
+    for strip in measures.strips:
+        second = strip.start_s + 0.4 * strip.duration_s
+        x_px, y_px = strip.x_px(second), strip.baseline_px - 0.1 * measures.px_per_mv
+        found = measures.at(x_px, y_px)
+        assert found == (LEADS[strip.lead], pytest.approx(second), pytest.approx(0.1))
+        assert measures.strip_at(x_px, y_px) is strip
+        if strip is measures.strip(LEADS[strip.lead]):
+            back = measures.pixel(*found)
+            assert back == (pytest.approx(x_px), pytest.approx(y_px))
+
+
+def test_a_time_that_only_the_rhythm_strip_shows_is_found_there():
+    measures = geometry("clinical")
+    assert measures.pixel("II", 6.0, 0)[1] == measures.strips[-1].baseline_px
+    assert measures.pixel("II", 1.0, 0)[1] == measures.strips[4].baseline_px
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("size", [32, 67, 224, 230, (100, 300)])
+@pytest.mark.parametrize("size", [32, 67, 224, 230, (100, 300), (448, 224)])
 def test_no_trace_within_5_mv_leaves_the_picture(layout, size):
     measures = geometry(layout, size)
     for strip in measures.strips:
         reach_px = 5 * measures.px_per_mv + measures.pen_px / 2
         assert reach_px <= strip.baseline_px <= measures.height - reach_px
+        assert 0 <= strip.left_px < strip.columns.stop <= measures.width
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_neighbouring_rows_stand_in_different_channels(layout):
+    rows = geometry(layout).rows
+    assert all(a[0].channel != b[0].channel for a, b in pairwise(rows))
 
 
 def test_ink_stands_where_the_geometry_says():
@@ -47,7 +110,7 @@ def test_ink_stands_where_the_geometry_says():
     rows, columns = (changed[0].sum(dim=0) > 0.01).nonzero(as_tuple=True)
     x_px, y_px = measures.pixel("aVF", 7.3, 1.5)
     assert rows.min() == int(y_px - measures.pen_px / 2)
-    assert int(x_px) in columns.tolist()
+    assert columns.float().mean() + 0.5 == pytest.approx(x_px, abs=0.5)
 
 
 def test_lead_weights_share_every_pixel_among_the_leads():
@@ -59,10 +122,22 @@ def test_lead_weights_share_every_pixel_among_the_leads():
         assert (weights[row, int(strip.baseline_px)] == 1).all()
 
 
+@pytest.mark.parametrize("layout", ["clinical", "panels"])
+def test_lead_weights_know_the_columns_of_each_lead(layout):
+    measures = geometry(layout, (100, 96))
+    weights = measures.lead_weights()
+    np.testing.assert_allclose(weights.sum(axis=0), 1, rtol=1e-6)
+    for strip in measures.strips:
+        middle = (int(strip.baseline_px), strip.left_px + strip.width_px // 2)
+        assert weights[strip.lead, *middle] == 1
+
+
 def test_columns_tell_their_seconds():
     seconds = geometry("stacked", 224, duration_s=5).column_seconds()
     assert len(seconds) == 224
     assert (seconds[0], seconds[-1]) == (pytest.approx(2.5 / 224), pytest.approx(5 - 2.5 / 224))
+    assert len(geometry("clinical", 224).column_seconds()) == 224
+    assert len(geometry("panels", 224).column_seconds()) == 1000  # at the panels' 100 px/s
 
 
 def test_measures_are_plain_json_and_compare_by_value():
@@ -70,13 +145,34 @@ def test_measures_are_plain_json_and_compare_by_value():
     assert told["strips"][3]["lead"] == "aVR"
     assert geometry("stacked", 96) == geometry("stacked", (96, 96))
     assert geometry("stacked", 96) != geometry("stacked", 97)
+    assert geometry("stacked", 96) != geometry("stacked", 96, pen=1)
+
+
+def test_the_input_of_a_run_gives_its_measures_and_an_old_one_the_first_pen():
+    given = {"layout": "clinical", "size": [96, 120], "duration_s": 10.0}
+    assert geometry_of(given) == geometry("clinical", (96, 120), pen=1)
+    assert geometry_of(given | {"pen": 2, "rhythm": "V1"}) == geometry(
+        "clinical", (96, 120), rhythm="V1", pen=2
+    )
+
+
+def test_sizes_are_read_as_a_side_or_as_height_and_width():
+    assert square_or_sides("224") == 224
+    assert square_or_sides("224x448") == square_or_sides(" 224 × 448") == (224, 448)
+    for wrong in ("", "x", "224x", "1x2x3", "-5", "22.4", "big"):
+        with pytest.raises(RequestError, match=r"is no size of an image: .* such as 224x448"):
+            square_or_sides(wrong)
 
 
 def test_unknown_layouts_leads_and_durations_are_refused():
-    with pytest.raises(NotFound, match=r"There is no layout 'clinicl'. .*There is: stacked"):
+    with pytest.raises(NotFound, match=r"There is no layout 'clinicl'. Did you mean 'clinical'"):
         geometry("clinicl")
     with pytest.raises(NotFound, match="no lead 'V7'"):
         geometry().pixel("V7", 1, 0)
+    with pytest.raises(NotFound, match="no lead 'VI'"):
+        geometry("clinical", rhythm="VI")
+    with pytest.raises(NotFound, match="no pen '3'"):
+        geometry(pen=3)
     with pytest.raises(RequestError, match="not 0"):
         geometry(duration_s=0)
 

@@ -1,0 +1,216 @@
+"""The median beat of each lead, in batches on the signal's device: what ``panels`` draws.
+
+Beats are laid on one another to a fraction of a sample, so that a QRS stands at the same place
+and has the same width at any rate. This is drawing, not measuring: measure/median_beat.py picks
+beats of one shape and measures them.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+MOST_BEATS = 16  # of a record; of more, as many spread evenly over it
+_FLAT_S, _REACH_S = 0.06, 0.10  # around an R peak: what counts fully, what counts at all
+_FARTHEST_S = 0.02  # that an R peak is moved
+_ROUNDS = 3
+_PEAK_HZ = 250.0  # rate at which QRS complexes are looked at, or the signal's where it is less
+
+Beats = Sequence[np.ndarray]
+
+
+def found_beats(signal_mv: Tensor, fs_hz: float) -> list[np.ndarray]:
+    """Return each record's R peaks, in seconds: (B, 12, T) → B arrays."""
+    from ecgcore.measure.rpeaks import r_peaks
+
+    return [r_peaks(record, fs_hz) for record in signal_mv.detach().cpu().float().numpy()]
+
+
+def median_beats(
+    signal_mv: Tensor, fs_hz: float, beats: Beats, start_s: float, step_s: float, steps: int
+) -> Tensor:
+    """Return the median beat of each lead, (B, 12, ``steps``) in mV.
+
+    Sampled from ``start_s`` relative to the R peak on, every ``step_s``. Before the median each
+    beat is brought to the usual level of its lead, so that baseline wander does not mix waves.
+    NaN where a record has no beat, or a lead no signal. Differentiable with respect to the signal.
+
+    Parameters
+    ----------
+    signal_mv
+        (B, 12, T).
+    beats
+        B arrays of R peaks in seconds. Those whose window leaves the record are used only where
+        there is no other.
+    """
+    end_s = start_s + (steps - 1) * step_s
+    length_s = (signal_mv.shape[-1] - 1) / fs_hz
+    chosen = [_chosen(np.asarray(b, float), start_s, end_s, length_s) for b in beats]
+    counts = torch.tensor([len(b) for b in chosen], device=signal_mv.device)
+    most = max(2, *(len(b) + len(b) % 2 for b in chosen)) if chosen else 2
+    at_s = np.zeros((len(chosen), most))
+    for row, times_s in zip(at_s, chosen, strict=True):
+        row[: len(times_s)] = times_s
+    r_s = _centred(signal_mv, fs_hz, torch.from_numpy(at_s).to(signal_mv))  # (B, N)
+    offsets_s = start_s + step_s * torch.arange(steps, device=r_s.device, dtype=r_s.dtype)
+    cut = _interpolated(signal_mv, (r_s[..., None] + offsets_s) * fs_hz)  # (B, 12, N, steps)
+    return _median(cut, counts)
+
+
+def _chosen(r_s: np.ndarray, start_s: float, end_s: float, length_s: float) -> np.ndarray:
+    """Return the beats to use: whole ones, where there are any, and not too many."""
+    r_s = r_s[(r_s >= 0) & (r_s <= length_s)]
+    whole = r_s[(r_s + start_s >= 0) & (r_s + end_s <= length_s)]
+    kept = whole if len(whole) else r_s
+    if len(kept) <= MOST_BEATS:
+        return kept
+    return kept[np.linspace(0, len(kept) - 1, MOST_BEATS).round().astype(int)]
+
+
+@torch.no_grad()
+def _centred(signal_mv: Tensor, fs_hz: float, r_s: Tensor) -> Tensor:
+    """Return the middle of the QRS's energy in all leads near each R peak, (B, N) in seconds.
+
+    A peak's sample would be off by up to half a sample, and would jump between two peaks of about
+    equal height; the middle is neither.
+    """
+    stride = max(1, round(fs_hz / _PEAK_HZ))
+    half = round(_REACH_S * fs_hz / stride)
+    places = stride * torch.arange(-half, half + 1, device=r_s.device)
+    at = (r_s * fs_hz).round().long()[..., None] + places  # (B, N, n)
+    at = at.clamp(0, signal_mv.shape[-1] - 1)
+    near = _at(signal_mv.nan_to_num(0.0), at)  # (B, 12, N, n)
+    rest = (near[..., :1] + near[..., -1:]) / 2
+    energy = (near - rest).square().sum(dim=1)  # (B, N, n)
+    at_s = at.to(r_s.dtype) / fs_hz
+    middle_s = r_s
+    for _ in range(_ROUNDS):
+        away_s = (at_s - middle_s[..., None]).abs()
+        weight = energy * ((_REACH_S - away_s) / (_REACH_S - _FLAT_S)).clamp(0, 1)
+        middle_s = (weight * at_s).sum(-1) / weight.sum(-1).clamp(min=1e-12)
+        middle_s = torch.minimum(torch.maximum(middle_s, r_s - _FARTHEST_S), r_s + _FARTHEST_S)
+    return middle_s
+
+
+def _interpolated(signal_mv: Tensor, at: Tensor) -> Tensor:
+    """Return the signal (B, 12, T) at fractional samples ``at`` (B, N, n): (B, 12, N, n).
+
+    By the cubic through four samples (Catmull & Rom 1974): at a sample it is the sample, and
+    between it keeps more of a narrow peak than a straight line. NaN beyond the ends.
+    """
+    last = signal_mv.shape[-1] - 1
+    before = at.floor()
+    t = (at - before)[:, None].to(signal_mv.dtype)
+    weights = (
+        ((-0.5 * t + 1) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1,
+        ((-1.5 * t + 2) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    )
+    first = before.long() - 1
+    total = signal_mv.new_zeros(())
+    for tap, weight in enumerate(weights):
+        total = total + weight * _at(signal_mv, (first + tap).clamp(0, last))
+    beyond = (at < -1e-3) | (at > last + 1e-3)
+    return total.masked_fill(beyond[:, None], math.nan) if bool(beyond.any()) else total
+
+
+def _at(signal_mv: Tensor, at: Tensor) -> Tensor:
+    """Return the signal (B, 12, T) at samples ``at`` (B, N, n): (B, 12, N, n)."""
+    places = at.flatten(1)[:, None].expand(-1, signal_mv.shape[1], -1)
+    return signal_mv.gather(-1, places).unflatten(-1, at.shape[1:])
+
+
+def _median(cut: Tensor, counts: Tensor) -> Tensor:
+    """Return the median (B, 12, n) over the first ``counts`` (B,) of the beats (B, 12, N, n)."""
+    beats = cut.shape[2]
+    lacking = (torch.arange(beats, device=cut.device) >= counts[:, None])[:, None, :, None]
+    holed = cut.detach().isnan().logical_and(~lacking).flatten(1).any(dim=1)  # (B,)
+    if not bool(holed.any()):
+        return _median_of_whole(_levelled(cut, counts), counts)
+    rows = [
+        _median_of_holed(beat[None, :, : int(n)]) if hole else _median(beat[None], n[None])
+        for beat, n, hole in zip(cut, counts, holed, strict=True)
+    ]
+    return torch.cat(rows)
+
+
+def _levelled(cut: Tensor, counts: Tensor) -> Tensor:
+    """Return the beats, each at the median level of its lead's beats."""
+    levels = cut.mean(dim=-1, keepdim=True)
+    return cut - levels + _median_of_whole(levels, counts)[:, :, None]
+
+
+def _median_of_holed(cut: Tensor) -> Tensor:
+    """Return the median over the beats that are there, sample by sample."""
+    if not cut.shape[2]:
+        return cut.new_full((*cut.shape[:2], cut.shape[3]), math.nan)
+    levels = cut.nanmean(dim=-1, keepdim=True)
+    usual = levels.nanquantile(0.5, dim=2, keepdim=True)
+    return (cut - levels + usual).nanquantile(0.5, dim=2)
+
+
+def _median_of_whole(cut: Tensor, counts: Tensor) -> Tensor:
+    """Return the median over the first ``counts`` of an even number of beats.
+
+    Places beyond them are filled with as many lowest as highest values, one lowest more where the
+    count is odd, so that the median stands in the middle for every record. It is found by a
+    network of minima and maxima over whole arrays: a sort of short rows takes ten times as long.
+    """
+    beats = cut.shape[2]
+    place = torch.arange(beats, device=cut.device)
+    lacking = beats - counts[:, None]
+    lowest = (place >= counts[:, None]) & (place < counts[:, None] + (lacking + 1) // 2)
+    highest = place >= counts[:, None] + (lacking + 1) // 2
+    if bool(lowest.any()):
+        cut = cut.masked_fill(lowest[:, None, :, None], -math.inf)
+        cut = cut.masked_fill(highest[:, None, :, None], math.inf)
+    lower, upper = _middles(list(cut.unbind(dim=2)))
+    odd = (counts % 2 == 1)[:, None, None]
+    middle = torch.where(odd, upper, (lower + upper) / 2)
+    return middle.masked_fill((counts == 0)[:, None, None], math.nan)
+
+
+def _middles(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the two middle values of an even number of tensors, place by place."""
+    for a, b, least, most in _network(len(rows)):
+        low, high = rows[a], rows[b]
+        if least:
+            rows[a] = torch.minimum(low, high)
+        if most:
+            rows[b] = torch.maximum(low, high)
+    return rows[len(rows) // 2 - 1], rows[len(rows) // 2]
+
+
+@lru_cache(maxsize=16)
+def _network(size: int) -> tuple[tuple[int, int, bool, bool], ...]:
+    """Return those steps of Batcher's odd–even merge sort (1968) that the two middles need.
+
+    Each compares places a < b; the flags tell whether the lesser and the greater are needed.
+    """
+    needed = {size // 2 - 1, size // 2}
+    steps = []
+    for a, b in reversed(_merge_sort(size)):
+        if a in needed or b in needed:
+            steps.append((a, b, a in needed, b in needed))
+            needed |= {a, b}
+    return tuple(reversed(steps))
+
+
+def _merge_sort(size: int) -> list[tuple[int, int]]:
+    """Return the comparisons of Batcher's network (Knuth, TAOCP 3, 5.2.2, algorithm M)."""
+    pairs = []
+    p = 1
+    while p < size:
+        k = p
+        while k >= 1:
+            for j in range(k % p, size - k, 2 * k):
+                for i in range(min(k, size - j - k)):
+                    if (i + j) // (2 * p) == (i + j + k) // (2 * p):
+                        pairs.append((i + j, i + j + k))
+            k //= 2
+        p *= 2
+    return pairs
