@@ -1,10 +1,11 @@
 """How fast this machine is."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ecgcore.cli.shell import JsonOption, bench_app, err, out, say_json
+from ecgcore.cli.shell import HomeOption, JsonOption, bench_app, err, out, say_json
 
 
 @bench_app.command("imaging")
@@ -24,3 +25,53 @@ def bench_imaging(
         say_json(answer)
     else:
         out.print_json(data=answer)
+
+
+@bench_app.command("ingest")
+def bench_ingest(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of WFDB records. Default: the examples, repeated.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also memory at 1,000 and 10,896 records; minutes.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how many recordings a second are ingested, and in how much memory.
+
+    Example: ecgcore bench ingest --json
+    """
+    from ecgcore.bench.ingest import bench_ingest as measure
+
+    with err.status("Ingesting ..."):
+        answer = measure(data, full)
+    if as_json:
+        say_json(answer)
+    else:
+        out.print_json(data=answer)
+
+
+@bench_app.command("labels")
+def bench_labels(
+    cohort: Annotated[str, typer.Option(help="A cohort of PTB-XL.")] = "ptbxl",
+    to: Annotated[Path | None, typer.Option(help="Write the findings there (.md).")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare labels from measurements with the experts' on PTB-XL, class by class.
+
+    Example: ecgcore bench labels --cohort ptbxl --to docs/labels.md
+    """
+    from ecgcore.bench.labels import bench_labels as compare
+    from ecgcore.bench.labels import document
+    from ecgcore.cohort.measuring import ensure_measured
+    from ecgcore.home import Home, write_whole
+
+    with err.status("Measuring what is not measured, and comparing ..."):
+        answer = compare(ensure_measured(cohort, Home.find(home)))
+    if to is not None:
+        write_whole(to, lambda path: path.write_text(document(answer), encoding="utf-8"))
+    if as_json:
+        say_json(answer)
+    elif to is None:
+        out.print(document(answer), markup=False)

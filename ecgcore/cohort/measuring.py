@@ -9,7 +9,7 @@ import pandas as pd
 from ecgcore.cohort import measured
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.stored import as_record, in_mv
-from ecgcore.cohort.workers import run_all, workers_for
+from ecgcore.cohort.workers import MEASURING, run_all, workers_for
 from ecgcore.cohort.writing import written_alone
 from ecgcore.home import Home, read_json
 
@@ -40,9 +40,8 @@ def measure_missing(
     todo = [shard for shard in shards if not measured.is_measured(shard)]
     total = sum(len(_signals(shard)) for shard in todo)
     jobs = [(shard, meta["fs_hz"]) for shard in todo]
-    run_all(
-        _measure_shard, jobs, workers or workers_for(total), lambda done: on_progress(done, total)
-    )
+    workers = workers or workers_for(total)
+    run_all(_measure_shard, jobs, workers, lambda done: on_progress(done, total), MEASURING)
 
 
 def _measure_shard(shard: Path, fs_hz: float, on_record: Callable[[], None]) -> None:

@@ -98,16 +98,18 @@ def rate_of(seen: Iterable[Seen]) -> int:
 
 
 def by_preference(files: Iterable[Seen], fs_hz: float) -> list[Seen]:
-    """Return the files of one record: first those not below ``fs_hz``, with a header, in their
-    source's own form, of the nearest rate."""
+    """Return the files of one record: first those not below ``fs_hz``, with a header, with their
+    source's table, of the nearest rate."""
 
-    def rank(file: Seen) -> tuple[bool, bool, bool, float, str]:
-        rate = file.fs_hz or 0.0
-        bare = not file.path.endswith(".hea")
+    def rank(file: Seen) -> tuple[bool, bool, bool, bool, float, str]:
+        rate, path = file.fs_hz or 0.0, Path(file.path)
+        bare = path.suffix != ".hea"
         copied = not PTB_XL_NAME.match(file.record)  # the challenge's copy has lost the table
-        return is_below(rate, fs_hz), bare, copied, abs(rate - fs_hz), file.path
+        untold = not any(above(path, table) for table in TABLES)
+        return is_below(rate, fs_hz), bare, copied, untold, abs(rate - fs_hz), file.path
 
-    return sorted(files, key=rank)
+    files = list(files)
+    return sorted(files, key=rank) if len(files) > 1 else files
 
 
 def is_below(fs_hz: float, wanted_hz: float) -> bool:

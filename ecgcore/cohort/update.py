@@ -19,7 +19,7 @@ from ecgcore.cohort.shards import Work, plan_hash, rewritten, write_shard
 from ecgcore.cohort.store import private_piece
 from ecgcore.cohort.survey import Seen, by_preference, is_there, rate_of, survey, uniquely_named
 from ecgcore.cohort.twins import find_twins
-from ecgcore.cohort.workers import run_all, workers_for
+from ecgcore.cohort.workers import MEASURING, run_all, workers_for
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import read_json, write_json
 from ecgcore.labels.tables import tables_hash
@@ -166,6 +166,7 @@ class Update:
             jobs,
             workers or workers_for(todo),
             lambda done: on_progress(before + done, len(work)),
+            needs=MEASURING if measure else (),
         )
         return names
 

@@ -13,7 +13,9 @@ from ecgcore.errors import EcgError
 
 _POLL_S = 0.3
 _WORTH_RECORDS = 200
-_PRELOADED = ["ecgcore.cohort.one_thread", "ecgcore.cohort.shards", "ecgcore.cohort.measuring"]
+_PRELOADED = ("ecgcore.cohort.one_thread", "ecgcore.cohort.shards")
+MEASURING = ("ecgcore.measure.measurements", "ecgcore.measure.quality")
+"""What workers need that measure."""
 _shared: dict[str, Any] = {}
 """In a worker: how many records all workers have done, and whether to stop."""
 
@@ -37,15 +39,17 @@ def run_all(
     jobs: list[tuple],
     workers: int,
     on_done: Callable[[int], None],
+    needs: tuple[str, ...] = (),
 ) -> None:
     """Do ``work(*job, on_record)`` for each job, in this process if one is enough.
 
     ``work`` calls ``on_record`` after each record; ``on_done`` is told how many all have done.
+    ``needs`` are modules that are imported once for all.
     """
     if min(workers, len(jobs)) <= 1:
         _run_here(work, jobs, on_done)
         return
-    context = _context()
+    context = _context(needs)
     done, stop = context.Value("q", 0), context.Event()
     pool = ProcessPoolExecutor(
         min(workers, len(jobs)), context, initializer=_start, initargs=(done, stop)
@@ -67,13 +71,13 @@ def run_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _context() -> Any:
+def _context(needs: tuple[str, ...]) -> Any:
     """Return how processes start: forked from a fresh one, which has no threads of the caller's
     and has imported what all need; spawned where that cannot be."""
     if "forkserver" not in mp.get_all_start_methods():
         return mp.get_context("spawn")
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
+    context.set_forkserver_preload([*_PRELOADED, *needs])
     return context
 
 

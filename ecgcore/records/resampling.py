@@ -5,7 +5,6 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import firwin, resample_poly
 
 from ecgcore.records.record import Record
 
@@ -58,6 +57,8 @@ def resampled(signal_mv: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray
 
     Gaps are bridged for the filter and are gaps again afterwards.
     """
+    from scipy.signal import resample_poly  # a second to import, which most records never need
+
     ratio = Fraction(to_hz / from_hz).limit_denominator(1000)
     bridged, gaps = _bridged(signal_mv)
     out = resample_poly(
@@ -77,6 +78,8 @@ def resampled(signal_mv: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray
 @lru_cache(maxsize=16)
 def _low_pass(factor: int) -> np.ndarray:
     """Return a Kaiser-windowed low-pass for ``factor``, 20 samples of the slower rate each way."""
+    from scipy.signal import firwin
+
     return firwin(2 * 20 * factor + 1, PASSBAND / factor, window=("kaiser", 5.0))
 
 

@@ -1,0 +1,203 @@
+"""How many recordings a second are ingested, and how much memory that takes.
+
+The command that a user would type runs in processes of its own, which are watched from outside.
+Without a folder of recordings the example ECGs are repeated, each copy turned round in time by
+another shift, so that none is another's duplicate.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+
+from ecgcore.errors import EcgError, RequestError
+from ecgcore.records.finding import find_records
+from ecgcore.records.ptbxl_table import TABLE
+from ecgcore.records.source_tables import TABLES, above
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
+RECORDS = {"plain": 2400, "measured": 800}
+SERIES = (1000, 10_896)
+_POLL_S = 0.1
+_SHIFT_SAMPLES = 37
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An ingest that was watched: what it answered, and what it took.
+
+    Attributes
+    ----------
+    cpu_s
+        Processor seconds of all its processes.
+    largest_mb, all_mb
+        Peak anonymous memory (RssAnon) of its largest process and of all together; None where the
+        system does not tell.
+    """
+
+    answer: dict[str, Any]
+    cpu_s: float
+    largest_mb: float | None
+    all_mb: float | None
+
+
+def bench_ingest(data: Path | None = None, full: bool = False) -> dict[str, Any]:
+    """Measure ``ecgcore ingest``.
+
+    Parameters
+    ----------
+    data
+        A folder of WFDB records; by default the example ECGs, repeated.
+    full
+        Also the memory at 1,000 and 10,896 records.
+
+    Returns
+    -------
+    dict
+        ``records_per_s`` (``plain`` without and ``measured`` with measurements and beats),
+        ``cpu_ms_per_record`` (likewise; what other work on the machine hardly changes),
+        ``memory_mb`` (records → peak RssAnon of the largest process, while measuring),
+        ``memory_all_mb`` (of all processes together), ``records``, ``cores``, ``load``.
+    """
+    if data is not None and not data.is_dir():
+        raise RequestError(f"There is no folder {data}.")
+    with tempfile.TemporaryDirectory(prefix="ecgcore-bench-") as place:
+        runs = {
+            kind: _ingested(data, n, Path(place), kind == "measured") for kind, n in RECORDS.items()
+        }
+        series = {n: _ingested(data, n, Path(place), True) for n in SERIES} if full else {}
+    watched = series or {runs["measured"].answer["found"]: runs["measured"]}
+    return {
+        "records_per_s": {k: round(_per_s(run), 1) for k, run in runs.items()},
+        "cpu_ms_per_record": {k: round(_cpu_ms(run), 2) for k, run in runs.items()},
+        "memory_mb": {str(n): run.largest_mb for n, run in watched.items()},
+        "memory_all_mb": {str(n): run.all_mb for n, run in watched.items()},
+        "records": {k: run.answer["found"] for k, run in runs.items()},
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _per_s(run: Watched) -> float:
+    return run.answer["found"] / max(run.answer["seconds"], 1e-3)
+
+
+def _cpu_ms(run: Watched) -> float:
+    return 1000 * run.cpu_s / run.answer["found"]
+
+
+def _ingested(data: Path | None, n: int, place: Path, measured: bool) -> Watched:
+    """Ingest ``n`` records from a folder of their own, into a home of its own."""
+    folder, home = place / "in", place / "home"
+    repeat_examples(n, folder) if data is None else link_some(data, n, folder)
+    option = "--measure" if measured else "--no-measure"
+    command = [sys.executable, "-m", "ecgcore", "ingest", str(folder), "--cohort", "bench"]
+    try:
+        return watch([*command, option, "--home", str(home), "--json"])
+    finally:
+        shutil.rmtree(folder)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def repeat_examples(n: int, folder: Path) -> None:
+    """Write ``n`` records as PTB-XL has them: the examples, and copies turned round in time."""
+    rows = pd.read_csv(EXAMPLES / TABLE)
+    there = {int(path.stem[:5]): path for path in find_records([EXAMPLES])}
+    rows = rows[rows["ecg_id"].isin(there)]
+    copies = []
+    for number in range(1, n + 1):
+        turn, row = divmod(number - 1, len(rows))
+        told = rows.iloc[row]
+        place = folder / "records100" / f"{number // 1000 * 1000:05d}"
+        _write_turned(there[int(told.ecg_id)], place, f"{number:05d}_lr", turn * _SHIFT_SAMPLES)
+        copies.append(told.to_dict() | {"ecg_id": number, "patient_id": number})
+    pd.DataFrame(copies).to_csv(folder / TABLE, index=False)
+
+
+def _write_turned(header: Path, place: Path, name: str, shift_samples: int) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    told = header.read_text().replace(header.stem, name)
+    (place / f"{name}.hea").write_text(told)
+    samples = np.fromfile(header.with_suffix(".dat"), "<i2").reshape(-1, 12)
+    np.roll(samples, shift_samples, axis=0).tofile(place / f"{name}.dat")
+
+
+def link_some(data: Path, n: int, folder: Path) -> None:
+    """Link the first ``n`` WFDB records of a folder, and the tables above them, into another."""
+    headers = [p for p in islice(find_records([data]), n) if p.suffix == ".hea"]
+    if not headers:
+        raise RequestError(f"{data} holds no WFDB record (.hea with .dat or .mat).")
+    tables = {table for name in TABLES if (table := above(headers[0], name))}
+    for file in (*tables, *(file for header in headers for file in _files(header))):
+        inside = file.is_relative_to(data)
+        to = folder / (file.relative_to(data) if inside else file.name)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        if not to.exists():
+            _link(file, to)
+
+
+def _files(header: Path) -> Iterator[Path]:
+    yield header
+    yield from (f for s in (".dat", ".mat") if (f := header.with_suffix(s)).is_file())
+
+
+def _link(file: Path, to: Path) -> None:
+    try:
+        os.link(file, to)
+    except OSError:  # another disk
+        shutil.copyfile(file, to)
+
+
+def watch(command: list[str]) -> Watched:
+    """Run a command of ours with ``--json`` and watch its processes to the end."""
+    largest_kb, all_kb, cpu_s = 0, 0, dict[int, float]()
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
+        running = psutil.Popen(command, stdout=said, stderr=errors)
+        while running.poll() is None:
+            kb = [_look(process, cpu_s) for process in _family(running)]
+            largest_kb, all_kb = max(largest_kb, *kb, 0), max(all_kb, sum(kb))
+            time.sleep(_POLL_S)
+        for file in (said, errors):
+            file.seek(0)
+        if running.returncode:
+            raise EcgError(f"The ingest failed: {errors.read().decode(errors='replace').strip()}")
+        answer = json.loads(said.read().splitlines()[-1])
+    mb = (round(largest_kb / 1000, 1), round(all_kb / 1000, 1)) if largest_kb else (None, None)
+    return Watched(answer, sum(cpu_s.values()), *mb)
+
+
+def _family(running: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [running, *running.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _look(process: psutil.Process, cpu_s: dict[int, float]) -> int:
+    """Note the processor time of a process; return its anonymous memory in kB."""
+    try:
+        times = process.cpu_times()
+        cpu_s[process.pid] = times.user + times.system
+        return _anonymous_kb(process.pid)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _anonymous_kb(pid: int) -> int:
+    """Return RssAnon of a process in kB, 0 where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon:")), 0)
