@@ -8,7 +8,14 @@ import pyarrow as pa
 
 from ecgcore.measure.delineation import Marks, delineate
 from ecgcore.measure.median_beat import MedianBeat, median_beat
-from ecgcore.measure.rpeaks import premature_beats, r_peaks, rate_bpm, rr_irregularity
+from ecgcore.measure.rpeaks import (
+    premature_beats,
+    r_peaks,
+    rate_bpm,
+    rr_change,
+    rr_irregularity,
+    usual_rr_s,
+)
 from ecgcore.measure.waves import WAVE_FIELDS, LeadWaves, lead_waves
 from ecgcore.records.record import LEADS, Record
 
@@ -151,7 +158,7 @@ def measure(record: Record) -> Measurements:
     }
     if beat is None:
         return Measurements(**rhythm)
-    marks = delineate(beat, 60 / rhythm["rate_bpm"] if rhythm["rate_bpm"] else None)
+    marks = delineate(beat, usual_rr_s(peaks_s), rr_change(peaks_s))
     leads = {lead: lead_waves(beat, marks, i) for i, lead in enumerate(LEADS)}
     return Measurements(
         **rhythm,

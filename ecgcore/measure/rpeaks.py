@@ -71,6 +71,21 @@ def rr_irregularity(peaks_s: np.ndarray) -> float | None:
     return float(np.sqrt(np.mean(np.diff(rr_s) ** 2)) / np.mean(rr_s))
 
 
+def usual_rr_s(peaks_s: np.ndarray) -> float | None:
+    """Return the median RR interval in s, or None from fewer than two beats."""
+    return float(np.median(np.diff(peaks_s))) if len(peaks_s) > 1 else None
+
+
+def rr_change(peaks_s: np.ndarray) -> float:
+    """Return the median change from one RR interval to the next, as a share of the median RR.
+
+    Unlike ``rr_irregularity`` it is small where few beats are premature, and about 0.2 in
+    fibrillation; 0 from fewer than three beats.
+    """
+    rr_s = np.diff(peaks_s)
+    return float(np.median(np.abs(np.diff(rr_s))) / np.median(rr_s)) if len(rr_s) > 1 else 0.0
+
+
 def premature_beats(peaks_s: np.ndarray, early: float = 0.85) -> np.ndarray:
     """Return which beats come early: (B,) bool.
 
