@@ -156,6 +156,14 @@ def measured(shown: Record) -> dict[str, Any]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
+def quality(shown: Record) -> list[str]:
+    """Return what is doubtful about a recording: "code: words" a flag."""
+    from ecgcore.measure.quality import quality as flags_of
+
+    return [str(flag) for flag in flags_of(shown)]
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
 def network_image(shown: Record) -> tuple[np.ndarray, Geometry]:
     """Return the image (3, 224, 224) in 0..1 that a network sees of a record, and its measures."""
     from ecgcore.imaging.seen import seen

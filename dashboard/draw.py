@@ -102,6 +102,14 @@ def paper(record: Record, dark: bool, **how: Any) -> None:
     st.image(svg, alt=f"Twelve-lead ECG of record {record.name}")
 
 
+def quality(flags: list[str]) -> None:
+    """Show in one line what is doubtful about a recording, as ecgcore says it."""
+    if flags:
+        st.warning("; ".join(flags), icon=":material/troubleshoot:")
+    else:
+        st.caption("Quality: nothing doubtful found by the automatic checks.")
+
+
 def explained_paper(record: Record, dark: bool, found: "Explanation") -> None:
     """Show an ECG page with what an explanation found behind its traces."""
     duration_s = found.geometry.duration_s

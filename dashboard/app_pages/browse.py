@@ -123,6 +123,7 @@ try:
         st.stop()
     record = cached.record(cohort, steps(cohort, kept["record"].tolist()))
     paper.show(record, "browse")
+    draw.quality(cached.quality(record))
     labels_and_image(record)
 except EcgError as error:
     st.error(str(error))

@@ -83,6 +83,7 @@ def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None
     said = f"Its source states {', '.join(cached.stated(record)) or 'none of the classes'}."
     worth = "; ".join(f"{name}: {controls.worth(run)}" for name, run in runs.items())
     st.caption(f"Record {record.name}. {said if record.statements else ''} {worth}.")
+    draw.quality(cached.quality(record))
     called = {
         name: " and ".join(cached.called(run.id, answers[name]["probabilities"])) or "none"
         for name, run in runs.items()

@@ -62,7 +62,8 @@ def _answer_line(answer: dict[str, Any]) -> str:
     if answer["error"]:
         return f"{answer['path']}: {answer['error']}"
     best = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])[:3]
-    notes = f" ({'; '.join(answer['notes'])})" if answer["notes"] else ""
+    said = [*answer["quality"], *answer["notes"]]
+    notes = f" ({'; '.join(said)})" if said else ""
     return f"{answer['path']}: " + ", ".join(f"{code} {p:.3f}" for code, p in best) + notes
 
 
@@ -87,10 +88,11 @@ def explain(
     from ecgcore.explain.explaining import explain as explain_record
     from ecgcore.inference.classifier import load
     from ecgcore.inference.classify import classify_records
-    from ecgcore.records.reading import Reading, read_record
+    from ecgcore.inference.sights import read_sight
+    from ecgcore.records.reading import Reading
 
-    record = read_record(file, **Reading(file_hz, assume_order, from_s)._asdict())
     classifier = load(run, Home.find(home))
+    record = read_sight(file, classifier, Reading(file_hz, assume_order, from_s))
     code = class_code or classify_records([record], classifier)[0]["top"]
     answer = explain_record(classifier, record, code, method).as_json()
     if as_json:

@@ -1,7 +1,7 @@
 """A recording's spectrum: one Fourier transform, from which bands are taken at a lower rate."""
 
 import numpy as np
-from scipy.fft import irfft, rfft
+from numpy.fft import irfft, rfft
 
 
 class Spectrum:

@@ -43,6 +43,14 @@ def test_a_record_in_the_url_is_shown_with_the_origin_of_its_labels(open_page, f
     assert "present: scp" in said
 
 
+def test_browse_says_what_is_doubtful_about_a_recording(open_page, filled):
+    app = open_page("browse", cohort="examples", record="04099_lr")
+    assert [w.value for w in app.warning] == ["baseline: baseline of V1 wanders by 2.8 mV"]
+    app = open_page("browse", cohort="examples", record="00530_lr")
+    assert not app.warning
+    assert "nothing doubtful found" in words(app)
+
+
 def test_next_and_previous_walk_through_what_the_filters_leave(open_page, filled):
     app = open_page("browse", cohort="examples", browse_class="RVH")
     names = app.dataframe[0].value["record"].tolist()
