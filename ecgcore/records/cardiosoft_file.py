@@ -81,7 +81,7 @@ def _in_mv(path: Path, strip: Element, leads: list[Element]) -> np.ndarray:
     unit = resolution.get("units", "") if resolution is not None else ""
     if unit.lower() != "uvperlsb":
         raise UnreadableRecord(
-            f"Record {path.stem}: its resolution is in {unit[:20]!r}; accepted is uVperLsb."
+            f"Record {path.stem}: its resolution is not in uVperLsb, the only unit that is read."
         )
     units = np.stack([comma_separated(lead.text or "") for lead in leads])
     declared = number(text(strip, "ChannelSampleCountTotal"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.leads import twelve_leads
+from ecgcore.records.leads import standard_lead, twelve_leads
 from ecgcore.records.record import MACHINE, Record, Statement
 from ecgcore.records.sources import origin
 
@@ -178,11 +178,17 @@ def in_mv(path: Path, lead: str, unit: str) -> float:
     """
     factor = MV_PER_UNIT.get(unit.strip().lower())
     if factor is None:
-        told = f"in {unit.strip()[:20]!r}" if unit.strip() else "without a unit"
+        told = "in a unit that is no voltage" if unit.strip() else "without a unit"
         raise UnreadableRecord(
-            f"Record {path.stem}: lead {lead[:20]} is {told}; accepted are mV, µV, nV and V."
+            f"Record {path.stem}: {called(lead)} is {told}; accepted are mV, µV, nV and V."
         )
     return factor
+
+
+def called(lead: str) -> str:
+    """Return how a message speaks of a lead: by its name only where it is one."""
+    known = standard_lead(lead)
+    return f"lead {known}" if known else "one lead"
 
 
 def _upright(columns: list[str], signal_mv: np.ndarray) -> tuple[list[str], np.ndarray]:

@@ -15,6 +15,7 @@ from ecgcore.records import sniffing
 from ecgcore.records.contents import (
     Contents,
     age_on,
+    called,
     day,
     in_mv,
     number,
@@ -23,17 +24,13 @@ from ecgcore.records.contents import (
     years,
 )
 from ecgcore.records.damage import refusing
+from ecgcore.records.dicom_leads import lead_name, rank
 from ecgcore.records.leads import standard_lead
-from ecgcore.records.record import LEADS, Record
+from ecgcore.records.record import Record
 
 _FORM = "DICOM waveform"
 _LARGEST_BYTES = 100_000_000
 _DEFLATED = "1.2.840.10008.1.2.1.99"
-# Lead codes of SCP-ECG ("5.6.3-9-1") and of ISO 11073 ("2:1"), PS3.16 CID 3001: same last number.
-_LEAD_NUMBERS = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), LEADS, strict=True))
-_LEAD_CODES = {f"5.6.3-9-{n}": lead for n, lead in _LEAD_NUMBERS.items()} | {
-    f"2:{n}": lead for n, lead in _LEAD_NUMBERS.items()
-}
 _MEASURES = {
     "heart rate": "rate_bpm",
     "ventricular heart rate": "rate_bpm",
@@ -97,7 +94,7 @@ def _contents(path: Path) -> Contents:
         group = dataset.WaveformSequence[at]
         refuse_length(path, int(group.NumberOfWaveformSamples), float(group.SamplingFrequency))
         channels = list(group.ChannelDefinitionSequence)
-        columns = [_lead_name(channel) for channel in channels]
+        columns = [lead_name(channel) for channel in channels]
         annotations = list(dataset.get("WaveformAnnotationSequence", []))
         return Contents(
             columns=columns,
@@ -139,43 +136,14 @@ def _is_deflated(path: Path) -> bool:
 
 
 def _rhythm(path: Path, dataset: Any) -> int:
-    """Return which group is the recording: by label, else the longest that is no median beat."""
+    """Return which group is the recording."""
     groups = list(dataset.get("WaveformSequence", None) or [])
     if not groups:
-        what = str(dataset.get("Modality", "") or "unknown")[:16]
         raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} is DICOM without a waveform (modality {what!r}); a "
-            "12-lead ECG waveform is needed."
+            f"Record {path.stem}: {path.name} is DICOM without a waveform; a 12-lead ECG waveform "
+            "is needed."
         )
-    labels = [str(group.get("MultiplexGroupLabel", "")).lower() for group in groups]
-    for at, label in enumerate(labels):
-        if "rhythm" in label:
-            return at
-
-    def rank(at: int) -> tuple[bool, bool, int, int]:
-        group = groups[at]
-        return (
-            "median" not in labels[at] and "beat" not in labels[at],
-            str(group.get("WaveformOriginality", "")) == "ORIGINAL",
-            int(group.get("NumberOfWaveformChannels", 0)),
-            int(group.get("NumberOfWaveformSamples", 0)),
-        )
-
-    return max(range(len(groups)), key=rank)
-
-
-def _lead_name(channel: Any) -> str:
-    """Return a lead's name by its code, else by its meaning (``Lead I (Einthoven)``) or label."""
-    source = (channel.get("ChannelSourceSequence", None) or [{}])[0]
-    if lead := _LEAD_CODES.get(str(source.get("CodeValue", "")).strip()):
-        return lead
-    meaning = str(source.get("CodeMeaning", ""))
-    for told in (meaning, str(channel.get("ChannelLabel", ""))):
-        bare = told.partition("(")[0].strip()
-        bare = bare[5:] if bare.lower().startswith("lead ") else bare
-        if lead := standard_lead(bare):
-            return lead
-    return "unnamed"
+    return max(range(len(groups)), key=lambda at: rank(groups[at]))
 
 
 def _in_mv(path: Path, dataset: Any, at: int, columns: list[str]) -> np.ndarray:
@@ -184,24 +152,29 @@ def _in_mv(path: Path, dataset: Any, at: int, columns: list[str]) -> np.ndarray:
 
     group = dataset.WaveformSequence[at]
     raw = multiplex_array(dataset, at, as_raw=True)  # (T, channels)
-    scaled = np.empty(raw.T.shape, dtype=np.float32)
+    scaled = np.full(raw.T.shape, np.nan, dtype=np.float32)
     for row, channel in enumerate(group.ChannelDefinitionSequence):
+        if standard_lead(columns[row]) is None:
+            continue  # a pressure, say
         in_units = raw[:, row] * _factor(path, channel, columns[row])
         in_units += float(channel.get("ChannelBaseline", 0) or 0)
         scaled[row] = in_units * _unit(path, channel, columns[row])
-    if (padding := _padding(group, raw.dtype)) is not None:
-        scaled[raw.T == padding] = np.nan
+    scaled[np.isin(raw.T, _missing(group, raw.dtype))] = np.nan
     return scaled
 
 
-def _padding(group: Any, dtype: np.dtype) -> int | None:
-    """Return the sample that stands for none: only the extreme ones; a zero is a measurement."""
-    stated = group.get("WaveformPaddingValue", None)
-    if not isinstance(stated, bytes) or len(stated) < dtype.itemsize:
-        return None
-    value = int(np.frombuffer(stated[: dtype.itemsize], dtype=dtype)[0])
+def _missing(group: Any, dtype: np.dtype) -> list[int]:
+    """Return the samples that stand for none: the lowest, and an extreme one stated as padding.
+
+    A zero is a measurement, though some files state it as padding.
+    """
     limits = np.iinfo(dtype)
-    return value if value in (limits.min, limits.max) and value != 0 else None
+    missing = [int(limits.min)] if limits.min < 0 else []
+    stated = group.get("WaveformPaddingValue", None)
+    if isinstance(stated, bytes) and len(stated) >= dtype.itemsize:
+        padding = int(np.frombuffer(stated[: dtype.itemsize], dtype=dtype)[0])
+        missing += [padding] if padding == limits.max else []
+    return missing
 
 
 def _unit(path: Path, channel: Any, lead: str) -> float:
@@ -213,7 +186,7 @@ def _factor(path: Path, channel: Any, lead: str) -> float:
     sensitivity = channel.get("ChannelSensitivity", None)
     if not sensitivity:
         raise UnreadableRecord(
-            f"Record {path.stem}: lead {lead} states no scale (ChannelSensitivity)."
+            f"Record {path.stem}: {called(lead)} states no scale (ChannelSensitivity)."
         )
     correction = channel.get("ChannelSensitivityCorrectionFactor", None)
     return float(sensitivity) * (1.0 if correction is None else float(correction))

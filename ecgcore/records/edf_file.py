@@ -117,10 +117,9 @@ def _ecg_rows(path: Path, file: Any) -> dict[str, int]:
         if lead := standard_lead(_bare(label)):
             rows.setdefault(lead, row)
     if not rows:
-        shown = ", ".join(label[:16] for label in labels[:8]) + (" …" if labels[8:] else "")
         raise UnreadableRecord(
             f"Record {path.stem}: none of the {len(labels)} signals of {path.name} is named after "
-            f"an ECG lead ({shown}); an EEG or another recording is not read."
+            "an ECG lead; an EEG or another recording is not read."
         )
     return rows
 

@@ -12,8 +12,9 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.contents import Contents, age_on, day, in_mv, number, record_of, years
+from ecgcore.records.contents import Contents, age_on, called, day, in_mv, number, record_of, years
 from ecgcore.records.damage import refusing
+from ecgcore.records.leads import standard_lead
 from ecgcore.records.record import Record
 from ecgcore.records.xml_text import text, texts, xml_root
 
@@ -105,22 +106,22 @@ def _in_mv(path: Path, lead: Element, samples: bytes) -> np.ndarray:
     per_bit = number(text(lead, "LeadAmplitudeUnitsPerBit"))
     unit = text(lead, "LeadAmplitudeUnits") or "MICROVOLTS"
     if text(lead, "LeadSampleSize") not in ("", "2"):
-        raise UnreadableRecord(f"Record {path.stem}: lead {name[:20]} has samples of no 16 bits.")
+        raise UnreadableRecord(f"Record {path.stem}: {called(name)} has samples of no 16 bits.")
     units = np.frombuffer(samples, dtype="<i2").astype(np.float64)
     if declared is not None and declared != units.size:
         raise UnreadableRecord(
-            f"Record {path.stem}: lead {name[:20]} declares {declared:,.0f} samples and holds "
+            f"Record {path.stem}: {called(name)} declares {declared:,.0f} samples and holds "
             f"{units.size:,}. Fetch {path.name} again: it is cut off or altered."
         )
     if not per_bit:
-        raise UnreadableRecord(f"Record {path.stem}: lead {name[:20]} states no scale.")
+        raise UnreadableRecord(f"Record {path.stem}: {called(name)} states no scale.")
     return units * per_bit * in_mv(path, name, _UNITS.get(unit.upper(), unit))
 
 
 def _altered(leads: list[Element], raw: list[bytes]) -> tuple[str, ...]:
     stated = [text(lead, "LeadDataCRC32") for lead in leads]
     wrong = [
-        text(lead, "LeadID")[:20]
+        standard_lead(text(lead, "LeadID")) or "another"
         for lead, crc, samples in zip(leads, stated, raw, strict=True)
         if crc.isdigit() and int(crc) != zlib.crc32(samples)
     ]

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.contents import Contents, in_mv, number
+from ecgcore.records.contents import MV_PER_UNIT, Contents, called, in_mv, number
 from ecgcore.records.damage import refusing
+from ecgcore.records.leads import standard_lead
 
 _PARSERS = {
     "HL7 aECG": "hl7_aecg:HL7aECGParser",
@@ -47,17 +48,12 @@ def contents(path: Path, form: str, reading: Any, fs_hz: float | None = None) ->
     UnreadableRecord
         Leads of different rate or length, or without a scale.
     """
-    leads = reading.leads
-    if len({(lead.sampling_rate, len(lead.samples)) for lead in leads}) > 1:
-        raise UnreadableRecord(
-            f"Record {path.stem}: its leads differ in rate or length; leads recorded together are "
-            "needed."
-        )
+    leads = _together(path, reading.leads)
     person = reading.patient
     return Contents(
         columns=[lead.label for lead in leads],
-        signal_mv=np.stack([_in_mv(path, lead) for lead in leads]) if leads else np.empty((0, 0)),
-        fs_hz=fs_hz or float(leads[0].sampling_rate if leads else 0),
+        signal_mv=np.stack([_in_mv(path, lead) for lead in leads]),
+        fs_hz=fs_hz or float(leads[0].sampling_rate),
         age_years=person.age,
         sex=person.sex or "",
         sentences=_sentences(reading),
@@ -66,12 +62,39 @@ def contents(path: Path, form: str, reading: Any, fs_hz: float | None = None) ->
     )
 
 
+def _together(path: Path, leads: list[Any]) -> list[Any]:
+    """Return the leads that were recorded together; signals beside them (a pressure) are left."""
+    ecg = [lead for lead in leads if standard_lead(lead.label.removeprefix("-"))]
+    if not ecg:
+        raise UnreadableRecord(
+            f"Record {path.stem}: none of the {len(leads)} signals of {path.name} is an ECG lead."
+        )
+    known = {lead.label for lead in ecg}
+    forms = {(lead.sampling_rate, len(lead.samples)) for lead in ecg}
+    if len(forms) > 1:
+        raise UnreadableRecord(
+            f"Record {path.stem}: its leads differ in rate or length; leads recorded together are "
+            "needed."
+        )
+    return [lead for lead in leads if lead.label in known or _fits(lead, forms)]
+
+
+def _fits(lead: Any, forms: set[tuple[int, int]]) -> bool:
+    """Return whether a lead of another name (V3R) was recorded together with these, in volts."""
+    together = (lead.sampling_rate, len(lead.samples)) in forms
+    return together and (_unit(lead) or "").lower() in MV_PER_UNIT
+
+
+def _unit(lead: Any) -> str:
+    return lead.resolution_unit if lead.is_raw else lead.units
+
+
 def _in_mv(path: Path, lead: Any) -> np.ndarray:
     """Return one lead, (T,) in mV."""
     if not lead.is_raw:
         return np.asarray(lead.samples, dtype=np.float64) * in_mv(path, lead.label, lead.units)
     if not lead.resolution:
-        raise UnreadableRecord(f"Record {path.stem}: lead {lead.label[:20]} states no scale.")
+        raise UnreadableRecord(f"Record {path.stem}: {called(lead.label)} states no scale.")
     factor = in_mv(path, lead.label, lead.resolution_unit)
     return (np.asarray(lead.samples) * lead.resolution + lead.offset) * factor
 

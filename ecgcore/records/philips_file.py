@@ -4,6 +4,7 @@ The eleven seconds that PageWriters store are read whole; who needs ten takes a 
 """
 
 import base64
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -62,7 +63,8 @@ def stated_fs_hz(path: Path) -> float | None:
 def _refuse_unknown_form(path: Path, root: Element) -> None:
     kind, version = (text(root, f"documentinfo/document{what}") for what in ("type", "version"))
     if kind not in _TYPES or version not in _VERSIONS:
-        told = f"{kind[:30]} {version[:12]}".strip() or "a file without type and version"
+        told = kind if re.fullmatch(r"[A-Za-z]{1,20}ECG", kind) else "a file of unknown type"
+        told += f" {version}" if re.fullmatch(r"[\d.]{1,8}", version) else ""
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is {told}; read are {' and '.join(_TYPES)} "
             f"{', '.join(_VERSIONS)}. Export it in one of these."

@@ -12,7 +12,7 @@ from pathlib import Path
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.record import Record
 
-HEAD_BYTES = 4096
+HEAD_BYTES = 16_384
 """As much of a file as ``kind_of`` looks at."""
 
 READERS = {
@@ -38,6 +38,9 @@ REFUSED = {
     "ishne_annotations": "{file} holds annotations of an ISHNE recording and no signal",
     "picture": "{file} is a picture of an ECG that this program did not draw; a picture holds no "
     "signal. Give the recording it was drawn from",
+    "own_picture": "{file} is a picture that 'ecgcore convert' drew for networks; classify it, or "
+    "give the recording",
+    "own_page": "{file} is an ECG page for people that 'ecgcore page' drew. Give the recording",
     "document": "{file} is a document (PDF or Office) and holds no signal. Give the recording",
     "archive": "{file} is packed in a form that is not opened; unpack it, or pack it as .zip",
     "xml": "{file} is XML of another kind (root element {root}); read are HL7 aECG, Philips, GE "
@@ -132,6 +135,12 @@ def kind(path: Path) -> str:
     return kind_of(head, path.name)
 
 
+def _whose_picture(head: bytes) -> str:
+    """Tell a picture that this program drew (imaging/png.py) by the text in it."""
+    drawn = (("own_picture", b"tEXtecgcore\0"), ("own_page", b"tEXtecgcore-page\0"))
+    return next((kind for kind, mark in drawn if mark in head), "picture")
+
+
 def kind_of(head: bytes, name: str) -> str:
     """Return what a file is, by its first bytes, or where they show nothing by its suffix.
 
@@ -157,7 +166,7 @@ def kind_of(head: bytes, name: str) -> str:
             return known
     for offset, mark, known in _SIGNATURES:
         if head.startswith(mark, offset):
-            return known
+            return _whose_picture(head) if known == "picture" else known
     if (text := _as_xml(head)) is not None:
         return _xml_kind(text)
     return _BY_SUFFIX.get(suffix, "unknown")
