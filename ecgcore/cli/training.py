@@ -25,6 +25,12 @@ def train(
         ),
     ] = None,
     tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
+    policy: Annotated[
+        str, typer.Option(help="Labels: expert (statements) or criteria (measurements).")
+    ] = "expert",
+    thresholds: Annotated[
+        str, typer.Option(help="Of criteria: paper, aha2009 or udmi2018.")
+    ] = "paper",
     layout: Annotated[str, typer.Option(help="stacked, clinical or panels.")] = "stacked",
     size: Annotated[
         str, typer.Option(help="Image in pixels: its side, 67 or more, or height x width: 224x448.")
@@ -43,7 +49,11 @@ def train(
     ] = None,
     schedule: Annotated[str, typer.Option(help="cosine (with warm-up) or constant.")] = "cosine",
     split: Annotated[
-        str, typer.Option(help="patient (70/15/15 beside an untouched fold) or folds (published).")
+        str,
+        typer.Option(
+            help="patient (70/15/15 beside an untouched fold), folds (published), or source:NAME "
+            "(that source tests, the others train)."
+        ),
     ] = "patient",
     seed: Annotated[int, typer.Option(help="Draw, split, start and order follow from it.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -62,6 +72,7 @@ def train(
     found = Home.find(home)
     config = TrainConfig(
         cohort=cohort, model=model, level=level, target_mode=target_mode, tier=tier,
+        policy=policy, thresholds=thresholds,
         layout=layout, size=square_or_sides(size), rhythm=rhythm, epochs=epochs, batch=batch,
         optimiser=optimiser, learning_rate=learning_rate, weight_decay=weight_decay,
         schedule=schedule, split=split, seed=seed, device=device, precision=precision,

@@ -103,7 +103,11 @@ def plan(
         rows=rows,
         y=made.y[rows],
         part=part[rows],
-        notes=(*_level_notes(level, counts), *_untouched_notes(index, part, split)),
+        notes=(
+            *_level_notes(level, counts),
+            *_untouched_notes(index, part, split),
+            *_policy_notes(policy, thresholds),
+        ),
         counts=counts,
         left_out=_left_out(made.reason, why, part, pool, level),
         patients={name: len(np.unique(group[part == name])) for name in splits.PARTS},
@@ -210,6 +214,12 @@ def _untouched_notes(index: pd.DataFrame, part: np.ndarray, way: str) -> list[st
     if len(splits.published_folds(index)) > 1 and len(folds):
         which = f"published fold {folds[-1]:.0f}"
     return [f"{name.title()}: {which}, {told}"]
+
+
+def _policy_notes(policy: str, thresholds: str) -> list[str]:
+    if policy == "expert":
+        return []
+    return [f"Labels by criteria ({thresholds}) from measurements: automatic, unconfirmed."]
 
 
 def _left_out(

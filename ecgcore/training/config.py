@@ -11,6 +11,7 @@ from ecgcore.records.record import LEADS
 LEVELS = ("204", "440", "all")
 TIERS = ("core", "broad")
 SPLITS = ("patient", "folds")
+"""Ways to split that every cohort has; ``source:NAME`` is another."""
 SCHEDULES = ("cosine", "constant")
 SMALLEST_SIDE_PX = 67  # below, nothing is left after the last pool
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -35,14 +36,18 @@ class TrainConfig:
         ``exclusive``, ``multilabel`` or ``priority``; by default ``exclusive`` for a numbered
         level and ``multilabel`` for ``all``.
     tier
-        ``core`` or ``broad`` expert statements.
+        ``core`` or ``broad``.
+    policy, thresholds
+        Labels by ``expert`` (what sources state) or by ``criteria`` (measurements against the
+        thresholds of ``paper``, ``aha2009`` or ``udmi2018``).
     layout, size, rhythm
         The image: layout, side or (height, width) in pixels, and the lead of the rhythm strip.
     optimiser, learning_rate, weight_decay, schedule
         ``sgd`` (momentum 0.9) or ``adamw``; rates by optimiser where not given; ``cosine`` warms
         up over the first twentieth of all steps and ends at a hundredth of the rate.
     split
-        ``patient`` (70/15/15 beside an untouched fold) or ``folds`` (the published ones).
+        ``patient`` (70/15/15 beside an untouched fold), ``folds`` (the published ones), or
+        ``source:NAME`` (all of that source tests, the others train and validate).
     device, precision
         ``auto`` takes the GPU where there is one, and bfloat16 where the device computes in it.
     """
@@ -52,6 +57,8 @@ class TrainConfig:
     level: str = "204"
     target_mode: str | None = None
     tier: str = "core"
+    policy: str = "expert"
+    thresholds: str = "paper"
     layout: str = "stacked"
     size: int | tuple[int, int] = 224
     rhythm: str = "II"
@@ -84,8 +91,12 @@ class TrainConfig:
         return Recipe(**(asdict(self) | explicit))
 
     def _check(self) -> None:
+        from ecgcore.cohort import splits  # scipy comes with it
+        from ecgcore.cohort.store import POLICIES
+        from ecgcore.labels.criteria import SETS
         from ecgcore.models import model_info  # torch comes with it: not for reading a run
 
+        splits.check_way(self.split)
         info = model_info(self.model)
         for kind, value, known in (
             ("tier", self.tier, TIERS),
@@ -93,7 +104,8 @@ class TrainConfig:
             ("lead", self.rhythm, LEADS),
             ("optimiser", self.optimiser, OPTIMISERS),
             ("schedule", self.schedule, SCHEDULES),
-            ("split", self.split, SPLITS),
+            ("label policy", self.policy, POLICIES),
+            ("set of thresholds", self.thresholds, SETS),
             ("precision", self.precision, PRECISIONS),
             ("target mode", self.target_mode or MODES[0], MODES),
         ):

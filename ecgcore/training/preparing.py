@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from ecgcore.cohort.levels import Plan, plan
+from ecgcore.cohort.measuring import ensure_measured
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import Home, folder_made_whole, write_json
@@ -25,11 +26,18 @@ BYTES_A_PARAMETER = 12
 
 
 def plan_of(config: TrainConfig, home: Home) -> tuple[Cohort, Plan]:
-    """Return the cohort and which of its records train, validate and test."""
+    """Return the cohort and which of its records train, validate and test.
+
+    Labels by criteria need measurements: those that are missing are made now.
+    """
     asked = config.filled()
-    cohort = Cohort.open(asked.cohort, home)
+    by_criteria = asked.policy == "criteria"
+    cohort = (ensure_measured if by_criteria else Cohort.open)(asked.cohort, home)
     level = "all" if asked.level == "all" else int(asked.level)
-    drawn = plan(cohort, level, asked.target_mode, asked.tier, asked.split, asked.seed)
+    drawn = plan(
+        cohort, level, asked.target_mode, asked.tier, asked.split, asked.seed,
+        asked.policy, asked.thresholds,
+    )  # fmt: skip
     for part in ("train", "validation", "test"):
         if not (drawn.part == part).any():
             raise RequestError(
@@ -89,7 +97,7 @@ def _meta(
         "target_mode": config.target_mode,
         "tier": config.tier,
         "cohort": {"name": cohort.name, "hash": cohort.hash, "fs_hz": cohort.fs_hz},
-        "labels": {"policy": "expert", "hash": tables_hash()},
+        "labels": _labels(config),
         "split": {
             "hash": drawn.hash,
             "notes": list(drawn.notes),
@@ -101,3 +109,9 @@ def _meta(
         "versions": {name: version(name) for name in STAMPED}
         | {"python": platform.python_version()},
     }
+
+
+def _labels(config: Recipe) -> dict[str, Any]:
+    """Return by what the labels were made; ``hash`` is that of all tables behind them."""
+    by = {"thresholds": config.thresholds} if config.policy == "criteria" else {}
+    return {"policy": config.policy, **by, "hash": tables_hash()}
