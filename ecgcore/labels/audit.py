@@ -71,7 +71,7 @@ def audit(
         "flow": _flow(index, states["core"], lost or {}),
         "criteria": _criteria(index, measures, states["core"]),
         "contradictions": _contradictions(groups),
-        "doubts": _doubts(groups, measures, states["broad"]),
+        "doubts": _doubts(groups, measures, states["core"]),
     }
 
 
@@ -174,7 +174,7 @@ def _contradictions(groups: list[_Group]) -> dict[str, int]:
 
 
 def _doubts(
-    groups: list[_Group], measures: pd.DataFrame | None, broad: np.ndarray
+    groups: list[_Group], measures: pd.DataFrame | None, core: np.ndarray
 ) -> dict[str, int]:
     """Return doubts about a source's use of a code, and stated classes that a measure doubts."""
     counts: Counter[str] = Counter()
@@ -184,7 +184,7 @@ def _doubts(
                 counts[f"{group.source} {one.system} {one.code}: {doubt}"] += group.records
     for i, code in enumerate(CODES if measures is not None else ()):
         for check, beyond in doubts(code, measures):
-            if n := int((beyond & (broad[:, i] == 1)).sum()):
+            if n := int((beyond & (core[:, i] == 1)).sum()):
                 counts[check.heading] += n
     return dict(counts.most_common())
 

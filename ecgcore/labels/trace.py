@@ -53,7 +53,7 @@ def explain_labels(record: Record, measures: Mapping[str, Any] | None) -> dict[s
         "expert": {tier: _by_class(labels) for tier, labels in expert.items()},
         "criteria": {name: _by_class(criteria_labels(row, index, name)) for name in criteria.SETS},
         "contradictions": list(contradictions(said)),
-        "doubts": [*_source_doubts(record), *doubts_of(expert["broad"].states, row)],
+        "doubts": [*_source_doubts(record), *doubts_of(expert["core"].states, row)],
     }
 
 

@@ -1,0 +1,70 @@
+"""The comparison of criteria with experts: what it counts, and what its page says."""
+
+from pathlib import Path
+
+import pytest
+
+from ecgcore.bench.labels import bench_labels, document
+from ecgcore.cohort.store import Cohort
+from ecgcore.errors import RequestError
+from ecgcore.labels.criteria import SETS, lines
+
+PAGE = Path(__file__).parents[2] / "docs/labels.md"
+
+
+@pytest.fixture(scope="module")
+def answer(examples_home):
+    return bench_labels(Cohort.open("examples", examples_home))
+
+
+def test_counts_of_a_class_add_up_to_the_records_of_its_folds(answer):
+    assert answer["folds"]["shown"]["records"] == 64
+    for code, one in answer["agreement"]["shown"]["paper"].items():
+        counted = ("both", "expert_only", "criteria_only", "neither", "not_measured")
+        total = sum(one[name] for name in counted)
+        assert total == 64 if code not in ("NSR",) else total <= 64
+
+
+def test_a_set_is_shown_for_the_classes_that_it_defines_itself(answer):
+    found = {name: set(classes) for name, classes in answer["agreement"]["shown"].items()}
+    assert set(found) == set(SETS)
+    assert found["udmi2018"] == {"STEMI", "STD"}
+    assert found["aha2009"] == {"LBBB", "RBBB", "LVH", "RVH", "STEMI", "STD"}
+
+
+def test_every_stated_rhythm_has_its_rates(answer):
+    assert sum(answer["rates"]["SBRAD"].values()) >= 6
+    assert answer["rates"]["STACH"]["below 45"] == 0
+
+
+def test_the_page_has_every_threshold_with_its_source(answer):
+    page = document(answer)
+    table = page.split("## Criteria against experts")[0]
+    assert table.count("\n| ") == len(lines()) + 1
+    for line in lines():
+        assert f"| {line.cited} |" in table
+
+
+def test_the_pages_tables_are_whole(answer):
+    width = None
+    for row in document(answer).splitlines():
+        width = None if not row.startswith("|") else width or row.count("|")
+        assert width is None or row.count("|") == width
+
+
+def test_a_cohort_without_folds_is_refused_with_what_to_do(examples_home):
+    cohort = Cohort.open("examples", examples_home)
+    cohort.index["fold"] = None
+    with pytest.raises(RequestError) as error:
+        bench_labels(cohort)
+    assert str(error.value) == (
+        "Cohort 'examples' is not measured or has no folds 4 and 5; ingest PTB-XL: "
+        "ecgcore ingest path/to/ptb-xl --cohort ptbxl."
+    )
+
+
+def test_the_committed_page_shows_the_thresholds_of_today():
+    table = PAGE.read_text(encoding="utf-8")
+    for line in lines():
+        assert f"{line.comparison} {line.threshold:g}" in table
+        assert f"| {line.cited} |" in table
