@@ -1,0 +1,1 @@
+"""Published data sets brought here whole: resumed where cut off, checked against their sums."""
