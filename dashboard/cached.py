@@ -21,7 +21,8 @@ from ecgcore.errors import UnreadableRecord
 from ecgcore.home import Home
 from ecgcore.imaging import Geometry
 from ecgcore.labels.classes import CODES
-from ecgcore.labels.expert import label_record
+from ecgcore.labels.contradictions import contradictions as contradictions_of
+from ecgcore.labels.expert import Labels, became, label_record
 from ecgcore.labels.targets import class_counts as count_classes
 from ecgcore.records.record import Record
 from ecgcore.training.run import find_run
@@ -134,12 +135,30 @@ def record(cohort_name: str, name: str) -> Record:
     return cohort(cohort_name).record(name)
 
 
-def trace(shown: Record, tier: str) -> tuple[list[str], list[str]]:
-    """Return where a record's labels come from: of present and unknown classes, of absent ones."""
-    labels = label_record(shown, tier)
+def trace(shown: Record, by: str) -> tuple[list[str], list[str]]:
+    """Return where a record's labels come from: of present and unknown classes, of absent ones.
+
+    ``by`` is a tier of what its source states, or ``criteria`` (measurements, the paper's
+    thresholds).
+    """
+    labels = _by_criteria(shown) if by == "criteria" else label_record(shown, by)
     absent = tuple(CODES[i] for i in np.flatnonzero(labels.states == 0))
     told = [(line.startswith(absent) if absent else False, line) for line in labels.trace]
     return [line for no, line in told if not no], [line for no, line in told if no]
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
+def _by_criteria(shown: Record) -> Labels:
+    from ecgcore.labels.trace import criteria_labels
+    from ecgcore.measure.measurements import measure
+
+    who = pd.DataFrame({"sex": [shown.sex], "age": [shown.age_years]})
+    return criteria_labels(pd.DataFrame([measure(shown).as_row()]), who)
+
+
+def contradictions(shown: Record) -> tuple[str, ...]:
+    """Return what a record's statements say against each other."""
+    return contradictions_of(became(shown.statements, shown.details))
 
 
 def stated(shown: Record) -> list[str]:

@@ -86,15 +86,19 @@ def labels_and_image(record: Record) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.subheader("Labels and why")
-        tier = st.segmented_control(
-            "Tier", ["core", "broad"], default="core", required=True, key="browse_tier",
-            bind=state.URL,
+        by = st.segmented_control(
+            "Stated (core or broad tier), or measured (criteria)", ["core", "broad", "criteria"],
+            default="core", required=True, key="browse_tier", bind=state.URL,
         )  # fmt: skip
-        there, absent = cached.trace(record, tier)
+        if by == "criteria":
+            st.caption("Measurements, and labels from them: automatic, unconfirmed.")
+        there, absent = cached.trace(record, by)
         st.markdown("\n".join(f"- {line}" for line in there) or "No class is present or unknown.")
         if absent:
             with st.expander("Absent, and why"):
                 st.markdown("\n".join(f"- {line}" for line in absent))
+        if against := cached.contradictions(record):
+            st.warning(f"Stated together: {'; '.join(against)}.")
     with right:
         st.subheader("As the network sees it")
         image, measures = cached.network_image(record)

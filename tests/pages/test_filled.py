@@ -43,6 +43,15 @@ def test_a_record_in_the_url_is_shown_with_the_origin_of_its_labels(open_page, f
     assert "present: scp" in said
 
 
+def test_browse_traces_labels_to_measurements_and_thresholds(open_page, filled):
+    app = open_page("browse", cohort="examples", record="00530_lr", browse_tier="criteria")
+    assert not app.exception
+    told = " ".join(m.value for m in app.markdown)
+    assert "bpm, not > 100 bpm (paper 001, section 2.3)" in told
+    captions = [c.value for c in app.caption]
+    assert "Measurements, and labels from them: automatic, unconfirmed." in captions
+
+
 def test_browse_says_what_is_doubtful_about_a_recording(open_page, filled):
     app = open_page("browse", cohort="examples", record="04099_lr")
     assert [w.value for w in app.warning] == ["baseline: baseline of V1 wanders by 2.8 mV"]
