@@ -4,26 +4,31 @@ Simulated signals, in batches that training uses; the best of several rounds, si
 the machine can only slow a round down.
 """
 
+import math
+import os
 import time
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 import torch
 
+from ecgcore.bench.disk import disk_ms
+from ecgcore.bench.figures import WAYS, matplotlib_ms
 from ecgcore.imaging.drawing import draw
 from ecgcore.imaging.geometry import LAYOUTS
 from ecgcore.records.record import LEADS
 
 RATES_HZ = (100, 500)
-KNOWN_LAYOUTS = ("stacked", "clinical", "panels")
 SIZE_PX = 224
 DURATION_S = 10
 BATCH = 32
-_ROUND_S = {False: 3.0, True: 10.0}
+RECORDS = {False: (32, 64, 128, 256), True: (32, 128, 512, 1024)}
+SIZES_PX = {False: (112, 224, 448), True: (112, 158, 224, 317, 448, 634)}
+_ROUND_S = {False: 1.5, True: 10.0}
+_RR_S, _FIRST_R_S = 0.85, 0.45
 
 
 def bench_imaging(full: bool = False) -> dict[str, Any]:
@@ -32,84 +37,95 @@ def bench_imaging(full: bool = False) -> dict[str, Any]:
     Parameters
     ----------
     full
-        Longer rounds, and images a second by ``batches`` and ``sizes``; otherwise it answers within
-        50 s.
+        Longer rounds and series; otherwise it answers within 50 s.
 
     Returns
     -------
     dict
-        ``images_per_s`` (rate → layout → v, null for a layout that is not there yet),
-        ``matplotlib_ms`` (``reused_figure``, ``twelve_subplots``; null with ``matplotlib_why``
-        where it is not installed), ``fill_share`` (``stacked`` at 100 Hz as a share of the rate
-        at which the same tensor can merely be filled; ``fill_shares`` has all), ``fill_per_s``
-        (measured between the drawing rounds), ``one_thread`` (``stacked`` on one core, which
-        other work on the machine disturbs less), ``cores``, ``versions``.
+        ``images_per_s`` (rate → layout → v, R peaks known), ``matplotlib_ms`` (``reused_figure``,
+        ``twelve_subplots``; null with ``matplotlib_why`` where it is not installed),
+        ``fill_share`` (``stacked`` at 100 Hz as a share of the rate at which the same tensor can
+        merely be filled; ``fill_shares`` has all), ``fill_per_s`` (measured between the drawing
+        rounds), ``one_thread`` (images a second on one core, which other work on the machine
+        disturbs less), ``disk_ms`` (rate → layout → a record's .hea and .mat to its image),
+        ``ms_by_records``, ``ms_by_side_px`` (``stacked`` at 100 Hz) and ``growth`` (exponents of
+        these with records and with pixels: 1 is linear), ``cuda`` (null without one), ``cores``,
+        ``load`` (average over the last minute, when it began), ``versions``.
     """
-    round_s = _ROUND_S[full]
-    per_s: dict[str, dict[str, float | None]] = {}
-    share: dict[str, dict[str, float | None]] = {}
-    fills = []
-    for fs_hz in RATES_HZ:
-        signals_mv = simulated(BATCH, fs_hz)
-        per_s[str(fs_hz)] = dict.fromkeys(KNOWN_LAYOUTS)
-        share[str(fs_hz)] = dict.fromkeys(KNOWN_LAYOUTS)
-        for layout in LAYOUTS:
-            drawn_s, filled_s = _beside(signals_mv, fs_hz, layout, SIZE_PX, round_s)
-            per_s[str(fs_hz)][layout] = round(BATCH / drawn_s, 1)
-            share[str(fs_hz)][layout] = round(filled_s / drawn_s, 4)
-            fills.append(BATCH / filled_s)
-    answer = {
+    load, round_s = os.getloadavg()[0], _ROUND_S[full]
+    per_s, shares, fill_per_s = _layouts(round_s)
+    return {
         "images_per_s": per_s,
-        "matplotlib_ms": {"reused_figure": None, "twelve_subplots": None},
-        "fill_share": share["100"]["stacked"],
-        "fill_shares": share,
-        "fill_per_s": round(max(fills), 1),
-        "one_thread": _on_one_thread(round_s),
+        **_matplotlib(round_s),
+        "fill_share": shares["100"]["stacked"],
+        "fill_shares": shares,
+        "fill_per_s": fill_per_s,
+        "one_thread": _on_one_thread(round_s / 2),
+        "disk_ms": {str(hz): disk_ms(simulated(8, hz).numpy(), hz, round_s / 4) for hz in RATES_HZ},
+        **_series(RECORDS[full], SIZES_PX[full], round_s / 4),
+        "cuda": _on_cuda(round_s) if torch.cuda.is_available() else None,
         "cores": torch.get_num_threads(),
+        "load": round(load, 2),
         "versions": _versions(),
     }
-    answer |= _matplotlib(round_s)
-    return answer | (_series(round_s) if full else {})
 
 
 def simulated(records: int, fs_hz: int) -> torch.Tensor:
     """Return signals (records, 12, T) in mV with sharp beats, noise and wander."""
     rng = np.random.default_rng(0)
     times_s = np.arange(DURATION_S * fs_hz) / fs_hz
-    beats = np.exp(-((((times_s + 0.4) % 0.85) - 0.4) ** 2) / (2 * 0.012**2))
+    half_s = _RR_S / 2
+    from_r_s = (times_s - _FIRST_R_S + half_s) % _RR_S - half_s
+    beats = np.exp(-(from_r_s**2) / (2 * 0.012**2))
     height_mv = rng.normal(0, 1, (records, len(LEADS), 1))
     wander = 0.1 * np.sin(2 * np.pi * 0.25 * times_s + rng.uniform(0, 6, (records, 1, 1)))
     noise = rng.normal(0, 0.02, (records, len(LEADS), len(times_s)))
     return torch.from_numpy((height_mv * beats + wander + noise).astype(np.float32))
 
 
+def peaks_s(records: int) -> list[np.ndarray]:
+    """Return the R peaks of ``simulated`` signals, in seconds."""
+    return [np.arange(_FIRST_R_S, DURATION_S, _RR_S)] * records
+
+
+def _layouts(round_s: float) -> tuple[dict, dict, float]:
+    """Return images a second and share of the fill rate, by rate and layout, and the fill rate."""
+    per_s: dict[str, dict[str, float]] = {str(hz): {} for hz in RATES_HZ}
+    shares: dict[str, dict[str, float]] = {str(hz): {} for hz in RATES_HZ}
+    fills = []
+    for hz in RATES_HZ:
+        signals_mv = simulated(BATCH, hz)
+        for layout in LAYOUTS:
+            drawn_s, filled_s = _beside(signals_mv, hz, layout, SIZE_PX, round_s)
+            per_s[str(hz)][layout] = round(BATCH / drawn_s, 1)
+            shares[str(hz)][layout] = round(filled_s / drawn_s, 4)
+            fills.append(BATCH / filled_s)
+    return per_s, shares, round(max(fills), 1)
+
+
 def _beside(
     signals_mv: torch.Tensor, fs_hz: int, layout: str, size: int, round_s: float
 ) -> tuple[float, float]:
     """Return the best seconds a batch of drawing, and of filling such a tensor, in turns."""
+    beats = peaks_s(len(signals_mv))
     paper = torch.empty(len(signals_mv), 3, size, size)
     drawn_s: list[float] = []
     filled_s: list[float] = []
     until = time.perf_counter() + round_s
     while time.perf_counter() < until or len(drawn_s) < 5:
-        drawn_s.append(_seconds(lambda: draw(signals_mv, fs_hz, layout, size)))
+        drawn_s.append(_seconds(lambda: draw(signals_mv, fs_hz, layout, size, beats)))
         filled_s.append(min(_seconds(lambda: paper.fill_(0.5)) for _ in range(3)))
     return min(drawn_s), min(filled_s)
 
 
-def _on_one_thread(round_s: float) -> dict[str, float]:
-    """Return images a second of ``stacked`` by rate, on one core."""
+def _on_one_thread(round_s: float) -> dict[str, dict[str, float]]:
+    """Return images a second by rate and layout, on one core."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return {str(hz): _stacked_per_s(hz, round_s) for hz in RATES_HZ}
+        return _layouts(round_s)[0]
     finally:
         torch.set_num_threads(threads)
-
-
-def _stacked_per_s(fs_hz: int, round_s: float) -> float:
-    drawn_s, _ = _beside(simulated(BATCH, fs_hz), fs_hz, "stacked", SIZE_PX, round_s)
-    return round(BATCH / drawn_s, 1)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -118,17 +134,70 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _series(round_s: float) -> dict[str, Any]:
-    """Return images a second by batch and by size at 100 Hz."""
+def _series(records: tuple[int, ...], sides_px: tuple[int, ...], round_s: float) -> dict[str, Any]:
+    """Return milliseconds by number of records and by side of the image, and how they grow."""
     fs_hz = RATES_HZ[0]
-    batches, sizes = {}, {}
-    for batch in (1, 8, 32, 64, 128):
-        drawn_s, _ = _beside(simulated(batch, fs_hz), fs_hz, "stacked", SIZE_PX, round_s / 3)
-        batches[str(batch)] = round(batch / drawn_s, 1)
-    for size in (112, 224, 448):
-        drawn_s, _ = _beside(simulated(BATCH, fs_hz), fs_hz, "stacked", size, round_s / 3)
-        sizes[str(size)] = round(BATCH / drawn_s, 1)
-    return {"batches": batches, "sizes": sizes}
+    by_records, by_side = {}, {}
+    for n in records:
+        drawn_s, _ = _beside(simulated(n, fs_hz), fs_hz, "stacked", SIZE_PX, round_s)
+        by_records[str(n)] = round(1000 * drawn_s, 3)
+    for side in sides_px:
+        drawn_s, _ = _beside(simulated(BATCH, fs_hz), fs_hz, "stacked", side, round_s)
+        by_side[str(side)] = round(1000 * drawn_s / BATCH, 4)
+    growth = {
+        "records": _exponent(by_records),
+        "pixels": round(_exponent(by_side) / 2, 3),
+    }
+    return {"ms_by_records": by_records, "ms_by_side_px": by_side, "growth": growth}
+
+
+def _exponent(series: dict[str, float]) -> float:
+    """Return the slope of the logarithms by least squares."""
+    at, ms = np.log([float(n) for n in series]), np.log(list(series.values()))
+    return round(float(np.polyfit(at, ms, 1)[0]), 3)
+
+
+def _on_cuda(round_s: float) -> dict[str, Any]:
+    """Return images a second, and the share of the memory bandwidth that writing them takes.
+
+    The bandwidth is measured in the same run, by copying a large tensor.
+    """
+    source = torch.empty(2**28, dtype=torch.uint8, device="cuda")
+    s = round_s / 4
+    bytes_per_s = 2 * source.numel() / _best_cuda_s(source.clone, s)
+    image_bytes = 4 * 3 * SIZE_PX**2
+    told: dict[str, Any] = {"device": torch.cuda.get_device_name(), "images_per_s": {}}
+    for hz in RATES_HZ:
+        signals_mv, beats = simulated(512, hz).cuda(), peaks_s(512)
+        told["images_per_s"][str(hz)] = {
+            layout: round(
+                512 / _best_cuda_s(partial(draw, signals_mv, hz, layout, beats=beats), s), 1
+            )
+            for layout in LAYOUTS
+        }
+    stacked_per_s = told["images_per_s"]["100"]["stacked"]
+    told["bandwidth_gb_s"] = round(bytes_per_s / 1e9, 1)
+    told["bandwidth_share"] = round(stacked_per_s * image_bytes / bytes_per_s, 4)
+    return told
+
+
+def _best_cuda_s(work: Callable[[], object], round_s: float) -> float:
+    until, best = time.perf_counter() + round_s, math.inf
+    while time.perf_counter() < until or best == math.inf:
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        work()
+        torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - started)
+    return best
+
+
+def _matplotlib(round_s: float) -> dict[str, Any]:
+    """Return the milliseconds of matplotlib's ways, or why there are none."""
+    if _version("matplotlib") is None:
+        why = "matplotlib is not installed"
+        return {"matplotlib_ms": dict.fromkeys(WAYS), "matplotlib_why": why}
+    return {"matplotlib_ms": matplotlib_ms(simulated(4, 500).numpy(), round_s)}
 
 
 def _versions() -> dict[str, str | None]:
@@ -140,63 +209,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _matplotlib(round_s: float) -> dict[str, Any]:
-    """Return the milliseconds an image of two common ways with matplotlib, if it is there.
-
-    One figure whose twelve lines are given new data, and twelve subplots made anew; both at
-    224 px, saved as PNG in memory, as scripts do.
-    """
-    if _version("matplotlib") is None:
-        return {"matplotlib_why": "matplotlib is not installed"}
-    signals_mv = simulated(4, 500).numpy()
-    reused = _reused_figure()
-    ways = {"reused_figure": reused, "twelve_subplots": _twelve_subplots}
-    return {
-        "matplotlib_ms": {name: _best_ms(way, signals_mv, round_s) for name, way in ways.items()}
-    }
-
-
-def _best_ms(way: Callable[[np.ndarray], object], signals_mv: np.ndarray, round_s: float) -> float:
-    until, best, turn = time.perf_counter() + round_s, float("inf"), 0
-    while time.perf_counter() < until or turn < 2:
-        signal_mv = signals_mv[turn % len(signals_mv)]
-        best, turn = min(best, _seconds(partial(way, signal_mv))), turn + 1
-    return round(1000 * best, 2)
-
-
-def _figure() -> Any:
-    """Return an empty figure of 224 × 224 px that needs no screen."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(SIZE_PX / 100, SIZE_PX / 100), dpi=100)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _reused_figure() -> Callable[[np.ndarray], None]:
-    """Return a way of drawing: one figure, whose lines get new data."""
-    figure = _figure()
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.axis("off")
-    axes.set(xlim=(0, DURATION_S), ylim=(-24, 2))
-    lines = [axes.plot([], [], "k", linewidth=0.5)[0] for _ in LEADS]
-
-    def way(signal_mv: np.ndarray) -> None:
-        times_s = np.linspace(0, DURATION_S, signal_mv.shape[1])
-        for row, (line, lead_mv) in enumerate(zip(lines, signal_mv, strict=True)):
-            line.set_data(times_s, lead_mv - 2 * row)
-        figure.savefig(BytesIO(), format="png")
-
-    return way
-
-
-def _twelve_subplots(signal_mv: np.ndarray) -> None:
-    """Draw as most scripts do: twelve subplots, made anew for each record."""
-    figure = _figure()
-    for axes, lead_mv in zip(figure.subplots(len(LEADS), 1), signal_mv, strict=True):
-        axes.plot(lead_mv, "k", linewidth=0.5)
-        axes.axis("off")
-    figure.savefig(BytesIO(), format="png")

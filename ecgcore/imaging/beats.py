@@ -49,15 +49,20 @@ def median_beats(
     end_s = start_s + (steps - 1) * step_s
     length_s = (signal_mv.shape[-1] - 1) / fs_hz
     chosen = [_chosen(np.asarray(b, float), start_s, end_s, length_s) for b in beats]
-    counts = torch.tensor([len(b) for b in chosen], device=signal_mv.device)
-    most = max(2, *(len(b) + len(b) % 2 for b in chosen)) if chosen else 2
-    at_s = np.zeros((len(chosen), most))
+    counts = torch.tensor([len(b) for b in chosen])
+    at_s = np.zeros((len(chosen), _even(max(map(len, chosen), default=0))))
     for row, times_s in zip(at_s, chosen, strict=True):
+        row[:] = times_s[0] if len(times_s) else -start_s
         row[: len(times_s)] = times_s
     r_s = _centred(signal_mv, fs_hz, torch.from_numpy(at_s).to(signal_mv))  # (B, N)
     offsets_s = start_s + step_s * torch.arange(steps, device=r_s.device, dtype=r_s.dtype)
     cut = _interpolated(signal_mv, (r_s[..., None] + offsets_s) * fs_hz)  # (B, 12, N, steps)
     return _median(cut, counts)
+
+
+def _even(count: int) -> int:
+    """Return the next even number from 2 up."""
+    return max(2, count + count % 2)
 
 
 def _chosen(r_s: np.ndarray, start_s: float, end_s: float, length_s: float) -> np.ndarray:
@@ -111,9 +116,9 @@ def _interpolated(signal_mv: Tensor, at: Tensor) -> Tensor:
         (0.5 * t - 0.5) * t * t,
     )
     first = before.long() - 1
-    total = signal_mv.new_zeros(())
-    for tap, weight in enumerate(weights):
-        total = total + weight * _at(signal_mv, (first + tap).clamp(0, last))
+    total = weights[0] * _at(signal_mv, first.clamp(0, last))
+    for tap in (1, 2, 3):
+        total = torch.addcmul(total, weights[tap], _at(signal_mv, (first + tap).clamp(0, last)))
     beyond = (at < -1e-3) | (at > last + 1e-3)
     return total.masked_fill(beyond[:, None], math.nan) if bool(beyond.any()) else total
 
@@ -126,52 +131,55 @@ def _at(signal_mv: Tensor, at: Tensor) -> Tensor:
 
 def _median(cut: Tensor, counts: Tensor) -> Tensor:
     """Return the median (B, 12, n) over the first ``counts`` (B,) of the beats (B, 12, N, n)."""
-    beats = cut.shape[2]
-    lacking = (torch.arange(beats, device=cut.device) >= counts[:, None])[:, None, :, None]
-    holed = cut.detach().isnan().logical_and(~lacking).flatten(1).any(dim=1)  # (B,)
-    if not bool(holed.any()):
-        return _median_of_whole(_levelled(cut, counts), counts)
+    if not bool(cut.detach().sum().isnan()):
+        return _median_of_whole(cut, counts)
+    holed = cut.detach().isnan().flatten(1).any(dim=1).cpu()
     rows = [
-        _median_of_holed(beat[None, :, : int(n)]) if hole else _median(beat[None], n[None])
+        _median_of_holed(beat[:, : int(n)]) if hole else _median_of_whole(beat[None], n[None])[0]
         for beat, n, hole in zip(cut, counts, holed, strict=True)
     ]
-    return torch.cat(rows)
-
-
-def _levelled(cut: Tensor, counts: Tensor) -> Tensor:
-    """Return the beats, each at the median level of its lead's beats."""
-    levels = cut.mean(dim=-1, keepdim=True)
-    return cut - levels + _median_of_whole(levels, counts)[:, :, None]
+    return torch.stack(rows)
 
 
 def _median_of_holed(cut: Tensor) -> Tensor:
-    """Return the median over the beats that are there, sample by sample."""
-    if not cut.shape[2]:
-        return cut.new_full((*cut.shape[:2], cut.shape[3]), math.nan)
+    """Return the median (12, n) over the beats (12, N, n) that are there, sample by sample."""
+    if not cut.shape[1]:
+        return cut.new_full((len(cut), cut.shape[2]), math.nan)
     levels = cut.nanmean(dim=-1, keepdim=True)
-    usual = levels.nanquantile(0.5, dim=2, keepdim=True)
-    return (cut - levels + usual).nanquantile(0.5, dim=2)
+    usual = levels.nanquantile(0.5, dim=1, keepdim=True)
+    return (cut - levels + usual).nanquantile(0.5, dim=1)
 
 
 def _median_of_whole(cut: Tensor, counts: Tensor) -> Tensor:
-    """Return the median over the first ``counts`` of an even number of beats.
+    """Return the same of beats without holes, each first brought to the usual level of its lead."""
+    beyond = _beyond(counts, cut.shape[2]).to(cut)[:, None, :, None]
+    levels = cut.mean(dim=-1, keepdim=True)  # (B, 12, N, 1)
+    usual = _middle((levels + beyond).unbind(dim=2), counts)[:, :, None]
+    return _middle((cut + (usual - levels + beyond)).unbind(dim=2), counts)
 
-    Places beyond them are filled with as many lowest as highest values, one lowest more where the
-    count is odd, so that the median stands in the middle for every record. It is found by a
-    network of minima and maxima over whole arrays: a sort of short rows takes ten times as long.
+
+def _beyond(counts: Tensor, places: int) -> Tensor:
+    """Return what puts the places beyond ``counts`` of (B, ``places``) out of the median's way.
+
+    0 for a beat; beyond them as many −∞ as ∞, one −∞ more where the count is odd, so that the
+    median stands in the middle for every record.
     """
-    beats = cut.shape[2]
-    place = torch.arange(beats, device=cut.device)
-    lacking = beats - counts[:, None]
-    lowest = (place >= counts[:, None]) & (place < counts[:, None] + (lacking + 1) // 2)
-    highest = place >= counts[:, None] + (lacking + 1) // 2
-    if bool(lowest.any()):
-        cut = cut.masked_fill(lowest[:, None, :, None], -math.inf)
-        cut = cut.masked_fill(highest[:, None, :, None], math.inf)
-    lower, upper = _middles(list(cut.unbind(dim=2)))
-    odd = (counts % 2 == 1)[:, None, None]
-    middle = torch.where(odd, upper, (lower + upper) / 2)
-    return middle.masked_fill((counts == 0)[:, None, None], math.nan)
+    place, counts = torch.arange(places), counts[:, None]
+    lowest = place < counts + (places - counts + 1) // 2
+    lacking = torch.where(lowest, -math.inf, math.inf)
+    return torch.where(place < counts, 0.0, lacking)
+
+
+def _middle(rows: tuple[Tensor, ...], counts: Tensor) -> Tensor:
+    """Return the median of an even number of tensors (B, 12, n), of which ``counts`` are beats.
+
+    It is found by a network of minima and maxima over whole arrays: a sort of short rows takes
+    ten times as long. NaN where there is no beat.
+    """
+    lower, upper = _middles(list(rows))
+    counts = counts.to(upper.device)[:, None, None]
+    middle = torch.where(counts % 2 == 1, upper, (lower + upper) / 2)
+    return middle.masked_fill(counts == 0, math.nan)
 
 
 def _middles(rows: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from ecgcore.imaging.ink import Bands, Ink, inked
 from ecgcore.records.record import LEADS
 
 CHUNK = 32  # images drawn together on a CPU: more leave its cache, fewer cost more calls
-CHUNK_OF_BEATS = 8  # the same where median beats are made
+CHUNK_OF_BEATS = 16  # the same where median beats are made
 SAMPLES_A_PX = 4  # of a median beat
 
 
