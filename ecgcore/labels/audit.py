@@ -118,6 +118,8 @@ def _statements(groups: list[_Group]) -> list[dict[str, Any]]:
 def _fate(one: Became) -> str:
     if (one.system, one.code) in tables.benign():
         return "benign: no class, does not exclude NSR"
+    if one.system not in tables.systems():
+        return "free words: not read as a label"
     if one.tier == "none":
         known = (one.system, one.code) in tables.lines()
         return f"{'' if known else 'in no table: '}no class, excludes NSR"

@@ -206,9 +206,12 @@ def _doubt(source: str, statement: _Said) -> str:
 def _normal(said: list[_Said], source: str, annotation: tables.Annotation) -> tuple[int, list[str]]:
     """Return the state of NSR, and why: a normal ECG stated, and nothing but benign beside it."""
     tiers = {s: line.tier for s in said for line in tables.lines().get(s.key, ()) if _is_nsr(line)}
-    against = [s for s in said if s not in tiers and s.key not in tables.benign()]
+    understood = [s for s in said if s.system in tables.systems()]
+    against = [s for s in understood if s not in tiers and s.key not in tables.benign()]
     if against:
         return ABSENT, [f"NSR absent: {statement} excludes it." for statement in against]
+    if len(understood) < len(said):
+        return UNKNOWN, ["NSR unknown: what is stated in free words is not read as a label."]
     unsure = [s for s in tiers if not s.sure]
     if unsure:
         return ABSENT, [f"NSR absent: {unsure[0]} does not count: {_unsure(unsure[0])}."]

@@ -91,6 +91,12 @@ def lines() -> dict[tuple[str, str], tuple[Line, ...]]:
     return {key: tuple(value) for key, value in found.items()}
 
 
+@cache
+def systems() -> frozenset[str]:
+    """Return the systems of codes that the tables know; others (a machine's words) say nothing."""
+    return frozenset(system for system, _ in lines())
+
+
 def words(system: str, code: str) -> str:
     """Return the source's words for a canonical code, '' where the tables do not know it."""
     known = lines().get((system, code))

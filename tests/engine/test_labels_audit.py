@@ -95,6 +95,14 @@ def test_an_audit_says_what_each_statement_became():
     assert (most["code"], most["records"], most["words"]) == ("SR", 5, "sinus rhythm")
 
 
+def test_a_machines_own_words_are_counted_as_not_read():
+    answer = audit(index_of(([Statement("text", "Sinus rhythm")], {}), source="unknown"))
+    assert fate(answer, "Sinus rhythm") == {"free words: not read as a label": 1}
+    assert answer["flow"]["not_labelled"] == {
+        "nothing that it states says anything of the ten classes": 1
+    }
+
+
 def test_what_statements_became_adds_up_to_the_records_that_state_them():
     for one in audit(index_of(*ALL))["statements"]:
         assert sum(one["became"].values()) == one["records"]

@@ -143,6 +143,13 @@ def test_a_statement_that_no_table_knows_excludes_nsr():
     assert scp(NORM=100, SR=0, NEWCODE=0)["NSR"] == 0
 
 
+def test_a_machines_own_words_are_no_label_and_exclude_none():
+    states = stated("text", ["Sinus rhythm", "Normal ECG"], "unknown")
+    assert set(states.values()) == {-1}
+    said = [Statement("text", "Borderline ECG"), Statement("snomed", "164873001")]
+    assert named(label(said, "georgia"))["NSR"] == 0
+
+
 def test_normal_without_a_stated_rhythm_is_neither_nsr_nor_its_absence():
     assert scp(NORM=100)["NSR"] == -1
     assert scp(NORM=100, SARRH=0)["NSR"] == 0
