@@ -1,0 +1,164 @@
+"""A killed ingest goes on with the very record where it was."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+from recordings import DATA, limb_consistent_uv, write_wfdb
+from test_cohort_ingest import others_of_session, wait_for
+
+from ecgcore.cohort import shards
+from ecgcore.cohort.ingest import ingest
+from ecgcore.cohort.store import Cohort
+from ecgcore.home import Home
+from ecgcore.records.reading import read_record
+
+DX = ("Dx: 426783006",)
+EXAMPLES = DATA.parents[1] / "examples" / "ptb-xl"
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def six(tmp_path):
+    """Six records, the third of which cannot be read."""
+    for i in range(6):
+        write_wfdb(tmp_path / "in", f"A000{i}", limb_consistent_uv(5000, i), comments=DX)
+    (tmp_path / "in" / "A0002.dat").unlink()
+    return tmp_path / "in"
+
+
+def stop_at(monkeypatch, name):
+    """Let reading stop at a record as a kill would; return the list of what was read."""
+    reads = []
+
+    def read(path, **how):
+        if path.stem == name:
+            raise KeyboardInterrupt
+        reads.append(path.stem)
+        return read_record(path, **how)
+
+    monkeypatch.setattr(shards, "read_record", read)
+    return reads
+
+
+def draft_of(home):
+    folder = home.cohorts / "c"
+    return folder / "shards" / ".00000" / "signals.npy", folder / "private" / ".00000.jsonl"
+
+
+def test_what_was_done_is_not_done_again(six, home, monkeypatch):
+    stop_at(monkeypatch, "A0004")
+    with pytest.raises(KeyboardInterrupt):
+        ingest(six, "c", home)
+    assert [len(file.read_bytes()) > 0 for file in draft_of(home)] == [True, True]
+    reads, told = stop_at(monkeypatch, None), []
+    answer = ingest(six, "c", home, on_progress=lambda *done: told.append(done))
+    assert reads == ["A0004", "A0005"]
+    assert told == [(i, 6) for i in range(1, 7)]
+    assert (answer["found"], answer["read"]) == (6, 5)
+    assert [row["record"] for row in answer["rejected"]] == ["A0002"]
+    cohort = Cohort.open("c", home)
+    assert cohort.is_measured
+    for row, seed in enumerate((0, 1, 3, 4, 5)):
+        stored = np.rint(cohort.signals([row])[0] * 1000)
+        np.testing.assert_array_equal(stored, limb_consistent_uv(5000, seed))
+    assert not list(home.cohorts.rglob(".*.jsonl"))
+    assert not list((home.cohorts / "c" / "shards").glob(".*"))
+
+
+@pytest.mark.parametrize("torn", ["a line", "a signal"])
+def test_half_a_line_or_a_signal_without_its_line_is_done_again(six, home, monkeypatch, torn):
+    stop_at(monkeypatch, "A0004")
+    with pytest.raises(KeyboardInterrupt):
+        ingest(six, "c", home)
+    signals, journal = draft_of(home)
+    if torn == "a line":
+        journal.write_bytes(journal.read_bytes()[:-100])
+    else:
+        with signals.open("ab") as file:
+            file.write(b"\x01" * 70_000)
+    reads = stop_at(monkeypatch, None)
+    ingest(six, "c", home)
+    assert reads == (["A0003"] if torn == "a line" else []) + ["A0004", "A0005"]
+    stored = Cohort.open("c", home).signals([2])[0]
+    np.testing.assert_array_equal(np.rint(stored * 1000), limb_consistent_uv(5000, 3))
+
+
+def test_what_changed_meanwhile_is_read_anew(six, home, monkeypatch):
+    stop_at(monkeypatch, "A0004")
+    with pytest.raises(KeyboardInterrupt):
+        ingest(six, "c", home)
+    write_wfdb(six, "A0000", limb_consistent_uv(5000, 9), comments=DX)
+    os.utime(six / "A0000.hea", (1, 1))
+    reads = stop_at(monkeypatch, None)
+    assert ingest(six, "c", home)["read"] == 5
+    assert "A0000" in reads
+
+
+def test_a_draft_without_measures_is_measured_in_the_end(six, home, monkeypatch):
+    stop_at(monkeypatch, "A0004")
+    with pytest.raises(KeyboardInterrupt):
+        ingest(six, "c", home, measure=False)
+    stop_at(monkeypatch, None)
+    ingest(six, "c", home, measure=True)
+    assert Cohort.open("c", home).is_measured
+
+
+def test_the_journal_lies_where_only_its_owner_reads(six, home, monkeypatch):
+    stop_at(monkeypatch, "A0004")
+    with pytest.raises(KeyboardInterrupt):
+        ingest(six, "c", home)
+    _, journal = draft_of(home)
+    assert journal.stat().st_mode & 0o777 == 0o600
+    assert journal.parent.stat().st_mode & 0o777 == 0o700
+    assert json.loads(journal.read_bytes().splitlines()[0]).keys() == {"plan"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_after_kill_9_no_record_that_was_done_is_done_again(tmp_path, workers):
+    """The command itself, killed while it measures; the next one writes what it had as it was."""
+    home = tmp_path / "home"
+    command = [
+        *(sys.executable, "-m", "ecgcore", "ingest", str(EXAMPLES), "--cohort", "c"),
+        *("--home", str(home), "--workers", str(workers), "--json"),
+    ]
+    running = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    private = home / "cohorts" / "c" / "private"
+    wait_for(lambda: lines_of(private) >= 30 or running.poll() is not None)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    wait_for(partial(_all_gone, running.pid))
+    done = lines_of(private)
+    signals = {f: f.read_bytes()[128:] for f in private.parent.glob("shards/.*/signals.npy")}
+    assert 30 <= done < 160
+    assert not (private.parent / "cohort.json").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    cohort = Cohort.open("c", Home(home))
+    assert len(cohort) == 160
+    assert cohort.is_measured
+    for draft, before in signals.items():
+        whole = (draft.parent.with_name(draft.parent.name[1:]) / "signals.npy").read_bytes()[128:]
+        record = 12 * 1000 * 2
+        kept = len(before) // record * record
+        assert whole[:kept] == before[:kept]
+
+
+def lines_of(private) -> int:
+    """Return how many records the journals and whole pieces tell of."""
+    journals = sum(max(0, j.read_bytes().count(b"\n") - 1) for j in private.glob(".*.jsonl"))
+    return journals + 50 * len(list(private.glob("[0-9]*.parquet")))
+
+
+def _all_gone(session: int) -> bool:
+    return not others_of_session(session)
