@@ -16,8 +16,9 @@ from ecgcore.measure.median_beat import MedianBeat
 from ecgcore.measure.p_wave import p_wave
 from ecgcore.measure.velocity import noise_of, rest, velocities
 
-QRS_ONSET_REST, QRS_OFFSET_REST, T_REST = 0.02, 0.04, 0.18
-"""Shares of a wave's fastest movement below which it has not begun, or has ended; noise is added."""
+QRS_ONSET_REST, QRS_OFFSET_REST, T_REST = 0.02, 0.04, 0.15
+QRS_NOISE, T_NOISE = 1.0, 0.3
+"""Shares of a wave's fastest movement, and of the noise, below which it rests; the two add up."""
 _R_S, _BEFORE_R_S, _AFTER_R_S = 0.08, 0.16, 0.24
 _SPIKE_SHARPNESS = 3.0
 _LONGEST_QT, _LONGEST_QT_SHARE = 0.62, 0.72
@@ -69,7 +70,7 @@ def _qrs(velocity: np.ndarray, r_at: int, fs_hz: float) -> tuple[float, float]:
     near = r_at - round(_R_S * fs_hz)
     top = near + int(np.argmax(velocity[near : r_at + round(_R_S * fs_hz)]))
     low, high = r_at - round(_BEFORE_R_S * fs_hz), r_at + round(_AFTER_R_S * fs_hz)
-    noise = noise_of(velocity)
+    noise = QRS_NOISE * noise_of(velocity)
     onset = rest(velocity, top, low, QRS_ONSET_REST * velocity[top] + noise, 4)
     offset = rest(velocity, top, high, QRS_OFFSET_REST * velocity[top] + noise, 5)
     if onset is None:
@@ -101,5 +102,6 @@ def _t_offset(
     if high - low < 0.06 * fs_hz:
         return None
     top = low + int(np.argmax(velocity[low:high]))
-    end = rest(velocity, top, high, T_REST * velocity[top], 5)
+    level = T_REST * velocity[top] + T_NOISE * noise_of(velocity)
+    end = rest(velocity, top, high, level, 5)
     return float(top + np.argmin(velocity[top:high])) if end is None else end

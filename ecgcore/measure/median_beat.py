@@ -13,6 +13,10 @@ BEFORE_S, AFTER_S = 0.45, 0.75
 """What a median beat holds before and after its R peak."""
 ALIKE = 0.85
 """Correlation over the QRS complex in all leads from which two beats have one shape."""
+MOST_COMPARED = 60
+"""Beats of one record that every beat is compared with."""
+AS_FREQUENT = 0.6
+"""Beats of a second shape for each of the first, from which both are looked at."""
 _QRS_S = (-0.10, 0.14)
 _REACH_S = 0.04
 """How far the R peak of a beat may lie from where its QRS complex fits the others' best."""
@@ -78,12 +82,10 @@ def median_beat(
         return None
     level = _levelled(signal_mv[there], fs_hz)  # (leads, T')
     at = np.clip(np.rint(peaks_s * WORK_HZ).astype(int), 0, level.shape[1] - 1)
-    single = [row for row, lead in enumerate(np.flatnonzero(there)) if lead in INDEPENDENT]
-    alike, whole = _likeness(level[single] if len(single) > 2 else level, at)
+    members, whole, typical = _of_one_shape(level, there, at)
     if not whole.any():
         return None
-    members = _dominant(alike, whole, peaks_s)
-    at = _aligned(level, at[members], alike[np.ix_(members, members)])
+    at = _aligned(level, at[members], int(members[:typical].sum()))
     beats = np.full((len(at), len(signal_mv), round((BEFORE_S + AFTER_S) * WORK_HZ)), np.nan)
     beats[:, there] = _cut(level, at, round(BEFORE_S * WORK_HZ), round(AFTER_S * WORK_HZ))
     signal, used = _median(beats, there)
@@ -141,8 +143,38 @@ def _cut(level: np.ndarray, at: np.ndarray, before: int, after: int) -> np.ndarr
     return windows[:, at + width - before].transpose(1, 0, 2)
 
 
-def _likeness(level: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (B, B) bool, which beats' QRS complexes have one shape, and (B,) which are whole.
+def _of_one_shape(
+    level: np.ndarray, there: np.ndarray, at: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return (B,) bool, which beats have the dominant shape; which are whole; and a typical one.
+
+    Where two shapes are about as frequent (bigeminy, pacing now and then) the narrower one counts.
+    """
+    single = [row for row, lead in enumerate(np.flatnonzero(there)) if lead in INDEPENDENT]
+    rows = level[single] if len(single) > 2 else level
+    some = np.unique(np.linspace(0, len(at) - 1, MOST_COMPARED).astype(int))
+    alike, whole = _likeness(rows, at, some)
+    first, typical = _like_most(alike, whole, some)
+    second, other = _like_most(alike, whole & ~first, some)
+    if second.sum() < max(2, AS_FREQUENT * first.sum()):
+        return first, whole, typical
+    width, other_width = _width(rows, at[[typical, other]])
+    return (second, whole, other) if other_width < 0.9 * width else (first, whole, typical)
+
+
+def _width(level: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return how far each beat's QRS complex spreads in time, in samples (standard deviation)."""
+    low, high = (round(s * WORK_HZ) for s in _QRS_S)
+    beats = _cut(level, at, -low, high)
+    power = np.sum((beats - np.median(beats, axis=2, keepdims=True)) ** 2, axis=1)  # (B, samples)
+    share = power / power.sum(axis=1, keepdims=True)
+    when = np.arange(high - low)
+    centre = share @ when
+    return np.sqrt(np.sum(share * (when - centre[:, None]) ** 2, axis=1))
+
+
+def _likeness(level: np.ndarray, at: np.ndarray, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (B, S) bool, which beats have the shape of ``some`` of them, and (B,) which are whole.
 
     Two beats are compared where they fit each other best, without the two leads that fit worst:
     an electrode that comes loose for some beats makes them no other beats.
@@ -154,46 +186,27 @@ def _likeness(level: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray
     beats[~whole] = 0
     windows = np.lib.stride_tricks.sliding_window_view(beats, (high - low) // step, axis=2)
     moved = (windows - windows.mean(axis=3, keepdims=True)).transpose(2, 1, 0, 3)
-    still = moved[len(moved) // 2]  # (leads, B, samples)
-    common = moved @ still.transpose(0, 2, 1)  # (shifts, leads, B, B)
-    power = np.sum(moved**2, axis=3)
-    both = (power[..., None] + np.sum(still**2, axis=2)[:, None, :]) / 2
+    still = moved[len(moved) // 2][:, some]  # (leads, S, samples)
+    common = moved @ still.transpose(0, 2, 1)  # (shifts, leads, B, S)
+    both = (np.sum(moved**2, axis=3)[..., None] + np.sum(still**2, axis=2)[:, None, :]) / 2
     if len(level) > 4:
         worst = np.argpartition(both - common, -2, axis=1)[:, -2:]
         for part in (common, both):
             np.put_along_axis(part, worst, 0, axis=1)
     alike = (common.sum(axis=1) / np.maximum(both.sum(axis=1), 1e-12)).max(axis=0)
-    return np.maximum(alike, alike.T) >= ALIKE, whole
+    return alike >= ALIKE, whole
 
 
-def _dominant(alike: np.ndarray, whole: np.ndarray, peaks_s: np.ndarray) -> np.ndarray:
-    """Return (B,) bool: the beats like that beat which most others are like.
-
-    In bigeminy and the like, where two shapes are about as frequent, the later one counts: a
-    premature beat has the shorter interval before it.
-    """
-    first = _like_most(alike, whole)
-    second = _like_most(alike, whole & ~first) & ~first
-    if second.sum() < max(2, 0.6 * first.sum()):
-        return first
-    waits_s = np.diff(peaks_s, prepend=2 * peaks_s[0] - peaks_s[min(1, len(peaks_s) - 1)])
-    return second if np.median(waits_s[second]) > 1.15 * np.median(waits_s[first]) else first
+def _like_most(alike: np.ndarray, among: np.ndarray, some: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return (B,) bool, the beats like that of ``some`` which most are like, and which it is."""
+    count = np.where(among[some], (alike & among[:, None]).sum(axis=0), -1)
+    best = int(count.argmax())
+    return alike[:, best] & among, int(some[best])
 
 
-def _like_most(alike: np.ndarray, among: np.ndarray) -> np.ndarray:
-    if not among.any():
-        return np.zeros(len(among), dtype=bool)
-    count = np.where(among, (alike & among).sum(axis=1), -1)
-    best = int(np.argmax(count))
-    found = alike[best] & among
-    found[best] = True
-    return found
-
-
-def _aligned(level: np.ndarray, at: np.ndarray, alike: np.ndarray) -> np.ndarray:
-    """Return where R peaks lie so that each QRS fits the most typical, then the median, best."""
+def _aligned(level: np.ndarray, at: np.ndarray, typical: int) -> np.ndarray:
+    """Return where R peaks lie so that each QRS fits the typical one, then the median, best."""
     low, high, reach = (round(s * WORK_HZ) for s in (*_QRS_S, _REACH_S))
-    typical = int(alike.sum(axis=1).argmax())
     for template_of in (lambda beats: beats[typical], lambda beats: np.median(beats, axis=0)):
         near = np.nan_to_num(_cut(level, at, reach - low, high + reach))
         template = template_of(near[:, :, reach : reach + high - low : 2])  # (leads, samples)

@@ -10,8 +10,8 @@ import numpy as np
 from ecgcore.measure.median_beat import MedianBeat
 from ecgcore.measure.velocity import noise_of, rest
 
-ONSET_REST, OFFSET_REST = 0.2, 0.4
-"""Shares of its fastest movement below which P has not begun, or has ended."""
+ONSET_REST, OFFSET_REST, NOISE, HIGHEST_REST = 0.15, 0.4, 0.7, 0.25
+"""Shares of its fastest movement, and of the noise, below which P has not begun, or has ended."""
 ALIKE, IRREGULAR_ALIKE = 0.5, 0.75
 """Correlation between beats from which there is a P wave; fibrillation gives about 0.1."""
 IRREGULAR = 0.1
@@ -21,7 +21,7 @@ STANDS_OUT = 0.4
 ON_T_ALIKE, ON_T_VALLEY = 0.8, 0.6
 """What is asked of a P wave that begins before T has ended: likeness, and a valley between."""
 _LONGEST_PR_S, _SHORTEST_PR_S = 0.37, 0.03
-_OVERLAP_S = 0.04
+_OVERLAP_S, _NEAR_T_S = 0.04, 0.06
 
 
 def p_wave(
@@ -64,24 +64,25 @@ def _where(
     """Return onset, offset, fastest sample, and whether P begins on T; None where none can be."""
     high = round(qrs_onset - _SHORTEST_PR_S * fs_hz)
     low = round(max(qrs_onset - _LONGEST_PR_S * fs_hz, 4, t_before - _OVERLAP_S / 2 * fs_hz))
-    rising = np.flatnonzero(np.diff(velocity[low:high]) > 0) if high > low else []
+    rising = np.flatnonzero(np.diff(velocity[low : max(high, low)]) > 0)
     if not len(rising) or high - low - rising[0] < 0.04 * fs_hz:
         return None
     low += int(rising[0])
     top = low + int(np.argmax(velocity[low:high]))
     fast = low + np.flatnonzero(velocity[low:high] > 0.5 * velocity[top])
     fast = fast[np.abs(fast - top) < 0.12 * fs_hz]
-    level = ONSET_REST * velocity[top] + 0 * noise_of(velocity)
+    level = ONSET_REST * velocity[top] + NOISE * noise_of(velocity)
+    level = min(level, HIGHEST_REST * velocity[top])
     onset = rest(velocity, int(fast[0]), 0, level, 3)
     offset = rest(velocity, int(fast[-1]), round(qrs_onset), OFFSET_REST * velocity[top], 3)
-    on_t = onset is None or onset < t_before - _OVERLAP_S * fs_hz
-    if on_t:
-        valley = low + int(np.argmin(velocity[low : fast[0] + 1]))
-        near_t = valley < t_before + 0.06 * fs_hz
-        if not near_t or velocity[valley] > ON_T_VALLEY * velocity[top]:
-            return None
-        onset = float(valley)
-    return onset, offset if offset is not None else qrs_onset, top, on_t
+    offset = qrs_onset if offset is None else offset
+    if onset is not None and onset >= t_before - _OVERLAP_S * fs_hz:
+        return onset, offset, top, False
+    valley = low + int(np.argmin(velocity[low : fast[0] + 1]))
+    near_t = valley < t_before + _NEAR_T_S * fs_hz
+    if not near_t or velocity[valley] > ON_T_VALLEY * velocity[top]:
+        return None
+    return float(valley), offset, top, True
 
 
 def likeness(beat: MedianBeat, start: float, stop: float) -> float:

@@ -7,15 +7,22 @@ from functools import lru_cache
 
 import numpy as np
 
-MATCH_S = 0.12
+MATCH_S = 0.06
 """Detections of two leads this near are one beat; the detector's refractory time is 200 ms."""
 AGREEING = 0.5
 """Share of the usable leads that must see a beat."""
 FAINT_AGREEING = 0.25
 """Share that is enough where the leads move as much as at most other beats."""
 _FAINT_ENERGY = 0.4
+_SMALLEST_ENERGY = 0.15
+"""Of the larger beats; P and T waves in a pause, or where the record begins, reach less."""
+_MISSED_ENERGY, _ALONE_S = 0.6, 0.3
+"""What no lead voted for is a beat if it moves this much, and is this far from the others."""
 _SHORTEST_RR_S = 0.2
 _SEARCH_HZ = 200.0
+EARLY, LATE = 0.85, 1.3
+"""What makes a beat premature; on PTB-XL's records with sinus rhythm 90 % of those with a stated
+ectopic beat have one, and 7 % of the others."""
 INDEPENDENT = (0, 1, 6, 7, 8, 9, 10, 11)
 """I, II, V1–V6: the other limb leads are sums of these and would only vote twice."""
 _SMALLEST_SPAN_MV = 0.02
@@ -49,7 +56,7 @@ def r_peaks(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     energy = _energy(leads, fs_hz)  # (T',)
     at = _agreed([_in_lead(lead, fs_hz) for lead in leads], energy, fs_hz)
     middle = (step - 1) / 2 / step  # of the samples that were averaged into one
-    return (_at_largest(at, energy, fs_hz) + middle) / fs_hz
+    return (_apart(at, energy, fs_hz) + middle) / fs_hz
 
 
 def rate_bpm(peaks_s: np.ndarray) -> float | None:
@@ -86,27 +93,27 @@ def rr_change(peaks_s: np.ndarray) -> float:
     return float(np.median(np.abs(np.diff(rr_s))) / np.median(rr_s)) if len(rr_s) > 1 else 0.0
 
 
-def premature_beats(peaks_s: np.ndarray, early: float = 0.85) -> np.ndarray:
-    """Return which beats come early: (B,) bool.
-
-    A beat is early when the interval before it is less than ``early`` of the usual one (median of
-    the up to eight around it) and the one after it is longer by as much than the one before.
+def premature_beats(peaks_s: np.ndarray, early: float = EARLY, late: float = LATE) -> np.ndarray:
+    """Return which beats come early and are followed by a pause: (B,) bool.
 
     Parameters
     ----------
     peaks_s
         (B,) seconds.
     early
-        Share of the usual interval.
+        A beat is early when the interval before it is less than this share of the usual one: the
+        median of the up to nine around it.
+    late
+        The interval after it must be this many times the one before it (at the record's end: the
+        usual one must).
     """
     rr_s = np.diff(peaks_s)
     found = np.zeros(len(peaks_s), dtype=bool)
     if len(rr_s) < 3:
         return found
-    for i, rr in enumerate(rr_s):
-        usual = np.median(rr_s[max(0, i - 4) : i + 5])
-        follows = rr_s[i + 1] if i + 1 < len(rr_s) else usual
-        found[i + 1] = rr < early * usual and follows > rr / early
+    usual = np.array([np.median(rr_s[max(0, i - 4) : i + 5]) for i in range(len(rr_s))])
+    after = np.append(rr_s[1:], usual[-1])
+    found[1:] = (rr_s < early * usual) & (after > late * rr_s)
     return found
 
 
@@ -156,36 +163,51 @@ def _in_lead(lead: np.ndarray, fs_hz: float) -> np.ndarray:
 
 
 def _agreed(found: list[np.ndarray], energy: np.ndarray, fs_hz: float) -> np.ndarray:
-    """Return the samples at which enough leads see a beat."""
-    n_leads = len(found)
+    """Return the samples at which enough leads see a beat: where all together move most."""
     every = np.sort(np.concatenate(found))
     if not len(every):
         return every
-    groups = np.split(every, np.flatnonzero(np.diff(every) > MATCH_S / 2 * fs_hz) + 1)
-    votes = np.array([len(group) for group in groups]) / n_leads
-    at = np.array([int(np.median(group)) for group in groups])
-    half = round(MATCH_S / 2 * fs_hz)
-    size = np.array([energy[max(0, i - half) : i + half + 1].max() for i in at])
+    groups = np.split(every, np.flatnonzero(np.diff(every) > MATCH_S * fs_hz) + 1)
+    at = np.array([_largest(energy, group, fs_hz) for group in groups])
+    votes = np.array([len(group) for group in groups]) / len(found)
     sure = votes >= AGREEING
     if not sure.any():
         return at[:0]
-    kept = sure | ((votes >= FAINT_AGREEING) & (size >= _FAINT_ENERGY * np.median(size[sure])))
-    return at[kept]
+    sure &= energy[at] > _SMALLEST_ENERGY * np.percentile(energy[at[sure]], 75)
+    usual = float(np.median(energy[at[sure]]))
+    kept = at[sure | ((votes >= FAINT_AGREEING) & (energy[at] >= _FAINT_ENERGY * usual))]
+    return np.union1d(kept, _missed(kept, energy, usual, fs_hz))
 
 
-def _at_largest(at: np.ndarray, energy: np.ndarray, fs_hz: float) -> np.ndarray:
-    """Move each beat to the largest deflection near it; of two too near keep the larger."""
-    half = round(MATCH_S / 2 * fs_hz)
-    moved: list[int] = []
+def _missed(kept: np.ndarray, energy: np.ndarray, usual: float, fs_hz: float) -> np.ndarray:
+    """Return where, far from all beats, the leads move as they do at a beat.
+
+    The detector takes a P wave for the first beat at times, and is blind for 200 ms after it.
+    """
+    from scipy.signal import find_peaks
+
+    apart = round(_ALONE_S * fs_hz)
+    peaks, _ = find_peaks(energy, height=_MISSED_ENERGY * usual, distance=apart)
+    far = np.abs(peaks[:, None] - kept).min(axis=1) > apart
+    return peaks[far & (energy[peaks] < usual / _MISSED_ENERGY)]
+
+
+def _largest(energy: np.ndarray, group: np.ndarray, fs_hz: float) -> int:
+    """Return where the energy is largest near detections; some leads may have seen P or T."""
+    half = round(MATCH_S * fs_hz)
+    low = max(0, group[0] - half)
+    return low + int(np.argmax(energy[low : group[-1] + half + 1]))
+
+
+def _apart(at: np.ndarray, energy: np.ndarray, fs_hz: float) -> np.ndarray:
+    """Return the beats, of two too near the larger, between samples."""
+    kept: list[int] = []
     for i in at:
-        low = max(0, i - half)
-        best = low + int(np.argmax(energy[low : i + half + 1]))
-        if moved and best - moved[-1] < _SHORTEST_RR_S * fs_hz:
-            if energy[best] > energy[moved[-1]]:
-                moved[-1] = best
-        else:
-            moved.append(best)
-    return np.array([_vertex(energy, i) for i in moved], dtype=float)
+        if not kept or i - kept[-1] >= _SHORTEST_RR_S * fs_hz:
+            kept.append(int(i))
+        elif energy[i] > energy[kept[-1]]:
+            kept[-1] = int(i)
+    return np.array([_vertex(energy, i) for i in kept], dtype=float)
 
 
 def _vertex(energy: np.ndarray, i: int) -> float:
