@@ -199,6 +199,51 @@ def test_a_level_that_is_no_number_of_records_is_refused(level):
     )
 
 
+def of_sources(cohort, *names):
+    cohort.index["source"] = [names[i % len(names)] for i in range(len(cohort.index))]
+    return cohort
+
+
+def test_a_left_out_source_tests_whatever_the_level_and_seed():
+    cohort = of_sources(a_cohort(each=100), "georgia", "ptb-xl", "ptb-xl", "ptb")
+    plans = [
+        plan(cohort, level, "exclusive", split="source:georgia", seed=seed)
+        for level, seed in ((204, 1), ("all", 2))
+    ]
+    tests = [drawn.rows[drawn.part == "test"] for drawn in plans]
+    np.testing.assert_array_equal(*tests)
+    assert set(cohort.index["source"][tests[0]]) == {"georgia"}
+    assert plans[0].counts["drawn"].sum() == 204
+    for drawn in plans:
+        assert len(drawn.rows) + sum(drawn.left_out.values()) == len(cohort.index)
+        assert drawn.notes[-1].startswith("Test: source georgia, ")
+        assert "the same for every level" in drawn.notes[-1]
+
+
+def test_what_a_left_out_source_shares_with_others_is_said():
+    cohort = of_sources(a_cohort(each=60), "cpsc_2018", "cpsc_2018_extra", "unknown")
+    notes = plan(cohort, "all", "multilabel", split="source:cpsc_2018").notes
+    assert any(n.startswith("Take care: 204 records of cpsc_2018_extra train") for n in notes)
+    assert any(n.startswith("Take care: 204 records of unknown source train") for n in notes)
+    cohort = of_sources(a_cohort(each=60), "chapman-figshare", "ecg-arrhythmia", "ptb-xl")
+    cohort.index["record"] = [f"JS{i:05d}" for i in range(len(cohort.index))]
+    drawn = plan(cohort, "all", "multilabel", split="source:chapman-figshare")
+    assert any(n.startswith("Left out: 204 records of ecg-arrhythmia, as the") for n in drawn.notes)
+    assert drawn.left_out["ecg-arrhythmia: recordings of chapman-figshare are in it"] > 100
+
+
+def test_labels_by_criteria_are_asked_for_and_said():
+    asked = []
+    cohort = a_cohort(each=40)
+    states = cohort.states()
+    cohort.states = lambda *of: asked.append(of) or states
+    drawn = plan(cohort, "all", "multilabel", policy="criteria", thresholds="aha2009")
+    assert asked == [("core", "criteria", "aha2009")]
+    assert drawn.notes[-1] == (
+        "Labels by criteria (aha2009) from measurements: automatic, unconfirmed."
+    )
+
+
 def test_an_unknown_way_to_split_is_refused_by_name():
     with pytest.raises(NotFound, match="There is no way to split 'record'"):
         plan(a_cohort(), 204, "exclusive", split="record")

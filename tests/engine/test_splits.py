@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecgcore.cohort.overlaps import overlaps_of
 from ecgcore.cohort.splits import (
     PARTS,
     by_folds,
     by_patient,
+    by_source,
     groups,
     held_out,
     published_folds,
@@ -141,6 +143,71 @@ def test_a_split_by_too_few_folds_is_refused():
         "A split by published folds needs at least three folds; this cohort has 1, 2. "
         "Split by patient instead."
     )
+
+
+def a_cohort_of_sources(seed=0, n=400):
+    """Make patients of five sources, some of whom or whose recordings are in two of them."""
+    index, stated = a_random_cohort(seed, n)
+    rng = np.random.default_rng(seed)
+    names = ("ptb-xl", "ecg-arrhythmia", "chapman-figshare", "georgia", "cpsc_2018_extra")
+    index["source"] = rng.choice(names, n)
+    numbers = pd.Series(rng.integers(1, 20_000, n)).map("JS{:05d}".format)
+    is_js = index["source"] == "ecg-arrhythmia"
+    index["record"] = index["record"].where(~is_js, numbers)
+    return index, stated
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("source", ["ptb-xl", "georgia", "chapman-figshare", "ecg-arrhythmia"])
+def test_all_of_a_left_out_source_tests_and_nobody_in_it_trains(seed, source):
+    index, stated = a_cohort_of_sources(seed)
+    part = split(index, stated, by=f"source:{source}", seed=seed)
+    assert (part[index["source"] == source] == "test").all()
+    assert (index["source"][part == "test"] == source).all()
+    assert leaks(index, part) == []
+    assert set(part) == {"train", "validation", "test", ""}
+    share = (part == "train").sum() / np.isin(part, ["train", "validation"]).sum()
+    assert share == pytest.approx(0.70 / 0.85, abs=0.06)
+
+
+def test_sources_that_share_recordings_by_the_table_are_left_out():
+    index, stated = a_cohort_of_sources()
+    shared = (index["source"] == "ecg-arrhythmia") & (index["record"] <= "JS10646")
+    part = split(index, stated, by="source:chapman-figshare")
+    assert (part[shared] == "").all()
+    others = (index["source"] == "ecg-arrhythmia") & (index["record"] > "JS10646")
+    assert (part[others] != "").any()
+    part = split(index, stated, by="source:ecg-arrhythmia")
+    assert (part[index["source"] == "chapman-figshare"] == "").all()
+
+
+def test_why_a_record_is_left_out_is_told():
+    index = an_index(["a", "a", None, None], signals=["1", "2", "3", "4"])
+    index["source"] = ["georgia", "ptb", "chapman-figshare", "unknown"]
+    part, reason = by_source(index, groups(index), "georgia")
+    assert part.tolist() == ["test", "", "train", "train"]
+    assert reason.tolist() == ["", "same patient or recording as one of georgia", "", ""]
+    index["source"] = ["chapman-figshare", "cpsc_2018", "ecg-arrhythmia", "unknown"]
+    index["record"] = ["x", "A0001", "JS00007", "r1"]
+    part, reason = by_source(index.iloc[1:], groups(index.iloc[1:]), "cpsc_2018")
+    assert part.tolist() == ["test", "train", "train"]
+    part, reason = by_source(index, groups(index), "chapman-figshare")
+    assert reason[2] == "ecg-arrhythmia: recordings of chapman-figshare are in it"
+
+
+def test_a_source_that_is_not_there_is_refused_with_those_that_are():
+    index, stated = a_cohort_of_sources()
+    with pytest.raises(NotFound, match=r"no source 'georgi'\. Did you mean 'georgia'"):
+        split(index, stated, by="source:georgi")
+
+
+def test_every_known_overlap_is_known_both_ways_and_has_its_evidence():
+    line = next(o for o in overlaps_of("chapman-figshare") if o.other == "ecg-arrhythmia")
+    assert (line.first, line.last, line.kind) == ("JS00001", "JS10646", "recordings")
+    assert "doi:10.13026" in line.evidence
+    turned = next(o for o in overlaps_of("ecg-arrhythmia") if o.other == "chapman-figshare")
+    assert (turned.first, turned.last) == ("", "")
+    assert overlaps_of("ptb-xl") == ()
 
 
 def test_an_unknown_way_to_split_is_refused_by_name():
