@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
-from ecgcore.cli.shell import HomeOption, JsonOption, app, bar, out, say_json
+from ecgcore.cli.shell import HomeOption, JsonOption, WorkersOption, app, bar, out, say_json
+from ecgcore.errors import RequestError
 from ecgcore.home import Home
+
+SHIPPED = "alexnet_m_se_gap"
 
 
 @app.command()
@@ -17,21 +20,42 @@ def convert(
         str, typer.Option(help="What names the class folders: exclusive or priority.")
     ] = "exclusive",
     tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
-    layout: Annotated[str, typer.Option(help="stacked, clinical or panels.")] = "stacked",
+    run: Annotated[
+        str | None,
+        typer.Option(
+            help="Draw as this run's network sees: its layout, size and rate. Default: "
+            f"{SHIPPED}, unless a layout or size is given."
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="stacked, clinical or panels, at the cohort's rate.")
+    ] = None,
     size: Annotated[
-        str, typer.Option(help="Image in pixels: its side, 32 or more, or height x width: 224x448.")
-    ] = "224",
+        str | None,
+        typer.Option(help="Image in pixels: its side, 32 or more, or height x width: 224x448."),
+    ] = None,
+    workers: WorkersOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write each record as CSV and as PNG in a folder of its class, as paper 001 does it.
+
+    A conversion that was cut off goes on where it was. 'ecgcore classify' takes the PNG files back
+    and answers them like their records, with the run that they are drawn for.
 
     Example: ecgcore convert --cohort examples --to /tmp/images
     """
     from ecgcore.cohort.store import Cohort
     from ecgcore.imaging.convert import convert as convert_cohort
     from ecgcore.imaging.geometry import square_or_sides
+    from ecgcore.training.run import find_run
 
+    if run and (layout or size):
+        raise RequestError("A run says its layout and size itself: give --run, or these, not both.")
+    as_run = run or (None if layout or size else SHIPPED)
+    place = Home.find(home)
+    source = Cohort.open(cohort, place)
+    drawn_for = None if as_run is None else find_run(as_run, place).meta["input"]
     with bar() as progress:
         task = progress.add_task("Drawing", total=None, note="")
 
@@ -39,13 +63,15 @@ def convert(
             progress.update(task, completed=done, total=total, note=f"{done}/{total}")
 
         answer = convert_cohort(
-            Cohort.open(cohort, Home.find(home)),
+            source,
             to,
             mode=target_mode,
             tier=tier,
-            layout=layout,
-            size=square_or_sides(size),
+            layout=layout or "stacked",
+            size=square_or_sides(size or "224"),
             on_progress=show,
+            run_input=drawn_for,
+            workers=workers,
         )
     if as_json:
         say_json(answer)

@@ -35,31 +35,32 @@ def workers_for(records: int) -> int:
 
 
 def run_all(
-    work: Callable[..., None],
+    work: Callable[..., Any],
     jobs: list[tuple],
     workers: int,
     on_done: Callable[[int], None],
     needs: tuple[str, ...] = (),
-) -> None:
+) -> list[Any]:
     """Do ``work(*job, on_record)`` for each job, in this process if one is enough.
+
+    Returns what came of them, in the order in which they were done.
 
     ``work`` calls ``on_record`` after each record; ``on_done`` is told how many all have done.
     ``needs`` are modules that are imported once for all.
     """
     if min(workers, len(jobs)) <= 1:
-        _run_here(work, jobs, on_done)
-        return
+        return _run_here(work, jobs, on_done)
     context = _context(needs)
     done, stop = context.Value("q", 0), context.Event()
     pool = ProcessPoolExecutor(
         min(workers, len(jobs)), context, initializer=_start, initargs=(done, stop)
     )
+    results = []
     try:
         pending = {pool.submit(_run, work, job) for job in jobs}
         while pending:
             finished, pending = wait(pending, timeout=_POLL_S)
-            for future in finished:
-                future.result()
+            results += [future.result() for future in finished]
             on_done(done.value)
     except BrokenProcessPool:
         raise EcgError(
@@ -69,6 +70,7 @@ def run_all(
     finally:
         stop.set()
         pool.shutdown(cancel_futures=True)
+    return results
 
 
 def _context(needs: tuple[str, ...]) -> Any:
@@ -81,7 +83,9 @@ def _context(needs: tuple[str, ...]) -> Any:
     return context
 
 
-def _run_here(work: Callable[..., None], jobs: list[tuple], on_done: Callable[[int], None]) -> None:
+def _run_here(
+    work: Callable[..., Any], jobs: list[tuple], on_done: Callable[[int], None]
+) -> list[Any]:
     done = 0
 
     def count() -> None:
@@ -89,12 +93,11 @@ def _run_here(work: Callable[..., None], jobs: list[tuple], on_done: Callable[[i
         done += 1
         on_done(done)
 
-    for job in jobs:
-        work(*job, count)
+    return [work(*job, count) for job in jobs]
 
 
-def _run(work: Callable[..., None], job: tuple) -> None:
-    work(*job, _count)
+def _run(work: Callable[..., Any], job: tuple) -> Any:
+    return work(*job, _count)
 
 
 def _start(done, stop) -> None:

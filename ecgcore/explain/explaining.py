@@ -1,6 +1,6 @@
 """Explain: one call for every method; what a classifier saw in a record that speaks for a class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from ecgcore.errors import NotFound
 from ecgcore.explain import gradcam
 from ecgcore.explain.explanation import Explanation, Resolution, no_relevance
+from ecgcore.explain.picture_ink import picture_ink
 from ecgcore.explain.traces import by_lead, by_lead_time, by_strip, off_trace
 from ecgcore.imaging.beats import found_beats
 from ecgcore.imaging.drawing import strip_ink
 from ecgcore.imaging.geometry import Geometry, geometry_of
+from ecgcore.inference.sights import Sight
 from ecgcore.records.record import LEADS, Record
 
 
@@ -30,7 +32,7 @@ class Explainable(Protocol):
     @property
     def input(self) -> dict[str, Any]: ...
     def signals(self, records: list[Record]) -> Tensor: ...
-    def images(self, records: list[Record]) -> Tensor: ...
+    def images(self, sights: Sequence[Sight]) -> Tensor: ...
 
 
 # method → (model, layer, image (1, 3, H, W), output) → (h, w) ≥ 0
@@ -40,7 +42,7 @@ METHODS: dict[str, Callable[[nn.Module, nn.Module, Tensor, int], np.ndarray]] = 
 
 
 def explain(
-    classifier: Explainable, record: Record, class_code: str, method: str = "gradcam"
+    classifier: Explainable, record: Sight, class_code: str, method: str = "gradcam"
 ) -> Explanation:
     """Return where in a record the classifier found evidence for a class.
 
@@ -48,6 +50,9 @@ def explain(
 
     Parameters
     ----------
+    record
+        Or a picture that was drawn of one: its ink then belongs to the lead whose zero line is
+        nearest, and what a median beat shows has no place in the record's time.
     class_code
         One of ``classifier.classes``.
     method
@@ -99,9 +104,11 @@ def shares_by_lead(means: np.ndarray) -> dict[str, float | None]:
 
 
 def _ink(
-    classifier: Explainable, record: Record, measures: Geometry
+    classifier: Explainable, record: Sight, measures: Geometry
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each strip's ink in the classifier's image, (S, H, W), and the R peaks used, in s."""
+    if not isinstance(record, Record):
+        return picture_ink(record.image, measures), np.zeros(0)
     signal_mv, fs_hz = classifier.signals([record]), classifier.input["fs_hz"]
     beats = found_beats(signal_mv, fs_hz) if measures.shows_beats else [np.zeros(0)]
     return strip_ink(signal_mv, fs_hz, measures, beats)[0].numpy(), beats[0]

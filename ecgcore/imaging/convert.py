@@ -1,15 +1,17 @@
 """Record → CSV → PNG in class folders, as paper 001 makes its image sets.
 
 ``OUT/NSR/00001_lr.csv`` and ``OUT/NSR/00001_lr.png``: torchvision's ``ImageFolder`` takes OUT as it
-is. The CSV holds mV at the cohort's rate, so that this program's own reader takes it back.
+is. The CSV holds mV at the cohort's rate, so that this program's own reader takes it back; the PNG
+is classified like its record by a run whose own images are drawn alike.
 """
 
 import hashlib
-import os
+import multiprocessing as mp
+import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -19,27 +21,38 @@ import torch
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.cohort.store import Cohort
+from ecgcore.cohort.workers import run_all, workers_for
 from ecgcore.errors import NotFound, RequestError, UnreadableRecord
 from ecgcore.home import write_whole
 from ecgcore.imaging.drawing import draw_as
-from ecgcore.imaging.geometry import Geometry, geometry
+from ecgcore.imaging.geometry import Geometry, geometry, geometry_of
 from ecgcore.imaging.png import read_png, save_png
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.targets import targets
-from ecgcore.records.record import LEADS
+from ecgcore.records.record import LEADS, Record
+from ecgcore.records.resampling import bring_to
 
 FOLDER_MODES = ("exclusive", "priority")
-_BATCH = 32
+_PART = 32  # records a job
+_UNFINISHED = re.compile(r"\.(.+)\.(?:csv|png)\.[0-9a-f]{8}")  # as write_whole names it
 
 
-class _Pair(NamedTuple):
-    """A record's two files, without suffix, and what goes into them."""
+class _Form(NamedTuple):
+    """Where files go and how they are drawn; ``fs_hz`` is the rate of the signal that is drawn."""
 
-    stem: Path
-    record: str
-    class_code: str
-    signal_mv: np.ndarray
-    beats_s: np.ndarray | None
+    out: Path
+    measures: Geometry
+    fs_hz: float
+
+
+class _Part(NamedTuple):
+    """Some records of a cohort, each with its class."""
+
+    cohort: Path
+    cohort_hash: str
+    rows: list[int]
+    records: list[str]
+    codes: list[str]
 
 
 def convert(
@@ -50,11 +63,15 @@ def convert(
     layout: str = "stacked",
     size: int | tuple[int, int] = 224,
     on_progress: Callable[[int, int], None] | None = None,
+    *,
+    run_input: Mapping[str, Any] | None = None,
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """Write each labelled record of a cohort as CSV and PNG into the folder of its class.
 
     What is there already and whole is kept, so that a conversion that was cut off goes on. Files
-    of this cohort's records that lie in a class which is no longer theirs are removed.
+    of this cohort's records that lie in a class which is no longer theirs are removed, and so is
+    what a killed conversion left unfinished.
 
     Parameters
     ----------
@@ -64,6 +81,11 @@ def convert(
         Of the labels and of the images.
     on_progress
         Called with records done and records to do.
+    run_input
+        The ``input`` of a run: images are drawn as its network sees them, in its layout, size and
+        rate, instead of in ``layout`` and ``size`` at the cohort's rate.
+    workers
+        Processes; by default one a core, fewer for few records.
 
     Returns
     -------
@@ -78,7 +100,35 @@ def convert(
     RequestError
         A mode that gives several classes a record.
     """
-    started = time.monotonic()
+    started, since = time.monotonic(), time.time()
+    _check(mode)
+    form = _Form(out, geometry(layout, size, cohort.duration_s), cohort.fs_hz)
+    if run_input is not None:
+        form = _Form(out, geometry_of(dict(run_input)), run_input["fs_hz"])
+    goal = targets(cohort.states(tier), mode)
+    rows = np.flatnonzero(goal.used)
+    codes = [CODES[i] for i in goal.y[rows].argmax(axis=1)]
+    records = cohort.index["record"].to_numpy()[rows].tolist()
+    written = run_all(
+        _convert_part,
+        [(part, form) for part in _parts(cohort, rows.tolist(), records, codes)],
+        workers or workers_for(len(rows)),
+        lambda done: on_progress(done, len(rows)) if on_progress else None,
+        needs=(__name__,),
+    )
+    wanted = {(code, _file_name(record)) for code, record in zip(codes, records, strict=True)}
+    _tidy(out, cohort.index["record"], wanted, since)
+    return {
+        "images": len(rows),
+        "written": sum(written),
+        "kept": len(rows) - sum(written),
+        "classes": {code: codes.count(code) for code in CODES},
+        "left_out": dict(Counter(goal.reason[~goal.used].tolist()).most_common()),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _check(mode: str) -> None:
     if mode == "multilabel":
         raise RequestError(
             "Class folders need one class a record, and 'multilabel' gives several: "
@@ -86,52 +136,82 @@ def convert(
         )
     if mode not in FOLDER_MODES:
         raise NotFound.among("target mode", mode, FOLDER_MODES)
-    measures = geometry(layout, size, cohort.duration_s)
-    goal = targets(cohort.states(tier), mode)
-    rows, written = np.flatnonzero(goal.used), 0
-    codes = [CODES[i] for i in goal.y[rows].argmax(axis=1)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done, batch in _batches(cohort, rows, codes, out, measures.shows_beats):
-            written += sum(pool.map(lambda p: _made(p, cohort.fs_hz, measures), batch))
-            if on_progress:
-                on_progress(done, len(rows))
-    _remove_misplaced(
-        out, cohort.index["record"], set(zip(codes, _names(cohort, rows), strict=True))
-    )
-    return {
-        "images": len(rows),
-        "written": written,
-        "kept": len(rows) - written,
-        "classes": {code: codes.count(code) for code in CODES},
-        "left_out": dict(Counter(goal.reason[~goal.used].tolist()).most_common()),
-        "seconds": round(time.monotonic() - started, 3),
-    }
 
 
-def _batches(
-    cohort: Cohort, rows: np.ndarray, codes: list[str], out: Path, with_beats: bool
-) -> Iterator[tuple[int, list[_Pair]]]:
-    """Yield how many records will be done, and the next ones."""
-    records = cohort.index["record"].to_numpy()
-    for start in range(0, len(rows), _BATCH):
-        part = rows[start : start + _BATCH]
-        beats = cohort.beats(part) if with_beats else [None] * len(part)
-        here = zip(records[part], codes[start:], cohort.signals(part), beats, strict=False)
-        yield (
-            start + len(part),
-            [_Pair(out / code / _file_name(r), r, code, *of_it) for r, code, *of_it in here],
-        )
+def _parts(
+    cohort: Cohort, rows: list[int], records: list[str], codes: list[str]
+) -> Iterable[_Part]:
+    for at in range(0, len(rows), _PART):
+        part = slice(at, at + _PART)
+        yield _Part(cohort.folder, cohort.hash, rows[part], records[part], codes[part])
 
 
-def _names(cohort: Cohort, rows: np.ndarray) -> list[str]:
-    return [_file_name(record) for record in cohort.index["record"].to_numpy()[rows]]
+def _convert_part(part: _Part, form: _Form, on_record: Callable[[], None]) -> int:
+    """Write what is not there yet of some records; return how many that were."""
+    if mp.parent_process() is not None:
+        torch.set_num_threads(1)  # the other cores have their own part
+    cohort = _opened(part.cohort, part.cohort_hash)
+    # R peaks of another rate are not those that the run finds itself.
+    with_beats = form.measures.shows_beats and form.fs_hz == cohort.fs_hz
+    beats = cohort.beats(part.rows) if with_beats else [None] * len(part.rows)
+    written = 0
+    for record, code, signal_mv, beats_s in zip(
+        part.records, part.codes, cohort.signals(part.rows), beats, strict=True
+    ):
+        written += _converted(Record(signal_mv, cohort.fs_hz, record), code, beats_s, form)
+        on_record()
+    return written
 
 
-def _remove_misplaced(out: Path, records: Iterable[str], wanted: set[tuple[str, str]]) -> None:
-    """Remove this cohort's files from class folders where they no longer belong."""
+@lru_cache(maxsize=1)
+def _opened(folder: Path, cohort_hash: str) -> Cohort:
+    return Cohort(folder)
+
+
+def _converted(record: Record, code: str, beats_s: np.ndarray | None, form: _Form) -> bool:
+    """Write a record's CSV and PNG unless both are there and whole; return whether it wrote."""
+    name = _file_name(record.name)
+    csv, png = (form.out / code / f"{name}{suffix}" for suffix in (".csv", ".png"))
+    content = csv_text(record.signal_mv, record.fs_hz, record.name).encode()
+    facts = {"csv_sha256": hashlib.sha256(content).hexdigest()}
+    if _is_whole(csv, png, content, facts, form):
+        return False
+    write_whole(csv, lambda path: path.write_bytes(content))
+    shown = bring_to(record, form.fs_hz, form.measures.duration_s)
+    image = draw_as(
+        torch.from_numpy(shown.signal_mv)[None],
+        form.fs_hz,
+        form.measures,
+        None if beats_s is None else [beats_s],
+    )[0]
+    save_png(image, png, form.measures, record.name, form.fs_hz, code, facts)
+    return True
+
+
+def _is_whole(csv: Path, png: Path, content: bytes, facts: dict[str, str], form: _Form) -> bool:
+    """Return whether both files are what would be written."""
+    if not (csv.is_file() and png.is_file()) or csv.read_bytes() != content:
+        return False
+    try:
+        there = read_png(png)
+    except UnreadableRecord:
+        return False
+    alike = (there.geometry, there.fs_hz) == (form.measures, form.fs_hz)
+    return alike and there.more == facts and there.class_code == csv.parent.name
+
+
+def _tidy(out: Path, records: Iterable[str], wanted: set[tuple[str, str]], since: float) -> None:
+    """Remove this cohort's files from class folders where they no longer belong.
+
+    Also what a killed conversion left half written: older than this one, so that another that
+    writes at the same time keeps its own.
+    """
     ours = {_file_name(record) for record in records}
     for code in CODES:
-        for file in (out / code).glob("*.*"):
+        for file in (out / code).glob("*"):
+            cut_off = _UNFINISHED.fullmatch(file.name)
+            if cut_off and cut_off[1] in ours and file.stat().st_mtime < since:
+                file.unlink(missing_ok=True)
             mine = file.suffix in (".csv", ".png") and file.stem in ours
             if mine and (code, file.stem) not in wanted:
                 file.unlink()
@@ -141,32 +221,6 @@ def _file_name(record: str) -> str:
     """Return a record id as a file name: letters, digits, ``_``, ``-`` and ``.`` as they are."""
     name = quote(record, safe=" ")
     return f"%2E{name[1:]}" if name.startswith(".") else name
-
-
-def _made(pair: _Pair, fs_hz: float, measures: Geometry) -> bool:
-    """Write a record's CSV and PNG unless both are there and whole; return whether it wrote."""
-    csv, png = (pair.stem.with_name(pair.stem.name + suffix) for suffix in (".csv", ".png"))
-    content = csv_text(pair.signal_mv, fs_hz, pair.record).encode()
-    facts = {"csv_sha256": hashlib.sha256(content).hexdigest()}
-    if _is_whole(csv, png, content, facts, measures):
-        return False
-    write_whole(csv, lambda path: path.write_bytes(content))
-    signal_mv = torch.from_numpy(pair.signal_mv)[None]
-    beats = [pair.beats_s] if pair.beats_s is not None else None
-    image = draw_as(signal_mv, fs_hz, measures, beats)[0]
-    save_png(image, png, measures, pair.record, fs_hz, pair.class_code, facts)
-    return True
-
-
-def _is_whole(csv: Path, png: Path, content: bytes, facts: dict[str, str], m: Geometry) -> bool:
-    """Return whether both files are what would be written."""
-    if not (csv.is_file() and png.is_file()) or csv.read_bytes() != content:
-        return False
-    try:
-        there = read_png(png)
-    except UnreadableRecord:
-        return False
-    return there.geometry == m and there.more == facts
 
 
 def csv_text(signal_mv: np.ndarray, fs_hz: float, record: str) -> str:

@@ -71,7 +71,7 @@ class Picture:
 
 def form(measures: Geometry, fs_hz: float) -> str:
     """Return in words how a picture is drawn: what a network's input must agree in."""
-    rhythm = f" with rhythm {measures.rhythm}" if measures.rhythm else ""
+    rhythm = "" if measures.layout == "stacked" else f" with rhythm {measures.rhythm}"
     return (
         f"{measures.layout}{rhythm}, {measures.height}x{measures.width} px, "
         f"{measures.duration_s:g} s at {fs_hz:g} Hz, pen {measures.pen}"

@@ -19,9 +19,9 @@ from PIL import Image, PngImagePlugin
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.imaging.captions import TEXT_MM
 from ecgcore.imaging.page import GRID_MM, MARK_MM, TRACE_MM, Page, Words, grid_lines
+from ecgcore.imaging.png import PAGE_KEY
 from ecgcore.version import __version__
 
-PAGE_KEY = "ecgcore-page"  # in a PNG's text: drawn for people, not for networks
 _INCH_MM = 25.4
 _POINT_MM = _INCH_MM / 72
 _TO_SCALE = {"Type": Name("Catalog"), "ViewerPreferences": {"PrintScaling": Name("None")}}

@@ -1,5 +1,6 @@
 """A run or shipped model ready to answer: its network, and exactly the input it was trained on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ecgcore.errors import DamagedFile, RequestError
+from ecgcore.errors import DamagedFile, RequestError, UnreadableRecord
 from ecgcore.home import Home
 from ecgcore.imaging import Geometry, draw_as, geometry_of
+from ecgcore.imaging.png import Picture, form
 from ecgcore.models import create_model
 from ecgcore.records.record import Record
 from ecgcore.records.resampling import bring_to
@@ -67,15 +69,44 @@ class Classifier:
         at = [bring_to(r, self.input["fs_hz"], self.input["duration_s"]) for r in records]
         return torch.from_numpy(np.stack([record.signal_mv for record in at]))
 
-    def images(self, records: list[Record]) -> Tensor:
-        """Return the (B, 3, H, W) images in 0..1 that the network sees of these records."""
-        return draw_as(self.signals(records), self.input["fs_hz"], self.geometry)
+    def images(self, sights: Sequence[Record | Picture]) -> Tensor:
+        """Return the (B, 3, H, W) images in 0..1 that the network sees of these.
 
-    def probabilities(self, records: list[Record]) -> np.ndarray:
+        Raises
+        ------
+        UnreadableRecord
+            A picture that was drawn in another way.
+        """
+        records = [sight for sight in sights if isinstance(sight, Record)]
+        drawn = self._drawn(records) if records else torch.empty(0)
+        if len(records) == len(sights):
+            return drawn
+        fresh = iter(drawn)
+        return torch.stack(
+            [next(fresh) if isinstance(s, Record) else self._as_drawn(s) for s in sights]
+        )
+
+    def fitting(self, picture: Picture) -> Picture:
+        """Return a picture that was drawn just as the network's own images; refuse any other."""
+        if picture.geometry == self.geometry and picture.fs_hz == self.input["fs_hz"]:
+            return picture
+        raise UnreadableRecord(
+            f"The picture of record {picture.name} is drawn as {picture.drawn_as}; "
+            f"{self.run_id} was trained on {form(self.geometry, self.input['fs_hz'])}. Give the "
+            f"recording, or draw it for this run: ecgcore convert --run {self.run_id} …"
+        )
+
+    def probabilities(self, sights: Sequence[Record | Picture]) -> np.ndarray:
         """Return (B, classes) probabilities."""
         with torch.inference_mode():
-            logits = self.model(self.images(records))
+            logits = self.model(self.images(sights))
         return probabilities(logits.numpy(), self.target_mode)
+
+    def _drawn(self, records: list[Record]) -> Tensor:
+        return draw_as(self.signals(records), self.input["fs_hz"], self.geometry)
+
+    def _as_drawn(self, picture: Picture) -> Tensor:
+        return torch.from_numpy(self.fitting(picture).image)
 
 
 def load(reference: str, home: Home) -> Classifier:

@@ -1,20 +1,26 @@
 """Classify: one answer a record, or the reason why there is none."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.inference.classifier import Classifier
+from ecgcore.inference.sights import Sight, read_sight
+from ecgcore.measure.quality import quality
 from ecgcore.records.finding import find_records
-from ecgcore.records.reading import AS_STATED, Reading, read_record
+from ecgcore.records.reading import AS_STATED, Reading
 from ecgcore.records.record import Record
 
 BATCH = 16
 
 
-def classify_records(records: list[Record], classifier: Classifier) -> list[dict[str, Any]]:
-    """Return one answer a record: probabilities by class, the highest, and what was assumed."""
+def classify_records(records: Sequence[Sight], classifier: Classifier) -> list[dict[str, Any]]:
+    """Return one answer a record: probabilities by class, the highest, and what was assumed.
+
+    A picture that this program drew of a record is answered like the record; it holds no signal
+    whose quality could be judged.
+    """
     if not records:
         return []
     answers: list[dict[str, Any]] = []
@@ -28,12 +34,16 @@ def classify_records(records: list[Record], classifier: Classifier) -> list[dict
                 "raw": by_class,
                 "top": max(by_class, key=by_class.__getitem__),
                 "refer": None,
-                "quality": [],
+                "quality": _flags(record),
                 "notes": list(record.notes),
                 "error": None,
             }
         )
     return answers
+
+
+def _flags(shown: Sight) -> list[str]:
+    return [str(flag) for flag in quality(shown)] if isinstance(shown, Record) else []
 
 
 def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> dict[str, Any]:
@@ -61,10 +71,10 @@ def classify_paths(
     how
         What is said of files that leave it open, and where to begin in long recordings.
     """
-    batch: list[tuple[Path, Record | UnreadableRecord]] = []
+    batch: list[tuple[Path, Sight | UnreadableRecord]] = []
     for path in find_records(paths):
         try:
-            batch.append((path, read_record(path, **how._asdict())))
+            batch.append((path, read_sight(path, classifier, how)))
         except UnreadableRecord as error:
             batch.append((path, error))
         if len(batch) == BATCH:
@@ -74,13 +84,13 @@ def classify_paths(
 
 
 def _answers(
-    batch: list[tuple[Path, Record | UnreadableRecord]], classifier: Classifier
+    batch: list[tuple[Path, Sight | UnreadableRecord]], classifier: Classifier
 ) -> Iterator[dict[str, Any]]:
-    records = [found for _, found in batch if isinstance(found, Record)]
+    records = [found for _, found in batch if not isinstance(found, UnreadableRecord)]
     answers = iter(classify_records(records, classifier))
     for path, found in batch:
-        if isinstance(found, Record):
-            answer = next(answers)
-        else:
+        if isinstance(found, UnreadableRecord):
             answer = unanswered(path.stem, found, classifier)
+        else:
+            answer = next(answers)
         yield {"path": str(path), **answer}

@@ -30,6 +30,8 @@ _PAPERS = (
 )
 _PAPER_SUFFIXES = frozenset({"", ".txt", ".md", ".html", ".pdf", ".rst"})
 _TABLE_NAMES = frozenset(PurePath(table).name.lower() for table in TABLES)
+_PICTURES = frozenset({"picture", "own_picture", "own_page"})
+_DRAWN = (".hea", ".csv", ".tsv", ".txt", ".dcm", ".xml", ".scp", ".edf", ".ecg", ".h5", ".mat")
 _NPY = b"\x93NUMPY"
 
 
@@ -102,6 +104,8 @@ def _by_content(name: str, suffix: str, names: list[str], head: Head) -> Role:
         return Role(OTHER)
     if kind == "document" and suffix in (".xlsx", ".xls", ".ods"):
         return Role(TABLE)
+    if kind in _PICTURES and (of := _drawn_of(name, names)):
+        return Role(COMPANION, of)
     if kind == "wfdb" and suffix not in SIGNAL_SUFFIXES:
         return Role(COMPANION)  # annotations whose header is not there
     if kind == "empty":
@@ -109,6 +113,12 @@ def _by_content(name: str, suffix: str, names: list[str], head: Head) -> Role:
     if kind == "unknown":
         return _unknown(content, names)
     return Role(RECORD)
+
+
+def _drawn_of(name: str, names: list[str]) -> str:
+    """Return the recording of the same name that a picture shows, '' where there is none."""
+    stem = os.path.splitext(name)[0]
+    return next((f"{stem}{suffix}" for suffix in _DRAWN if f"{stem}{suffix}" in names), "")
 
 
 def _unknown(content: bytes, names: list[str]) -> Role:
