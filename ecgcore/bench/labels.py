@@ -129,6 +129,16 @@ _TAIL = """
 * "Bundle branch block", "ventricular hypertrophy" and "bradycardia" without more leave the classes
   that they might be unknown.
 
+## Where the criteria are simpler than their sources
+
+* LBBB (AHA/ACCF/HRS part III) asks for late R peaks in V5 and V6: one of them is enough here, as
+  the other may have no R wave. Notches and slurs are not measured.
+* RBBB (same source) also knows an S longer than R in I and V6: here it is 40 ms alone.
+* ST levels are of the median beat at J; "new" changes cannot be known from one record.
+* A paced rhythm is not recognised, and atrial flutter with a regular response counts as sinus
+  tachycardia where it passes for it.
+* A set that does not define a class leaves it to the paper's thresholds.
+
 ## Label sets
 
 `paper10` as above. `ptbxl5` and `ptbxl71` follow Strodthoff et al. 2021
