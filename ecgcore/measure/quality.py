@@ -98,7 +98,7 @@ def _clipped(view: View) -> Iterator[Flag]:
 def _gain(view: View) -> Iterator[Flag]:
     every, spans = np.ones(len(LEADS), bool), view.high - view.low
     if not view.usable.any():
-        if 0 < spans.max() <= thresholds()["flat_mv"]:
+        if 0 < spans.max() < thresholds()["gain_low"]:
             words = f"no lead spans more than {1000 * spans.max():.2g} µV: gain or unit wrong?"
             yield _flag("gain", every, words)
         return
