@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from ecgcore.cli.shell import HomeOption, JsonOption, WorkersOption, app, bar, out, say_json
+from ecgcore.cli.shell import (
+    AssumeOrderOption,
+    FileHzOption,
+    FromOption,
+    HomeOption,
+    JsonOption,
+    WorkersOption,
+    app,
+    bar,
+    out,
+    say_json,
+)
 from ecgcore.errors import RequestError
 from ecgcore.home import Home
 
@@ -91,9 +102,9 @@ def page(
         str | None,
         typer.Option(help="Rhythm leads, up to 3, such as II,V1; none. Default: II below 3x4."),
     ] = None,
-    from_s: Annotated[float, typer.Option(min=0, help="First second to show.")] = 0,
+    from_s: FromOption = 0,
     seconds: Annotated[
-        float | None, typer.Option(help="Seconds to show. Default: as many as 250 mm hold.")
+        float | None, typer.Option(help="Seconds to show, up to 3 m. Default: what 250 mm hold.")
     ] = None,
     display_filter: Annotated[
         str,
@@ -107,6 +118,8 @@ def page(
     measures: Annotated[
         bool, typer.Option("--measure/--no-measure", help="With measurements, unconfirmed.")
     ] = True,
+    file_hz: FileHzOption = None,
+    assume_order: AssumeOrderOption = False,
 ) -> None:
     """Draw an ECG on millimetre paper, true to scale: SVG and PDF as vectors, PNG at 8 px/mm.
 
@@ -115,10 +128,18 @@ def page(
     Example: ecgcore page examples/ptb-xl/records100/01000/01500_lr.hea --to ecg.pdf
     """
     from ecgcore.imaging.paper import write_page
+    from ecgcore.imaging.sheet import TRACE_MM
     from ecgcore.measure.measurements import measure
     from ecgcore.records.reading import read_record
 
-    shown = read_record(record)
+    shown_s = seconds or TRACE_MM / max(speed_mm_s, 1)
+    shown = read_record(
+        record,
+        fs_hz=file_hz,
+        assume_order=assume_order,
+        start_s=from_s,
+        duration_s=max(shown_s, 10),  # of a long recording, what is shown is measured
+    )
     write_page(
         shown,
         to,
@@ -127,7 +148,7 @@ def page(
         gain_mm_mv=gain_mm_mv,
         order=order,
         rhythm=None if rhythm is None else leads_named(rhythm),
-        start_s=from_s,
+        since_s=from_s,
         seconds=seconds,
         band=display_filter,
         paper=paper,

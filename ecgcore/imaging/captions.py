@@ -56,15 +56,19 @@ def head(
     return lines
 
 
-def foot(record: Record, paper: Sheet, band: str) -> list[Line]:
-    """Return scale, rate, filter state, stretch and the disclaimer."""
+def foot(record: Record, paper: Sheet, band: str, since_s: float = 0.0) -> list[Line]:
+    """Return scale, rate, filter state, stretch and the disclaimer.
+
+    ``since_s`` seconds of the recording lie before the record's first sample.
+    """
     first, last = paper.segments[0].start_s, paper.segments[-1].end_s
+    whole = f" of {record.duration_s:g} s" if not since_s and last < record.duration_s else ""
     facts = [
         f"{paper.speed_mm_s:g} mm/s",
         f"{paper.gain_mm_mv:g} mm/mV",
         f"{record.fs_hz:g} Hz",
         display_filter.told(band, record.fs_hz),
-        f"{first:g} to {last:g} s of {record.duration_s:g} s",
+        f"{first + since_s:g} to {last + since_s:g} s{whole}",
         RESEARCH_USE_ONLY,
     ]
     return wrapped(" · ".join(facts), paper)

@@ -52,6 +52,7 @@ def page(
     rhythm: Sequence[str] | None = None,
     start_s: float = 0.0,
     seconds: float | None = None,
+    since_s: float = 0.0,
     band: str = "none",
     measured: Mapping[str, Any] | None = None,
     paper: str = "fit",
@@ -78,6 +79,8 @@ def page(
         Up to three leads at full length below the others; by default II below ``3x4``.
     start_s, seconds
         What to show; by default as much as 250 mm hold (10 s at 25 mm/s).
+    since_s
+        Seconds of the recording before the record's first sample: the page tells time from there.
     band
         One of ``display_filter.FILTERS``: what the traces are shown through.
     measured
@@ -107,7 +110,7 @@ def page(
         )  # fmt: skip
 
     grid = laid(None)
-    above, below = head(shown, grid, title, measured), foot(shown, grid, band)
+    above, below = head(shown, grid, title, measured), foot(shown, grid, band, since_s)
     if paper != "fit":
         outside_mm = _height_mm(0, len(above), len(below)) + 2 * _PRINT_MARGIN_MM
         grid = laid(PAPERS_MM[paper][1] - outside_mm)

@@ -120,8 +120,8 @@ def sheet(
 ) -> Sheet:
     """Lay a record out on paper; see ``paper.page`` for what the parameters mean.
 
-    ``room_mm`` is the height that there is for the grid: rows move together to fit it, as far as
-    10 mm, where no more room is needed for traces that leave the first and last row.
+    ``room_mm`` is the height that there is for the grid: rows move together to fit it, until they
+    are 1 mV (and 10 mm) apart.
     """
     if layout not in _COLUMNS:
         raise NotFound.among("page layout", layout, PAPER_LAYOUTS)
@@ -130,12 +130,12 @@ def sheet(
     shown_s = _shown_s(record, start_s, seconds, speed_mm_s)
     grid = _grid(layout, order, _rhythm(layout, rhythm))
     segments = _segments(grid, start_s, shown_s, speed_mm_s)
-    pitch_mm = _PITCH_MM[layout][gain_mm_mv]
+    pitch_mm, least_mm = _PITCH_MM[layout][gain_mm_mv], max(_TIGHTEST_MM, gain_mm_mv)
     width_mm = 5 * math.ceil((CALIBRATION_MM + shown_s * speed_mm_s + _SIDE_MM) / 5 - 1e-9)
     while True:
         grown_mm = _growth_mm(record, segments, gain_mm_mv, pitch_mm)
         laid = Sheet(segments, speed_mm_s, gain_mm_mv, pitch_mm, width_mm, *grown_mm)
-        if room_mm is None or laid.height_mm <= room_mm or pitch_mm <= _TIGHTEST_MM:
+        if room_mm is None or laid.height_mm <= room_mm or pitch_mm <= least_mm:
             return laid
         pitch_mm -= 5
 

@@ -126,6 +126,13 @@ def test_a_display_filter_is_applied_to_the_traces_and_said():
     assert "display filter from 0.05 Hz ·" in said
 
 
+def test_a_window_of_a_long_recording_tells_the_recordings_time():
+    shown = page(marked("II"), since_s=1800.0)
+    assert any("· 1800 to 1810 s ·" in word.text for word in shown.words)
+    assert any("· 0 to 10 s ·" in word.text for word in page(marked("II")).words)
+    assert any("· 0 to 10 s of 30 s ·" in w.text for w in page(marked("II", seconds=30)).words)
+
+
 def test_a_filter_keeps_gaps_where_they_are():
     holed = marked("II")
     holed.signal_mv[1, 100:200] = np.nan

@@ -1,0 +1,78 @@
+"""``ecgcore page``: any stretch of any record, as a file, or one line that says why not."""
+
+import sys
+
+import pytest
+from conftest import EXAMPLES
+from recordings import limb_consistent_uv, write_wfdb
+
+from ecgcore import cli
+
+RECORD = EXAMPLES / "records100" / "03000" / "03932_lr.hea"
+
+
+@pytest.fixture
+def page(monkeypatch, capsys):
+    """Return a function that runs the command in this process: (exit code, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ecgcore", "page", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0, capsys.readouterr().err
+
+    return run
+
+
+def test_a_page_shows_measurements_as_unconfirmed_unless_told_not_to(page, tmp_path):
+    file = tmp_path / "ecg.svg"
+    assert page(RECORD, "--to", file)[0] == 0
+    assert "Automatic, unconfirmed:" in file.read_text()
+    assert page(RECORD, "--to", file, "--no-measure")[0] == 0
+    assert "unconfirmed" not in file.read_text()
+
+
+def test_all_choices_reach_the_page(page, tmp_path):
+    file = tmp_path / "ecg.svg"
+    choices = (
+        *("--layout", "3x4", "--order", "cabrera", "--rhythm", "V1,V5", "--speed-mm-s", "50"),
+        *("--gain-mm-mv", "20", "--filter", "0.5-40", "--paper", "fit", "--theme", "dark"),
+    )
+    assert page(RECORD, "--to", file, *choices)[0] == 0
+    svg = file.read_text()
+    assert "50 mm/s · 20 mm/mV · 100 Hz · display filter from 0.5 Hz to 40 Hz" in svg
+    assert "−aVR" in svg
+    assert "above rhythm strips of V1, V5" in svg
+    assert "0 to 5 s of 10 s" in svg
+    assert "#14161A" in svg
+    assert page(RECORD, "--to", file, "--rhythm", "none")[0] == 0
+    assert svg.count(">II<") == 1
+
+
+def test_a_stretch_of_a_long_record_is_shown_and_told(page, tmp_path):
+    header = write_wfdb(tmp_path, "A0001", limb_consistent_uv(60_000), fs_hz=1000)
+    file = tmp_path / "ecg.svg"
+    assert page(header, "--to", file, "--from-s", "40", "--seconds", "15")[0] == 0
+    assert "· 40 to 55 s ·" in file.read_text()
+    assert page(header, "--to", file, "--seconds", "60", "--layout", "12x1")[0] == 0
+    assert "· 0 to 60 s ·" in file.read_text()
+    code, err = page(header, "--to", file, "--from-s", "61")
+    assert code == 2
+    assert "there is nothing from 61 s on" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--layout", "6x"), "There is no page layout '6x'. Did you mean '6x2'?"),
+        (("--rhythm", "V7"), "There is no lead 'V7'."),
+        (("--speed-mm-s", "20"), "Paper speed 20 mm/s is not on ECG paper"),
+        (("--paper", "a4", "--gain-mm-mv", "20", "--layout", "12x1"), "a4 in landscape holds"),
+    ],
+)
+def test_a_wrong_choice_is_one_line_and_no_file(page, tmp_path, arguments, said):
+    code, err = page(RECORD, "--to", tmp_path / "ecg.pdf", *arguments)
+    assert code == 2
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "ecg.pdf").exists()
