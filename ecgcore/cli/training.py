@@ -38,6 +38,10 @@ def train(
     rhythm: Annotated[
         str, typer.Option(help="Lead of the rhythm strip in clinical and panels.")
     ] = "II",
+    augment: Annotated[
+        str,
+        typer.Option(help="Change training records: none, standard, or targeted (mixed as well)."),
+    ] = "none",
     epochs: Annotated[int, typer.Option(help="Passes over the training records, 1 or more.")] = 20,
     batch: Annotated[int, typer.Option(help="Records a step, 2 or more.")] = 16,
     optimiser: Annotated[str, typer.Option(help="sgd (momentum 0.9) or adamw.")] = "sgd",
@@ -73,8 +77,8 @@ def train(
     config = TrainConfig(
         cohort=cohort, model=model, level=level, target_mode=target_mode, tier=tier,
         policy=policy, thresholds=thresholds,
-        layout=layout, size=square_or_sides(size), rhythm=rhythm, epochs=epochs, batch=batch,
-        optimiser=optimiser, learning_rate=learning_rate, weight_decay=weight_decay,
+        layout=layout, size=square_or_sides(size), rhythm=rhythm, augment=augment, epochs=epochs,
+        batch=batch, optimiser=optimiser, learning_rate=learning_rate, weight_decay=weight_decay,
         schedule=schedule, split=split, seed=seed, device=device, precision=precision,
     )  # fmt: skip
     run = prepare(config, found)

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ecgcore.imaging.interpolation import interpolated, picked_at
+
 MOST_BEATS = 16  # of a record; of more, as many spread evenly over it
 _FLAT_S, _REACH_S = 0.06, 0.10  # around an R peak: what counts fully, what counts at all
 _FARTHEST_S = 0.02  # that an R peak is moved
@@ -56,7 +58,7 @@ def median_beats(
         row[: len(times_s)] = times_s
     r_s = _centred(signal_mv, fs_hz, torch.from_numpy(at_s).to(signal_mv))  # (B, N)
     offsets_s = start_s + step_s * torch.arange(steps, device=r_s.device, dtype=r_s.dtype)
-    cut = _interpolated(signal_mv, (r_s[..., None] + offsets_s) * fs_hz)  # (B, 12, N, steps)
+    cut = interpolated(signal_mv, (r_s[..., None] + offsets_s) * fs_hz)  # (B, 12, N, steps)
     return _median(cut, counts)
 
 
@@ -87,7 +89,7 @@ def _centred(signal_mv: Tensor, fs_hz: float, r_s: Tensor) -> Tensor:
     places = stride * torch.arange(-half, half + 1, device=r_s.device)
     at = (r_s * fs_hz).round().long()[..., None] + places  # (B, N, n)
     at = at.clamp(0, signal_mv.shape[-1] - 1)
-    near = _at(signal_mv.nan_to_num(0.0), at)  # (B, 12, N, n)
+    near = picked_at(signal_mv.nan_to_num(0.0), at)  # (B, 12, N, n)
     rest = (near[..., :1] + near[..., -1:]) / 2
     energy = (near - rest).square().sum(dim=1)  # (B, N, n)
     at_s = at.to(r_s.dtype) / fs_hz
@@ -98,35 +100,6 @@ def _centred(signal_mv: Tensor, fs_hz: float, r_s: Tensor) -> Tensor:
         middle_s = (weight * at_s).sum(-1) / weight.sum(-1).clamp(min=1e-12)
         middle_s = torch.minimum(torch.maximum(middle_s, r_s - _FARTHEST_S), r_s + _FARTHEST_S)
     return middle_s
-
-
-def _interpolated(signal_mv: Tensor, at: Tensor) -> Tensor:
-    """Return the signal (B, 12, T) at fractional samples ``at`` (B, N, n): (B, 12, N, n).
-
-    By the cubic through four samples (Catmull & Rom 1974): at a sample it is the sample, and
-    between it keeps more of a narrow peak than a straight line. NaN beyond the ends.
-    """
-    last = signal_mv.shape[-1] - 1
-    before = at.floor()
-    t = (at - before)[:, None].to(signal_mv.dtype)
-    weights = (
-        ((-0.5 * t + 1) * t - 0.5) * t,
-        (1.5 * t - 2.5) * t * t + 1,
-        ((-1.5 * t + 2) * t + 0.5) * t,
-        (0.5 * t - 0.5) * t * t,
-    )
-    first = before.long() - 1
-    total = weights[0] * _at(signal_mv, first.clamp(0, last))
-    for tap in (1, 2, 3):
-        total = torch.addcmul(total, weights[tap], _at(signal_mv, (first + tap).clamp(0, last)))
-    beyond = (at < -1e-3) | (at > last + 1e-3)
-    return total.masked_fill(beyond[:, None], math.nan) if bool(beyond.any()) else total
-
-
-def _at(signal_mv: Tensor, at: Tensor) -> Tensor:
-    """Return the signal (B, 12, T) at samples ``at`` (B, N, n): (B, 12, N, n)."""
-    places = at.flatten(1)[:, None].expand(-1, signal_mv.shape[1], -1)
-    return signal_mv.gather(-1, places).unflatten(-1, at.shape[1:])
 
 
 def _median(cut: Tensor, counts: Tensor) -> Tensor:

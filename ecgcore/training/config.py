@@ -14,6 +14,7 @@ SPLITS = ("patient", "folds")
 """Ways to split that every cohort has; ``source:NAME`` is another."""
 SCHEDULES = ("cosine", "constant")
 SMALLEST_SIDE_PX = 67  # below, nothing is left after the last pool
+AUGMENTS = ("none", "standard", "targeted")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 # Learning rate and weight decay where none is given. SGD's momentum and decay are those of
@@ -42,6 +43,9 @@ class TrainConfig:
         thresholds of ``paper``, ``aha2009`` or ``udmi2018``).
     layout, size, rhythm
         The image: layout, side or (height, width) in pixels, and the lead of the rhythm strip.
+    augment
+        How training records are changed before they are drawn: ``none`` (the paper's protocol),
+        ``standard`` (see ``augmentation``) or ``targeted`` (also mixed near the borderlines).
     optimiser, learning_rate, weight_decay, schedule
         ``sgd`` (momentum 0.9) or ``adamw``; rates by optimiser where not given; ``cosine`` warms
         up over the first twentieth of all steps and ends at a hundredth of the rate.
@@ -62,6 +66,7 @@ class TrainConfig:
     layout: str = "stacked"
     size: int | tuple[int, int] = 224
     rhythm: str = "II"
+    augment: str = "none"
     epochs: int = 20
     batch: int = 16
     optimiser: str = "sgd"
@@ -106,6 +111,7 @@ class TrainConfig:
             ("schedule", self.schedule, SCHEDULES),
             ("label policy", self.policy, POLICIES),
             ("set of thresholds", self.thresholds, SETS),
+            ("augmentation", self.augment, AUGMENTS),
             ("precision", self.precision, PRECISIONS),
             ("target mode", self.target_mode or MODES[0], MODES),
         ):

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ecgcore.cohort.store import Cohort
 from ecgcore.imaging import Geometry, draw_as
+from ecgcore.training.augmentation import Batch
+from ecgcore.training.augmenting import Augmenter
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,10 @@ class Feed:
     beats: dict[int, np.ndarray] = field(default_factory=dict)
 
     def batches(
-        self, batch: int, shuffled_by: torch.Generator | None = None
+        self,
+        batch: int,
+        shuffled_by: torch.Generator | None = None,
+        augmented_by: Augmenter | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield ((B, 3, H, W) images, (B, classes) targets), in order or shuffled.
 
@@ -53,23 +58,33 @@ class Feed:
                 order = order[:-1]
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
-            yield self._images(self.rows[chosen]), self._targets(chosen)
+            with_beats = augmented_by is not None and augmented_by.needs_beats
+            recordings = self._recordings(chosen, with_beats)
+            if augmented_by is not None:
+                recordings = augmented_by(recordings)
+            beats = recordings.beats if self.measures.shows_beats else None
+            yield (
+                draw_as(recordings.signal_mv, recordings.fs_hz, self.measures, beats),
+                recordings.targets,
+            )
 
     def steps(self, batch: int) -> int:
         """Return how many batches one shuffled pass has."""
         count = len(self.rows)
         return count // batch + (count % batch > 1)
 
-    def _images(self, rows: np.ndarray) -> Tensor:
-        signal_mv = torch.from_numpy(self.cohort.signals(rows)).to(self.device)
-        beats = self._beats(rows) if self.measures.shows_beats else None
-        return draw_as(signal_mv, self.cohort.fs_hz, self.measures, beats)
+    def _recordings(self, chosen: np.ndarray, with_beats: bool) -> Batch:
+        """Return signals, targets and, where they are needed, R peaks, on the device."""
+        rows = self.rows[chosen]
+        return Batch(
+            torch.from_numpy(self.cohort.signals(rows)).to(self.device),
+            self.cohort.fs_hz,
+            torch.from_numpy(self.targets[chosen]).to(self.device),
+            self._beats(rows) if with_beats or self.measures.shows_beats else None,
+        )
 
     def _beats(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return the R peaks of some rows, each asked of the cohort once."""
         new = [int(row) for row in rows if int(row) not in self.beats]
         self.beats.update(zip(new, self.cohort.beats(new), strict=True))
         return [self.beats[int(row)] for row in rows]
-
-    def _targets(self, chosen: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.targets[chosen]).to(self.device)

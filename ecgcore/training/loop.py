@@ -18,6 +18,7 @@ from ecgcore.evaluation import metrics
 from ecgcore.evaluation.evaluate import accuracy_of
 from ecgcore.evaluation.scores import Scores
 from ecgcore.home import write_whole
+from ecgcore.training.augmenting import Augmenter
 from ecgcore.training.config import Recipe
 from ecgcore.training.device import Cancelled
 from ecgcore.training.run import Run
@@ -32,10 +33,11 @@ LAST_RATE_SHARE = 0.01
 def loss_of(logits: Tensor, targets: Tensor, target_mode: str) -> Tensor:
     """Return the mean loss; unknown targets (NaN) have no part in it.
 
-    Sigmoid and binary cross-entropy per class for ``multilabel``, else softmax.
+    Sigmoid and binary cross-entropy per class for ``multilabel``, else softmax. Targets between
+    0 and 1 are shares of a mixed record.
     """
     if target_mode != "multilabel":
-        return functional.cross_entropy(logits, targets.argmax(1))
+        return functional.cross_entropy(logits, targets)
     known = ~targets.isnan()
     each = functional.binary_cross_entropy_with_logits(
         logits, targets.nan_to_num(0.0), reduction="none"
@@ -68,13 +70,14 @@ def run_epochs(working: Working, on_progress: Progress) -> None:
     training = working.feed("train")
     optimiser = make_optimiser(working.model, config)
     order = torch.Generator().manual_seed(config.seed)
+    augmenter = None if config.augment == "none" else Augmenter(config.augment, config.seed)
     steps = training.steps(config.batch)
     clock = Clock(run, config.epochs, steps, on_progress)
     step = 0
     for epoch in range(1, config.epochs + 1):
         started, losses = time.monotonic(), []
         working.model.train()
-        for images, targets in training.batches(config.batch, shuffled_by=order):
+        for images, targets in training.batches(config.batch, order, augmenter):
             share = rate_share(step, config.epochs * steps, config.schedule)
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * share
