@@ -13,9 +13,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy.fft import rfft
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from numpy.fft import rfft
 
 from ecgcore.records.record import LEADS
 
@@ -90,6 +88,9 @@ def find_same(fingerprints: Sequence[bytes]) -> list[list[int]]:
 
     Only groups of two or more, members ascending, groups in order of their first member.
     """
+    from scipy.sparse import coo_array  # half a second that processes which only sketch save
+    from scipy.sparse.csgraph import connected_components
+
     pieces = _matrix(fingerprints)  # (N, PIECES, NUMBERS)
     alike = [np.empty((2, 0), np.int64)]
     for a, b in _candidates(pieces):

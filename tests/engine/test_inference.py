@@ -32,6 +32,17 @@ def test_a_folder_gives_one_answer_a_record_in_stable_order(small_pair):
     assert all(a["error"] is None and a["probabilities"] == a["raw"] for a in answers)
 
 
+def test_an_answer_tells_what_is_doubtful_about_the_recording(small_pair):
+    home, run, _ = small_pair
+    names = ("04099_lr.hea", "00530_lr.hea")
+    paths = [next(EXAMPLES.rglob(name)) for name in names]
+    answers = {a["record"]: a["quality"] for a in classify_paths(paths, load(run.id, home))}
+    assert answers == {
+        "04099_lr": ["baseline: baseline of V1 wanders by 2.8 mV"],
+        "00530_lr": [],
+    }
+
+
 def test_an_unreadable_record_is_a_line_with_its_reason(small_pair, tmp_path):
     home, run, _ = small_pair
     (tmp_path / "bad.hea").write_text("this is a text, not a header\n")
