@@ -1,17 +1,19 @@
 """The human page as shapes and words in millimetres; ``svg`` and ``prints`` make files of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from ecgcore.imaging.captions import Line, is_silent
+from ecgcore.imaging.captions import TEXT_MM, Line, is_silent
 from ecgcore.imaging.sheet import CALIBRATION_MM, Segment, Sheet
 from ecgcore.imaging.strokes import Band, relevance_bands, trace_lines
 from ecgcore.records.record import Record
 
 MARGIN_MM = 2.5
 LINE_MM = 3.75
+_NAME_RIGHT_MM = (1.0, 4.0, 8.0, 12.0)  # from where the trace begins
 TRACE_MM, MARK_MM, GRID_MM = 0.35, 0.2, 0.25
 """Thickness of the traces, of the marks between leads, and of the grid's lines."""
 
@@ -82,14 +84,40 @@ def words_of(lines: list[Line], left_mm: float, first_mm: float) -> list[Words]:
     ]
 
 
-def names_of(record: Record, paper: Sheet) -> list[Words]:
-    """Return the leads' names, above the beginning of their traces."""
+def names_of(record: Record, paper: Sheet, traces: Sequence[np.ndarray]) -> list[Words]:
+    """Return the leads' names near the beginning of their traces, where no trace crosses them.
+
+    Where there is no such place, a name stands in its usual one, behind the traces.
+    """
+    strokes = _strokes(traces)
     names = []
     for segment in paper.segments:
-        y_mm = paper.baseline_mm(segment.row) - min(9.0, 0.36 * paper.pitch_mm)
         missing = " not recorded" if is_silent(record.signal_mv[segment.lead]) else ""
-        names.append(Words(segment.left_mm + 1, y_mm, segment.name + missing, True))
+        name = segment.name + missing
+        usual_mm = min(9.0, 0.36 * paper.pitch_mm)
+        places = [
+            (segment.left_mm + right_mm, paper.baseline_mm(segment.row) - up_mm)
+            for right_mm in _NAME_RIGHT_MM
+            for up_mm in (usual_mm, usual_mm + 2.5, usual_mm - 2.5, usual_mm + 5)
+        ]
+        free = (place for place in places if not _crossed(strokes, *place, len(name)))
+        names.append(Words(*next(free, places[0]), name, True))
     return names
+
+
+def _strokes(traces: Sequence[np.ndarray]) -> np.ndarray:
+    """Return left, right, top and bottom in mm, (4, n), of all straight parts of traces."""
+    ends = [np.stack([line[:-1], line[1:]]) for line in traces]  # (2, n, 2)
+    both = np.concatenate(ends, axis=1) / 100
+    low, high = both.min(axis=0), both.max(axis=0)
+    return np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]])
+
+
+def _crossed(strokes: np.ndarray, x_mm: float, y_mm: float, letters: int) -> bool:
+    """Return whether a trace comes near words of so many letters whose base line is at (x, y)."""
+    left, right, top, bottom = strokes
+    across = (right > x_mm - 0.5) & (left < x_mm + 0.75 * TEXT_MM * letters + 0.5)
+    return bool((across & (bottom > y_mm - TEXT_MM) & (top < y_mm + 0.5)).any())
 
 
 def traces_of(record: Record, paper: Sheet) -> list[np.ndarray]:

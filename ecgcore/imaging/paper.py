@@ -121,6 +121,7 @@ def page(
     grid_mm = top_mm + (len(above) + 1) * LINE_MM
     words = words_of(above, left_mm, top_mm + 1.25 * LINE_MM)
     words += words_of(below, left_mm, grid_mm + grid.height_mm + LINE_MM)
+    traces = traces_of(shown, grid)
     bands = [] if relevance is None else bands_of(grid, _in_shares(relevance), relevance_s)
     return Page(
         title=above[0].text,
@@ -133,9 +134,9 @@ def page(
         grid_width_mm=int(grid.width_mm),
         grid_height_mm=int(grid.height_mm),
         words=tuple(words),
-        names=tuple(names_of(shown, grid)),
+        names=tuple(names_of(shown, grid, traces)),
         bands=tuple(bands),
-        traces=tuple(traces_of(shown, grid)),
+        traces=tuple(traces),
         marks=tuple(marks_of(grid)),
     )
 

@@ -18,7 +18,7 @@ from PIL import Image, PngImagePlugin
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.imaging.captions import TEXT_MM
-from ecgcore.imaging.page import GRID_MM, MARK_MM, TRACE_MM, Page, Words, grid_lines
+from ecgcore.imaging.page import GRID_MM, MARK_MM, THEMES, TRACE_MM, Page, Words, grid_lines
 from ecgcore.imaging.png import PAGE_KEY
 from ecgcore.version import __version__
 
@@ -34,6 +34,8 @@ _FONT_MM = 0.88 * TEXT_MM  # it is wider than the fonts of the SVG
 def as_pdf(page: Page) -> bytes:
     """Return a page as a PDF of exactly its size, all lines vectors, its font embedded."""
     figure, out = _figure(page, 72), BytesIO()
+    if page.theme == THEMES["light"]:
+        figure.set_facecolor("white")  # paper has its own ground, and ink costs
     about: dict[str, Any] = {
         "Title": page.title,
         "Subject": RESEARCH_USE_ONLY,

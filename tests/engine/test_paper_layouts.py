@@ -25,16 +25,23 @@ def marked(lead, fs_hz=500.0, seconds=10.0):
 
 def names(shown):
     """Return the names on a page's grid, by row from the top and then from the left."""
-    rows = sorted({name.y_mm for name in shown.names})
-    return [
-        [n.text for n in sorted(shown.names, key=lambda n: n.x_mm) if n.y_mm == row] for row in rows
-    ]
+    zeros = zero_lines(shown)
+    rows = [[] for _ in zeros]
+    for name in sorted(shown.names, key=lambda n: n.x_mm):
+        below = [row for row, y in enumerate(zeros) if y >= 100 * name.y_mm]
+        rows[below[0]].append(name.text)
+    return rows
+
+
+def zero_lines(shown):
+    """Return the y of 0 mV of each row, in 0.01 mm: where the calibration pulses begin."""
+    return sorted({line[0, 1] for line in shown.traces if line[0, 0] == 150})
 
 
 def raised(shown, rise_mm=10):
     """Return (row, left in mm) of each trace that begins so far above its zero line."""
     grid = [line for line in shown.traces if line[0, 0] >= 100 * LEFT_MM]
-    zeros = sorted({line[0, 1] for line in shown.traces if line[0, 0] == 150})  # pulses' feet
+    zeros = zero_lines(shown)
     found = [(line[0, 1] + 100 * rise_mm, line[0, 0] / 100) for line in grid]
     return [(zeros.index(y), x) for y, x in found if y in zeros]
 
@@ -106,6 +113,19 @@ def test_what_does_not_fit_a_paper_is_refused_with_what_helps():
         "This ECG needs 515 × 134 mm; a4 in landscape holds 287 × 200 mm. Show fewer seconds, "
         "take a lower gain or speed, or the paper 'fit'."
     )
+
+
+def test_a_name_evades_the_traces():
+    busy = marked("V1")
+    busy.signal_mv[1, :100] = np.linspace(0.5, 1.2, 100)  # II where its name would stand
+    usual = {n.text: n for n in page(marked("V1")).names}["II"]
+    shown = page(busy, rhythm=())
+    moved = {n.text: n for n in shown.names}["II"]
+    assert (moved.x_mm, moved.y_mm) != (usual.x_mm, usual.y_mm)
+    assert names(shown) == names(page(marked("V1"), rhythm=()))
+    line = np.concatenate([line for line in shown.traces if len(line) > 7]) / 100
+    near = (np.abs(line[:, 0] - moved.x_mm - 2) < 2) & (np.abs(line[:, 1] - moved.y_mm + 1.3) < 1.3)
+    assert not near.any()
 
 
 def test_a_display_filter_is_applied_to_the_traces_and_said():
