@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from ecgcore import cli
-from ecgcore.cohort.ingest import ingest
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import UnreadableRecord
 from ecgcore.explain.explaining import explain
@@ -32,13 +31,9 @@ def classifier(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory, classifier):
+def folders(examples_home, tmp_path_factory, classifier):
     """Return (cohort, folder) of the example ECGs as the shipped network sees them."""
-    from conftest import EXAMPLES
-
-    home = Home(tmp_path_factory.mktemp("home"))
-    ingest(EXAMPLES, "examples", home, workers=1, measure=False)
-    cohort = Cohort.open("examples", home)
+    cohort = Cohort.open("examples", examples_home)
     out = tmp_path_factory.mktemp("out")
     convert(cohort, out, run_input=classifier.input, workers=1)
     return cohort, out
