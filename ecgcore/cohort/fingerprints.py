@@ -24,10 +24,16 @@ def write(shard: Path, prints: Sequence[bytes]) -> None:
 
 def read(shard: Path, fs_hz: float) -> np.ndarray:
     """Return (n, SIZE) int8, made from the signals (at ``fs_hz``) and kept where there are none."""
-    if not (shard / _FILE).exists():
+    if not _is_there(shard):
         signals = np.load(shard / "signals.npy", mmap_mode="r")
         write(shard, [fingerprint(in_mv(stored), fs_hz) for stored in signals])
     return np.load(shard / _FILE)
+
+
+def _is_there(shard: Path) -> bool:
+    """Return whether a shard has fingerprints of today's size."""
+    file = shard / _FILE
+    return file.exists() and np.load(file, mmap_mode="r").shape[1] == SIZE
 
 
 def copy(old: Path, new: Path, kept: np.ndarray) -> None:

@@ -24,7 +24,7 @@ _NEARLY = 0.99
 """A rate this near below another is taken for it (499.9 Hz for 500)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A recording's file at first sight.
 

@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.cohort.form import Form
-from ecgcore.cohort.store import TIERS, Cohort
+from ecgcore.cohort.store import TIERS
+from ecgcore.home import read_json
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.tables import tables_hash
 from ecgcore.labels.targets import class_counts, targets_summary
 from ecgcore.version import __version__
+
+_LABELS = [f"{tier}_{code}" for tier in TIERS for code in CODES]
 
 
 def description(cohort: Path, shards: list[str], form: Form, paths: pd.DataFrame) -> dict[str, Any]:
@@ -21,10 +24,13 @@ def description(cohort: Path, shards: list[str], form: Form, paths: pd.DataFrame
 
     ``hash`` changes with any record, signal, label or their order.
     """
-    tables = [pd.read_parquet(cohort / "shards" / shard / "index.parquet") for shard in shards]
-    index = pd.concat(tables, ignore_index=True)
-    told = (index["record"] + " " + index["signal_hash"]).str.cat(sep="\n").encode()
-    labels = index[[f"{tier}_{code}" for tier in TIERS for code in CODES]].to_numpy(np.int8)
+    files = [cohort / "shards" / shard / "index.parquet" for shard in shards]
+    sources, patients = Counter[str](), []
+    for file in files:
+        index = pd.read_parquet(file, columns=["source", "patient"])
+        sources.update(index["source"].tolist())
+        patients.append(index["patient"])
+    patient = pd.concat(patients)
     return {
         "name": cohort.name,
         "fs_hz": form.fs_hz,
@@ -32,16 +38,29 @@ def description(cohort: Path, shards: list[str], form: Form, paths: pd.DataFrame
         "duration_s": form.duration_s,
         "start_s": form.reading.start_s,
         "n_samples": form.n_samples,
-        "records": len(index),
-        "patients": int(index["patient"].nunique() + index["patient"].isna().sum()),
-        "sources": dict(Counter(index["source"].tolist()).most_common()),
+        "records": len(patient),
+        "patients": int(patient.nunique() + patient.isna().sum()),
+        "sources": dict(sources.most_common()),
         "rejected": int((paths["status"] == "rejected").sum()),
         "duplicates": int((paths["status"] == "duplicate").sum()),
-        "hash": hashlib.sha256(told + labels.tobytes()).hexdigest()[:16],
+        "hash": _hash(files),
         "label_tables": tables_hash(),
         "shards": shards,
         "ecgcore": __version__,
     }
+
+
+def _hash(files: list[Path]) -> str:
+    """Return the hash of indexes one after another, with one of them in memory at a time."""
+    digest, between = hashlib.sha256(), ""
+    for file in files:
+        index = pd.read_parquet(file, columns=["record", "signal_hash"])
+        if told := "\n".join(index["record"] + " " + index["signal_hash"]):
+            digest.update((between + told).encode())
+            between = "\n"
+    for file in files:
+        digest.update(pd.read_parquet(file, columns=_LABELS).to_numpy(np.int8).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def answer(cohort: Path, form: Form, paths: pd.DataFrame, folder: Path) -> dict[str, Any]:
@@ -70,8 +89,12 @@ def _states(cohort: Path) -> dict[str, np.ndarray]:
     """Return the label states by tier; no rows where nothing could be read."""
     if not (cohort / "cohort.json").exists():
         return dict.fromkeys(TIERS, np.empty((0, len(CODES)), np.int8))
-    opened = Cohort(cohort)
-    return {tier: opened.states(tier) for tier in TIERS}
+    shards = read_json(cohort / "cohort.json")["shards"]
+    labels = [
+        pd.read_parquet(cohort / "shards" / s / "index.parquet", columns=_LABELS) for s in shards
+    ]
+    core, broad = np.split(np.concatenate([table.to_numpy(np.int8) for table in labels]), 2, axis=1)
+    return {"core": core, "broad": broad}
 
 
 def _shown(path: Path, folder: Path) -> str:

@@ -22,21 +22,29 @@ def find_twins(cohort: Path, shards: list[str], form: Form) -> dict[str, str]:
     That is the one with statements, of a known source, with a published fold, of the nearest rate
     not below the cohort's; among equals the one that came first.
     """
-    prints, tables = [], []
-    for shard in shards:
-        folder = cohort / "shards" / shard
-        prints.append(fingerprints.read(folder, form.fs_hz))
-        tables.append(pd.read_parquet(folder / "index.parquet", columns=_TOLD))
-    groups = find_same([row.tobytes() for row in np.concatenate(prints)])
+    folders = [cohort / "shards" / shard for shard in shards]
+    prints = [fingerprints.read(folder, form.fs_hz) for folder in folders]
+    groups = find_same([row.data for table in prints for row in table])
     if not groups:
         return {}
-    index = pd.concat(tables, ignore_index=True)
+    index = _rows(folders, np.cumsum([0, *map(len, prints)]), np.unique(np.concatenate(groups)))
     twins: dict[str, str] = {}
     for group in groups:
-        ranked = sorted(group, key=lambda row: _rank(index.iloc[row], form.fs_hz))
-        first, *others = index["record"].iloc[ranked]
+        ranked = sorted(group, key=lambda row: _rank(index.loc[row], form.fs_hz))
+        first, *others = index.loc[ranked, "record"]
         twins |= dict.fromkeys(others, first)
     return twins
+
+
+def _rows(folders: list[Path], starts: np.ndarray, rows: np.ndarray) -> pd.DataFrame:
+    """Return some rows of the index over all shards, labelled by their number."""
+    tables = []
+    for folder, start, end in zip(folders, starts[:-1], starts[1:], strict=True):
+        here = rows[(rows >= start) & (rows < end)]
+        if len(here):
+            table = pd.read_parquet(folder / "index.parquet", columns=_TOLD)
+            tables.append(table.iloc[here - start].set_axis(here))
+    return pd.concat(tables)
 
 
 def _rank(told: pd.Series, fs_hz: float) -> tuple[bool, bool, bool, bool, float]:
