@@ -1,6 +1,7 @@
 """The command line: the flow's verbs. Each command calls one function of the package."""
 
-from ecgcore.cli import downloads, records, labelling, images, training, results, answers, benches  # isort: skip
+from ecgcore.cli import downloads, records, measuring, labelling, images  # isort: skip
+from ecgcore.cli import training, results, answers, benches  # isort: skip
 from ecgcore.cli.shell import app, main
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "images",
     "labelling",
     "main",
+    "measuring",
     "records",
     "results",
     "training",

@@ -51,6 +51,27 @@ def bench_ingest(
         out.print_json(data=answer)
 
 
+@bench_app.command("measurements")
+def bench_measurements(
+    data: Annotated[Path, typer.Option(help="LUDB, as published or a part of it.")] = Path(
+        "data/ludb"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Compare intervals (ms) and rates with a cardiologist's marks on the Lobachevsky database.
+
+    Example: ecgcore bench measurements --data data/ludb --json
+    """
+    from ecgcore.bench.measurements import bench_measurements as compare
+
+    with err.status("Measuring ..."):
+        answer = compare(data)
+    if as_json:
+        say_json(answer)
+    else:
+        out.print_json(data=answer)
+
+
 @bench_app.command("labels")
 def bench_labels(
     cohort: Annotated[str, typer.Option(help="A cohort of PTB-XL.")] = "ptbxl",

@@ -19,6 +19,8 @@ from ecgcore.measure.velocity import noise_of, rest, velocities
 QRS_ONSET_REST, QRS_OFFSET_REST, T_REST = 0.02, 0.04, 0.15
 QRS_NOISE, T_NOISE = 1.0, 0.3
 """Shares of a wave's fastest movement, and of the noise, below which it rests; the two add up."""
+WIDEST_S = 0.2
+"""A QRS complex that seems wider is looked at again: its end may be hidden by a steep ST."""
 _R_S, _BEFORE_R_S, _AFTER_R_S = 0.08, 0.16, 0.24
 _SPIKE_SHARPNESS = 3.0
 _LONGEST_QT, _LONGEST_QT_SHARE = 0.62, 0.72
@@ -59,7 +61,9 @@ def delineate(beat: MedianBeat, rr_s: float | None = None, irregularity: float =
     qrs_v, p_v, t_v, spike_v = velocities(leads, beat.fs_hz)
     onset, offset = _qrs(qrs_v, beat.r_at, beat.fs_hz)
     onset = _from_spike(onset, qrs_v, spike_v, beat.r_at, beat.fs_hz)
-    t_offset = _t_offset(t_v, onset, offset, rr_s, beat.fs_hz)
+    longest_s = min(_LONGEST_QT * np.sqrt(rr_s), _LONGEST_QT_SHARE * rr_s)
+    last = min(onset + longest_s * beat.fs_hz, beat.r_at + (beat.until_next_s - _R_S) * beat.fs_hz)
+    t_offset = _t_offset(t_v, offset, last, beat.fs_hz)
     t_before = (t_offset or offset + 0.2 * beat.fs_hz) - rr_s * beat.fs_hz
     p_onset, p_offset = p_wave(beat, p_v, onset, t_before, irregularity) or (None, None)
     return Marks(p_onset, p_offset, onset, offset, t_offset)
@@ -77,7 +81,19 @@ def _qrs(velocity: np.ndarray, r_at: int, fs_hz: float) -> tuple[float, float]:
         onset = float(low + np.argmin(velocity[low:top])) if top > low else float(top)
     if offset is None:
         offset = float(top + np.argmin(velocity[top:high]))
-    return onset, offset
+    return onset, _before_st(onset, offset, velocity, fs_hz)
+
+
+def _before_st(onset: float, offset: float, velocity: np.ndarray, fs_hz: float) -> float:
+    """Return the offset; of a complex wider than any, where it slows down before a steep ST.
+
+    In bundle branch block and pacing the leads may go on from J into T without coming to rest.
+    """
+    if offset - onset <= WIDEST_S * fs_hz:
+        return offset
+    low, high = (round(onset + s * fs_hz) for s in (0.7 * WIDEST_S, 1.1 * WIDEST_S))
+    valley = low + int(np.argmin(velocity[low:high]))
+    return float(valley) if low < valley < high - 1 else offset
 
 
 def _from_spike(
@@ -92,13 +108,10 @@ def _from_spike(
     return part.start + float(sharp.argmax()) - 2.5 if sharp.any() else onset
 
 
-def _t_offset(
-    velocity: np.ndarray, onset: float, offset: float, rr_s: float, fs_hz: float
-) -> float | None:
+def _t_offset(velocity: np.ndarray, offset: float, last: float, fs_hz: float) -> float | None:
     """Return where T ends: at rest after its fastest movement, or where it is calmest after it."""
     low = round(offset + 0.04 * fs_hz)
-    longest_s = min(_LONGEST_QT * np.sqrt(rr_s), _LONGEST_QT_SHARE * rr_s)
-    high = min(round(onset + longest_s * fs_hz), len(velocity) - 5)
+    high = min(round(last), len(velocity) - 5)
     if high - low < 0.06 * fs_hz:
         return None
     top = low + int(np.argmax(velocity[low:high]))

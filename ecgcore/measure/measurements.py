@@ -214,12 +214,12 @@ def _axis_deg(beat: MedianBeat, marks: Marks) -> float | None:
 
 
 def _sokolow_lyon_mv(leads: dict[str, LeadWaves]) -> float | None:
-    s, r5, r6 = leads["V1"].s_mv, leads["V5"].r_mv, leads["V6"].r_mv
+    s, r5, r6 = leads["V1"].s_mv, leads["V5"].tallest_r_mv, leads["V6"].tallest_r_mv
     return None if s is None or r5 is None or r6 is None else max(r5, r6) - s
 
 
 def _cornell_mv(leads: dict[str, LeadWaves]) -> float | None:
-    r, s = leads["aVL"].r_mv, leads["V3"].s_mv
+    r, s = leads["aVL"].tallest_r_mv, leads["V3"].s_mv
     return None if r is None or s is None else r - s
 
 

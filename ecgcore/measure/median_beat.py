@@ -41,6 +41,8 @@ class MedianBeat:
         (m, 12, n) the beats that the median was taken over, aligned.
     beats_at_s
         (m,) where their R peaks lie after alignment, in s.
+    until_next_s
+        Seconds from R until the next beat, of whatever shape, in the quickest quarter of them.
     members, aberrant
         (B,) bool over all beats of the record: which are of the dominant shape, which are whole
         and of another.
@@ -50,6 +52,7 @@ class MedianBeat:
     r_at: int
     beats_mv: np.ndarray
     beats_at_s: np.ndarray
+    until_next_s: float
     members: np.ndarray
     aberrant: np.ndarray
 
@@ -94,6 +97,7 @@ def median_beat(
         r_at=round(BEFORE_S * WORK_HZ),
         beats_mv=beats[used],
         beats_at_s=at[used] / WORK_HZ,
+        until_next_s=_until_next_s(peaks_s, members),
         members=members,
         aberrant=whole & ~members,
     )
@@ -215,6 +219,11 @@ def _aligned(level: np.ndarray, at: np.ndarray, typical: int) -> np.ndarray:
         fits = np.einsum("blsw,lw->bs", windows, template)  # (beats, shifts)
         at = at + fits.argmax(axis=1) - reach
     return at
+
+
+def _until_next_s(peaks_s: np.ndarray, members: np.ndarray) -> float:
+    waits_s = np.diff(peaks_s)[members[:-1]]
+    return float(np.percentile(waits_s, 25)) if len(waits_s) else np.inf
 
 
 def _median(beats: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

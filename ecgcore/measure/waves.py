@@ -1,6 +1,7 @@
 """What each lead shows in a median beat: amplitudes and widths of its waves, and its ST level."""
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from ecgcore.measure.median_beat import MedianBeat
 
 SMALLEST_MV, SHORTEST_S = 0.025, 0.006
 """A deflection below either is no wave (Minnesota code: 0.025 mV; CSE working party: 6 ms)."""
+SMALLEST_SHARE = 0.04
+"""Nor is one below this share of the lead's largest: a steep QRS rings by that much at 100 Hz."""
 _BASELINE_S = 0.016
 
 
@@ -21,12 +24,13 @@ class LeadWaves:
     p_mv, t_mv
         The largest deflection of P and T, signed. Null where there is no such wave.
     q_mv, r_mv, s_mv, r2_mv
-        Q and S are negative, 0 where the lead has no such wave. A complex that is all negative
-        (QS) stands as Q and as S.
+        Q before the first R, the deepest S and the highest R' after it. Q and S are negative; 0
+        where the lead has no such wave. A complex that is all negative (QS) stands as Q and as S.
+        Where a small R precedes (rsR'), the main wave is R': voltage criteria take the larger.
     q_ms, r_ms, s_ms, r2_ms
         Their widths.
     r_peak_ms
-        From the onset of the QRS complex (over all leads) to the peak of the last R wave.
+        From the onset of the QRS complex (over all leads) to the peak of R', or of R.
     st_j_mv, st_j60_mv
         At the end of the QRS complex (over all leads), and 60 ms later.
     """
@@ -44,6 +48,11 @@ class LeadWaves:
     r_peak_ms: float | None = None
     st_j_mv: float | None = None
     st_j60_mv: float | None = None
+
+    @property
+    def tallest_r_mv(self) -> float | None:
+        """The larger of R and R'."""
+        return None if self.r_mv is None or self.r2_mv is None else max(self.r_mv, self.r2_mv)
 
 
 WAVE_FIELDS = tuple(field.name for field in fields(LeadWaves))
@@ -69,41 +78,48 @@ def lead_waves(beat: MedianBeat, marks: Marks, lead: int) -> LeadWaves:
 
 def _qrs(part: np.ndarray, fs_hz: float) -> dict[str, float | None]:
     """Return amplitudes and widths of Q, R, S and R' between the marks."""
-    runs = _deflections(part, fs_hz)
-    found: dict[str, float | None] = dict.fromkeys(("q_mv", "r_mv", "s_mv", "r2_mv"), 0.0)
-    found |= dict.fromkeys(("q_ms", "r_ms", "s_ms", "r2_ms"), 0.0)
-    ups = [i for i, run in enumerate(runs) if run[0] > 0]
-    peak_at = None
-    if not ups:
-        if runs:
-            deepest = min(runs)
-            found |= {"q_mv": deepest[0], "s_mv": deepest[0]}
-            found |= {"q_ms": deepest[1], "s_ms": deepest[1]}
-        return found | {"r_peak_ms": None}
-    first = ups[0]
-    named = {"q": runs[:first][-1:], "r": runs[first : first + 1]}
-    named |= {"s": runs[first + 1 : first + 2], "r2": runs[first + 2 : first + 3]}
-    for wave, run in named.items():
-        if run:
-            found |= {f"{wave}_mv": run[0][0], f"{wave}_ms": run[0][1]}
-    peak_at = (named["r2"] or named["r"])[0][2]
-    return found | {"r_peak_ms": peak_at}
+    none = _Deflection(0.0, 0.0, None)
+    waves = _deflections(part, fs_hz)
+    first = next((i for i, wave in enumerate(waves) if wave.mv > 0), None)
+    if first is None:
+        q = s = min(waves, default=none)
+        r = r2 = none
+    else:
+        q = waves[first - 1] if first else none
+        r, after = waves[first], waves[first + 1 :]
+        s = min((wave for wave in after if wave.mv < 0), default=none)
+        r2 = max((wave for wave in after if wave.mv > 0), default=none)
+    named: dict[str, float | None] = {"r_peak_ms": r2.at_ms if r2.mv else r.at_ms}
+    for name, wave in (("q", q), ("r", r), ("s", s), ("r2", r2)):
+        named |= {f"{name}_mv": wave.mv, f"{name}_ms": wave.ms}
+    return named
 
 
-def _deflections(part: np.ndarray, fs_hz: float) -> list[tuple[float, float, float]]:
-    """Return (peak mV, width ms, time of the peak ms) of each wave, alternating in sign."""
+class _Deflection(NamedTuple):
+    """The peak of a wave, how wide it is, and when its peak comes."""
+
+    mv: float
+    ms: float
+    at_ms: float | None
+
+
+def _deflections(part: np.ndarray, fs_hz: float) -> list[_Deflection]:
+    """Return the waves of a lead between the marks, alternating in sign."""
     bounds = np.flatnonzero(np.diff(np.sign(part)) != 0) + 1
-    waves: list[tuple[float, float, float]] = []
+    smallest_mv = max(SMALLEST_MV, SMALLEST_SHARE * float(np.abs(part).max()))
+    step_ms = 1000 / fs_hz
+    waves: list[_Deflection] = []
     for start, stop in zip([0, *bounds], [*bounds, len(part)], strict=True):
-        run = part[start:stop]
-        at = int(np.argmax(np.abs(run)))
-        ms = 1000 / fs_hz
-        wave = (float(run[at]), len(run) * ms, (start + at) * ms)
-        if abs(wave[0]) < SMALLEST_MV or wave[1] < 1000 * SHORTEST_S:
+        at = start + int(np.argmax(np.abs(part[start:stop])))
+        peak = float(part[at])
+        # What only rises or falls towards the last sample is ST, not a wave.
+        height = abs(peak - part[-1]) if stop == len(part) else abs(peak)
+        if height < smallest_mv or stop - start < SHORTEST_S * fs_hz:
             continue
-        if waves and waves[-1][0] * wave[0] > 0:
-            larger = max(waves[-1], wave, key=lambda w: abs(w[0]))
-            waves[-1] = (larger[0], waves[-1][1] + wave[1], larger[2])
+        wave = _Deflection(peak, float((stop - start) * step_ms), float(at * step_ms))
+        if waves and waves[-1].mv * peak > 0:
+            larger = max(waves[-1], wave, key=lambda w: abs(w.mv))
+            waves[-1] = larger._replace(ms=waves[-1].ms + wave.ms)
         else:
             waves.append(wave)
     return waves

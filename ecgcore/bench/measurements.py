@@ -1,0 +1,196 @@
+"""How far our measurements are from a cardiologist's marks on LUDB (doi:10.13026/eegm-h675).
+
+LUDB marks P, QRS and T in every lead by hand. A record's reference: each beat's onset is the 10th
+percentile of its onsets over the leads, its end the 90th of its ends; intervals are the median
+over beats. A value that is missing where the reference has one counts as infinitely wrong.
+"""
+
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ecgcore.errors import RequestError
+from ecgcore.measure.measurements import Measurements, measure
+from ecgcore.records.reading import read_record
+from ecgcore.records.record import LEADS
+
+INTERVALS = ("qrs_ms", "pr_ms", "qt_ms")
+RATE_WITHIN_BPM = 2.0
+ONSET_PERCENTILE, END_PERCENTILE = 10, 90
+_SYMBOLS = {"p": "p", "N": "qrs", "t": "t"}
+_SAME_BEAT_S = 0.12
+_SEEN_IN = 6
+
+
+class Reference(NamedTuple):
+    """What the marks of a record say; NaN where it has no such wave."""
+
+    beats_s: np.ndarray
+    intervals_ms: dict[str, float]
+
+
+def bench_measurements(folder: Path) -> dict[str, Any]:
+    """Measure all records of a folder in LUDB's layout and compare with its marks.
+
+    Parameters
+    ----------
+    folder
+        Holds ``data/1.hea`` … with annotation files ``1.i`` … ``1.v6``, or those themselves.
+
+    Returns
+    -------
+    dict
+        ``records``; ``intervals`` (name → ``n``, ``missing``, ``median_ms`` and
+        ``percentile_90_ms`` of the absolute error, ``bias_ms``, ``r``); ``halves`` (the same for
+        every other record: were one much better, the other would have been tuned to);
+        ``rate_within_2_bpm`` over the beats that are marked; ``without_p`` and
+        ``p_found_where_none``; ``ms_per_record`` of processor time.
+
+    Raises
+    ------
+    RequestError
+        No record with marks is there.
+    """
+    headers = sorted(folder.rglob("*.hea"), key=lambda path: (len(path.stem), path.stem))
+    headers = [path for path in headers if path.with_suffix(f".{LEADS[0].lower()}").exists()]
+    if not headers:
+        raise RequestError(
+            f"No record with marks in {folder}; LUDB's layout is needed: data/1.hea with 1.i … "
+            "1.v6 beside it. Get it: ecgcore download ludb."
+        )
+    measure(read_record(headers[0]))  # imports and filters are made once
+    rows, spent_s = [], 0.0
+    for header in headers:
+        record, reference = read_record(header), reference_of(header)
+        started = time.process_time()
+        measured = measure(record)
+        spent_s += time.process_time() - started
+        rows.append(_compared(measured, reference))
+    return _summary(rows) | {"ms_per_record": round(1000 * spent_s / len(rows), 1)}
+
+
+def reference_of(header: Path) -> Reference:
+    """Return a record's reference from its twelve annotation files."""
+    import wfdb
+
+    fs_hz = wfdb.rdheader(str(header.with_suffix(""))).fs
+    leads = [_marks(header, lead, fs_hz) for lead in LEADS]
+    peaks_s = np.sort(np.concatenate([waves["qrs"][:, 1] for waves in leads]))
+    groups = np.split(peaks_s, np.flatnonzero(np.diff(peaks_s) > _SAME_BEAT_S) + 1)
+    beats_s = np.array([np.median(group) for group in groups if len(group) >= _SEEN_IN])
+    marks = np.array([_beat_marks(leads, beats_s, i) for i in range(len(beats_s))])
+    p_on, q_on, q_off, t_off = 1000 * marks.T
+    spans = {"qrs_ms": q_off - q_on, "pr_ms": q_on - p_on, "qt_ms": t_off - q_on}
+    return Reference(beats_s, {name: _median(span) for name, span in spans.items()})
+
+
+def _marks(header: Path, lead: str, fs_hz: float) -> dict[str, np.ndarray]:
+    """Return (n, 3) onset, peak and end in s by wave; NaN where a mark is missing."""
+    import wfdb
+
+    notes = wfdb.rdann(str(header.with_suffix("")), lead.lower())
+    at = np.concatenate([[np.nan], notes.sample / fs_hz, [np.nan]])
+    symbols = ["", *notes.symbol, ""]
+    found: dict[str, list[tuple[float, float, float]]] = {"p": [], "qrs": [], "t": []}
+    for i, symbol in enumerate(symbols):
+        if symbol in _SYMBOLS:
+            onset = at[i - 1] if symbols[i - 1] == "(" else np.nan
+            end = at[i + 1] if symbols[i + 1] == ")" else np.nan
+            found[_SYMBOLS[symbol]].append((onset, at[i], end))
+    return {wave: np.array(rows, dtype=float).reshape(-1, 3) for wave, rows in found.items()}
+
+
+def _beat_marks(
+    leads: list[dict[str, np.ndarray]], beats_s: np.ndarray, i: int
+) -> tuple[float, float, float, float]:
+    """Return P onset, QRS onset, QRS end and T end of a beat over the leads, in s."""
+    r = beats_s[i]
+    before = max(beats_s[i - 1] + 0.04 if i else -np.inf, r - 0.5)
+    after = min(beats_s[i + 1] - 0.04 if i + 1 < len(beats_s) else np.inf, r + 0.8)
+    p = _of_beat(leads, "p", before, r - 0.02, last=True)
+    qrs = _of_beat(leads, "qrs", r - _SAME_BEAT_S, r + _SAME_BEAT_S)
+    t = _of_beat(leads, "t", r + 0.04, after)
+    return (
+        _percentile(p[:, 0], ONSET_PERCENTILE),
+        _percentile(qrs[:, 0], ONSET_PERCENTILE),
+        _percentile(qrs[:, 2], END_PERCENTILE),
+        _percentile(t[:, 2], END_PERCENTILE),
+    )
+
+
+def _of_beat(
+    leads: list[dict[str, np.ndarray]], wave: str, low_s: float, high_s: float, last: bool = False
+) -> np.ndarray:
+    """Return (n, 3): of each lead the first (or last) wave that peaks between two times."""
+    rows = []
+    for marks in leads:
+        peaks = marks[wave][:, 1]
+        inside = np.flatnonzero((peaks > low_s) & (peaks < high_s))
+        if len(inside):
+            rows.append(marks[wave][inside[-1 if last else 0]])
+    return np.array(rows, dtype=float).reshape(-1, 3)
+
+
+def _percentile(values: np.ndarray, percentile: float) -> float:
+    values = values[~np.isnan(values)]
+    return float(np.percentile(values, percentile)) if len(values) else float("nan")
+
+
+def _median(values: np.ndarray) -> float:
+    return _percentile(values, 50)
+
+
+def _compared(measured: Measurements, reference: Reference) -> dict[str, Any]:
+    ours = {name: getattr(measured, name) for name in INTERVALS}
+    return {
+        "ours": {k: float("nan") if v is None else v for k, v in ours.items()},
+        "theirs": reference.intervals_ms,
+        "rate_off_bpm": _rate_off_bpm(np.array(measured.r_peaks_s), reference.beats_s),
+    }
+
+
+def _rate_off_bpm(ours_s: np.ndarray, theirs_s: np.ndarray) -> float:
+    """Return how far the rates over the beats that are marked are apart."""
+    inside = (ours_s > theirs_s[0] - _SAME_BEAT_S) & (ours_s < theirs_s[-1] + _SAME_BEAT_S)
+    if inside.sum() < 2:
+        return float("inf")
+    rates = [60 * (len(at) - 1) / (at[-1] - at[0]) for at in (ours_s[inside], theirs_s)]
+    return abs(rates[0] - rates[1])
+
+
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    off = np.array([row["rate_off_bpm"] for row in rows])
+    without_p = [row for row in rows if np.isnan(row["theirs"]["pr_ms"])]
+    found = sum(not np.isnan(row["ours"]["pr_ms"]) for row in without_p)
+    return {
+        "records": len(rows),
+        "intervals": _errors(rows),
+        "halves": [_errors(rows[start::2]) for start in (0, 1)],
+        "rate_within_2_bpm": round(float(np.mean(off <= RATE_WITHIN_BPM)), 4),
+        "without_p": len(without_p),
+        "p_found_where_none": found,
+    }
+
+
+def _errors(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | int | None]]:
+    found: dict[str, dict[str, float | int | None]] = {}
+    for name in INTERVALS:
+        ours, theirs = (np.array([row[who][name] for row in rows]) for who in ("ours", "theirs"))
+        ours, theirs = ours[~np.isnan(theirs)], theirs[~np.isnan(theirs)]
+        there = ~np.isnan(ours)
+        error = np.where(there, np.abs(ours - theirs), np.inf)
+        found[name] = {
+            "n": len(theirs),
+            "missing": int((~there).sum()),
+            "median_ms": _finite(np.percentile(error, 50, method="higher")),
+            "percentile_90_ms": _finite(np.percentile(error, 90, method="higher")),
+            "bias_ms": _finite(np.median((ours - theirs)[there])),
+            "r": _finite(np.corrcoef(ours[there], theirs[there])[0, 1], 3),
+        }
+    return found
+
+
+def _finite(value: float, digits: int = 1) -> float | None:
+    return round(float(value), digits) if np.isfinite(value) else None
