@@ -8,6 +8,7 @@ Knows nothing of what a recording is (roles.py, reading.py).
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import threading
 import weakref
@@ -38,7 +39,10 @@ DEEPEST = 3
 _RATIO_COUNTS_FROM = 10_000_000
 _KEPT_OPEN = 4
 _COPY_BYTES = 1 << 20
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError)
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError),
+    *(RuntimeError, OSError, ValueError, IndexError),
+)
 """What unpacking a damaged zip raises."""
 
 

@@ -21,7 +21,7 @@ UNITS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6, "v": 1e3}
 """mV in one of a unit, by its name in small letters."""
 _FEWEST_BARE_COLUMNS = 8
 """Fewer unnamed columns of numbers are no ECG of twelve leads, even with limb leads derived."""
-_LONGEST_PREAMBLE = 200
+_LONGEST_PREAMBLE, _LONGEST_COMMENT, _LONGEST_NAME = 200, 300, 60
 _SEPARATORS = ("\t", ";", ",", None)  # None: any white space
 _NAME_AND_UNIT = re.compile(
     r"(?P<name>.*?)(?:\s*[\[(]\s*(?P<in>\S+)\s*[\])]|_(?P<as>mV|[uµμ]V|ms|s))"
@@ -83,7 +83,7 @@ class CsvText:
 
 def name_and_unit(cell: str) -> tuple[str, str]:
     """Take ``V1 (uV)``, ``time_s`` apart; the unit in small letters, '' where there is none."""
-    found = _NAME_AND_UNIT.fullmatch(cell)
+    found = _NAME_AND_UNIT.fullmatch(cell) if len(cell) <= _LONGEST_NAME else None
     if found is None:
         return cell, ""
     return found["name"], (found["in"] or found["as"]).lower()
@@ -231,12 +231,16 @@ def _numbers_from(
     comments = [*above, *(row.lstrip("# ") for row in rows if row.startswith("#"))]
     body = tuple(row for row in rows if not row.startswith("#"))
     decimal = "," if separator != "," and re.search(r"\d,\d", "".join(body[:3])) else "."
-    return CsvText(tuple(comments), header, units, body, separator, decimal)
+    return CsvText(tuple(map(_comment, comments)), header, units, body, separator, decimal)
+
+
+def _comment(line: str) -> str:
+    return line[:_LONGEST_COMMENT].lstrip("# ")
 
 
 def _words(lines: list[str]) -> CsvText:
     """Take a file apart that has no rows of numbers: its first line is its header."""
-    comments = tuple(line.lstrip("# ") for line in lines if line.startswith("#"))
+    comments = tuple(_comment(line) for line in lines if line.startswith("#"))
     body = [line for line in lines if not line.startswith("#")]
     separator = next((mark for mark in ("\t", ";") if body and mark in body[0]), ",")
     header = _cells(body[0], separator) if body else None
@@ -254,8 +258,8 @@ def _lead_rows(lines: list[str]) -> CsvText | None:
             for cells in first
         ):
             decimal = "," if separator != "," and re.search(r"\d,\d", body[0][:200]) else "."
-            comments = tuple(line.lstrip("# ") for line in above)
-            return CsvText(comments, None, None, tuple(body), separator, decimal, True)
+            told = tuple(map(_comment, above))
+            return CsvText(told, None, None, tuple(body), separator, decimal, True)
     return None
 
 

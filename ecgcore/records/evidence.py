@@ -3,6 +3,7 @@
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records.leads import LARGEST_NUMBER
 from ecgcore.records.record import LEADS
 
 MV_SPANS = (0.05, 20.0)
@@ -43,7 +44,7 @@ def order_of_twelve(name: str, rows: np.ndarray, assume_order: bool) -> tuple[st
 
 def limb_leads_in_order(rows: np.ndarray) -> bool:
     """Return whether rows 1–6 obey Einthoven (1912) and Goldberger (1942) as I, II, III, aVR …"""
-    limb = rows[:6].astype(np.float64)
+    limb = _finite(rows[:6])
     if np.isnan(limb).all(axis=1).any():
         return False
     one, two, *others = limb
@@ -78,14 +79,21 @@ def in_mv_by_size(name: str, rows: np.ndarray, advice: str) -> tuple[np.ndarray,
     if span is None or low <= span <= high:
         return rows, ("scale assumed: mV",)
     if 1000 * low <= span <= 1000 * high and span > 5 * high:
-        return rows / 1000, ("scale assumed: µV",)
+        return _finite(rows) / 1000, ("scale assumed: µV",)
     raise UnreadableRecord(
         f"Record {name}: its leads span {span:g} (median), which is neither mV ({low:g} to "
         f"{high:g}) nor µV ({5 * high:g} to {1000 * high:g}). {advice}"
     )
 
 
+def _finite(rows: np.ndarray) -> np.ndarray:
+    """Return numbers as float64, NaN for those that are no measurement in any unit."""
+    rows = rows.astype(np.float64)
+    return np.where(np.abs(rows) < LARGEST_NUMBER, rows, np.nan)
+
+
 def _median_span(rows: np.ndarray) -> float | None:
+    rows = _finite(rows)
     there = rows[~np.isnan(rows).all(axis=1)]
     spans = np.nanmax(there, axis=1) - np.nanmin(there, axis=1) if there.size else np.array([])
     return float(np.median(spans[spans > 0])) if (spans > 0).any() else None

@@ -103,9 +103,9 @@ def _refusal(path: Path) -> str:
 
 
 def _records_of(path: Path) -> Iterator[Path]:
-    if path.is_dir():
+    if os.path.isdir(path):
         yield from _only_records(_places(path))
-    elif path.exists() or containers.parted(path):
+    elif os.path.exists(path) or containers.parted(path):
         yield from _of_file(path)
     elif glob.has_magic(str(path)):
         for match in sorted(glob.glob(str(path), recursive=True)):

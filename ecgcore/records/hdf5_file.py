@@ -19,7 +19,10 @@ from ecgcore.records.evidence import in_mv_by_size, limb_leads_in_order, order_o
 from ecgcore.records.leads import twelve_leads
 from ecgcore.records.record import LEADS, Record
 
-_BROKEN = (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError, MemoryError)
+_BROKEN = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError),
+    *(RuntimeError, OverflowError, MemoryError),
+)
 """What h5py raises for damaged files."""
 _LARGEST_BYTES = 400_000_000
 _MOST_EXAMS = 1_000_000

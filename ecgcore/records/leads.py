@@ -60,10 +60,12 @@ def twelve_leads(
     """
     rows = refuse_missing(name, columns)
     missing = [lead for lead in LEADS if lead not in rows]
-    finite_mv = np.where(np.abs(signal_mv) < LARGEST_NUMBER, signal_mv, np.nan)
-    leads = {lead: finite_mv[row].astype(np.float64) for lead, row in rows.items()}
-    leads |= {lead: _derived(lead, leads["I"], leads["II"]) for lead in missing}
-    arranged = np.stack([leads[lead] for lead in LEADS]).astype(np.float32)  # (12, T)
+    arranged = np.empty((12, signal_mv.shape[1]), np.float32)
+    one, two = (_finite(signal_mv[rows[lead]]) for lead in ("I", "II"))
+    for i, lead in enumerate(LEADS):
+        arranged[i] = (
+            _derived(lead, one, two) if lead in missing else _finite(signal_mv[rows[lead]])
+        )
     notes = _about_columns(columns, rows, missing) + _about_signal(name, arranged)
     return arranged, notes
 
@@ -98,6 +100,12 @@ def _rows_by_lead(name: str, columns: list[str]) -> dict[str, int]:
         if lead:
             rows[lead] = row
     return rows
+
+
+def _finite(signal: np.ndarray) -> np.ndarray:
+    """Return (T,) float64, NaN for what is no measurement in any unit."""
+    whole = signal.astype(np.float64)
+    return np.where(np.abs(whole) < LARGEST_NUMBER, whole, np.nan)
 
 
 def _derived(lead: str, one: np.ndarray, two: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ _CPSC_FIELDS = {"sex", "age", "data"}
 _COMPRESSED = 15
 _BROKEN = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError),
-    *(NotImplementedError, OSError, EOFError, RecursionError, zlib.error, struct.error),
+    *(RuntimeError, OSError, EOFError, zlib.error, struct.error),
 )
 """What ``scipy.io.loadmat`` raises for damaged files."""
 
@@ -133,11 +133,15 @@ def _content(path: Path) -> _Content:
 
 def _version_4_or_5(path: Path, head: bytes) -> dict[str, Any]:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     if head.startswith(b"MATLAB 5.0"):
         _refuse_bomb(path)
     wanted = [*SIGNALS, *_RATES, *_NAMES, *_UNITS, "idx", "age", "sex"]
-    found = loadmat(path, variable_names=wanted, struct_as_record=True)
+    try:
+        found = loadmat(path, variable_names=wanted, struct_as_record=True)
+    except MatReadError as error:
+        raise ValueError(str(error)) from error
     return {name: _plain(value) for name, value in found.items() if not name.startswith("__")}
 
 

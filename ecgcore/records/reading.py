@@ -1,5 +1,6 @@
 """Reading a 12-lead ECG from a file, whatever its format."""
 
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -226,11 +227,11 @@ def _read_or_why(path: Path, fs_hz: float | None, assume_order: bool) -> Record 
 def _own_file(path: Path) -> Path:
     """Return the record's own file for one of its files, or say why there is none to read."""
     suffix = path.suffix.lower()
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UnreadableRecord(f"{path.name} is a folder; a record's file is needed.")
-    if suffix not in STANDALONE and path.with_suffix(".hea").is_file():
+    if suffix not in STANDALONE and os.path.isfile(path.with_suffix(".hea")):
         return path.with_suffix(".hea")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UnreadableRecord(f"Record {path.stem}: there is no file {path.name}.")
     if suffix == ".dat":
         raise UnreadableRecord(

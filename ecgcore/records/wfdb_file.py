@@ -34,6 +34,13 @@ _FIELD = re.compile(r"<?(?P<key>[A-Za-z ]+)>?\s*:\s*(?P<value>.*)")
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 
 
+_NOT_AS_DECLARED = (
+    *(ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError),
+    *(RuntimeError, OSError, MemoryError),
+)
+"""What ``wfdb`` raises where a header and its samples do not fit."""
+
+
 class _Samples(NamedTuple):
     """Signals in the header's units: (signals, T), and what is needed to tell them apart."""
 
@@ -113,8 +120,9 @@ def _samples(header: Header, first: int) -> _Samples:
     if header.signals and all(_is_common(signal) for signal in header.signals):
         return _common(header, header.signals, files, first)
     try:
-        raw = _by_wfdb(header, files, first)
-    except (ValueError, IndexError, KeyError, TypeError, RuntimeError, OSError) as error:
+        with np.errstate(all="ignore"):  # absurd gains; what comes of them is refused later
+            raw = _by_wfdb(header, files, first)
+    except _NOT_AS_DECLARED as error:
         raise UnreadableRecord(
             f"Record {header.name}: its signal cannot be read as its header declares it. "
             "Fetch both again."
@@ -133,25 +141,32 @@ def _common(
     header: Header, signals: tuple[Signal, ...], files: dict[str, Path], first: int
 ) -> _Samples:
     """Read 16-bit samples, those of one file interleaved."""
-    rows = np.empty((len(signals), 0))
+    rows = np.empty((len(signals), 0), np.float32)
     for file, path in files.items():
         at = [i for i, signal in enumerate(signals) if signal.file == file]
         offset = signals[at[0]].offset + 2 * first * len(at)
         left = max(0, (path.stat().st_size - offset) // (2 * len(at)))
-        n_samples = min(LONGEST_SAMPLES, left, (header.n_samples or first + left) - first)
-        raw = np.fromfile(path, "<i2", max(0, n_samples) * len(at), offset=offset)
+        n_samples = max(0, min(LONGEST_SAMPLES, left, (header.n_samples or first + left) - first))
+        raw = np.fromfile(path, "<i2", n_samples * len(at), offset=offset).reshape(-1, len(at))
         if not rows.size:
-            rows = np.full((len(signals), n_samples), np.nan)
-        rows[at] = raw.reshape(-1, len(at)).T[:, : rows.shape[1]]
+            rows = np.full((len(signals), n_samples), np.nan, np.float32)
+        n_samples = min(n_samples, rows.shape[1])
+        for i, column in zip(at, raw.T, strict=True):
+            rows[i, :n_samples] = _physical(column[:n_samples], signals[i])
     if not rows.size:
         raise UnreadableRecord(f"Record {header.name} has no samples.")
-    rows[rows == _MISSING] = np.nan
     gains = np.array([signal.gain for signal in signals])
     baselines = np.array([signal.baseline for signal in signals])
-    rows -= baselines[:, None]
-    rows /= gains[:, None]
     names, units = [s.name for s in signals], [s.unit for s in signals]
     return _Samples(rows, names, units, gains, baselines, header.rate_hz)
+
+
+def _physical(column: np.ndarray, signal: Signal) -> np.ndarray:
+    """Return 16-bit samples (T,) in the signal's unit, NaN where marked as missing."""
+    with np.errstate(all="ignore"):  # absurd gains; what comes of them is refused later
+        found = ((column.astype(np.float64) - signal.baseline) / signal.gain).astype(np.float32)
+    found[column == _MISSING] = np.nan
+    return found
 
 
 def _by_wfdb(header: Header, files: dict[str, Path], first: int) -> Any:
@@ -179,9 +194,9 @@ def _found_files(header: Header) -> dict[str, Path]:
     for file in sorted(declared - {"~.hea"}):
         own_name = header.path.with_suffix(Path(file).suffix)
         path = header.path.with_name(file)
-        if not path.is_file() and own_name != header.path and len(declared) == 1:
+        if not os.path.isfile(path) and own_name != header.path and len(declared) == 1:
             path = own_name
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise UnreadableRecord(
                 f"Record {header.name}: {file}, which its header names, is missing. "
                 f"Put it beside {header.path.name}."
@@ -227,7 +242,7 @@ def _refuse_cut_off(header: Header, file: str, path: Path) -> None:
 def _bytes_declared(header: Header, file: str) -> int:
     """Return the least size of a signal file, 1 where its format does not tell."""
     formats = [line.split()[1] for line in header.lines[1:] if line.split()[0] == file]
-    first = re.fullmatch(r"(\d+)(?:\+(\d+))?", formats[0]) if formats else None
+    first = re.fullmatch(r"(\d{1,4})(?:\+(\d{1,18}))?", formats[0]) if formats else None
     if header.segments or first is None or first[1] not in _BYTES_PER_SAMPLE:
         return 1
     samples = (header.n_samples or 0) * len(formats)
@@ -250,7 +265,9 @@ def _in_mv(
     factors = [
         _mv_per_unit(header.name, *pair) for pair in zip(samples.names, samples.units, strict=True)
     ]
-    in_mv = samples.physical * np.array(factors)[:, None]
+    in_mv = samples.physical
+    if set(factors) != {1.0}:
+        in_mv = in_mv * np.array(factors)[:, None]
     if not all(signal.gain_given for signal in header.signals or ()):
         return in_mv, ("scale assumed: 200 units = 1 mV, the header gives no gain",)
     return in_mv, ()

@@ -13,7 +13,7 @@ from ecgcore.errors import UnreadableRecord
 
 _RECORD_LINE = re.compile(
     r"(?P<name>[^\s/]+)(?:/(?P<n_segments>\d{1,9}))?\s+(?P<n_signals>\d{1,9})"
-    r"(?:\s+(?P<fs_hz>\d*\.?\d+)(?P<counter>/\S*)?(?:\s+(?P<n_samples>\d{1,18})(?P<when>\s.*)?)?)?\s*"
+    r"(?:\s+(?P<fs_hz>\d{0,20}\.?\d{1,20})(?P<counter>/\S*)?(?:\s+(?P<n_samples>\d{1,18})(?P<when>\s.*)?)?)?\s*"
 )
 _PLAIN_NAME = re.compile(r"[-\w]+", re.ASCII)
 _PLAIN_FILE = re.compile(r"~?[-\w]*\.?\w*", re.ASCII)
@@ -21,11 +21,12 @@ _PLAIN_FILE = re.compile(r"~?[-\w]*\.?\w*", re.ASCII)
 _PLAIN_DATE = re.compile(r"\s+\d\d-[A-Z][a-z]{2}-\d{4} [\d:]{8}\s*")
 _SIGNAL_LINE = re.compile(
     r"(?P<file>\S+)\s+(?P<format>\d{1,4})(?:x(?P<frame>\d{1,9}))?(?::(?P<skew>\d{1,9}))?(?:\+(?P<offset>\d{1,18}))?"
-    r"(?:\s+(?P<gain>-?\d*\.?\d*(?:[eE][+-]?\d+)?)(?:\((?P<baseline>-?\d{1,12})\))?(?:/(?P<unit>\S*))?"
+    r"(?:\s+(?P<gain>-?\d{0,30}\.?\d{0,30}(?:[eE][+-]?\d{1,4})?)(?:\((?P<baseline>-?\d{1,12})\))?(?:/(?P<unit>\S*))?"
     r"(?:\s+(?P<resolution>\d+)(?:\s+(?P<zero>-?\d{1,12})"
     r"(?:\s+-?\d+(?:\s+-?\d+(?:\s+\d+(?:\s+(?P<name>.*))?)?)?)?)?)?)?"
 )
 _LARGEST_HEADER_BYTES = 1_000_000
+_LONGEST_NAME, _LONGEST_LINE = 250, 2000
 _LARGEST_FRAME, _LARGEST_SKEW = 1000, 100_000
 DEFAULT_HZ = 250.0
 """The rate that a header without one means."""
@@ -173,8 +174,15 @@ def read_header(path: Path) -> Header:
 def parse_header(path: Path, text: str) -> Header:
     """Take the text of a header apart; only its record line is checked."""
     content = [line.strip() for line in text.splitlines()]
-    comments = tuple(line.lstrip("# \t").rstrip() for line in content if line.startswith("#"))
+    comments = tuple(
+        line[:_LONGEST_LINE].lstrip("# \t").rstrip() for line in content if line.startswith("#")
+    )
     lines = tuple(line for line in content if line and not line.startswith("#"))
+    if any(len(line) > _LONGEST_LINE for line in lines):
+        raise UnreadableRecord(
+            f"Record {path.stem}: a line of {path.name} is longer than any of a WFDB header. "
+            "Fetch it again."
+        )
     record = _RECORD_LINE.fullmatch(lines[0]) if lines else None
     if record is None:
         found = "its first line is another" if lines else "it has no record line"
@@ -239,7 +247,8 @@ def _text(path: Path) -> str:
 
 
 def _refuse_outside(name: str, file: str) -> None:
-    if "/" in file or "\\" in file or ":" in file or file in ("..", "."):
+    too_long = len(file.encode()) > _LONGEST_NAME
+    if too_long or "/" in file or "\\" in file or ":" in file or file in ("..", "."):
         raise UnreadableRecord(
             f"Record {name}: its header names a signal file with a path; a signal file must lie in "
             "the header's own folder and be named without a path."
