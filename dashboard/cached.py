@@ -183,11 +183,11 @@ def quality(shown: Record) -> list[str]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
-def network_image(shown: Record) -> tuple[np.ndarray, Geometry]:
+def network_image(shown: Record, layout: str) -> tuple[np.ndarray, Geometry]:
     """Return the image (3, 224, 224) in 0..1 that a network sees of a record, and its measures."""
     from ecgcore.imaging.seen import seen
 
-    return seen(shown)
+    return seen(shown, layout)
 
 
 # Uploads and answers ----------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from ecgcore.training.run import ALIVE, Run
 if TYPE_CHECKING:
     from ecgcore.cohort.levels import Plan
     from ecgcore.explain.explaining import Explanation
+    from ecgcore.imaging import Geometry
 
 
 def figure(drawn: go.Figure, key: str, alt: str, width_px: int | None = None) -> None:
@@ -119,6 +120,20 @@ def explained_paper(record: Record, dark: bool, found: "Explanation") -> None:
 def network_image(image: np.ndarray, alt: str) -> None:
     """Show the image (3, H, W) in 0..1 just as a network gets it."""
     _pixels(image.transpose(1, 2, 0), alt)
+
+
+def image_scale(measures: "Geometry") -> str:
+    """Return what a network's image shows, and at which scale, in words."""
+    rows = {
+        "stacked": "leads I to V6 from the top",
+        "clinical": "three rows of four leads, a quarter of the time each, "
+        f"above lead {measures.rhythm}",
+        "panels": f"the median beat of each lead around its R peak, above lead {measures.rhythm}",
+    }[measures.layout]
+    return (
+        f"{measures.width} × {measures.height} px, {measures.px_per_s:.1f} px/s, "
+        f"{measures.px_per_mv:.1f} px/mV, {rows}; neighbouring rows in different colour channels."
+    )
 
 
 def relevance_image(image: np.ndarray, relevance: np.ndarray, alt: str) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import cached, controls, draw, palette, paper, state
 from ecgcore.errors import EcgError
+from ecgcore.imaging import LAYOUTS
 from ecgcore.labels.classes import CODES
 from ecgcore.records.record import Record
 
@@ -101,13 +102,13 @@ def labels_and_image(record: Record) -> None:
             st.warning(f"Stated together: {'; '.join(against)}.")
     with right:
         st.subheader("As the network sees it")
-        image, measures = cached.network_image(record)
-        draw.network_image(image, f"Network image of record {record.name}")
-        st.caption(
-            f"{measures.width} × {measures.height} px, {measures.px_per_s:.1f} px/s, "
-            f"{measures.px_per_mv:.1f} px/mV, leads I to V6 from the top; neighbours in different "
-            "colour channels."
-        )
+        layout = st.segmented_control(
+            "Image layout", LAYOUTS, default=LAYOUTS[0], required=True, key="browse_image_layout",
+            bind=state.URL,
+        )  # fmt: skip
+        image, measures = cached.network_image(record, layout)
+        draw.network_image(image, f"Network image of record {record.name}, {layout}")
+        st.caption(draw.image_scale(measures))
 
 
 st.title("Browse")

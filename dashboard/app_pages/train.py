@@ -5,8 +5,9 @@ import streamlit as st
 
 from dashboard import cached_runs, controls, draw, figures, palette, state
 from ecgcore.errors import EcgError
+from ecgcore.imaging import LAYOUTS
 from ecgcore.labels.targets import MODES
-from ecgcore.training.config import OPTIMISERS, SPLITS, TIERS, TrainConfig
+from ecgcore.training.config import AUGMENTS, OPTIMISERS, SPLITS, TIERS, TrainConfig
 
 NETWORKS = ["alexnet", "alexnet_m_se", "alexnet_gap", "alexnet_m_se_gap"]
 LEVELS = ["204", "440", "all"]
@@ -42,10 +43,13 @@ def asked_for() -> dict:
             placeholder=f"{OPTIMISERS[optimiser][0]:g}",
         )  # fmt: skip
         split = c.selectbox("Split by", SPLITS, key="train_split")
+        layout = d.selectbox("Image layout", LAYOUTS, key="train_layout")
+        augment = a.selectbox("Augmentation", AUGMENTS, key="train_augment")
     return {
         "cohort": cohort, "level": level, "target_mode": None if mode == BY_LEVEL else mode,
         "epochs": int(epochs), "batch": int(batch), "seed": int(seed), "tier": tier,
         "optimiser": optimiser, "learning_rate": rate, "split": split,
+        "layout": layout, "augment": augment,
     }  # fmt: skip
 
 

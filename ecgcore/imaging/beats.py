@@ -56,7 +56,7 @@ def median_beats(
     for row, times_s in zip(at_s, chosen, strict=True):
         row[:] = times_s[0] if len(times_s) else -start_s
         row[: len(times_s)] = times_s
-    r_s = _centred(signal_mv, fs_hz, torch.from_numpy(at_s).to(signal_mv))  # (B, N)
+    r_s = centred(signal_mv, fs_hz, torch.from_numpy(at_s).to(signal_mv))  # (B, N)
     offsets_s = start_s + step_s * torch.arange(steps, device=r_s.device, dtype=r_s.dtype)
     cut = interpolated(signal_mv, (r_s[..., None] + offsets_s) * fs_hz)  # (B, 12, N, steps)
     return _median(cut, counts)
@@ -78,7 +78,7 @@ def _chosen(r_s: np.ndarray, start_s: float, end_s: float, length_s: float) -> n
 
 
 @torch.no_grad()
-def _centred(signal_mv: Tensor, fs_hz: float, r_s: Tensor) -> Tensor:
+def centred(signal_mv: Tensor, fs_hz: float, r_s: Tensor) -> Tensor:
     """Return the middle of the QRS's energy in all leads near each R peak, (B, N) in seconds.
 
     A peak's sample would be off by up to half a sample, and would jump between two peaks of about

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecgcore.imaging.beats import median_beats
+from ecgcore.imaging.beats import centred, median_beats
 from ecgcore.labels.classes import CODES
 from ecgcore.training.augmentation import Batch, Chance
 
@@ -46,9 +46,10 @@ def _mixed(
     are not known, a recording stays as it is.
     """
     columns = [CODES.index(code) for code in classes]
-    pairs = _partners(batch.targets.cpu(), columns, chance)
+    beats = batch.beats or [np.empty(0)] * len(batch.targets)
+    pairs = _partners(batch.targets.cpu(), beats, columns, chance)
     shares = chance.uniform(len(pairs), between=MIXED)
-    if batch.beats is None or not pairs:
+    if not pairs:
         return batch
     step_s = 1 / batch.fs_hz
     steps = math.ceil((_END_S - _START_S) * batch.fs_hz) + 1
@@ -63,7 +64,8 @@ def _mixed(
     change_mv = (other - own).nan_to_num(0.0) * _window(offsets_s, window_s).to(own)
     signal_mv, targets = batch.signal_mv.clone(), batch.targets.clone()
     for (a, b), share, change in zip(pairs, shares.tolist(), change_mv, strict=True):
-        for peak_s in batch.beats[a]:
+        found_s = torch.tensor(beats[a])[None].to(signal_mv)
+        for peak_s in centred(batch.signal_mv[a, None], batch.fs_hz, found_s)[0].tolist():
             _add(signal_mv[a], share * change, round((peak_s + _START_S) * batch.fs_hz))
         targets[a] = mixed_targets(batch.targets[a], batch.targets[b], share, columns)
     return replace(batch, signal_mv=signal_mv, targets=targets)
@@ -82,10 +84,13 @@ def mixed_targets(own: Tensor, other: Tensor, share: float, columns: list[int]) 
     return mixed
 
 
-def _partners(targets: Tensor, columns: list[int], chance: Chance) -> list[tuple[int, int]]:
+def _partners(
+    targets: Tensor, beats: list[np.ndarray], columns: list[int], chance: Chance
+) -> list[tuple[int, int]]:
     """Return (recording, partner) rows."""
-    there = targets[:, columns] > 0.5  # unknown is no candidate
-    may = there.any(dim=1) | (targets[:, CODES.index("NSR")] > 0.5)
+    has_beats = torch.tensor([len(peaks_s) > 0 for peaks_s in beats])
+    there = (targets[:, columns] > 0.5) & has_beats[:, None]  # unknown is no candidate
+    may = there.any(dim=1) | ((targets[:, CODES.index("NSR")] > 0.5) & has_beats)
     pairs = []
     for a, choice in enumerate(chance.uniform(len(targets)).tolist()):
         others = np.flatnonzero((there.any(dim=1) & (there != there[a]).any(dim=1)).numpy())
