@@ -1,7 +1,7 @@
-"""The fingerprints of a shard's records (``fingerprints.npy``), by which a second copy is known.
+"""The fingerprints of a shard's records, by which a second copy is known.
 
-See ``likeness`` for what a fingerprint is. Shards of earlier versions have none: theirs are made
-from the stored signals when they are first asked for.
+See ``likeness`` for what a fingerprint is; its version stands in the file's name. Shards that have
+none of this version get theirs from the stored signals when they are first asked for.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgcore.cohort.likeness import SIZE, fingerprint
+from ecgcore.cohort.likeness import SIZE, VERSION, fingerprint
 from ecgcore.cohort.stored import in_mv
 from ecgcore.home import write_whole
 
-_FILE = "fingerprints.npy"
+_FILE = f"fingerprints-{VERSION}.npy"
 
 
 def write(shard: Path, prints: Sequence[bytes]) -> None:
@@ -24,16 +24,12 @@ def write(shard: Path, prints: Sequence[bytes]) -> None:
 
 def read(shard: Path, fs_hz: float) -> np.ndarray:
     """Return (n, SIZE) int8, made from the signals (at ``fs_hz``) and kept where there are none."""
-    if not _is_there(shard):
+    if not (shard / _FILE).exists():
         signals = np.load(shard / "signals.npy", mmap_mode="r")
         write(shard, [fingerprint(in_mv(stored), fs_hz) for stored in signals])
+        for earlier in set(shard.glob("fingerprints*.npy")) - {shard / _FILE}:
+            earlier.unlink()
     return np.load(shard / _FILE)
-
-
-def _is_there(shard: Path) -> bool:
-    """Return whether a shard has fingerprints of today's size."""
-    file = shard / _FILE
-    return file.exists() and np.load(file, mmap_mode="r").shape[1] == SIZE
 
 
 def copy(old: Path, new: Path, kept: np.ndarray) -> None:

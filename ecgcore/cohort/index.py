@@ -66,13 +66,13 @@ def write_index(file: Path, rows: Iterable[dict[str, Any]], plan: str) -> None:
 
 def plan_of(file: Path) -> str:
     """Return the plan that a shard's index was written by."""
-    return pd.read_parquet(file, columns=["record"]).attrs["plan"]
+    return pd.read_parquet(file, columns=["record"]).attrs.get("plan", "")
 
 
 def relabel(file: Path) -> None:
     """Label the records of a shard's index anew, from their stored statements."""
     table = pd.read_parquet(file)
-    plan = table.attrs["plan"]
+    plan = table.attrs.get("plan", "")
     rows = table.to_dict("records")
     for row in rows:
         statements = tuple(Statement(*parts) for parts in json.loads(row["statements"]))

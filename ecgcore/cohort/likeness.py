@@ -17,6 +17,8 @@ from numpy.fft import rfft
 
 from ecgcore.records.record import LEADS
 
+VERSION = 1
+"""Rises whenever a recording's fingerprint changes: stored ones are then made anew."""
 PIECE_S = 2.5
 PIECES = 4
 BAND_HZ = (3.0, 20.0)

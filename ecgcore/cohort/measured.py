@@ -1,7 +1,7 @@
 """The measurements of a shard's records (``measures.parquet``): numbers, quality flags, R peaks.
 
-Made at ingest from the record at its own rate, or later from the stored signals. A shard without
-the file has not been measured.
+Made at ingest from the record at its own rate, or later (see ``measuring``). A shard without the
+file has not been measured; the file says by which version of measuring it was made.
 """
 
 import json
@@ -21,6 +21,7 @@ from ecgcore.records.record import Record
 
 FILE = "measures.parquet"
 PEAKS = "r_peaks_s"
+_VERSION = b"measure_version"
 _BATCH = 100
 """Rows turned into columns at once: a row of Python numbers takes fifteen times the space."""
 
@@ -32,6 +33,13 @@ def schema() -> pa.Schema:
 
     text = pa.string()
     return pa.schema([("record", text), *MEASURE_SCHEMA, ("quality", text)])
+
+
+def version() -> int:
+    """Return by which version records are measured today."""
+    from ecgcore.measure.measurements import MEASURE_VERSION
+
+    return MEASURE_VERSION
 
 
 def row_of(record: Record, duration_s: float) -> dict[str, Any]:
@@ -60,7 +68,8 @@ class Table:
     def write(self, shard: Path) -> None:
         """Write the rows into a shard's folder, whole."""
         self._pack()
-        table = pa.Table.from_batches(self._batches, schema())
+        made_by = {_VERSION: str(version()).encode()}
+        table = pa.Table.from_batches(self._batches, schema()).replace_schema_metadata(made_by)
         write_whole(shard / FILE, lambda path: pq.write_table(table, path))
 
     def _pack(self) -> None:
@@ -69,8 +78,19 @@ class Table:
 
 
 def is_measured(shard: Path) -> bool:
-    """Return whether a shard has its measurements."""
+    """Return whether a shard has its measurements, of whatever version."""
     return (shard / FILE).exists()
+
+
+def is_current(shard: Path) -> bool:
+    """Return whether a shard has its measurements, made as records are measured today."""
+    if not is_measured(shard):
+        return False
+    try:
+        told = pq.read_schema(shard / FILE).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return told.get(_VERSION) == str(version()).encode()
 
 
 def copy(old: Path, new: Path, kept: np.ndarray) -> None:

@@ -1,4 +1,8 @@
-"""Measurements for records that were ingested without: made from the stored signals."""
+"""Measurements for records that have none, or that an earlier version made.
+
+From the stored signals where these have the record's own rate; else from its file, as at ingest, if
+that is there as it was.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,11 +11,16 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.cohort import measured
+from ecgcore.cohort.paths import read_paths
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.stored import as_record, in_mv
+from ecgcore.cohort.survey import Stamps
 from ecgcore.cohort.workers import MEASURING, run_all, workers_for
 from ecgcore.cohort.writing import written_alone
+from ecgcore.errors import UnreadableRecord
 from ecgcore.home import Home, read_json
+from ecgcore.records.reading import read_record
+from ecgcore.records.record import Record
 
 
 def ensure_measured(
@@ -20,12 +29,12 @@ def ensure_measured(
     workers: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Cohort:
-    """Measure those records of a cohort that have not been measured, and return the cohort.
+    """Measure those records of a cohort that have not been measured as today; return the cohort.
 
-    No recording is read again. Killed in the middle, it goes on with the shard where it was.
+    Killed in the middle, it goes on with the shard where it was.
     """
     cohort = Cohort.open(name, home)
-    if not cohort.is_measured:
+    if not cohort.is_measured_as_today:
         with written_alone(name, home):
             measure_missing(cohort.folder, workers, on_progress)
     return Cohort.open(name, home)
@@ -34,24 +43,49 @@ def ensure_measured(
 def measure_missing(
     cohort: Path, workers: int | None, on_progress: Callable[[int, int], None]
 ) -> None:
-    """Measure the shards of a cohort's folder that have not been measured, in parallel."""
+    """Measure the shards of a cohort's folder that have not been measured as today, in parallel."""
     meta = read_json(cohort / "cohort.json")
     shards = [cohort / "shards" / shard for shard in meta["shards"]]
-    todo = [shard for shard in shards if not measured.is_measured(shard)]
+    todo = [shard for shard in shards if not measured.is_current(shard)]
     total = sum(len(_signals(shard)) for shard in todo)
-    jobs = [(shard, meta["fs_hz"]) for shard in todo]
+    first = meta.get("start_s", 0.0)
+    jobs = [(shard, meta["fs_hz"], meta["duration_s"], first) for shard in todo]
     workers = workers or workers_for(total)
     run_all(_measure_shard, jobs, workers, lambda done: on_progress(done, total), MEASURING)
 
 
-def _measure_shard(shard: Path, fs_hz: float, on_record: Callable[[], None]) -> None:
+def _measure_shard(
+    shard: Path, fs_hz: float, duration_s: float, start_s: float, on_record: Callable[[], None]
+) -> None:
     index = pd.read_parquet(shard / "index.parquet")
+    files, stamps = _files(shard), Stamps()
     table = measured.Table()
     for told, stored in zip(index.itertuples(), _signals(shard), strict=True):
-        record = as_record(told, in_mv(stored), fs_hz)
-        table.add(record.name, measured.row_of(record, record.duration_s))
+        record = None
+        if told.fs_hz != fs_hz and told.record in files:
+            record = _from_file(*files[told.record], stamps, start_s)
+        if record is None:
+            record = as_record(told, in_mv(stored), fs_hz)
+        table.add(told.record, measured.row_of(record, duration_s))
         on_record()
     table.write(shard)
+
+
+def _files(shard: Path) -> dict[str, tuple[str, str]]:
+    """Return path and stamp of the file that each record of a shard was read from."""
+    paths = read_paths(shard.parent.parent, [shard.name])
+    read = paths[paths["status"] == "read"]
+    return dict(zip(read["record"], zip(read["path"], read["stamp"], strict=True), strict=True))
+
+
+def _from_file(path: str, stamp: str, stamps: Stamps, start_s: float) -> Record | None:
+    """Return a record from its file, None where that is not as it was."""
+    if stamps.of(Path(path)) != stamp:
+        return None
+    try:
+        return read_record(Path(path), start_s=start_s)
+    except UnreadableRecord:  # it was read with more said of it than stands in it
+        return None
 
 
 def _signals(shard: Path) -> np.ndarray:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ecgcore.cohort.store import private_piece
 from ecgcore.cohort.survey import Seen
+from ecgcore.errors import DamagedFile
 from ecgcore.home import write_whole
 
 COLUMNS = pa.schema(
@@ -42,11 +43,21 @@ def write_paths(cohort: Path, shard: str, rows: Iterable[dict[str, Any]]) -> Non
 
 
 def read_paths(cohort: Path, shards: Iterable[str]) -> pd.DataFrame:
-    """Return the table over some shards."""
-    pieces = [pd.read_parquet(private_piece(cohort, shard)) for shard in shards]
+    """Return the table over some shards, or raise DamagedFile."""
+    pieces = [_piece(private_piece(cohort, shard)) for shard in shards]
     if not pieces:
         return pd.DataFrame(columns=COLUMNS.names)
     return _followed(pd.concat(pieces, ignore_index=True))
+
+
+def _piece(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(file, columns=COLUMNS.names)
+    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+        raise DamagedFile(
+            f"Cohort '{file.parent.parent.name}': private/{file.name} cannot be read; remove the "
+            "cohort's folder and ingest again."
+        ) from error
 
 
 def _followed(paths: pd.DataFrame) -> pd.DataFrame:

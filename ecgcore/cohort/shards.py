@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
-from ecgcore.cohort import fingerprints, measured
+from ecgcore.cohort import fingerprints, likeness, measured
 from ecgcore.cohort.drafts import Draft
 from ecgcore.cohort.form import Form
-from ecgcore.cohort.index import row_of, write_index
-from ecgcore.cohort.likeness import fingerprint
+from ecgcore.cohort.index import INDEX, row_of, write_index
 from ecgcore.cohort.paths import read_paths, write_paths
 from ecgcore.cohort.stored import LARGEST_UV, MISSING
 from ecgcore.cohort.survey import Seen, is_below
@@ -30,9 +30,10 @@ Work = list[list[Seen]]
 
 
 def plan_hash(work: Work, form: Form) -> str:
-    """Return what a whole shard is known by: its files as they are, and the form."""
+    """Return what a whole shard is known by: its files, the form, and how both are worked on."""
     told = [[asdict(file) for file in files] for files in work]
     shape = [form.fs_hz, form.duration_s, form.upsample, *form.reading, tables_hash()]
+    shape += [likeness.VERSION, measured.version()]
     return hashlib.sha256(json.dumps([shape, told]).encode()).hexdigest()[:24]
 
 
@@ -61,13 +62,27 @@ def write_shard(
                 stored, notes = _stored(record, form)
                 line |= {
                     "row": row_of(record, form.secret) | {"record": _name(outcome)} | notes,
-                    "fingerprint": fingerprint(record.signal_mv, record.fs_hz).hex(),
+                    "fingerprint": likeness.fingerprint(record.signal_mv, record.fs_hz).hex(),
                     "measures": measured.row_of(record, form.duration_s) if measure else None,
                 }
             draft.add(stored, line)
             on_record()
         _write_tables(draft, cohort, name, plan)
         draft.finish()
+
+
+def is_whole(shard: Path) -> bool:
+    """Return whether a shard has a signal for every row of an index that is as it is today.
+
+    Indexes of earlier versions lack ``machine``, which is no fault.
+    """
+    try:
+        index = pq.ParquetFile(shard / "index.parquet")
+        signals = np.load(shard / "signals.npy", mmap_mode="r")
+    except (OSError, ValueError):  # ArrowInvalid is a ValueError
+        return False
+    complete = set(INDEX.names) - {"machine"} <= set(index.schema_arrow.names)
+    return complete and len(signals) == index.metadata.num_rows
 
 
 def rewritten(cohort: Path, old: str, new: str, keys: set[str], twins: dict[str, str]) -> None:

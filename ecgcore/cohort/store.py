@@ -161,6 +161,13 @@ class Cohort:
 
         return all(measured.is_measured(shard) for shard in self._shards)
 
+    @property
+    def is_measured_as_today(self) -> bool:
+        """Whether every record has been measured, and as this version measures."""
+        from ecgcore.cohort import measured
+
+        return all(measured.is_current(shard) for shard in self._shards)
+
     def beats(self, rows: np.ndarray | Iterable[int]) -> list[np.ndarray]:
         """Return the R peaks of some rows, in s from the start of the stored signal.
 

@@ -60,7 +60,7 @@ def survey(folder: Path, known: dict[str, Seen], secret: bytes) -> list[Seen]:
     secret
         Key of names made from bytes.
     """
-    seen, stamps = [], _Stamps()
+    seen, stamps = [], Stamps()
     for path in find_records([folder.absolute()]):
         before = known.get(str(path))
         stamp = stamps.of(path)
@@ -123,7 +123,7 @@ def _files_of(path: Path) -> list[Path]:
     return [path, *(file for file in beside if file.is_file())]
 
 
-class _Stamps:
+class Stamps:
     """Stamps of recordings; what many share (containers, tables) is looked at once."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from ecgcore.cohort import drafts, totals
 from ecgcore.cohort import paths as private
 from ecgcore.cohort.form import Form
 from ecgcore.cohort.index import plan_of, relabel
-from ecgcore.cohort.shards import Work, plan_hash, rewritten, write_shard
+from ecgcore.cohort.shards import Work, is_whole, plan_hash, rewritten, write_shard
 from ecgcore.cohort.store import private_piece
 from ecgcore.cohort.survey import Seen, by_preference, is_there, rate_of, survey, uniquely_named
 from ecgcore.cohort.twins import find_twins
@@ -83,17 +83,24 @@ class Update:
         """Do what has to be done; ``paths`` is the private table as it is then."""
         touched = self._touched(form)
         old = self.meta["shards"]
+        tables_changed = self.meta.get("label_tables") != tables_hash()
         if touched:
             work = self._work(touched, form.fs_hz)
             _refuse_full_disk(len(work), form, free_bytes)
             fresh = self._free_names()
             new = self._written(work, form, fresh, workers, measure, on_progress)
-            shards = [*self._kept(old, touched, fresh), *new]
+            kept = self._kept(old, touched, fresh)
+            if tables_changed:
+                self._relabel(kept)
+            shards = [*kept, *new]
             self._commit(self._without_twins(shards, form, fresh), form)
-        elif self.meta["label_tables"] != tables_hash():
-            for shard in old:
-                relabel(self.cohort / "shards" / shard / "index.parquet")
+        elif tables_changed:
+            self._relabel(old)
             self._commit(old, form)
+
+    def _relabel(self, shards: list[str]) -> None:
+        for shard in shards:
+            relabel(self.cohort / "shards" / shard / "index.parquet")
 
     def _elsewhere(self) -> list[Seen]:
         """Return what is known of other folders."""
@@ -118,12 +125,17 @@ class Update:
             if path not in self.there and Path(path).is_relative_to(self.folder)
         ]
         changed = [self.known[path].key for path in new if path in self.known]
-        touched = {*gone, *changed, *(seen.key for seen in new.values())}
+        touched = {*gone, *changed, *(seen.key for seen in new.values()), *self._damaged()}
         if form.reading.fs_hz or form.reading.assume_order:
             touched |= self._rejected()
         read = self.paths[self.paths["status"] == "read"]
         originals = read.loc[read["key"].isin(touched), "record"]
         return touched | set(self.paths.loc[self.paths["of"].isin(originals), "key"])
+
+    def _damaged(self) -> set[str]:
+        """Return the keys of records whose shards are no longer whole."""
+        damaged = [s for s in self.meta["shards"] if not is_whole(self.cohort / "shards" / s)]
+        return set(private.read_paths(self.cohort, damaged)["key"])
 
     def _rejected(self) -> set[str]:
         """Return the keys of files below ``folder`` that could not be read before."""

@@ -21,6 +21,9 @@ from ecgcore.records.record import LEADS, Record
 
 STANDING = "automatic, unconfirmed"
 """What is said beside every measurement shown to people."""
+MEASURE_VERSION = 1
+"""Rises whenever a measurement or a quality flag comes out differently: cohorts are then measured
+anew when they are next ingested."""
 LONGEST_S = 300.0
 _NUMBERS = (
     "rate_bpm",
