@@ -14,12 +14,15 @@ import numpy as np
 
 from ecgcore.measure.median_beat import MedianBeat
 from ecgcore.measure.p_wave import p_wave
-from ecgcore.measure.velocity import noise_of, rest, velocities
+from ecgcore.measure.velocity import noise_of, rest, valley, velocities
 
-QRS_ONSET_REST, QRS_OFFSET_REST, T_REST = 0.02, 0.04, 0.15
+QRS_ONSET_REST, QRS_OFFSET_REST, T_REST = 0.0225, 0.05, 0.15
 QRS_NOISE, T_NOISE = 1.0, 0.3
 """Shares of a wave's fastest movement, and of the noise, below which it rests; the two add up."""
-WIDEST_S = 0.2
+VALLEY, _VALLEY_S = 0.06, 0.016
+"""Below this share the QRS complex also begins where it is slowest within 16 ms either way: before
+it, P or a slope may not rest."""
+WIDEST_S, _NARROWEST_WIDE_S = 0.2, 0.14
 """A QRS complex that seems wider is looked at again: its end may be hidden by a steep ST."""
 _R_S, _BEFORE_R_S, _AFTER_R_S = 0.08, 0.16, 0.24
 _SPIKE_SHARPNESS = 3.0
@@ -77,23 +80,25 @@ def _qrs(velocity: np.ndarray, r_at: int, fs_hz: float) -> tuple[float, float]:
     noise = QRS_NOISE * noise_of(velocity)
     onset = rest(velocity, top, low, QRS_ONSET_REST * velocity[top] + noise, 4)
     offset = rest(velocity, top, high, QRS_OFFSET_REST * velocity[top] + noise, 5)
+    turns = valley(velocity, top, low, VALLEY * velocity[top], round(_VALLEY_S * fs_hz))
+    onset = max((at for at in (onset, turns) if at is not None), default=None)
     if onset is None:
         onset = float(low + np.argmin(velocity[low:top])) if top > low else float(top)
     if offset is None:
         offset = float(top + np.argmin(velocity[top:high]))
-    return onset, _before_st(onset, offset, velocity, fs_hz)
+    return onset, _before_st(onset, offset, velocity, high, fs_hz)
 
 
-def _before_st(onset: float, offset: float, velocity: np.ndarray, fs_hz: float) -> float:
+def _before_st(onset: float, offset: float, velocity: np.ndarray, high: int, fs_hz: float) -> float:
     """Return the offset; of a complex wider than any, where it slows down before a steep ST.
 
     In bundle branch block and pacing the leads may go on from J into T without coming to rest.
     """
     if offset - onset <= WIDEST_S * fs_hz:
         return offset
-    low, high = (round(onset + s * fs_hz) for s in (0.7 * WIDEST_S, 1.1 * WIDEST_S))
-    valley = low + int(np.argmin(velocity[low:high]))
-    return float(valley) if low < valley < high - 1 else offset
+    narrowest = round(onset + _NARROWEST_WIDE_S * fs_hz)
+    slow = valley(velocity, narrowest, high, np.inf, round(_VALLEY_S * fs_hz))
+    return offset if slow is None else slow
 
 
 def _from_spike(

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from ecgcore.measure.pulses import edges
+
 MATCH_S = 0.06
 """Detections of two leads this near are one beat; the detector's refractory time is 200 ms."""
 AGREEING = 0.5
@@ -34,7 +36,8 @@ def r_peaks(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     Each independent lead is searched by sleepecg's Pan–Tompkins detector (Pan & Tompkins 1985,
     DOI 10.1109/TBME.1985.325532; Brunner & Hofer 2023, DOI 10.21105/joss.05411). A beat is kept
     where half of the leads agree, or a quarter and the leads together move as much as at the sure
-    ones; its time is where they are farthest from rest. Premature and aberrant beats count.
+    ones; its time is where they are farthest from rest. Premature and aberrant beats count, the
+    edges of a calibration pulse do not.
 
     Parameters
     ----------
@@ -55,6 +58,7 @@ def r_peaks(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
         return np.zeros(0)
     energy = _energy(leads, fs_hz)  # (T',)
     at = _agreed([_in_lead(lead, fs_hz) for lead in leads], energy, fs_hz)
+    at = _without_pulses(at, leads, fs_hz)
     middle = (step - 1) / 2 / step  # of the samples that were averaged into one
     return (_apart(at, energy, fs_hz) + middle) / fs_hz
 
@@ -177,6 +181,14 @@ def _agreed(found: list[np.ndarray], energy: np.ndarray, fs_hz: float) -> np.nda
     usual = float(np.median(energy[at[sure]]))
     kept = at[sure | ((votes >= FAINT_AGREEING) & (energy[at] >= _FAINT_ENERGY * usual))]
     return np.union1d(kept, _missed(kept, energy, usual, fs_hz))
+
+
+def _without_pulses(at: np.ndarray, leads: np.ndarray, fs_hz: float) -> np.ndarray:
+    """Return the beats that are no edge of a calibration pulse."""
+    pulses = edges(leads, fs_hz)
+    if not len(pulses):
+        return at
+    return at[np.abs(at[:, None] - pulses).min(axis=1) > MATCH_S * fs_hz]
 
 
 def _missed(kept: np.ndarray, energy: np.ndarray, usual: float, fs_hz: float) -> np.ndarray:

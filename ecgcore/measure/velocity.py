@@ -70,3 +70,32 @@ def rest(velocity: np.ndarray, start: int, stop: int, level: float, quiet: int) 
         return None
     run = np.convolve(below, np.ones(quiet), "valid") > quiet - 0.5
     return start + step * (float(run.argmax()) - 0.5) if run.any() else None
+
+
+def valley(velocity: np.ndarray, start: int, stop: int, level: float, reach: int) -> float | None:
+    """Return the first sample on the way from start to stop where the movement is slowest.
+
+    Parameters
+    ----------
+    velocity
+        (n,).
+    start, stop
+        Samples; ``stop`` may lie before ``start``, and is not looked at.
+    level
+        It must be at or below it.
+    reach
+        Samples either way, all between start and stop, of which none may be slower.
+
+    Returns
+    -------
+    float or None
+        None where it is nowhere slowest.
+    """
+    step = 1 if stop > start else -1
+    part = velocity[start:stop:step]
+    if len(part) < 2 * reach + 1:
+        return None
+    slowest = np.lib.stride_tricks.sliding_window_view(part, 2 * reach + 1).min(axis=1)
+    middle = part[reach : len(part) - reach]
+    found = np.flatnonzero((middle <= slowest) & (middle <= level))
+    return float(start + step * (reach + found[0])) if len(found) else None
