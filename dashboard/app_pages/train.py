@@ -3,7 +3,7 @@ watch them. Trainings are processes of their own: closing this page stops none o
 
 import streamlit as st
 
-from dashboard import cached_runs, controls, draw, figures, palette, state
+from dashboard import cached, cached_runs, controls, draw, figures, palette, state
 from ecgcore.errors import EcgError
 from ecgcore.imaging import LAYOUTS
 from ecgcore.labels.targets import MODES
@@ -13,6 +13,12 @@ NETWORKS = ["alexnet", "alexnet_m_se", "alexnet_gap", "alexnet_m_se_gap"]
 LEVELS = ["204", "440", "all"]
 BY_LEVEL = "by level"
 PAPER = TrainConfig(cohort="")
+
+
+def ways_to_split(cohort: str) -> list[str]:
+    """Return the ways to split a cohort: one of several sources may be left out to test."""
+    sources = next(c.sources for c in cached.cohorts() if c.name == cohort)
+    return [*SPLITS, *(f"source:{name}" for name in sources if len(sources) > 1)]
 
 
 def asked_for() -> dict:
@@ -42,7 +48,11 @@ def asked_for() -> dict:
             "Learning rate", 0.0, 1.0, None, format="%g", key="train_rate",
             placeholder=f"{OPTIMISERS[optimiser][0]:g}",
         )  # fmt: skip
-        split = c.selectbox("Split by", SPLITS, key="train_split")
+        split = c.selectbox(
+            "Split by", ways_to_split(cohort), key="train_split",
+            help="patient: 70/15/15 beside an untouched fold. folds: as published. source:NAME: "
+            "that source tests, the others train; records known to be in both are left out.",
+        )  # fmt: skip
         layout = d.selectbox("Image layout", LAYOUTS, key="train_layout")
         augment = a.selectbox("Augmentation", AUGMENTS, key="train_augment")
     return {

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 from reading import labels, words
 
@@ -59,3 +60,21 @@ def test_a_cohort_that_is_not_there_leaves_the_choice_to_the_visitor(open_page, 
     app = open_page("train", cohort="no such cohort", train_level="7")
     assert app.selectbox(key="cohort").value == "examples"
     assert app.segmented_control(key="train_level").value == "204"
+
+
+def test_a_cohort_of_several_sources_offers_to_leave_one_out(open_page, own_copy: Home):
+    folder = own_copy.cohorts / "examples"
+    meta = json.loads((folder / "cohort.json").read_text())
+    (shard, *_) = meta["shards"]
+    file = folder / "shards" / shard / "index.parquet"
+    index = pd.read_parquet(file)
+    other = index["patient"].isin(index["patient"].iloc[:40].tolist())
+    index.assign(source=index["source"].mask(other, "georgia")).to_parquet(file, index=False)
+    meta["sources"] = {"ptb-xl": 120, "georgia": int(other.sum())}
+    (folder / "cohort.json").write_text(json.dumps(meta))
+    app = open_page("train", train_level="all")
+    ways = app.selectbox(key="train_split")
+    assert ways.options == ["patient", "folds", "source:ptb-xl", "source:georgia"]
+    ways.select("source:georgia").run()
+    assert not app.exception
+    assert "Test: source georgia, " in words(app)
