@@ -37,6 +37,7 @@ def disk_ms(signals_mv: np.ndarray, fs_hz: int, round_s: float) -> dict[str, flo
 
 
 def _best_ms(headers: list[Path], layout: str, round_s: float) -> float:
+    _drawn(headers[0], layout)  # what is imported and planned once is no record's
     until, best_s = time.perf_counter() + round_s, float("inf")
     while time.perf_counter() < until or best_s == float("inf"):
         started = time.perf_counter()

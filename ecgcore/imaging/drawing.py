@@ -21,7 +21,6 @@ from ecgcore.imaging.ink import Bands, Ink, inked
 from ecgcore.records.record import LEADS
 
 CHUNK = 32  # images drawn together on a CPU: more leave its cache, fewer cost more calls
-CHUNK_OF_BEATS = 16  # the same where median beats are made
 SAMPLES_A_PX = 4  # of a median beat
 
 
@@ -82,9 +81,7 @@ def draw_as(
         top_px, bottom_px = _extents(signal_mv, fs_hz, measures, beats)
         return Ink.apply(top_px, bottom_px, measures)
     images = _paper(signal_mv, (len(signal_mv), 3, measures.height, measures.width))
-    step = len(signal_mv) or 1
-    if signal_mv.device.type == "cpu":
-        step = CHUNK_OF_BEATS if measures.shows_beats else CHUNK
+    step = CHUNK if signal_mv.device.type == "cpu" else len(signal_mv) or 1
     for start in range(0, len(signal_mv), step):
         part = slice(start, start + step)
         extents = _extents(signal_mv[part], fs_hz, measures, beats[part] if beats else None)
