@@ -17,6 +17,7 @@ import torch
 
 from ecgcore.bench.disk import disk_ms
 from ecgcore.bench.figures import WAYS, matplotlib_ms
+from ecgcore.bench.pages import page_ms
 from ecgcore.imaging.drawing import draw
 from ecgcore.imaging.geometry import LAYOUTS
 from ecgcore.records.record import LEADS
@@ -48,6 +49,7 @@ def bench_imaging(full: bool = False) -> dict[str, Any]:
         merely be filled; ``fill_shares`` has all), ``fill_per_s`` (measured between the drawing
         rounds), ``one_thread`` (images a second on one core, which other work on the machine
         disturbs less), ``disk_ms`` (rate → layout → a record's .hea and .mat to its image),
+        ``page_ms`` (the page for people, by form; null where matplotlib is not installed),
         ``ms_by_records``, ``ms_by_side_px`` (``stacked`` at 100 Hz) and ``growth`` (exponents of
         these with records and with pixels: 1 is linear), ``cuda`` (null without one), ``cores``,
         ``load`` (average over the last minute, when it began), ``versions``.
@@ -62,6 +64,7 @@ def bench_imaging(full: bool = False) -> dict[str, Any]:
         "fill_per_s": fill_per_s,
         "one_thread": _on_one_thread(round_s / 2),
         "disk_ms": {str(hz): disk_ms(simulated(8, hz).numpy(), hz, round_s / 4) for hz in RATES_HZ},
+        "page_ms": _pages_ms(round_s / 4),
         **_series(RECORDS[full], SIZES_PX[full], round_s / 4),
         "cuda": _on_cuda(round_s) if torch.cuda.is_available() else None,
         "cores": torch.get_num_threads(),
@@ -198,6 +201,13 @@ def _matplotlib(round_s: float) -> dict[str, Any]:
         why = "matplotlib is not installed"
         return {"matplotlib_ms": dict.fromkeys(WAYS), "matplotlib_why": why}
     return {"matplotlib_ms": matplotlib_ms(simulated(4, 500).numpy(), round_s)}
+
+
+def _pages_ms(round_s: float) -> dict[str, float] | None:
+    """Return the milliseconds of a page; its PNG and PDF need matplotlib."""
+    if _version("matplotlib") is None:
+        return None
+    return page_ms(simulated(1, 500)[0].numpy(), 500, round_s)
 
 
 def _versions() -> dict[str, str | None]:

@@ -1,6 +1,8 @@
 """The human page as PDF (vectors) and PNG, true to the millimetre, drawn by matplotlib's own
 backends from the same shapes as the SVG. No screen, no system library, the font travels along."""
 
+import struct
+import zlib
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
@@ -14,7 +16,8 @@ from matplotlib.path import Path as Outline
 from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, Transform
 from matplotlib.typing import CapStyleType
-from PIL import Image, PngImagePlugin
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo, putchunk
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.imaging.captions import TEXT_MM
@@ -27,6 +30,7 @@ _POINT_MM = _INCH_MM / 72
 _TO_SCALE = {"Type": Name("Catalog"), "ViewerPreferences": {"PrintScaling": Name("None")}}
 """A PDF's catalogue that asks viewers to print it as large as it is."""
 _COMPRESSION = 1  # two thirds of the time of zlib's default, 10 % larger
+_UP = 2  # PNG's filter that tells each row by the one above it: a grid repeats itself downwards
 _FONT = "DejaVu Sans"  # comes with matplotlib: looks the same wherever it is drawn
 _FONT_MM = 0.88 * TEXT_MM  # it is wider than the fonts of the SVG
 
@@ -57,19 +61,36 @@ def as_pdf(page: Page) -> bytes:
 
 def as_png(page: Page, px_per_mm: int) -> bytes:
     """Return a page as PNG, whose resolution is said in the file, so that it prints to scale."""
-    dpi = px_per_mm * _INCH_MM
-    canvas, out = FigureCanvasAgg(_figure(page, dpi)), BytesIO()
+    canvas, out = FigureCanvasAgg(_figure(page, px_per_mm * _INCH_MM)), BytesIO()
     canvas.draw()
-    pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
-    text = PngImagePlugin.PngInfo()
+    pixels = np.asarray(canvas.buffer_rgba())  # (H, W, 4)
+    text = PngInfo()
     text.add_text("Title", page.title.encode("latin-1", "replace"))
     text.add_text("Software", f"ecgcore {__version__}")
     text.add_text("Disclaimer", RESEARCH_USE_ONLY)
     text.add_text(PAGE_KEY, f"{px_per_mm} px/mm")
-    Image.fromarray(pixels).save(
-        out, "PNG", dpi=(dpi, dpi), pnginfo=text, compress_level=_COMPRESSION
-    )
+    height, width, _ = pixels.shape
+    out.write(b"\x89PNG\r\n\x1a\n")
+    putchunk(out, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    putchunk(out, b"pHYs", struct.pack(">IIB", 1000 * px_per_mm, 1000 * px_per_mm, 1))
+    for name, content, _ in text.chunks:
+        putchunk(out, name, content)
+    putchunk(out, b"IDAT", zlib.compress(_rows(pixels), _COMPRESSION))
+    putchunk(out, b"IEND")
     return out.getvalue()
+
+
+def _rows(pixels: np.ndarray) -> bytes:
+    """Return (H, 3 W + 1) bytes as PNG compresses them, of RGBA pixels (H, W, 4) without a gap.
+
+    Pillow tries each of PNG's filters on every row, which takes longer than all the drawing.
+    """
+    colours = np.asarray(Image.fromarray(pixels).convert("RGB")).reshape(len(pixels), -1)
+    rows = np.empty((len(pixels), 1 + colours.shape[1]), np.uint8)
+    rows[:, 0] = _UP
+    rows[0, 1:] = colours[0]
+    np.subtract(colours[1:], colours[:-1], out=rows[1:, 1:])
+    return rows.tobytes()
 
 
 def _figure(page: Page, dpi: float) -> Figure:

@@ -28,6 +28,7 @@ def test_the_answer_has_the_promised_form():
         assert {hz: set(told) for hz, told in answer[part].items()} == {
             hz: {"stacked", "clinical", "panels"} for hz in ("100", "500")
         }
+    assert set(answer["page_ms"]) == {"svg", "png", "pdf", "measure", "svg_60s_1000hz"}
     assert set(answer["growth"]) == {"records", "pixels"}
     assert answer["cores"] >= 1
     assert answer["versions"]["ecgcore"]
@@ -37,6 +38,7 @@ def test_without_matplotlib_its_times_are_null_and_the_reason_is_told(monkeypatc
     monkeypatch.setattr(bench, "_version", lambda package: None)
     answer = bench.bench_imaging()
     assert answer["matplotlib_ms"] == {"reused_figure": None, "twelve_subplots": None}
+    assert answer["page_ms"] is None
     assert answer["matplotlib_why"] == "matplotlib is not installed"
 
 
