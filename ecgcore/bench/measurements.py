@@ -184,12 +184,23 @@ def _errors(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | int | Non
         found[name] = {
             "n": len(theirs),
             "missing": int((~there).sum()),
-            "median_ms": _finite(np.percentile(error, 50, method="higher")),
-            "percentile_90_ms": _finite(np.percentile(error, 90, method="higher")),
-            "bias_ms": _finite(np.median((ours - theirs)[there])),
-            "r": _finite(np.corrcoef(ours[there], theirs[there])[0, 1], 3),
+            "median_ms": _at_most(error, 50),
+            "percentile_90_ms": _at_most(error, 90),
+            "bias_ms": _finite(_median((ours - theirs)[there])),
+            "r": _correlation(ours[there], theirs[there]),
         }
     return found
+
+
+def _at_most(error: np.ndarray, percentile: float) -> float | None:
+    """Return the error that this percentage of records does not exceed; None where infinite."""
+    return _finite(np.percentile(error, percentile, method="higher")) if len(error) else None
+
+
+def _correlation(ours: np.ndarray, theirs: np.ndarray) -> float | None:
+    if len(ours) < 3 or not np.ptp(ours) or not np.ptp(theirs):
+        return None
+    return _finite(np.corrcoef(ours, theirs)[0, 1], 3)
 
 
 def _finite(value: float, digits: int = 1) -> float | None:

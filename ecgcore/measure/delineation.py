@@ -14,11 +14,14 @@ import numpy as np
 
 from ecgcore.measure.median_beat import MedianBeat
 from ecgcore.measure.p_wave import p_wave
-from ecgcore.measure.velocity import noise_of, rest, valley, velocities
+from ecgcore.measure.velocity import fast_part, noise_of, rest, valley, velocities
 
 QRS_ONSET_REST, QRS_OFFSET_REST, T_REST = 0.0225, 0.05, 0.15
 QRS_NOISE, T_NOISE = 1.0, 0.3
 """Shares of a wave's fastest movement, and of the noise, below which it rests; the two add up."""
+QRS_FAST, _QRS_FAST_S, T_FAST, _T_FAST_S = 0.3, 0.1, 0.6, 0.16
+"""A wave is entered from outside its first and last movement of this share, this near its fastest:
+at the top of a wave that all leads share, they rest."""
 VALLEY, _VALLEY_S = 0.06, 0.016
 """Below this share the QRS complex also begins where it is slowest within 16 ms either way: before
 it, P or a slope may not rest."""
@@ -76,16 +79,17 @@ def _qrs(velocity: np.ndarray, r_at: int, fs_hz: float) -> tuple[float, float]:
     """Return where the QRS complex begins and ends; where there is no rest, where it is calmest."""
     near = r_at - round(_R_S * fs_hz)
     top = near + int(np.argmax(velocity[near : r_at + round(_R_S * fs_hz)]))
+    first, last = fast_part(velocity, top, QRS_FAST, round(_QRS_FAST_S * fs_hz))
     low, high = r_at - round(_BEFORE_R_S * fs_hz), r_at + round(_AFTER_R_S * fs_hz)
     noise = QRS_NOISE * noise_of(velocity)
-    onset = rest(velocity, top, low, QRS_ONSET_REST * velocity[top] + noise, 4)
-    offset = rest(velocity, top, high, QRS_OFFSET_REST * velocity[top] + noise, 5)
-    turns = valley(velocity, top, low, VALLEY * velocity[top], round(_VALLEY_S * fs_hz))
+    onset = rest(velocity, first, low, QRS_ONSET_REST * velocity[top] + noise, 4)
+    offset = rest(velocity, last, high, QRS_OFFSET_REST * velocity[top] + noise, 5)
+    turns = valley(velocity, first, low, VALLEY * velocity[top], round(_VALLEY_S * fs_hz))
     onset = max((at for at in (onset, turns) if at is not None), default=None)
     if onset is None:
-        onset = float(low + np.argmin(velocity[low:top])) if top > low else float(top)
+        onset = float(low + np.argmin(velocity[low:first])) if first > low else float(first)
     if offset is None:
-        offset = float(top + np.argmin(velocity[top:high]))
+        offset = float(last + np.argmin(velocity[last:high])) if high > last else float(last)
     return onset, _before_st(onset, offset, velocity, high, fs_hz)
 
 
@@ -121,5 +125,6 @@ def _t_offset(velocity: np.ndarray, offset: float, last: float, fs_hz: float) ->
         return None
     top = low + int(np.argmax(velocity[low:high]))
     level = T_REST * velocity[top] + T_NOISE * noise_of(velocity)
-    end = rest(velocity, top, high, level, 5)
-    return float(top + np.argmin(velocity[top:high])) if end is None else end
+    _, last_fast = fast_part(velocity[:high], top, T_FAST, round(_T_FAST_S * fs_hz))
+    end = rest(velocity, last_fast, high, level, 5)
+    return float(last_fast + np.argmin(velocity[last_fast:high])) if end is None else end

@@ -21,7 +21,7 @@ from ecgcore.records.record import LEADS, Record
 
 STANDING = "automatic, unconfirmed"
 """What is said beside every measurement shown to people."""
-MEASURE_VERSION = 2
+MEASURE_VERSION = 3
 """Rises whenever a measurement or a quality flag comes out differently: cohorts are then measured
 anew when they are next ingested."""
 LONGEST_S = 300.0

@@ -45,6 +45,13 @@ def noise_of(velocity: np.ndarray) -> float:
     return float(np.percentile(velocity, 20))
 
 
+def fast_part(velocity: np.ndarray, top: int, share: float, reach: int) -> tuple[int, int]:
+    """Return the first and last sample, within ``reach`` of top, of that share of its movement."""
+    low = max(0, top - reach)
+    fast = low + np.flatnonzero(velocity[low : top + reach + 1] >= share * velocity[top])
+    return int(fast[0]), int(fast[-1])
+
+
 def rest(velocity: np.ndarray, start: int, stop: int, level: float, quiet: int) -> float | None:
     """Return where, on the way from start to stop, a rest of ``quiet`` samples begins.
 

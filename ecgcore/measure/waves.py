@@ -25,7 +25,8 @@ class LeadWaves:
         The largest deflection of P and T, signed. Null where there is no such wave.
     q_mv, r_mv, s_mv, r2_mv
         Q before the first R, the deepest S and the highest R' after it. Q and S are negative; 0
-        where the lead has no such wave. A complex that is all negative (QS) stands as Q and as S.
+        where the lead has no such wave. A complex that is all negative (QS), or ends in a smaller
+        r, stands as Q and as S.
         Where a small R precedes (rsR'), the main wave is R': voltage criteria take the larger.
     q_ms, r_ms, s_ms, r2_ms
         Their widths.
@@ -89,6 +90,8 @@ def _qrs(part: np.ndarray, fs_hz: float) -> dict[str, float | None]:
         r, after = waves[first], waves[first + 1 :]
         s = min((wave for wave in after if wave.mv < 0), default=none)
         r2 = max((wave for wave in after if wave.mv > 0), default=none)
+        if not s.mv and -q.mv > r.mv:
+            s = q
     named: dict[str, float | None] = {"r_peak_ms": r2.at_ms if r2.mv else r.at_ms}
     for name, wave in (("q", q), ("r", r), ("s", s), ("r2", r2)):
         named |= {f"{name}_mv": wave.mv, f"{name}_ms": wave.ms}
