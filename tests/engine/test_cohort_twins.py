@@ -167,3 +167,9 @@ def test_all_databases_come_into_one_cohort_and_what_is_there_twice_is_named(hom
     assert (answer["read"], answer["fs_hz"]) == (55 + 76 + 60 + 30 + 8 + 5, 100)
     answer = ingest(real("ptb-xl-csv"), "all", home, measure=False)
     assert [twin["of"] for twin in answer["duplicates"]] == ["HR00004"]
+    answer = ingest(real("ptb-xl") / "records500", "all", home, measure=False)
+    check_form(answer)
+    assert answer["read"] == 55 + 76 + 60 + 30 + 8 + 5 + (4 - 1) + (80 - 3)
+    of = {twin["record"]: twin["of"] for twin in answer["duplicates"]}
+    assert len(of) == 3 + 1
+    assert {of[f"HR0000{i}"] for i in (1, 2, 6)} == {f"0000{i}_hr" for i in (1, 2, 6)}
