@@ -67,6 +67,8 @@ def convert(
     place = Home.find(home)
     source = Cohort.open(cohort, place)
     drawn_for = None if as_run is None else find_run(as_run, place).meta["input"]
+    if drawn_for is not None and "layout" not in drawn_for:
+        raise RequestError(f"Run {as_run} reads signals, not pictures: give --layout and --size.")
     with bar() as progress:
         task = progress.add_task("Drawing", total=None, note="")
 

@@ -51,7 +51,51 @@ def train(
     weight_decay: Annotated[
         float | None, typer.Option(help="Default: 0.0005 for sgd, 0.01 for adamw.")
     ] = None,
-    schedule: Annotated[str, typer.Option(help="cosine (with warm-up) or constant.")] = "cosine",
+    schedule: Annotated[
+        str, typer.Option(help="cosine, step (a tenth at 1/2 and 3/4) or constant.")
+    ] = "cosine",
+    warm_up: Annotated[
+        float, typer.Option(help="Share of all steps in which the rate rises, 0 to 0.5.")
+    ] = 0.05,
+    balance: Annotated[
+        str,
+        typer.Option(help="Rare classes: none, weights (in the loss) or sampling (more often)."),
+    ] = "none",
+    label_smoothing: Annotated[
+        float, typer.Option(help="Share of a target that is spread evenly, 0 to 0.5.")
+    ] = 0.0,
+    dropout: Annotated[
+        float | None, typer.Option(help="Share, 0 to 0.95; default: the network's own.")
+    ] = None,
+    clip_norm: Annotated[
+        float | None, typer.Option(help="Longest gradient, above 0; default: any.")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Stop after so many epochs without a better validation AUC, 1 or more."),
+    ] = None,
+    average: Annotated[
+        float, typer.Option(help="Keep a running average of the weights: decay a step, 0 = none.")
+    ] = 0.0,
+    depth: Annotated[
+        int | None, typer.Option(help="resnet1d: residual blocks, 4 or more; default 8.")
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="resnet1d: channels of the first stage; default 64.")
+    ] = None,
+    kernel: Annotated[
+        int | None, typer.Option(help="resnet1d: samples a convolution spans, odd; default 5.")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(help="Start from the weights of this run or shipped model.")
+    ] = None,
+    trunk_rate: Annotated[
+        float,
+        typer.Option(help="Share of the rate for all but the head, 0 to 1; 0 freezes it."),
+    ] = 1.0,
+    deterministic: Annotated[
+        bool, typer.Option(help="On a GPU, too, only algorithms that give the same twice.")
+    ] = False,
     split: Annotated[
         str,
         typer.Option(
@@ -79,7 +123,10 @@ def train(
         policy=policy, thresholds=thresholds,
         layout=layout, size=square_or_sides(size), rhythm=rhythm, augment=augment, epochs=epochs,
         batch=batch, optimiser=optimiser, learning_rate=learning_rate, weight_decay=weight_decay,
-        schedule=schedule, split=split, seed=seed, device=device, precision=precision,
+        schedule=schedule, warm_up=warm_up, balance=balance, label_smoothing=label_smoothing,
+        dropout=dropout, clip_norm=clip_norm, patience=patience, average=average, depth=depth,
+        width=width, kernel=kernel, init=init, trunk_rate=trunk_rate, deterministic=deterministic,
+        split=split, seed=seed, device=device, precision=precision,
     )  # fmt: skip
     run = prepare(config, found)
     err.print(f"Run {run.id}")
@@ -207,7 +254,7 @@ def runs_resume(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Work on a run that waits or was cut off; it starts again from its first epoch.
+    """Work on a run that waits, was cancelled or cut off; it goes on where it was saved last.
 
     Example: ecgcore runs resume 20261121-101500-alexnet-examples-204-s1-0a1b
     """

@@ -5,6 +5,7 @@ AlexNet's 13 × 13 at 15.5, 31.5 … 207.5 of 224 px, not at 8.6 … 215.4; at t
 cell, more than half a lead.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,8 +72,13 @@ def cell_middles(
     if followed and shape == (axes[0].size, axes[1].size):
         rows, columns = (a.middle_px + a.step_px * np.arange(a.size) for a in axes)
     else:
-        sides = zip(images.shape[2:], shape, strict=True)
-        rows, columns = ((np.arange(n) + 0.5) * side / n for side, n in sides)
+        rows, columns = evenly(shape, images.shape[2:])
+    return rows, columns
+
+
+def evenly(cells: Sequence[int], size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the middles of (h, w) cells that divide an image (H, W) evenly, in px."""
+    rows, columns = ((np.arange(n) + 0.5) * side / n for n, side in zip(cells, size, strict=True))
     return rows, columns
 
 

@@ -8,14 +8,19 @@ from torch import Tensor, nn
 
 from ecgcore.errors import NotFound
 from ecgcore.explain import gradcam
+from ecgcore.explain.cells import evenly, spread
 from ecgcore.explain.explanation import Explanation, Resolution, no_relevance
 from ecgcore.explain.picture_ink import picture_ink
 from ecgcore.explain.traces import by_lead, by_lead_time, by_strip, off_trace
+from ecgcore.imaging import draw_as
 from ecgcore.imaging.beats import found_beats
 from ecgcore.imaging.drawing import strip_ink
-from ecgcore.imaging.geometry import Geometry, geometry_of
+from ecgcore.imaging.geometry import Geometry, geometry, geometry_of
 from ecgcore.inference.sights import Sight
 from ecgcore.records.record import LEADS, Record
+
+SHOWN_PX = 224
+"""Side of the drawing on which the map of a network that reads signals is shown."""
 
 
 class Explainable(Protocol):
@@ -32,10 +37,12 @@ class Explainable(Protocol):
     @property
     def input(self) -> dict[str, Any]: ...
     def signals(self, records: list[Record]) -> Tensor: ...
-    def images(self, sights: Sequence[Sight]) -> Tensor: ...
+    @property
+    def reads_images(self) -> bool: ...
+    def inputs(self, sights: Sequence[Sight]) -> Tensor: ...
 
 
-# method → (model, layer, image (1, 3, H, W), output) → (h, w) ≥ 0
+# method → (model, layer, image (1, 3, H, W) or signal (1, 12, T), output) → (h, w) or (w,) ≥ 0
 METHODS: dict[str, Callable[[nn.Module, nn.Module, Tensor, int], np.ndarray]] = {
     "gradcam": gradcam.gradcam
 }
@@ -46,7 +53,8 @@ def explain(
 ) -> Explanation:
     """Return where in a record the classifier found evidence for a class.
 
-    The classifier's network is left as it was.
+    The classifier's network is left as it was. A map of a network that reads signals tells times,
+    not leads; it is shown on a drawing of them.
 
     Parameters
     ----------
@@ -68,15 +76,20 @@ def explain(
     if class_code not in classifier.classes:
         raise NotFound.among("class", class_code, classifier.classes)
     model, layer = classifier.model, classifier.cam_layer
-    image = classifier.images([record])
-    cells = METHODS[method](model, layer, image, classifier.classes.index(class_code))
-    measures = geometry_of(classifier.input)
+    seen, image, measures = _seen(classifier, record)
+    cells = np.atleast_2d(METHODS[method](model, layer, seen, classifier.classes.index(class_code)))
     cell_px = (measures.height / cells.shape[0], measures.width / cells.shape[1])
     found: dict[str, Any] = {"map": None, "by_lead_time": None, "off_trace": None}
-    found["lead_relevance"] = no_relevance()
     if cells.max() > 0:
-        relevance = gradcam.on_image(model, layer, image, cells / cells.max())
+        share = cells / cells.max()
+        if classifier.reads_images:
+            relevance = gradcam.on_image(model, layer, image, share)
+        else:
+            size = (measures.height, measures.width)
+            relevance = spread(share, *evenly(share.shape, size), size)
         found = _on_traces(relevance, *_ink(classifier, record, measures), measures, cell_px)
+    if not classifier.reads_images or found["map"] is None:
+        found["lead_relevance"] = no_relevance()
     return Explanation(
         record=record.name,
         run=classifier.run_id,
@@ -87,6 +100,15 @@ def explain(
         image=image[0].detach().cpu().numpy(),
         **found,
     )
+
+
+def _seen(classifier: Explainable, sight: Sight) -> tuple[Tensor, Tensor, Geometry]:
+    """Return what the network reads of a record, the image to show it on, and its measures."""
+    seen = classifier.inputs([sight])
+    if classifier.reads_images:
+        return seen, seen, geometry_of(classifier.input)
+    measures = geometry("stacked", SHOWN_PX, classifier.input["duration_s"])
+    return seen, draw_as(seen, classifier.input["fs_hz"], measures), measures
 
 
 def resolution(measures: Geometry, cell_px: tuple[float, float]) -> Resolution:

@@ -13,7 +13,7 @@ from ecgcore.explain.cells import cell_middles, spread
 
 
 def gradcam(model: nn.Module, layer: nn.Module, image: Tensor, output: int) -> np.ndarray:
-    """Return where in an image the evidence for one output stands.
+    """Return where in an image, or when in a signal, the evidence for one output stands.
 
     The layer's maps, weighted by the mean gradient of the output's logit, summed, negative parts
     cut off. The model is left as it was.
@@ -21,14 +21,14 @@ def gradcam(model: nn.Module, layer: nn.Module, image: Tensor, output: int) -> n
     Parameters
     ----------
     image
-        (1, 3, H, W).
+        (1, 3, H, W), or a signal (1, 12, T).
     output
         Index of the class.
 
     Returns
     -------
     np.ndarray
-        (h, w) ≥ 0, the layer's own cells, in the logit's unit.
+        (h, w), of a signal (w,), ≥ 0, the layer's own cells, in the logit's unit.
     """
     with undisturbed(model), torch.inference_mode(False), torch.enable_grad():
         seen = image.clone().requires_grad_()

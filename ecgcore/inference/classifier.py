@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ecgcore.errors import DamagedFile, RequestError, UnreadableRecord
+from ecgcore.errors import RequestError, UnreadableRecord
 from ecgcore.home import Home
 from ecgcore.imaging import Geometry, draw_as, geometry_of
 from ecgcore.imaging.png import Picture, form
@@ -19,6 +17,7 @@ from ecgcore.records.record import Record
 from ecgcore.records.resampling import bring_to
 from ecgcore.training.run import Run, find_run
 from ecgcore.training.scoring import probabilities
+from ecgcore.training.weights import fill, read_tensors
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Classifier:
     target_mode
         How logits become probabilities.
     input
-        ``layout``, ``size`` [H, W] in pixels, ``fs_hz``, ``duration_s``; ``rhythm`` and ``pen``
-        where the run is not older than these.
+        ``fs_hz``, ``duration_s``; where it reads images also ``layout``, ``size`` [H, W] in
+        pixels, and ``rhythm`` and ``pen`` where the run is not older than these.
     thresholds
         Per class the probability from which it is called present.
     """
@@ -60,6 +59,11 @@ class Classifier:
         return self.model.cam_layer  # type: ignore[return-value]
 
     @property
+    def reads_images(self) -> bool:
+        """Whether the network reads images; else signals."""
+        return "layout" in self.input
+
+    @property
     def geometry(self) -> Geometry:
         """The measures of the images that it was trained on."""
         return geometry_of(self.input)
@@ -68,6 +72,22 @@ class Classifier:
         """Return (B, 12, T) mV at the run's rate and length, NaN where nothing was recorded."""
         at = [bring_to(r, self.input["fs_hz"], self.input["duration_s"]) for r in records]
         return torch.from_numpy(np.stack([record.signal_mv for record in at]))
+
+    def inputs(self, sights: Sequence[Record | Picture]) -> Tensor:
+        """Return what the network reads of these: ``images`` or ``signals``.
+
+        Raises
+        ------
+        UnreadableRecord
+            A picture for a network that reads signals, or one that was drawn in another way.
+        """
+        if self.reads_images:
+            return self.images(sights)
+        records = [sight for sight in sights if isinstance(sight, Record)]
+        for sight in sights:
+            if isinstance(sight, Picture):
+                self.fitting(sight)
+        return self.signals(records)
 
     def images(self, sights: Sequence[Record | Picture]) -> Tensor:
         """Return the (B, 3, H, W) images in 0..1 that the network sees of these.
@@ -88,6 +108,11 @@ class Classifier:
 
     def fitting(self, picture: Picture) -> Picture:
         """Return a picture that was drawn just as the network's own images; refuse any other."""
+        if not self.reads_images:
+            raise UnreadableRecord(
+                f"The picture of record {picture.name} cannot be read by {self.run_id}, which "
+                "reads signals, not pictures. Give the recording."
+            )
         if picture.geometry == self.geometry and picture.fs_hz == self.input["fs_hz"]:
             return picture
         raise UnreadableRecord(
@@ -99,7 +124,7 @@ class Classifier:
     def probabilities(self, sights: Sequence[Record | Picture]) -> np.ndarray:
         """Return (B, classes) probabilities."""
         with torch.inference_mode():
-            logits = self.model(self.images(sights))
+            logits = self.model(self.inputs(sights))
         return probabilities(logits.numpy(), self.target_mode)
 
     def _drawn(self, records: list[Record]) -> Tensor:
@@ -119,15 +144,8 @@ def load(reference: str, home: Home) -> Classifier:
             f"Run {run.id} has no weights yet: it is {run.status['state']}. Wait for its first "
             "epoch, or choose another run."
         )
-    model = create_model(meta["model"], len(meta["classes"]))
-    try:
-        model.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
-    except (SafetensorError, RuntimeError) as error:
-        said = str(error).splitlines()[0]
-        raise DamagedFile(
-            f"{run.id}/weights.safetensors does not fit {meta['model']} ({said}); "
-            "fetch it again or train anew."
-        ) from error
+    model = create_model(meta["model"], len(meta["classes"]), **run.config.model_options)
+    fill(model, read_tensors(weights)[0], weights, meta["model"])
     calibrated = (run.folder / "calibration.json").exists()
     return Classifier(
         run=run,

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.text import report_text
 from ecgcore.home import folder_made_whole, write_whole
 from ecgcore.training.run import Run
+from ecgcore.training.weights import read_tensors, write_tensors
 
 KEPT = (
     "run.json",
@@ -33,14 +33,14 @@ def ship(run: Run, to: Path, attribution: str = "") -> int:
         raise RequestError(
             f"Run {run.id} is {run.status['state']}; only a run that is done can be shipped."
         )
-    weights = load_file(run.folder / "weights.safetensors")
+    weights, _ = read_tensors(run.folder / "weights.safetensors")
     halved = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     if not all(torch.isfinite(v).all() for v in halved.values()):
         raise RequestError(f"Run {run.id} has weights that half precision cannot hold.")
     with folder_made_whole(to) as folder:
         for name in KEPT:
             shutil.copyfile(run.folder / name, folder / name)
-        save_file(halved, folder / "weights.safetensors")
+        write_tensors(folder / "weights.safetensors", halved)
         (folder / "weights.safetensors").chmod(0o644)  # as readable as what lies beside it
         card = card_of(run, attribution)
         write_whole(folder / "README.md", lambda path: path.write_text(card, encoding="utf-8"))
@@ -77,11 +77,11 @@ def card_of(run: Run, attribution: str) -> str:
 
 
 def _input_line(given: dict[str, Any]) -> str:
+    recorded = f"12 leads, {given['duration_s']:g} s at {given['fs_hz']:g} Hz"
+    if "layout" not in given:
+        return f"{recorded}, the signals in mV"
     height, width = given["size"]
-    return (
-        f"12 leads, {given['duration_s']:g} s at {given['fs_hz']:g} Hz, drawn as "
-        f"`{given['layout']}`, {width}×{height} pixels"
-    )
+    return f"{recorded}, drawn as `{given['layout']}`, {width}×{height} pixels"
 
 
 def _recipe_line(config: dict[str, Any], status: dict[str, Any]) -> str:

@@ -156,7 +156,7 @@ class AlexNet(nn.Module):
 
 def start_after_he(module: nn.Module) -> None:
     """Give convolutions and linear layers He's normal start, biases zero."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -1,6 +1,6 @@
 """The registry: a name, what it builds, and what a user should know before choosing it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,8 +9,10 @@ from torch import nn
 
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.models.alexnet import AlexNet
+from ecgcore.models.resnet1d import ResNet1d, scaled
 
 FC_SIZE = (224, 224)
+SCALED_STEP = 2
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,26 @@ class ModelInfo:
     title
         One line for people.
     input
-        ``image``: the network reads (B, 3, H, W).
+        ``image``: the network reads (B, 3, H, W) in 0..1. ``signal``: (B, 12, T) in mV.
     fixed_size
         (H, W) in pixels where the network takes no other, else None.
+    options
+        What ``create_model`` takes beside the classes.
     """
 
     name: str
     title: str
     input: str
     fixed_size: tuple[int, int] | None
+    options: tuple[str, ...] = ("dropout",)
+
+    def check_options(self, given: Collection[str]) -> None:
+        """Refuse options that the network does not have."""
+        if strange := sorted(set(given) - set(self.options)):
+            raise RequestError(
+                f"Model '{self.name}' does not take the options {', '.join(strange)}; "
+                f"accepted: {', '.join(self.options)}."
+            )
 
 
 _VARIANTS: dict[str, tuple[str, dict[str, bool]]] = {
@@ -55,6 +68,20 @@ for _name, (_title, _options) in _VARIANTS.items():
         ModelInfo(f"{_name}_gap", f"{_title}; global average pooling", "image", None),
         partial(AlexNet, head="gap", **_options),
     )
+_MODELS["resnet1d"] = (
+    ModelInfo(
+        "resnet1d",
+        "Residual network on signals: depth × width × kernel",
+        "signal",
+        None,
+        ("dropout", "depth", "width", "kernel"),
+    ),
+    ResNet1d,
+)
+_MODELS["resnet1d_scaled"] = (
+    ModelInfo("resnet1d_scaled", "resnet1d in the shape that the rule gives", "signal", None),
+    partial(ResNet1d, **scaled(SCALED_STEP)),
+)
 
 
 def list_models() -> list[str]:
@@ -79,18 +106,19 @@ def create_model(name: str, classes: int = 10, **options: Any) -> nn.Module:
     classes
         Width of the output.
     **options
-        Passed to the network: ``dropout``.
+        Passed to the network: ``model_info(name).options``.
 
     Returns
     -------
     nn.Module
-        Takes (B, 3, H, W) in 0..1, returns logits (B, classes); has ``cam_layer``.
+        Takes what ``model_info(name).input`` says, returns logits (B, classes); has ``head`` and
+        ``cam_layer``.
+
+    Raises
+    ------
+    RequestError
+        No such model, no such option, or a shape that cannot be built.
     """
     info = model_info(name)
-    try:
-        return _MODELS[info.name][1](classes, **options)
-    except TypeError:
-        given = ", ".join(sorted(options))
-        raise RequestError(
-            f"Model '{name}' does not take the options {given}; dropout is accepted."
-        ) from None
+    info.check_options(options)
+    return _MODELS[name][1](classes, **options)

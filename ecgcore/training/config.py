@@ -1,5 +1,6 @@
 """What a training is asked to do, checked before anything is written."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -12,15 +13,32 @@ LEVELS = ("204", "440", "all")
 TIERS = ("core", "broad")
 SPLITS = ("patient", "folds")
 """Ways to split that every cohort has; ``source:NAME`` is another."""
-SCHEDULES = ("cosine", "constant")
+SCHEDULES = ("cosine", "step", "constant")
 SMALLEST_SIDE_PX = 67  # below, nothing is left after the last pool
 AUGMENTS = ("none", "standard", "targeted")
 PRECISIONS = ("auto", "float32", "bfloat16")
+BALANCES = ("none", "weights", "sampling")
 
 # Learning rate and weight decay where none is given. SGD's momentum and decay are those of
 # Krizhevsky et al. 2012, section 5; at their rate of 0.01 the plain net falls to chance at level
 # 204 within an epoch and stays there.
 OPTIMISERS = {"sgd": (0.001, 5e-4), "adamw": (3e-4, 0.01)}
+
+MODEL_OPTIONS = ("dropout", "depth", "width", "kernel")
+# setting → (least, most accepted)
+RANGES: dict[str, tuple[float, float]] = {
+    "epochs": (1, math.inf),
+    "batch": (2, math.inf),
+    "learning_rate": (0, math.inf),
+    "weight_decay": (0, math.inf),
+    "warm_up": (0, 0.5),
+    "label_smoothing": (0, 0.5),
+    "dropout": (0, 0.95),
+    "clip_norm": (1e-6, math.inf),
+    "patience": (1, math.inf),
+    "average": (0, 0.99999),
+    "trunk_rate": (0, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +65,30 @@ class TrainConfig:
         How training records are changed before they are drawn: ``none`` (the paper's protocol),
         ``standard`` (see ``augmentation``) or ``targeted`` (also mixed near the borderlines).
     optimiser, learning_rate, weight_decay, schedule
-        ``sgd`` (momentum 0.9) or ``adamw``; rates by optimiser where not given; ``cosine`` warms
-        up over the first twentieth of all steps and ends at a hundredth of the rate.
+        ``sgd`` (momentum 0.9) or ``adamw``; rates by optimiser where not given; see
+        ``optimising.rate_share`` for the schedules.
+    warm_up
+        Share of all steps in which the rate rises.
+    balance
+        ``none``, ``weights`` (rare classes weigh more in the loss) or ``sampling`` (their records
+        come more often).
+    label_smoothing, dropout
+        Shares; dropout is the network's own where not given.
+    clip_norm
+        Longest gradient; longer ones are shortened to it.
+    patience
+        Epochs without a better validation macro AUC after which the training stops.
+    average
+        Decay a step of a running average of the weights, which is then what is kept; 0: none.
+    depth, width, kernel
+        Shape of ``resnet1d``, its default where not given.
+    init
+        A run or shipped model whose weights are the start and whose pre-processing is used. The
+        head starts afresh where the classes differ.
+    trunk_rate
+        What all but the head takes of the learning rate; 0 freezes it.
+    deterministic
+        Only algorithms that give the same twice, on a GPU as well; slower there.
     split
         ``patient`` (70/15/15 beside an untouched fold), ``folds`` (the published ones), or
         ``source:NAME`` (all of that source tests, the others train and validate).
@@ -73,6 +113,19 @@ class TrainConfig:
     learning_rate: float | None = None
     weight_decay: float | None = None
     schedule: str = "cosine"
+    warm_up: float = 0.05
+    balance: str = "none"
+    label_smoothing: float = 0.0
+    dropout: float | None = None
+    clip_norm: float | None = None
+    patience: int | None = None
+    average: float = 0.0
+    depth: int | None = None
+    width: int | None = None
+    kernel: int | None = None
+    init: str | None = None
+    trunk_rate: float = 1.0
+    deterministic: bool = False
     split: str = "patient"
     seed: int = 1
     device: str = "auto"
@@ -82,6 +135,12 @@ class TrainConfig:
     def sides_px(self) -> tuple[int, int]:
         """Height and width of the image."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """What the network is built with beside its defaults."""
+        asked = {name: getattr(self, name) for name in MODEL_OPTIONS}
+        return {name: value for name, value in asked.items() if value is not None}
 
     def filled(self) -> "Recipe":
         """Return the same training with every default made explicit, or say what is wrong."""
@@ -109,6 +168,7 @@ class TrainConfig:
             ("lead", self.rhythm, LEADS),
             ("optimiser", self.optimiser, OPTIMISERS),
             ("schedule", self.schedule, SCHEDULES),
+            ("balance", self.balance, BALANCES),
             ("label policy", self.policy, POLICIES),
             ("set of thresholds", self.thresholds, SETS),
             ("augmentation", self.augment, AUGMENTS),
@@ -122,6 +182,7 @@ class TrainConfig:
                 f"Level '{self.level}' is neither 204, 440, all nor a number of records from 10 up."
             )
         self._check_numbers()
+        info.check_options(self.model_options)
         if info.fixed_size and self.sides_px != info.fixed_size:
             raise RequestError(
                 f"{self.model} reads {info.fixed_size[0]}×{info.fixed_size[1]} pixels, not "
@@ -129,13 +190,19 @@ class TrainConfig:
             )
 
     def _check_numbers(self) -> None:
-        least: dict[str, float] = {"epochs": 1, "batch": 2, "size": SMALLEST_SIDE_PX}
-        least |= {"learning_rate": 0, "weight_decay": 0}
-        for name, accepted in least.items():
-            value = min(self.sides_px) if name == "size" else getattr(self, name)
-            if value is not None and not value >= accepted:
-                said = name.replace("_", " ")
-                raise RequestError(f"{said} {value} is too small; {accepted} or more is accepted.")
+        if min(self.sides_px) < SMALLEST_SIDE_PX:
+            raise RequestError(
+                f"size {min(self.sides_px)} is too small; {SMALLEST_SIDE_PX} or more is accepted."
+            )
+        for name, (least, most) in RANGES.items():
+            value, said = getattr(self, name), name.replace("_", " ")
+            if value is None or least <= value <= most:
+                continue
+            if most == math.inf:
+                accepted = f"too small; {least:g} or more is accepted"
+            else:
+                accepted = f"not accepted; {least:g} to {most:g} is"
+            raise RequestError(f"{said} {value} is {accepted}.")
 
 
 @dataclass(frozen=True)

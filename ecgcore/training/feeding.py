@@ -1,4 +1,4 @@
-"""Feeding: batches drawn on the device, from the memory-mapped signals; no image files between."""
+"""Feeding: batches made on the device from the memory-mapped signals; no image files between."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from ecgcore.training.augmenting import Augmenter
 
 @dataclass(frozen=True)
 class Feed:
-    """Images and targets of some rows of a cohort.
+    """Inputs and targets of some rows of a cohort: images, or the signals themselves.
 
     Attributes
     ----------
@@ -26,9 +26,9 @@ class Feed:
     targets
         (N, classes) float32: 1 present, 0 absent, NaN unknown.
     measures
-        Of the images.
+        Of the images; None: the network reads signals.
     device
-        Where the images are drawn.
+        Where the inputs are made.
     beats
         Row → R peaks in seconds, of the rows that were asked for so far.
     """
@@ -36,42 +36,31 @@ class Feed:
     cohort: Cohort
     rows: np.ndarray
     targets: np.ndarray
-    measures: Geometry
+    measures: Geometry | None
     device: torch.device
     beats: dict[int, np.ndarray] = field(default_factory=dict)
 
     def batches(
-        self,
-        batch: int,
-        shuffled_by: torch.Generator | None = None,
-        augmented_by: Augmenter | None = None,
+        self, batch: int, order: np.ndarray | None = None, augmented_by: Augmenter | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield ((B, 3, H, W) images, (B, classes) targets), in order or shuffled.
+        """Yield (inputs, (B, classes) targets): images (B, 3, H, W) or signals (B, 12, T) in mV.
 
-        A shuffled pass leaves no batch of one behind: BatchNorm cannot train on it.
+        ``order`` (n,) numbers the feed's records; without it each comes once.
         """
-        count = len(self.rows)
-        order = np.arange(count)
-        if shuffled_by is not None:
-            order = torch.randperm(count, generator=shuffled_by).numpy()
-            if count % batch == 1 and count > 1:
-                order = order[:-1]
+        order = np.arange(len(self.rows)) if order is None else order
+        shows_beats = self.measures is not None and self.measures.shows_beats
+        with_beats = shows_beats or (augmented_by is not None and augmented_by.needs_beats)
         for start in range(0, len(order), batch):
-            chosen = order[start : start + batch]
-            with_beats = augmented_by is not None and augmented_by.needs_beats
-            recordings = self._recordings(chosen, with_beats)
+            recordings = self._recordings(order[start : start + batch], with_beats)
             if augmented_by is not None:
                 recordings = augmented_by(recordings)
-            beats = recordings.beats if self.measures.shows_beats else None
-            yield (
-                draw_as(recordings.signal_mv, recordings.fs_hz, self.measures, beats),
-                recordings.targets,
-            )
+            yield self._inputs(recordings), recordings.targets
 
-    def steps(self, batch: int) -> int:
-        """Return how many batches one shuffled pass has."""
-        count = len(self.rows)
-        return count // batch + (count % batch > 1)
+    def _inputs(self, recordings: Batch) -> Tensor:
+        if self.measures is None:
+            return recordings.signal_mv
+        beats = recordings.beats if self.measures.shows_beats else None
+        return draw_as(recordings.signal_mv, recordings.fs_hz, self.measures, beats)
 
     def _recordings(self, chosen: np.ndarray, with_beats: bool) -> Batch:
         """Return signals, targets and, where they are needed, R peaks, on the device."""
@@ -80,7 +69,7 @@ class Feed:
             torch.from_numpy(self.cohort.signals(rows)).to(self.device),
             self.cohort.fs_hz,
             torch.from_numpy(self.targets[chosen]).to(self.device),
-            self._beats(rows) if with_beats or self.measures.shows_beats else None,
+            self._beats(rows) if with_beats else None,
         )
 
     def _beats(self, rows: np.ndarray) -> list[np.ndarray]:

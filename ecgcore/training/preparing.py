@@ -2,7 +2,7 @@
 
 import platform
 import secrets
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -15,14 +15,13 @@ from ecgcore.home import Home, folder_made_whole, write_json
 from ecgcore.imaging import geometry
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.tables import tables_hash
-from ecgcore.models import create_model
+from ecgcore.models import create_model, model_info
 from ecgcore.records.record import LEADS
 from ecgcore.training.config import Recipe, TrainConfig
 from ecgcore.training.run import Run
+from ecgcore.training.starting import find_parent
 
 STAMPED = ("ecgcore", "torch", "torchvision", "numpy", "pandas", "wfdb", "captum")
-# Weights, their gradients, two moments and the best copy, each four bytes a parameter.
-BYTES_A_PARAMETER = 12
 
 
 def plan_of(config: TrainConfig, home: Home) -> tuple[Cohort, Plan]:
@@ -49,23 +48,36 @@ def plan_of(config: TrainConfig, home: Home) -> tuple[Cohort, Plan]:
 
 def prepare(config: TrainConfig, home: Home) -> Run:
     """Write the folder of a run that is ready to be worked on, or say what is wrong."""
-    recipe = config.filled()
+    parent = find_parent(config.init, home)
+    recipe = config.filled() if parent is None else parent.followed_by(config.filled())
     cohort, drawn = plan_of(recipe, home)
-    model = create_model(recipe.model, len(CODES))
+    if parent is not None:
+        parent.check(cohort)
+        drawn = replace(drawn, notes=(*drawn.notes, parent.note(cohort, drawn, home)))
+    model = create_model(recipe.model, len(CODES), **recipe.model_options)
     parameters = sum(p.numel() for p in model.parameters())
-    _need_disk(home, parameters)
+    _need_disk(home, parameters, recipe)
     now = datetime.now(UTC)
     name = f"{recipe.model}-{cohort.name}-{recipe.level}-s{recipe.seed}"
     run = Run(home.runs / f"{now:%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}")
+    meta = _meta(run.id, now, recipe, cohort, drawn, parameters)
+    if parent is not None:
+        meta |= {"input": parent.input, "init": {"run": parent.run.id, "weights": parent.hash}}
     with folder_made_whole(run.folder) as folder:
-        write_json(folder / "run.json", _meta(run.id, now, recipe, cohort, drawn, parameters))
+        write_json(folder / "run.json", meta)
         waiting = {"state": "queued", "pid": None, "epoch": 0, "epochs": recipe.epochs}
         write_json(folder / "status.json", waiting | {"eta_s": None, "message": "Not started yet."})
     return run
 
 
-def _need_disk(home: Home, parameters: int) -> None:
-    needed, free = parameters * BYTES_A_PARAMETER, home.free_bytes()
+def _need_disk(home: Home, parameters: int, recipe: Recipe) -> None:
+    """Refuse where there is no room for the best weights and for what is needed to go on.
+
+    The latter is there twice while it is written anew.
+    """
+    moments = {"sgd": 1, "adamw": 2}[recipe.optimiser]
+    copies = 1 + 2 * (1 + moments + (recipe.average > 0))
+    needed, free = 4 * parameters * copies, home.free_bytes()
     if free < needed:
         raise EcgError(
             f"This training needs {needed / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are free; "
@@ -76,7 +88,6 @@ def _need_disk(home: Home, parameters: int) -> None:
 def _meta(
     run: str, now: datetime, config: Recipe, cohort: Cohort, drawn: Plan, parameters: int
 ) -> dict[str, Any]:
-    drawn_as = geometry(config.layout, config.size, cohort.duration_s, config.rhythm)
     return {
         "run": run,
         "created": now.isoformat(timespec="seconds"),
@@ -85,15 +96,7 @@ def _meta(
         "parameters": parameters,
         "classes": list(CODES),
         "leads": list(LEADS),
-        "input": {
-            "layout": drawn_as.layout,
-            "size": [drawn_as.height, drawn_as.width],
-            "fs_hz": cohort.fs_hz,
-            "duration_s": cohort.duration_s,
-            "rhythm": drawn_as.rhythm,
-            "pen": drawn_as.pen,
-            "geometry": {"px_per_s": drawn_as.px_per_s, "px_per_mv": drawn_as.px_per_mv},
-        },
+        "input": _input(config, cohort),
         "target_mode": config.target_mode,
         "tier": config.tier,
         "cohort": {"name": cohort.name, "hash": cohort.hash, "fs_hz": cohort.fs_hz},
@@ -108,6 +111,21 @@ def _meta(
         "seed": config.seed,
         "versions": {name: version(name) for name in STAMPED}
         | {"python": platform.python_version()},
+    }
+
+
+def _input(config: Recipe, cohort: Cohort) -> dict[str, Any]:
+    """Return what the network reads: signals, or how they are drawn."""
+    recorded = {"fs_hz": cohort.fs_hz, "duration_s": cohort.duration_s}
+    if model_info(config.model).input == "signal":
+        return recorded
+    drawn_as = geometry(config.layout, config.size, cohort.duration_s, config.rhythm)
+    return recorded | {
+        "layout": drawn_as.layout,
+        "size": [drawn_as.height, drawn_as.width],
+        "rhythm": drawn_as.rhythm,
+        "pen": drawn_as.pen,
+        "geometry": {"px_per_s": drawn_as.px_per_s, "px_per_mv": drawn_as.px_per_mv},
     }
 
 

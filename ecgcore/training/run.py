@@ -8,6 +8,7 @@ calibration.json    temperature, thresholds, refer band, and the part they come 
 predictions.parquet validation, test and untouched records: targets, logits, probabilities
 evaluation.json     the scores of its test part
 log.txt             what its process printed
+resume.safetensors  while it is not done: all that is needed to go on (going_on.py)
 """
 
 import json
@@ -24,7 +25,7 @@ from ecgcore.training.config import Recipe
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 ALIVE = ("queued", "running")
-DIED = "Its process ended without a word; `ecgcore runs resume {id}` starts it again."
+DIED = "Its process ended without a word; `ecgcore runs resume {id}` goes on where it was."
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Run:
     def history(self) -> pd.DataFrame:
         """One row an epoch: losses, validation scores, seconds. Empty before the first ends."""
         file = self.folder / "history.jsonl"
-        lines = file.read_text("utf-8").splitlines() if file.exists() else []
+        text = file.read_text("utf-8") if file.exists() else ""
+        lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
         return pd.DataFrame([json.loads(line) for line in lines])
 
     @property

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pandas as pd
-from safetensors.torch import load_file
 from scipy.special import expit, softmax
 from sklearn.metrics import precision_recall_curve
 
 from ecgcore.evaluation.evaluate import evaluate_run
 from ecgcore.evaluation.scores import Scores
 from ecgcore.home import write_json, write_whole
+from ecgcore.training.weights import fill, read_tensors
 from ecgcore.training.working import Working
 
 SCORED_PARTS = ("validation", "test", "untouched")
@@ -60,7 +60,8 @@ def _best_f1(y: np.ndarray, p: np.ndarray) -> float:
 def score_run(working: Working) -> None:
     """Load the best epoch, predict every part in float32, and write the run's results."""
     run, mode = working.run, working.config.target_mode
-    working.model.load_state_dict(load_file(run.folder / "weights.safetensors"))
+    weights = run.folder / "weights.safetensors"
+    fill(working.model, read_tensors(weights)[0], weights, run.meta["model"])
     there = [part for part in SCORED_PARTS if (working.plan.part == part).any()]
     tables = [prediction_table(working, part, *working.predict(part, exact=True)) for part in there]
     table = pd.concat(tables, ignore_index=True)

@@ -8,11 +8,16 @@ from ecgcore.errors import EcgError
 from ecgcore.home import Home
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.device import Cancelled, find_device, find_precision, turn_on
+from ecgcore.training.going_on import FILE as RESUME
 from ecgcore.training.loop import Progress, run_epochs
 from ecgcore.training.preparing import plan_of, prepare
-from ecgcore.training.run import ALIVE, Run, process_stamp
+from ecgcore.training.run import ALIVE, Run, find_run, process_stamp
 from ecgcore.training.scoring import score_run
+from ecgcore.training.starting import start_from
 from ecgcore.training.working import Working
+
+CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume` goes on."
+STOPPED = "Stopped from the terminal; `ecgcore runs resume` goes on."
 
 
 def train(config: TrainConfig, home: Home, on_progress: Progress | None = None) -> Run:
@@ -21,7 +26,7 @@ def train(config: TrainConfig, home: Home, on_progress: Progress | None = None) 
 
 
 def work(run: Run, home: Home, on_progress: Progress | None = None) -> Run:
-    """Train what ``run.json`` asks for, from the first epoch, and score it."""
+    """Train what ``run.json`` asks for, from where it was saved last, and score it."""
     config = run.config
     with _told(run):
         cohort, plan = plan_of(config, home)
@@ -37,27 +42,31 @@ def work(run: Run, home: Home, on_progress: Progress | None = None) -> Run:
                 precision=str(precision).removeprefix("torch."),
             )  # fmt: skip
             working = Working(run, config, cohort, plan, device, precision)
-            run_epochs(working, on_progress or (lambda run, status: None))
+            if config.init and not (run.folder / RESUME).exists():
+                start_from(working.model, find_run(config.init, home), run.meta)
+            best_epoch = run_epochs(working, on_progress or (lambda run, status: None))
             run.report(message="Scoring the test records.")
             score_run(working)
-        run.report(state="done", eta_s=0, message="Done.", best_epoch=working.best_epoch)
+        run.report(state="done", eta_s=0, message="Done.", best_epoch=best_epoch)
+        (run.folder / RESUME).unlink(missing_ok=True)
     return run
 
 
 @contextmanager
 def _told(run: Run) -> Iterator[None]:
     """Keep status.json true however the work ends."""
-    (run.folder / "history.jsonl").unlink(missing_ok=True)
-    run.report(state="queued", epoch=0, eta_s=None, message="Preparing.", **process_stamp())
+    for left in run.folder.glob(".*"):  # beside what was written when a process was killed
+        left.unlink()
+    run.report(state="queued", eta_s=None, message="Preparing.", **process_stamp())
     try:
         yield
     except Cancelled:
-        run.report(state="cancelled", eta_s=None, message="Cancelled; the best epoch is kept.")
+        run.report(state="cancelled", eta_s=None, message=CANCELLED)
     except EcgError as error:
         run.report(state="failed", eta_s=None, message=str(error))
         raise
     except KeyboardInterrupt:
-        run.report(state="cancelled", eta_s=None, message="Stopped from the terminal.")
+        run.report(state="cancelled", eta_s=None, message=STOPPED)
         raise
     finally:
         (run.folder / "cancel").unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from ecgcore.training import augmentation, mixing
 from ecgcore.training.augmentation import Batch, Chance
 from ecgcore.training.augmenting import MIXING, STANDARD, Augmenter
 from ecgcore.training.config import TrainConfig
-from ecgcore.training.loop import loss_of
+from ecgcore.training.objective import Objective
 from ecgcore.training.work import train
 
 KINDS = {name: kind for name, (kind, _) in (STANDARD | MIXING).items()}
@@ -186,6 +186,26 @@ def test_mixing_voltage_moves_the_qrs_and_leaves_the_st():
         torch.testing.assert_close(two[st], before[st], atol=1e-3, rtol=0)
 
 
+@pytest.mark.parametrize("name", MIXING)
+def test_mixing_does_not_depend_on_where_near_the_peak_a_beat_was_marked(name):
+    given = together(batch(1), batch(1, ("STEMI",), st_mv=0.4), batch(1, ("LVH",), r_mv=3.0))
+    off_s = np.random.default_rng(0).uniform(-0.01, 0.01, len(R_S))
+    marked_off = replace(given, beats=[R_S + off_s, *given.beats[1:]])
+    expected, changed = (KINDS[name](b, Chance(16)).signal_mv[0] for b in (given, marked_off))
+    assert not torch.equal(expected, given.signal_mv[0])
+    torch.testing.assert_close(changed, expected, atol=0.02, rtol=0)
+
+
+def test_a_recording_without_beats_is_not_mixed_and_spoils_no_other():
+    given = together(batch(1), batch(1), batch(1, ("STEMI",), st_mv=0.4))
+    beatless = replace(given, beats=[np.empty(0), *given.beats[1:]])
+    changed = mixing.st_mix(beatless, Chance(12))
+    assert torch.equal(changed.signal_mv[0], given.signal_mv[0])
+    assert torch.equal(changed.targets[0], given.targets[0])
+    assert not torch.equal(changed.signal_mv[1], given.signal_mv[1])
+    assert changed.signal_mv.isfinite().all()
+
+
 def test_what_is_of_neither_class_nor_normal_is_not_mixed_and_no_partner():
     given = together(batch(2, ("LBBB",)), batch(2))
     for mix in MIXING.values():
@@ -208,9 +228,9 @@ def test_unknown_targets_stay_unknown_and_without_beats_nothing_is_mixed():
 def test_shares_of_two_classes_are_learnt_as_shares():
     logits = torch.log(torch.tensor([[0.7, 0.2, 0.1]]))
     hard, shared = torch.tensor([[1.0, 0, 0]]), torch.tensor([[0.75, 0.25, 0]])
-    assert loss_of(logits, hard, "exclusive").item() == pytest.approx(-np.log(0.7))
+    assert Objective("exclusive")(logits, hard).item() == pytest.approx(-np.log(0.7))
     expected = -0.75 * np.log(0.7) - 0.25 * np.log(0.2)
-    assert loss_of(logits, shared, "exclusive").item() == pytest.approx(expected)
+    assert Objective("exclusive")(logits, shared).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", ["standard", "targeted"])

@@ -30,16 +30,19 @@ class HandBuilt:
     cam_layer: nn.Module
     classes: tuple[str, ...] = CLASSES
     run_id: str = "by-hand"
+    reads_images: bool = True
 
     @property
     def input(self):
-        return {"layout": "stacked", "size": [224, 224], "fs_hz": FS_HZ, "duration_s": 10.0}
+        drawn = {"layout": "stacked", "size": [224, 224]} if self.reads_images else {}
+        return drawn | {"fs_hz": FS_HZ, "duration_s": 10.0}
 
     def signals(self, records):
         return torch.from_numpy(np.stack([r.signal_mv for r in records]))
 
-    def images(self, records):
-        return draw(self.signals(records), FS_HZ)
+    def inputs(self, records):
+        signal_mv = self.signals(records)
+        return draw(signal_mv, FS_HZ) if self.reads_images else signal_mv
 
 
 def ecg() -> Record:
@@ -171,18 +174,20 @@ def test_every_network_of_free_size_is_explained_and_left_as_it_was(name):
     torch.manual_seed(3)
     model = create_model(name, classes=2)
     model.train()
-    model.features[0].eval()  # flags may be mixed
-    for parameter in model.features.parameters():
-        parameter.requires_grad_(False)
+    trunk = [part for part in model.children() if part is not model.head]
+    trunk[0][0].eval()  # flags may be mixed
+    for part in trunk:
+        part.requires_grad_(False)
     before = copy.deepcopy(model.state_dict())
     flags = [m.training for m in model.modules()]
-    classifier = HandBuilt(model, model.cam_layer)
+    reads_images = model_info(name).input == "image"
+    classifier = HandBuilt(model, model.cam_layer, reads_images=reads_images)
     with torch.inference_mode():
         found = [explain(classifier, ecg(), code) for code in CLASSES]
     assert [m.training for m in model.modules()] == flags
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
-    assert {p.requires_grad for p in model.features.parameters()} == {False}
+    assert {p.requires_grad for part in trunk for p in part.parameters()} == {False}
     assert {p.requires_grad for p in model.head.parameters()} == {True}
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     for explanation in found:
@@ -228,3 +233,30 @@ def test_an_unknown_class_or_method_is_refused_with_the_nearest():
     assert str(caught.value) == (
         "There is no explanation method 'grad-cam'. Did you mean 'gradcam'? There is: gradcam."
     )
+
+
+class Late(nn.Module):
+    """A net on signals that answers to the first lead between 6 and 7 s."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv1d(12, 1, 1, bias=False)
+        self.features.weight.data = torch.eye(12)[:1, :, None]
+        when = torch.zeros(1000)
+        when[600:700] = 1
+        self.register_buffer("when", when)
+
+    def forward(self, signal_mv):
+        seen = (self.features(signal_mv.square() * self.when)).mean(dim=2)
+        return torch.cat([-seen, seen], dim=1)
+
+
+def test_a_map_of_a_network_on_signals_tells_the_time_and_no_lead():
+    model = Late()
+    found = explain(HandBuilt(model, model.features, reads_images=False), ecg(), "LBBB")
+    seconds = np.arange(found.by_lead_time.shape[1]) * found.seconds_per_column
+    told = seconds[found.by_lead_time[4] > 0.5]
+    assert 6.0 < told.min() <= told.max() < 7.0
+    assert found.resolution.leads == pytest.approx(12, rel=0.5)
+    assert set(found.lead_relevance.values()) == {None}
+    assert found.image.shape == (3, 224, 224)

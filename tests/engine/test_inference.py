@@ -1,5 +1,7 @@
 """A loaded run answers as the training did, and damaged weights are refused in one line."""
 
+import pickle
+
 import numpy as np
 import pytest
 from conftest import EXAMPLES
@@ -67,7 +69,17 @@ def test_a_shipped_model_answers_as_its_run(small_pair, tmp_path):
     assert np.abs(gap).max() < 0.01
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "other model"])
+class Executed:
+    """A pickle of it creates a file when it is opened."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return (open, (str(self.file), "w"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "pickle", "other model"])
 def test_damaged_weights_are_refused_in_one_line(small_pair, tmp_path, damage):
     home, other, run = small_pair
     ship(run, tmp_path / "copy")
@@ -77,11 +89,15 @@ def test_damaged_weights_are_refused_in_one_line(small_pair, tmp_path, damage):
         weights.write_bytes(good[: len(good) // 2])
     elif damage == "text":
         weights.write_text("not weights at all")
+    elif damage == "pickle":
+        weights.write_bytes(pickle.dumps(Executed(tmp_path / "executed")))
     else:
         weights.write_bytes((other.folder / "weights.safetensors").read_bytes())
     with pytest.raises(DamagedFile) as refused:
         load(str(tmp_path / "copy"), home)
-    assert "weights.safetensors does not fit alexnet_m_se_gap" in str(refused.value)
+    why = "does not fit alexnet_m_se_gap" if damage == "other model" else "is no whole safetensors"
+    assert f"weights.safetensors {why}" in str(refused.value)
+    assert not (tmp_path / "executed").exists()
     assert "\n" not in str(refused.value)
 
 

@@ -7,6 +7,9 @@ from torchvision.ops import SqueezeExcitation
 
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.models import create_model, list_models, model_info
+from ecgcore.models.cost import Cost, cost
+
+IMAGES = [name for name in list_models() if model_info(name).input == "image"]
 
 
 def parameters(model: nn.Module) -> int:
@@ -106,14 +109,15 @@ def test_an_se_gate_weighs_whole_maps_between_0_and_1():
 def test_every_model_gives_logits_and_a_gradient_to_every_parameter(name):
     torch.manual_seed(0)
     model = create_model(name, classes=7).train()
-    logits = model(torch.rand(2, 3, 224, 224))
+    seen = torch.rand(2, 3, 224, 224) if name in IMAGES else torch.randn(2, 12, 1000)
+    logits = model(seen)
     assert logits.shape == (2, 7)
     nn.functional.cross_entropy(logits, torch.tensor([1, 5])).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
-@pytest.mark.parametrize("name", list_models())
-def test_every_model_has_a_grad_cam_layer_of_13_by_13_cells(name):
+@pytest.mark.parametrize("name", IMAGES)
+def test_every_network_on_images_has_a_grad_cam_layer_of_13_by_13_cells(name):
     model = create_model(name).eval()
     shapes = []
     model.cam_layer.register_forward_hook(lambda *args: shapes.append(args[2].shape[2:]))
@@ -133,5 +137,44 @@ def test_an_unknown_model_is_refused_with_the_nearest_name():
 
 
 def test_an_unknown_option_is_refused_by_name():
-    with pytest.raises(RequestError, match="does not take the options depth; dropout is accepted"):
+    with pytest.raises(RequestError, match="does not take the options depth; accepted: dropout"):
         create_model("alexnet", depth=3)
+
+
+def test_resnet1d_grows_with_depth_width_and_kernel():
+    least = {"depth": 4, "width": 8, "kernel": 3}
+    small = parameters(create_model("resnet1d", **least))
+    for wider in ({"depth": 8}, {"width": 16}, {"kernel": 9}):
+        assert parameters(create_model("resnet1d", **least | wider)) > 1.5 * small
+
+
+def test_resnet1d_reads_any_length_and_takes_missing_samples_for_the_zero_line():
+    torch.manual_seed(0)
+    model = create_model("resnet1d", width=8).eval()
+    signal_mv = torch.randn(2, 12, 1000)
+    signal_mv[:, :, 800:] = 0
+    missing = signal_mv.clone()
+    missing[:, :, 800:] = float("nan")
+    torch.testing.assert_close(model(signal_mv), model(missing))
+    assert model(torch.randn(1, 12, 2500)).shape == (1, 10)
+
+
+def test_resnet1d_adds_what_its_blocks_find_to_what_they_read():
+    """With convolutions that give nothing, a block is its shortcut."""
+    block = create_model("resnet1d", depth=8, width=8).stages[1].eval()
+    nn.init.zeros_(block.convolutions[0].weight)
+    maps = torch.rand(1, block.convolutions[0].in_channels, 40)
+    assert isinstance(block.shortcut, nn.Identity)
+    torch.testing.assert_close(block(maps), maps)
+
+
+@pytest.mark.parametrize("shape", [{"depth": 3}, {"width": 0}, {"kernel": 4}])
+def test_a_shape_that_cannot_be_built_is_refused(shape):
+    with pytest.raises(RequestError, match="resnet1d has no shape"):
+        create_model("resnet1d", **shape)
+
+
+def test_multiply_adds_are_those_counted_by_hand():
+    assert cost(create_model("alexnet"), (3, 224, 224)) == Cost(58_322_314, 1_131_201_056)
+    net = nn.Sequential(nn.Conv1d(12, 4, 3, stride=2, padding=1), nn.Flatten(), nn.Linear(200, 5))
+    assert cost(net, (12, 100)) == Cost(148 + 1005, 12 * 4 * 3 * 50 + 200 * 5)

@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from ecgcore.errors import EcgError, NotFound, RequestError
+from ecgcore.cohort.store import Cohort
+from ecgcore.errors import EcgError, NotFound, RequestError, UnreadableRecord
+from ecgcore.imaging.geometry import geometry
+from ecgcore.imaging.png import Picture
+from ecgcore.inference.classifier import load
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.device import find_device
-from ecgcore.training.loop import loss_of, rate_share
+from ecgcore.training.objective import Objective
+from ecgcore.training.optimising import rate_share
 from ecgcore.training.preparing import prepare
 from ecgcore.training.run import Run, find_run, list_runs, process_stamp
 from ecgcore.training.work import train, work
@@ -24,13 +29,13 @@ SMALL = TrainConfig(
 def test_unknown_targets_have_no_part_in_the_loss():
     logits = torch.tensor([[0.0, 5.0]])
     targets = torch.tensor([[1.0, float("nan")]])
-    assert loss_of(logits, targets, "multilabel").item() == pytest.approx(log(2))
+    assert Objective("multilabel")(logits, targets).item() == pytest.approx(log(2))
 
 
 def test_one_class_a_record_is_scored_by_softmax():
     logits = torch.tensor([[1.0, 1.0, 1.0, 1.0]])
     targets = torch.tensor([[0.0, 0.0, 1.0, 0.0]])
-    assert loss_of(logits, targets, "exclusive").item() == pytest.approx(log(4))
+    assert Objective("exclusive")(logits, targets).item() == pytest.approx(log(4))
 
 
 def test_the_rate_warms_up_peaks_and_ends_at_a_hundredth():
@@ -39,6 +44,8 @@ def test_the_rate_warms_up_peaks_and_ends_at_a_hundredth():
     assert max(shares) == shares[5] == pytest.approx(1.0)
     assert shares[99] == pytest.approx(0.01, abs=0.001)
     assert rate_share(50, 100, "constant") == 1.0
+    steps = [rate_share(step, 100, "step", warm_up=0) for step in (0, 49, 50, 74, 75, 99)]
+    assert steps == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 def test_a_finished_run_tells_its_own_story(small_pair):
@@ -128,6 +135,9 @@ def test_a_run_that_fails_says_why(examples_home):
         ({"level": "few"}, "Level 'few' is neither 204, 440, all nor a number"),
         ({"epochs": 0}, "epochs 0 is too small; 1 or more is accepted."),
         ({"optimiser": "adam"}, "There is no optimiser 'adam'. Did you mean 'adamw'?"),
+        ({"label_smoothing": 0.7}, "label smoothing 0.7 is not accepted; 0 to 0.5 is."),
+        ({"depth": 8}, "alexnet_m_se_gap' does not take the options depth; accepted: dropout."),
+        ({"model": "resnet1d", "kernel": 4}, "resnet1d has no shape depth 8, width 64, kernel 4"),
         ({"target_mode": "multi"}, "There is no target mode 'multi'. Did you mean 'multilabel'?"),
     ],
 )
@@ -150,3 +160,20 @@ def test_a_run_is_found_by_id_and_by_folder(small_pair):
 def test_a_device_that_is_not_there_is_refused_by_name():
     with pytest.raises(RequestError, match="There is no device 'gpu': auto, cpu and cuda"):
         find_device("gpu")
+
+
+def test_a_network_on_signals_trains_in_the_same_loop_and_answers(examples_home):
+    config = TrainConfig(
+        cohort="examples", model="resnet1d", level="all", depth=4, width=8, epochs=1, device="cpu"
+    )
+    run = train(config, examples_home)
+    assert run.meta["input"] == {"fs_hz": 100, "duration_s": 10}
+    assert run.evaluation["n"] == run.meta["split"]["records"]["test"]
+    classifier, cohort = load(run.id, examples_home), Cohort.open("examples", examples_home)
+    row = run.predictions.iloc[0]
+    [p] = classifier.probabilities([cohort.record(row["record"])])
+    np.testing.assert_allclose(p, row.filter(like="p_").to_numpy(float), atol=1e-5)
+    image = np.zeros((3, 67, 67), np.float32)
+    drawn = Picture(image, geometry("stacked", 67), "drawn", 100, None, {})
+    with pytest.raises(UnreadableRecord, match="reads signals, not pictures"):
+        classifier.probabilities([drawn])

@@ -1,0 +1,141 @@
+"""Going on: a training that was killed ends as if nothing had happened."""
+
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import SafetensorError, safe_open
+
+from ecgcore.errors import DamagedFile, EcgError
+from ecgcore.training import going_on, weights
+from ecgcore.training.config import TrainConfig
+from ecgcore.training.device import Cancelled
+from ecgcore.training.loop import Clock
+from ecgcore.training.preparing import prepare
+from ecgcore.training.run import Run
+from ecgcore.training.work import train, work
+
+KILLS = int(os.environ.get("ECGCORE_KILLS", "1"))
+"""How often a training is killed; set the variable to 20 for a thorough look."""
+SMALL = TrainConfig(
+    cohort="examples", model="alexnet_m_se_gap", level="60", target_mode="multilabel", size=67,
+    epochs=2, optimiser="adamw", augment="standard", balance="sampling", average=0.9,
+    label_smoothing=0.1, clip_norm=1.0, schedule="step", device="cpu",
+)  # fmt: skip
+
+
+def told(run: Run) -> tuple[dict, list[dict]]:
+    """Return what a run found, without its name and the time it took."""
+    rows = [json.loads(line) for line in (run.folder / "history.jsonl").read_text().splitlines()]
+    return run.evaluation | {"run": ""}, [row | {"seconds": 0} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(examples_home):
+    return told(train(SMALL, examples_home))
+
+
+def test_a_training_killed_at_any_moment_goes_on_to_the_same_result(examples_home, uninterrupted):
+    run, chance = prepare(SMALL, examples_home), random.Random(4)
+    command = [sys.executable, "-m", "ecgcore", "runs", "resume", run.id]
+    command += ["--home", str(examples_home.path)]
+    for _ in range(KILLS):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _wait_until_it_trains(run, process)
+        time.sleep(chance.uniform(0, 1.5))
+        if process.poll() is None:
+            assert run.status["state"] in ("running", "done")
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+        _every_file_can_be_read(run)
+        if run.status["state"] == "done":
+            break
+        assert run.status["state"] == "died"
+    if run.status["state"] != "done":
+        work(run, examples_home)
+    assert told(run) == uninterrupted
+    assert not (run.folder / "resume.safetensors").exists()
+    assert not list(run.folder.glob(".*"))
+
+
+def _wait_until_it_trains(run: Run, process: subprocess.Popen) -> None:
+    while process.poll() is None and run.status["state"] != "running":
+        time.sleep(0.05)
+
+
+def _every_file_can_be_read(run: Run) -> None:
+    for file in run.folder.glob("[!.]*"):
+        if file.suffix == ".json":
+            json.loads(file.read_text())
+        elif file.suffix == ".safetensors":
+            with safe_open(file, framework="np") as tensors:
+                assert list(tensors.keys())
+    assert run.history is not None
+
+
+def test_a_cancelled_training_goes_on_where_it_was(examples_home, uninterrupted, monkeypatch):
+    run = prepare(SMALL, examples_home)
+    ticks = iter([False] * 5 + [True])
+    monkeypatch.setattr(Run, "cancel_asked", property(lambda run: next(ticks, False)))
+    work(run, examples_home)
+    assert run.status["state"] == "cancelled"
+    saved = json.loads(weights.read_tensors(run.folder / going_on.FILE)[1])
+    assert saved["batch"] > 0
+    work(run, examples_home)
+    assert told(run) == uninterrupted
+
+
+def test_a_full_disk_is_said_and_what_was_saved_stays(examples_home, uninterrupted, monkeypatch):
+    run = prepare(SMALL, examples_home)
+    write, calls = weights.save_file, iter(range(100))
+
+    def full_at_the_third(content, file, metadata):
+        if next(calls) == 2:
+            Path(file).write_bytes(b"half")
+            raise SafetensorError(f"I/O error: No space left on device (os error {errno.ENOSPC})")
+        write(content, file, metadata)
+
+    monkeypatch.setattr(weights, "save_file", full_at_the_third)
+    with pytest.raises(EcgError, match="No space left on device"):
+        work(run, examples_home)
+    assert run.status["state"] == "failed"
+    assert "Make room on the disk and go on: ecgcore runs resume" in run.status["message"]
+    _every_file_can_be_read(run)
+    assert not list(run.folder.glob(".*"))
+    work(run, examples_home)
+    assert told(run) == uninterrupted
+
+
+def test_a_saved_state_of_another_training_is_refused(examples_home):
+    run = prepare(replace(SMALL, epochs=1), examples_home)
+    weights.write_tensors(run.folder / going_on.FILE, {"model.x": torch.zeros(3)}, '{"epoch": 2}')
+    with pytest.raises(DamagedFile, match="is not of this training"):
+        work(run, examples_home)
+
+
+def test_a_training_that_gets_no_better_stops_early(examples_home):
+    config = replace(SMALL, model="alexnet_gap", epochs=12, patience=1, learning_rate=0.0)
+    run = train(config, examples_home)
+    assert run.status["state"] == "done"
+    assert len(run.history) == 2
+    assert run.status["best_epoch"] == 1
+
+
+def test_a_clock_notices_a_wish_to_stop_at_each_batch(examples_home):
+    run = prepare(SMALL, examples_home)
+    (run.folder / "cancel").touch()
+
+    class Under:
+        epoch, step, all_steps = 1, 1, 9
+
+    with pytest.raises(Cancelled):
+        Clock(run, Under(), lambda run, status: None).tick()
