@@ -4,7 +4,7 @@ or try an example. Uploads stay in memory and go with the session; names in them
 import pandas as pd
 import streamlit as st
 
-from dashboard import cached, controls, draw, figures, palette, state
+from dashboard import cached, controls, draw, figures, palette, paper, state
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
@@ -15,10 +15,11 @@ from ecgcore.training.run import Run
 def asked() -> tuple[dict[str, Record], dict[str, str]]:
     """Return the records to classify (name → record), and what cannot be read (name → why)."""
     uploaded = st.file_uploader(
-        "ECG files: WFDB (.hea with its .mat or .dat) or CSV, one or several",
+        "ECG files: WFDB (.hea with its .mat or .dat), CSV, .mat, HDF5, DICOM, aECG, MUSE, "
+        "CardioSoft, Philips, SCP-ECG, EDF, ISHNE, or a .zip of them; one or several",
         accept_multiple_files=True, key="classify_files",
     )  # fmt: skip
-    with st.expander("A CSV that states neither rate nor leads"):
+    with st.expander("A file that states neither its rate nor its leads"):
         fs_hz = st.number_input(
             "Rate, Hz", 50.0, 2000.0, None, key="classify_fs_hz", placeholder="as the file states"
         )
@@ -81,7 +82,9 @@ def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None
     """Show the answer first, then the ECG, then where the network looked."""
     st.write(verdict(answers))
     said = f"Its source states {', '.join(cached.stated(record)) or 'none of the classes'}."
-    worth = "; ".join(f"{name}: {controls.worth(run)}" for name, run in runs.items())
+    worth = "; ".join(
+        f"{name} reads {controls.sight(run)}: {controls.worth(run)}" for name, run in runs.items()
+    )
     st.caption(f"Record {record.name}. {said if record.statements else ''} {worth}.")
     draw.quality(cached.quality(record))
     called = {
@@ -99,12 +102,14 @@ def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None
     drawn = figures.probabilities(bars, colours[: len(bars)])
     draw.figure(drawn, "classify_bars", "Probability of each class by each network")
     name, answer = list(answers.items())[-1]
-    paper = st.empty()  # the ECG at once, what lies behind its traces as soon as it is there
-    with paper:
-        draw.paper(record, state.is_dark())
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        how = paper.choices(record, "classify") | {"measured": cached.measured(record)}
+    page = st.empty()  # the ECG at once, what lies behind its traces as soon as it is there
+    with page:
+        draw.paper(record, state.is_dark(), **how)
     found = cached.explain(runs[name].id, record, answer["top"], "gradcam")
-    with paper:
-        draw.explained_paper(record, state.is_dark(), found)
+    with page:
+        draw.explained_paper(record, state.is_dark(), found, **how)
     st.caption(f"Behind the trace: Grad-CAM of {name} for {answer['top']}. {found.message}")
     looked_at = {"saliency_class": answer["top"]}
     controls.link("See the maps", "saliency", "center_focus_strong", looked_at)

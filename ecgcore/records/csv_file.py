@@ -80,13 +80,9 @@ def stated_fs_hz(path: Path) -> float | None:
     text = csv_text.read_text(path, head=True)
     if text.is_empty:
         return None
-    if text.leads_in_rows or text.width > _WIDEST:
+    if text.leads_in_rows or text.width > csv_text.WIDEST:
         return _from_words(path, text)
     return _fs_hz(path, text, *_columns(path, text), None)
-
-
-_WIDEST = 100
-"""More columns without names are samples, not leads."""
 
 
 def _columns(path: Path, text: CsvText) -> tuple[list[str], list[str], np.ndarray]:
@@ -116,7 +112,7 @@ def _columns(path: Path, text: CsvText) -> tuple[list[str], list[str], np.ndarra
 
 
 def _unnamed(table: np.ndarray) -> tuple[list[str], list[str], np.ndarray]:
-    if table.shape[0] == 12 and table.shape[1] > _WIDEST:
+    if table.shape[0] == 12 and table.shape[1] > csv_text.WIDEST:
         table = table.T
     width = table.shape[1]
     empty_last = width == 13 and np.isnan(table[:, -1]).all()  # separators at line ends

@@ -5,7 +5,7 @@ Knows nothing of leads' order, rates or units (csv_file.py).
 
 import re
 from dataclasses import dataclass
-from io import StringIO
+from io import BytesIO
 from itertools import takewhile
 from pathlib import Path
 
@@ -17,6 +17,16 @@ from ecgcore.records.leads import LARGEST_NUMBER, standard_lead
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 HEAD_BYTES = 1 << 16
+LARGEST_BYTES = 64_000_000
+"""Of a file: 25 minutes of twelve leads at 500 Hz; ten seconds have half a MB."""
+MOST_LINES = 1_000_200
+LONGEST_LINE = 4_000_000
+"""Characters: ten minutes at 1000 Hz where each line is a lead."""
+WIDEST = 100
+"""Longer rows without names are leads, not samples."""
+MOST_COLUMNS = 2000
+"""As many cells of a row are looked at to tell what it is."""
+_MOST_CELLS = 14_000_000
 UNITS = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6, "v": 1e3}
 """mV in one of a unit, by its name in small letters."""
 _FEWEST_BARE_COLUMNS = 8
@@ -99,15 +109,27 @@ def read_text(path: Path, *, head: bool = False) -> CsvText:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(HEAD_BYTES if head else -1)
+            content = file.read(HEAD_BYTES if head else LARGEST_BYTES + 1)
     except OSError as error:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} cannot be opened ({error.strerror})."
         ) from error
+    if _is_too_long(content):
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} is longer than any CSV that is read whole "
+            f"({LARGEST_BYTES // 10**6} MB, {MOST_LINES:,} lines, {LONGEST_LINE // 10**6} MB a "
+            "line). Cut out the part that is meant."
+        )
     text = taken_apart(content, whole=not head or len(content) < HEAD_BYTES)
     if text is None:
         raise UnreadableRecord(f"Record {path.stem}: {path.name} is not text, so it is no CSV.")
     return text
+
+
+def _is_too_long(content: bytes) -> bool:
+    if len(content) > LARGEST_BYTES or content.count(b"\n") > MOST_LINES:
+        return True
+    return len(content) > LONGEST_LINE < max(map(len, content.split(b"\n")))
 
 
 def taken_apart(content: bytes, *, whole: bool) -> CsvText | None:
@@ -127,9 +149,11 @@ def taken_apart(content: bytes, *, whole: bool) -> CsvText | None:
         return rows
     for start, line in enumerate(lines[:_LONGEST_PREAMBLE]):
         for separator in _SEPARATORS:
-            if _starts_numbers(lines[start:], separator) and not line.startswith("#"):
+            if _starts_numbers(lines[start : start + 3], separator) and not line.startswith("#"):
                 return _numbers_from(start, lines, separator)
-            if _is_header(_cells(line.lstrip("# "), separator), lines[start + 1 :], separator):
+            if _is_header(
+                _cells(line.lstrip("# "), separator), lines[start + 1 : start + 4], separator
+            ):
                 return _numbers_from(start + 1, lines, separator, named=True)
     return _words(lines)
 
@@ -184,23 +208,51 @@ def numbers(path: Path, text: CsvText, columns: list[int] | None = None) -> np.n
     """
     if not text.rows:
         return np.empty((0, len(columns if columns is not None else text.header or [])))
-    try:
-        table = pd.read_csv(
-            StringIO("\n".join(text.rows)),
-            sep=text.separator or r"\s+",
-            decimal=text.decimal,
-            header=None,
-            index_col=0 if text.leads_in_rows else None,
-            skipinitialspace=True,
-            low_memory=False,
+    a_row = text.rows[0].count(text.separator) if text.separator else len(text.rows[0].split())
+    if a_row * len(text.rows) > _MOST_CELLS or (text.width >= MOST_COLUMNS and text.header):
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} has more columns or rows than any CSV of a recording "
+            "that is read whole. Cut out the part that is meant."
         )
+    try:
+        if text.leads_in_rows or (text.header is None and text.width > WIDEST):
+            return _wide(path, text)
+        table = _parsed("\n".join(text.rows), text)
     except ValueError as error:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is not a table: its rows are not equally long."
         ) from error
     if columns is not None:
         table = table.iloc[:, [c for c in columns if c < table.shape[1]]]
-    return _as_numbers(path, table.T if text.leads_in_rows else table)
+    return _as_numbers(path, table)
+
+
+def _wide(path: Path, text: CsvText) -> np.ndarray:
+    """Return long rows, parsed one by one, as many columns would take minutes.
+
+    Leads that are named become columns; rows without names stay rows.
+    """
+    leads = []
+    for row in text.rows:
+        cells = row.split(text.separator)[int(text.leads_in_rows) :]
+        lead = _parsed("\n".join(cell.strip(_QUOTES) or "nan" for cell in cells), text)
+        leads.append(_as_numbers(path, lead)[:, 0])
+        if len(lead) != len(leads[0]):
+            raise ValueError("not equally long")
+    found = np.stack(leads)
+    return found.T if text.leads_in_rows else found
+
+
+def _parsed(rows: str, text: CsvText) -> pd.DataFrame:
+    """Return rows of cells as a table; ValueError where one is longer than the first."""
+    return pd.read_csv(
+        BytesIO(rows.encode()),
+        sep=text.separator or r"\s+",
+        decimal=text.decimal,
+        header=None,
+        skipinitialspace=True,
+        low_memory=False,
+    )
 
 
 def _as_numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
@@ -265,7 +317,7 @@ def _lead_rows(lines: list[str]) -> CsvText | None:
 
 def _starts_numbers(lines: list[str], separator: str | None) -> bool:
     """Return whether this line and those below are rows of numbers, equally long."""
-    first = [_cells(line, separator) for line in lines[:3]]
+    first = [_cells(line, separator) for line in lines]
     return len(first[0]) > 1 and all(
         all_numbers(cells) and abs(len(cells) - len(first[0])) < 2 for cells in first
     )
@@ -278,7 +330,7 @@ def _is_header(cells: list[str], below: list[str], separator: str | None) -> boo
         return False
     if not below:
         return len(leads) > 1
-    rows = [_cells(line, separator) for line in below[:3] if not line.startswith("#")]
+    rows = [_cells(line, separator) for line in below if not line.startswith("#")]
     if rows and _are_units(rows[0]):
         rows = rows[1:]
     return len(leads) > 1 and all(
@@ -303,8 +355,8 @@ def _is_lead(cell: str) -> bool:
 
 
 def _cells(line: str, separator: str | None) -> list[str]:
-    """Return a line's cells without quotes."""
-    return [cell.strip(_QUOTES) for cell in line.split(separator)]
+    """Return a line's cells without quotes, the first of many."""
+    return [cell.strip(_QUOTES) for cell in line.split(separator, MOST_COLUMNS)[:MOST_COLUMNS]]
 
 
 def all_numbers(cells: list[str]) -> bool:

@@ -24,7 +24,8 @@ _BROKEN = (
     *(RuntimeError, OverflowError, MemoryError),
 )
 """What h5py raises for damaged files."""
-_LARGEST_BYTES = 400_000_000
+_MOST_VALUES = 24_000_000
+"""Half an hour of twelve leads at 1000 Hz."""
 _MOST_EXAMS = 1_000_000
 _ORDER_OF = "lead order assumed: I–III, aVR–aVF, V1–V6, as {} gives it"
 
@@ -119,7 +120,7 @@ def _array(path: Path, file: Any) -> np.ndarray:
             f"Record {path.stem}: its dataset ecg is {' by '.join(map(str, dataset.shape))}; "
             "twelve leads of numbers are needed."
         )
-    if dataset.nbytes > _LARGEST_BYTES:
+    if dataset.size > _MOST_VALUES:
         raise UnreadableRecord(f"Record {path.stem}: its dataset ecg is too large to be one ECG.")
     return np.asarray(dataset[()])
 
@@ -129,6 +130,8 @@ def _one_of_many(path: Path, exam: str) -> Record:
     if row is None:
         raise UnreadableRecord(f"There is no exam {exam[:40]} in {path.name}.")
     with _opened(path) as file:
+        if np.prod(file["tracings"].shape[1:], dtype=float) > _MOST_VALUES:
+            raise UnreadableRecord(f"Record {exam}: its tracing is too large to be one ECG.")
         tracing = np.asarray(file["tracings"][row]).astype(np.float64).T  # (12, T)
     if tracing.shape[0] != 12:
         raise UnreadableRecord(

@@ -26,7 +26,9 @@ _RATES = ("curr_sample_rate", "fs", "Fs", "FS", "fs_hz", "sample_rate", "samplin
 _NAMES = ("leads", "lead_names", "sig_name", "labels", "names", "channels")
 _UNITS = ("unit", "units")
 _SEXES = {"male": "male", "female": "female", "m": "male", "f": "female"}
-_LARGEST_BYTES = 400_000_000
+_LARGEST_BYTES = 200_000_000
+_MOST_VALUES = 24_000_000
+"""Half an hour of twelve leads at 1000 Hz."""
 _CPSC_HZ = 500.0
 _CPSC_FIELDS = {"sex", "age", "data"}
 _COMPRESSED = 15
@@ -123,6 +125,10 @@ def _content(path: Path) -> _Content:
         array = next((beside.pop(key) for key in ("data", *SIGNALS) if key in beside), None)
         variable = "ECG"
         beside["data"] = ()
+    if isinstance(array, np.ndarray) and array.size > _MOST_VALUES:
+        raise UnreadableRecord(
+            f"Record {path.stem}: its variable {variable} is too large to be one ECG."
+        )
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "iuf":
         raise UnreadableRecord(
             f"Record {path.stem}: its variable {variable} is no table of numbers; twelve leads "
@@ -135,6 +141,8 @@ def _version_4_or_5(path: Path, head: bytes) -> dict[str, Any]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
+    if path.stat().st_size > _LARGEST_BYTES:
+        raise ValueError("it is too large")
     if head.startswith(b"MATLAB 5.0"):
         _refuse_bomb(path)
     wanted = [*SIGNALS, *_RATES, *_NAMES, *_UNITS, "idx", "age", "sex"]
@@ -168,7 +176,7 @@ def _version_73(path: Path) -> dict[str, Any]:
 
 
 def _array(dataset: Any) -> np.ndarray:
-    if dataset.nbytes > _LARGEST_BYTES:
+    if max(dataset.nbytes, 8 * dataset.size) > _LARGEST_BYTES:
         raise ValueError("it is too large")
     read = np.asarray(dataset[()])
     if dataset.attrs.get("MATLAB_class") == b"char":

@@ -22,6 +22,8 @@ from ecgcore.records.wfdb_header import DEFAULT_HZ, Header, Signal, read_header
 
 LONGEST_SAMPLES = 2_000_000
 """Samples of each lead that are read at most: 33 min at 1000 Hz."""
+_MOST_VALUES = 32_000_000
+"""Samples of all signals together that are read at most; more signals are read for less long."""
 _MV_PER_UNIT = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "v": 1e3, "nv": 1e-6}
 _BYTES_PER_SAMPLE = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160": 2} | {
     "212": 3 / 2,
@@ -146,7 +148,8 @@ def _common(
         at = [i for i, signal in enumerate(signals) if signal.file == file]
         offset = signals[at[0]].offset + 2 * first * len(at)
         left = max(0, (path.stat().st_size - offset) // (2 * len(at)))
-        n_samples = max(0, min(LONGEST_SAMPLES, left, (header.n_samples or first + left) - first))
+        longest = _longest(header)
+        n_samples = max(0, min(longest, left, (header.n_samples or first + left) - first))
         raw = np.fromfile(path, "<i2", n_samples * len(at), offset=offset).reshape(-1, len(at))
         if not rows.size:
             rows = np.full((len(signals), n_samples), np.nan, np.float32)
@@ -161,6 +164,12 @@ def _common(
     return _Samples(rows, names, units, gains, baselines, header.rate_hz)
 
 
+def _longest(header: Header) -> int:
+    """Return how many samples of each signal are read at most."""
+    a_frame = sum(signal.frame for signal in header.signals or ()) or header.n_signals
+    return min(LONGEST_SAMPLES, _MOST_VALUES // a_frame)
+
+
 def _physical(column: np.ndarray, signal: Signal) -> np.ndarray:
     """Return 16-bit samples (T,) in the signal's unit, NaN where marked as missing."""
     with np.errstate(all="ignore"):  # absurd gains; what comes of them is refused later
@@ -173,7 +182,12 @@ def _by_wfdb(header: Header, files: dict[str, Path], first: int) -> Any:
     import wfdb
 
     whole = header.n_samples
-    window = {"sampfrom": first, "sampto": min(whole, first + LONGEST_SAMPLES)} if whole else {}
+    if not whole and any(path.stat().st_size > 4 * _MOST_VALUES for path in files.values()):
+        raise UnreadableRecord(
+            f"Record {header.name}: its header gives no length, and its signal file is too long to "
+            "be read whole. Write the number of samples into the header's first line."
+        )
+    window = {"sampfrom": first, "sampto": min(whole, first + _longest(header))} if whole else {}
     own_names = all(file == path.name for file, path in files.items())
     if header.segments or (header.is_plain and own_names):
         return wfdb.rdrecord(str(header.path.with_suffix("")), **window)

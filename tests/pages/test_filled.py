@@ -182,7 +182,8 @@ def test_saliency_states_its_resolution_and_both_probabilities(open_page, filled
         ("empty.csv", b"", "empty.csv"),
         ("notes.hea", b"this is no header\n", "notes"),
         ("picture.png", b"\x89PNG\r\n", "picture"),
-        ("alone.mat", b"MATLAB", "alone.hea is missing beside alone.mat"),
+        ("alone.dat", b"\0\1", "alone.hea is missing beside alone.dat"),
+        ("alone.mat", b"MATLAB", "alone.mat is a damaged MATLAB file"),
         ("../../etc/passwd", b"root:x:0:0", "passwd"),
     ],
 )
