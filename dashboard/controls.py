@@ -111,6 +111,13 @@ def worth(run: Run) -> str:
     )
 
 
+def sight(run: Run) -> str:
+    """Return what images a network was trained on, in words."""
+    seen = run.meta["input"]
+    height, width = seen["size"]
+    return f"{seen['layout']} images of {width} × {height} px at {seen['fs_hz']:g} Hz"
+
+
 def answering() -> list[Run]:
     """Return what can classify: the shipped models, then this home's runs that are done."""
     return [*cached_runs.shipped(), *cached_runs.done_runs()]

@@ -53,8 +53,16 @@ def asked_for() -> dict:
             help="patient: 70/15/15 beside an untouched fold. folds: as published. source:NAME: "
             "that source tests, the others train; records known to be in both are left out.",
         )  # fmt: skip
-        layout = d.selectbox("Image layout", LAYOUTS, key="train_layout")
-        augment = a.selectbox("Augmentation", AUGMENTS, key="train_augment")
+        layout = d.selectbox(
+            "Image layout", LAYOUTS, key="train_layout",
+            help="stacked: twelve rows. clinical: 3×4 above a rhythm strip. panels: each lead's "
+            "median beat above a rhythm strip. Browse shows each.",
+        )  # fmt: skip
+        augment = a.selectbox(
+            "Augmentation", AUGMENTS, key="train_augment",
+            help="Of training records only. standard: shift, crop, gain, wander, noise, a lead "
+            "lost, warp. targeted: also mixed near the ST and voltage borderlines.",
+        )  # fmt: skip
     return {
         "cohort": cohort, "level": level, "target_mode": None if mode == BY_LEVEL else mode,
         "epochs": int(epochs), "batch": int(batch), "seed": int(seed), "tier": tier,

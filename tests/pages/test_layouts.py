@@ -1,0 +1,43 @@
+"""The layout of images and pages is the visitor's choice, on every page that shows one."""
+
+import pytest
+from reading import words
+
+from dashboard import cached_runs, draw
+
+
+@pytest.mark.parametrize(
+    ("layout", "said"),
+    [
+        ("stacked", "leads I to V6 from the top"),
+        ("clinical", "three rows of four leads"),
+        ("panels", "the median beat of each lead"),
+    ],
+)
+def test_browse_shows_what_the_network_sees_in_each_layout(open_page, filled, layout, said):
+    app = open_page("browse", cohort="examples", record="00530_lr", browse_image_layout=layout)
+    assert said in words(app)
+
+
+def test_train_starts_with_the_layout_and_augmentation_chosen(open_page, filled, monkeypatch):
+    started = []
+    monkeypatch.setattr(cached_runs, "start", started.append)
+    app = open_page("train", cohort="examples")
+    app.selectbox(key="train_layout").set_value("panels")
+    app.selectbox(key="train_augment").set_value("targeted").run()
+    app.button(key="train_start").click().run()
+    assert not app.exception
+    assert [(config.layout, config.augment) for config in started] == [("panels", "targeted")] * 2
+
+
+def test_classify_lays_the_ecg_out_as_chosen(open_page, filled, small_pair, monkeypatch):
+    laid = []
+    monkeypatch.setattr(draw, "paper", lambda record, dark, **how: laid.append(how))
+    app = open_page("classify", classify_example="LBBB", classify_runs=small_pair[2].id)
+    assert "reads stacked images of 96 × 96 px at 100 Hz" in words(app)
+    app.segmented_control(key="classify_layout").set_value("6x2").run()
+    assert not app.exception
+    plain, explained = laid[-2:]
+    assert plain["layout"] == explained["layout"] == "6x2"
+    assert plain["measured"]["rate_bpm"] > 0
+    assert "relevance" in explained
