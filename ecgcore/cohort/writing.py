@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -15,8 +16,16 @@ def written_alone(name: str, home: Home) -> Iterator[None]:
     home.cohorts.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(home.cohorts / f".{name}.lock", timeout=0):
+            _remove_torn(home.cohorts / name)
             yield
     except Timeout:
         raise EcgError(
             f"Cohort '{name}' is being written by another ingest; wait until it is done."
         ) from None
+
+
+def _remove_torn(cohort: Path) -> None:
+    """Remove what killed writers left beside the files they made (see ``home.write_whole``)."""
+    for file in cohort.rglob(f".*.{'[0-9a-f]' * 8}"):
+        if file.is_file():
+            file.unlink()

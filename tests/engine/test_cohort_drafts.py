@@ -8,6 +8,7 @@ import sys
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from recordings import DATA, limb_consistent_uv, write_wfdb
 from test_cohort_ingest import others_of_session, wait_for
@@ -123,35 +124,48 @@ def test_the_journal_lies_where_only_its_owner_reads(six, home, monkeypatch):
     assert json.loads(journal.read_bytes().splitlines()[0]).keys() == {"plan"}
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_after_kill_9_no_record_that_was_done_is_done_again(tmp_path, workers):
-    """The command itself, killed while it measures; the next one writes what it had as it was."""
+def test_what_a_killed_writer_left_beside_its_file_goes(six, home):
+    ingest(six, "c", home)
+    folder = home.cohorts / "c"
+    there = set(folder.rglob("*"))
+    for place in ("", "shards/00000", "private"):
+        (folder / place / ".measures.parquet.0a1b2c3d").write_bytes(b"PAR1")
+    ingest(six, "c", home)
+    assert set(folder.rglob("*")) == there
+
+
+def test_after_kill_9_it_goes_on_and_comes_to_what_an_ingest_without_one_comes_to(
+    tmp_path, examples_home
+):
+    """The command itself, killed while two processes measure; none of them stays."""
     home = tmp_path / "home"
     command = [
         *(sys.executable, "-m", "ecgcore", "ingest", str(EXAMPLES), "--cohort", "c"),
-        *("--home", str(home), "--workers", str(workers), "--json"),
+        *("--home", str(home), "--workers", "2", "--json"),
     ]
+    folder = home / "cohorts" / "c"
     running = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    private = home / "cohorts" / "c" / "private"
-    wait_for(lambda: lines_of(private) >= 30 or running.poll() is not None)
+    wait_for(lambda: lines_of(folder / "private") >= 60 or running.poll() is not None)
     running.send_signal(signal.SIGKILL)
     running.wait()
     wait_for(partial(_all_gone, running.pid))
-    done = lines_of(private)
-    signals = {f: f.read_bytes()[128:] for f in private.parent.glob("shards/.*/signals.npy")}
-    assert 30 <= done < 160
-    assert not (private.parent / "cohort.json").exists()
+    signals = {f: f.read_bytes()[128:] for f in folder.glob("shards/.*/signals.npy")}
+    assert 60 <= lines_of(folder / "private") < 160
+    assert not (folder / "cohort.json").exists()
     subprocess.run(command, check=True, capture_output=True)
-    cohort = Cohort.open("c", Home(home))
-    assert len(cohort) == 160
-    assert cohort.is_measured
     for draft, before in signals.items():
         whole = (draft.parent.with_name(draft.parent.name[1:]) / "signals.npy").read_bytes()[128:]
         record = 12 * 1000 * 2
         kept = len(before) // record * record
         assert whole[:kept] == before[:kept]
+    killed, smooth = Cohort.open("c", Home(home)), Cohort.open("examples", examples_home)
+    assert killed.hash == smooth.hash
+    pd.testing.assert_frame_equal(
+        killed.index.drop(columns="patient"), smooth.index.drop(columns="patient")
+    )
+    pd.testing.assert_frame_equal(killed.measures, smooth.measures)
 
 
 def lines_of(private) -> int:

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -309,35 +307,6 @@ def test_whole_shards_of_a_failed_run_are_used_again(folder, home, monkeypatch):
     answer = ingest(folder, "c", home, workers=1)
     assert answer["read"] == 3
     assert not {"A0001", "A0002"} & set(reads)
-
-
-def test_a_killed_ingest_leaves_no_process_and_goes_on_where_it_was(tmp_path):
-    """Kill −9 in the middle; its workers end with it, and whole shards stay."""
-    home = Home(tmp_path / "home")
-    source = DATA.parents[1] / "examples" / "ptb-xl"
-    script = (
-        "import sys\nfrom pathlib import Path\n"
-        "from ecgcore.cohort import update\nfrom ecgcore.cohort.ingest import ingest\n"
-        "from ecgcore.home import Home\n"
-        "if __name__ == '__main__':\n"
-        "    update.SHARD_RECORDS = 20\n"
-        "    ingest(Path(sys.argv[1]), 'c', Home(Path(sys.argv[2])), workers=2)\n"
-    )
-    (tmp_path / "run.py").write_text(script)
-    command = [sys.executable, str(tmp_path / "run.py"), str(source), str(home.path)]
-    shards_folder = home.cohorts / "c" / "shards"
-    running = subprocess.Popen(command, start_new_session=True)
-    wait_for(lambda: len(list(shards_folder.glob("0*"))) >= 2)
-    running.kill()
-    running.wait()
-    wait_for(lambda: not others_of_session(running.pid))
-    whole = {f.parent.name: f.stat().st_mtime_ns for f in shards_folder.glob("0*/index.parquet")}
-    assert not (home.cohorts / "c" / "cohort.json").exists()
-    subprocess.run(command, check=True)
-    again = {f.parent.name: f.stat().st_mtime_ns for f in shards_folder.glob("0*/index.parquet")}
-    assert whole.items() <= again.items()
-    assert not list(shards_folder.glob(".*"))
-    assert len(Cohort.open("c", home)) == len(list(source.rglob("*.hea")))
 
 
 def wait_for(condition, seconds: float = 120) -> None:
