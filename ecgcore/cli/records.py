@@ -46,6 +46,9 @@ def ingest(
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Measure each record, find its beats.")
     ] = True,
+    list_files: Annotated[
+        bool, typer.Option("--files", help="Also list every file of the folder and what it is.")
+    ] = False,
     file_hz: FileHzOption = None,
     assume_order: AssumeOrderOption = False,
     from_s: FromOption = 0,
@@ -73,6 +76,10 @@ def ingest(
             measure=measure, duration_s=seconds, upsample=upsample,
             reading=Reading(file_hz, assume_order, from_s),
         )  # fmt: skip
+    if list_files:
+        from ecgcore.cohort.files import files
+
+        answer["files"] = files(folder, answer)
     if as_json:
         say_json(answer)
     else:
@@ -93,6 +100,8 @@ def _show_ingest(answer: dict[str, Any]) -> None:
         out.print(f"  duplicate {twin['path']}: is {twin['of']}", markup=False)
     if len(answer["duplicates"]) > _SHOWN:
         out.print(f"  and {len(answer['duplicates']) - _SHOWN} more duplicates (--json lists all)")
+    for file in answer.get("files", ()):
+        out.print(f"  {file['path']}: {file['what']}", markup=False)
     if not answer["read"]:
         return
     counts = table("class", "core>", "broad>", "exclusive>")

@@ -66,7 +66,7 @@ def find_records(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def account(folder: Path) -> list[tuple[Path, str]]:
-    """Return every file of a folder, those in its zip files too, and what it is.
+    """Return every file of a folder (or zip file), those in its zip files too, and what it is.
 
     Returns
     -------
@@ -75,7 +75,12 @@ def account(folder: Path) -> list[tuple[Path, str]]:
         ``licence or readme``, ``other: no recording``, ``hidden file``, or
         ``refused: …`` with the reason, for what is known by its kind alone not to be read.
     """
-    return [(place.path, _words(place)) for place in _places(Path(folder))]
+    folder = Path(folder)
+    if folder.is_dir():
+        places = _places(folder)
+    else:
+        places = _opened(folder, role_alone(folder.name, _heads(folder.parent)))
+    return [(place.path, _words(place)) for place in places]
 
 
 def _words(place: Place) -> str:
