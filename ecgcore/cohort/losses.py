@@ -8,7 +8,8 @@ from ecgcore.cohort.paths import read_paths
 from ecgcore.cohort.store import Cohort
 
 DUPLICATE = "the same recording again (duplicate)"
-_NUMBER = re.compile(r"(?<![^\W\d])\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"(?<![^\W\d])\d+(?:[.,]\d+)*(?!\d|[.,]\d| (?:Hz|leads)\b)")
+"""Any but of leads and of hertz, which tell nothing of whom."""
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|“[^”]*”")
 _ASIDE = re.compile(r" ?\([^()]*\)")
 _FILE = re.compile(r"\S*(?:…|\w)\.(?=[a-z])\w{2,5}\b")
@@ -17,7 +18,8 @@ _FILE = re.compile(r"\S*(?:…|\w)\.(?=[a-z])\w{2,5}\b")
 def losses(cohort: Cohort) -> dict[str, int]:
     """Return how many files of a cohort were lost for which kind of reason, most first.
 
-    A kind holds no file's or record's name, no number and nothing quoted from a file.
+    A kind holds no file's or record's name, no number but of leads and hertz, and nothing quoted
+    from a file.
     """
     outcome = read_paths(cohort.folder, cohort.meta["shards"])
     rejected = outcome[outcome["status"] == "rejected"]

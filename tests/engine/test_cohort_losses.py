@@ -19,11 +19,11 @@ from ecgcore.home import Home
         ),
         (
             "Record Meyer_A has 2 leads (MLII, V5); 12 are needed (I, II), and V1 is not there.",
-            "has n leads",
+            "has 2 leads",
         ),
         (
             "Record Meyer_A is sampled at 100 Hz and this cohort at 500 Hz; rates are not raised.",
-            "is sampled at n Hz and this cohort at n Hz",
+            "is sampled at 100 Hz and this cohort at 500 Hz",
         ),
         (
             "Record Meyer_A: its lead 'Meyer, born 1956' is in 'furlongs'; accepted are mV.",
