@@ -12,7 +12,7 @@ from ecgcore.records.damage import file_bytes, refusing
 
 LARGEST_BYTES = 16_000_000
 """Twelve leads of 2 minutes at 1000 Hz take 7 MB as text; the largest at hand takes 0.5."""
-_MOST_MARKS = 400_000
+_MOST_MARKS = 100_000
 
 
 def xml_content(path: Path, form: str) -> bytes:
