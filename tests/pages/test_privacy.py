@@ -1,0 +1,17 @@
+"""An uploaded recording's names are nowhere on the page."""
+
+import sys
+from pathlib import Path
+
+from reading import words
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "engine"))
+from planted import plant, traces
+
+
+def test_no_name_in_an_uploaded_file_is_on_the_page(open_page, home, tmp_path):
+    files = plant(tmp_path / "in", "x")
+    app = open_page("classify")
+    app.file_uploader(key="classify_files").upload(files[0].name, files[0].read_bytes()).run()
+    assert "Most probable" in words(app) or "The networks differ" in words(app)
+    assert traces(words(app)) == []
