@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecgcore.cohort.likeness import LIKE, find_same, fingerprint, likeness
+from ecgcore.cohort.likeness import LIKE, find_same, fingerprint, likeness, table
 from ecgcore.errors import UnreadableRecord
 from ecgcore.measure.quality import quality
 from ecgcore.measure.reversal import UNDONE
@@ -276,7 +276,7 @@ def likenesses(data: Path, ptbxl: list[Record]) -> str:
     matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
     true, false = _extremes(matrix, np.array(ids))
     began = time.process_time()
-    groups = find_same(prints)
+    groups = find_same([table(prints)])
     took = time.process_time() - began
     wrong = [{ids[i] for i in group} for group in groups if len({ids[i] for i in group}) > 1]
     twice = {i for i, n in Counter(ids).items() if n > 1}

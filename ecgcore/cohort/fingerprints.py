@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgcore.cohort.likeness import SIZE, VERSION, fingerprint
+from ecgcore.cohort.likeness import VERSION, fingerprint, table
 from ecgcore.cohort.stored import in_mv
 from ecgcore.home import write_whole
 
@@ -18,18 +18,18 @@ _FILE = f"fingerprints-{VERSION}.npy"
 
 def write(shard: Path, prints: Sequence[bytes]) -> None:
     """Write the fingerprints of a shard, in the order of its index."""
-    table = np.frombuffer(b"".join(prints), np.int8).reshape(len(prints), SIZE)
-    _save(shard, table)
+    _save(shard, table(prints))
 
 
 def read(shard: Path, fs_hz: float) -> np.ndarray:
-    """Return (n, SIZE) int8, made from the signals (at ``fs_hz``) and kept where there are none."""
+    """Return (n, SIZE) int8, memory-mapped; made from the signals (at ``fs_hz``) where there are
+    none."""
     if not (shard / _FILE).exists():
         signals = np.load(shard / "signals.npy", mmap_mode="r")
         write(shard, [fingerprint(in_mv(stored), fs_hz) for stored in signals])
         for earlier in set(shard.glob("fingerprints*.npy")) - {shard / _FILE}:
             earlier.unlink()
-    return np.load(shard / _FILE)
+    return np.load(shard / _FILE, mmap_mode="r")
 
 
 def copy(old: Path, new: Path, kept: np.ndarray) -> None:
@@ -38,9 +38,9 @@ def copy(old: Path, new: Path, kept: np.ndarray) -> None:
         _save(new, np.load(old / _FILE)[kept])
 
 
-def _save(shard: Path, table: np.ndarray) -> None:
+def _save(shard: Path, rows: np.ndarray) -> None:
     def save(path: Path) -> None:
         with path.open("wb") as file:
-            np.save(file, table)
+            np.save(file, rows)
 
     write_whole(shard / _FILE, save)

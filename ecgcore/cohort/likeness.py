@@ -77,7 +77,7 @@ def likeness(a: bytes, b: bytes) -> float:
 
     It is 0 where fewer than two pieces (5 s) can be compared.
     """
-    return float(_likeness(_matrix([a]), _matrix([b]))[0])
+    return float(_likeness(_pieces(table([a])), _pieces(table([b])))[0])
 
 
 def same(a: bytes, b: bytes) -> bool:
@@ -85,21 +85,29 @@ def same(a: bytes, b: bytes) -> bool:
     return likeness(a, b) >= LIKE
 
 
-def find_same(fingerprints: Sequence[bytes]) -> list[list[int]]:
-    """Return the groups of recordings that are the same, as places in the sequence.
+def find_same(tables: Sequence[np.ndarray]) -> list[list[int]]:
+    """Return the groups of recordings that are the same, as rows counted through all tables.
 
     Only groups of two or more, members ascending, groups in order of their first member.
+
+    Parameters
+    ----------
+    tables
+        (n, SIZE) int8 each, a row a fingerprint. They may be memory-mapped: beyond the signs, only
+        the rows of pairs in question are held.
     """
     from scipy.sparse import coo_array  # half a second that processes which only sketch save
     from scipy.sparse.csgraph import connected_components
 
-    pieces = _matrix(fingerprints)  # (N, PIECES, NUMBERS)
+    if not tables:
+        return []
+    starts = np.cumsum([0, *map(len, tables)])
     alike = [np.empty((2, 0), np.int64)]
-    for a, b in _candidates(pieces):
-        true = _likeness(pieces[a], pieces[b]) >= LIKE
+    for a, b in _candidates(tables):
+        true = _likeness(_rows(tables, starts, a), _rows(tables, starts, b)) >= LIKE
         alike.append(np.stack([a[true], b[true]]))
     a, b = np.concatenate(alike, axis=1)
-    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(len(pieces), len(pieces)))
+    graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(starts[-1], starts[-1]))
     group_of = connected_components(graph, directed=False)[1]
     groups: dict[int, list[int]] = {}
     for place in np.unique(np.concatenate([a, b])):
@@ -134,10 +142,24 @@ def _directions(n_numbers: int) -> np.ndarray:
     return np.random.RandomState(12).standard_normal((n_numbers, NUMBERS))
 
 
-def _matrix(fingerprints: Sequence[bytes]) -> np.ndarray:
-    """Return (N, PIECES, NUMBERS) int8."""
-    joined = np.frombuffer(b"".join(fingerprints), np.int8)
-    return joined.reshape(len(fingerprints), PIECES, NUMBERS)
+def table(fingerprints: Sequence[bytes]) -> np.ndarray:
+    """Return (n, SIZE) int8, a row a fingerprint."""
+    return np.frombuffer(b"".join(fingerprints), np.int8).reshape(len(fingerprints), SIZE)
+
+
+def _pieces(rows: np.ndarray) -> np.ndarray:
+    """Return (n, PIECES, NUMBERS) of (n, SIZE)."""
+    return rows.reshape(len(rows), PIECES, NUMBERS)
+
+
+def _rows(tables: Sequence[np.ndarray], starts: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the pieces of some rows counted through all tables."""
+    found = np.empty((len(places), SIZE), np.int8)
+    of = np.searchsorted(starts, places, side="right") - 1
+    for number in np.unique(of):
+        here = of == number
+        found[here] = tables[number][places[here] - starts[number]]
+    return _pieces(found)
 
 
 def _likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -150,10 +172,10 @@ def _likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(enough, product / np.sqrt(np.maximum(sizes, 1e-9)), 0.0)
 
 
-def _candidates(pieces: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _candidates(tables: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield places (a, b) of recordings that share a key, and most signs of its piece."""
-    there = np.any(pieces, axis=2)  # (N, PIECES)
-    signs = np.packbits(pieces > 0, axis=2)  # (N, PIECES, NUMBERS / 8)
+    there = np.concatenate([np.any(_pieces(rows), axis=2) for rows in tables])  # (N, PIECES)
+    signs = np.concatenate([np.packbits(_pieces(rows) > 0, axis=2) for rows in tables])
     for piece in range(PIECES):
         rows = np.flatnonzero(there[:, piece])
         bits = np.ascontiguousarray(signs[rows, piece])

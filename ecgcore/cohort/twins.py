@@ -24,7 +24,7 @@ def find_twins(cohort: Path, shards: list[str], form: Form) -> dict[str, str]:
     """
     folders = [cohort / "shards" / shard for shard in shards]
     prints = [fingerprints.read(folder, form.fs_hz) for folder in folders]
-    groups = find_same([row.data for table in prints for row in table])
+    groups = find_same(prints)
     if not groups:
         return {}
     index = _rows(folders, np.cumsum([0, *map(len, prints)]), np.unique(np.concatenate(groups)))

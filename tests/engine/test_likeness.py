@@ -5,7 +5,7 @@ import pytest
 from recordings import DATA, real
 from scipy.signal import butter, sosfiltfilt
 
-from ecgcore.cohort.likeness import SIZE, find_same, fingerprint, likeness, same
+from ecgcore.cohort.likeness import SIZE, find_same, fingerprint, likeness, same, table
 from ecgcore.records.reading import read_record
 from ecgcore.records.resampling import resampled
 
@@ -81,7 +81,7 @@ def test_silence_is_like_nothing_not_even_itself(value):
     silent = fingerprint(np.full((12, 5000), value, np.float32), 500)
     assert silent == bytes(SIZE)
     assert not same(silent, silent)
-    assert find_same([silent, silent]) == []
+    assert find_same([table([silent, silent])]) == []
 
 
 def test_find_same_finds_each_group_once_in_order(high_mv):
@@ -91,12 +91,13 @@ def test_find_same_finds_each_group_once_in_order(high_mv):
     ]
     first, again = fingerprint(high_mv, 500), fingerprint(resampled(high_mv, 500, 250), 250)
     everything = [*others[:100], first, of(OTHER), *others[100:], again, of(OTHER), of(LOW)]
-    assert find_same(everything) == [[100, 202, 204], [101, 203]]
+    tables = [table(everything[:101]), table(everything[101:150]), table(everything[150:])]
+    assert find_same(tables) == [[100, 202, 204], [101, 203]]
 
 
 def test_nothing_is_the_same_among_none_or_one():
     assert find_same([]) == []
-    assert find_same([of(LOW)]) == []
+    assert find_same([table([of(LOW)])]) == []
 
 
 @pytest.mark.data
@@ -108,7 +109,7 @@ def test_the_challenges_hr_records_are_found_among_ptb_xl():
     ]
     ids = [int(path.stem.removeprefix("HR")[:5]) for path in paths]
     twice = {number for number in ids if ids.count(number) > 1}
-    groups = find_same([of(path) for path in paths])
+    groups = find_same([table([of(path) for path in paths])])
     assert len(twice) >= 70
     assert [{ids[place] for place in group} for group in groups] == [
         {ids[group[0]]} for group in groups
