@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from ecgcore.cohort import totals
 from ecgcore.cohort.form import AS_IT_SAYS
 from ecgcore.cohort.measuring import measure_missing
@@ -75,6 +77,7 @@ def ingest(
         Another ingest writes this cohort, or the disk is too full.
     """
     started = time.monotonic()
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was freed
     folder = Path(folder)
     _refuse_odd(folder, name, fs_hz, duration_s)
     with written_alone(name, home):
@@ -83,7 +86,7 @@ def ingest(
         update.run(form, home.free_bytes(), workers, measure, on_progress)
         if measure and update.exists:
             measure_missing(update.cohort, workers, on_progress)
-    answer = totals.answer(update.cohort, form, update.paths, folder)
+    answer = totals.answer(update.cohort, form, update.outcome, folder)
     return answer | {"seconds": round(time.monotonic() - started, 2)}
 
 

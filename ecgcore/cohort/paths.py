@@ -6,7 +6,7 @@ names): ``private/NNNNN.parquet``, one piece a shard, mode 600 in a folder of mo
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -48,6 +48,34 @@ def read_paths(cohort: Path, shards: Iterable[str]) -> pd.DataFrame:
     if not pieces:
         return pd.DataFrame(columns=COLUMNS.names)
     return _followed(pd.concat(pieces, ignore_index=True))
+
+
+class Outcome(NamedTuple):
+    """What became of a cohort's recordings.
+
+    ``read`` counts the records that are there; ``others`` (columns as in COLUMNS) are the rejected
+    and the duplicates. Few, so that this does not grow with the cohort.
+    """
+
+    read: int
+    others: pd.DataFrame
+
+    def count(self, status: str) -> int:
+        """Return how many of the others have a status."""
+        return int((self.others["status"] == status).sum())
+
+
+def outcome(cohort: Path, shards: Iterable[str]) -> Outcome:
+    """Return what became of the recordings of some shards, or raise DamagedFile."""
+    read, others = 0, [pd.DataFrame(columns=COLUMNS.names)]
+    for shard in shards:
+        piece = _piece(private_piece(cohort, shard))
+        is_read = piece["status"] == "read"
+        read += int(is_read.sum())
+        if not is_read.all():
+            others.append(piece[~is_read])
+    table = others[0] if len(others) == 1 else pd.concat(others[1:], ignore_index=True)
+    return Outcome(read, _followed(table))
 
 
 def _piece(file: Path) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.cohort.form import Form
+from ecgcore.cohort.paths import Outcome
 from ecgcore.cohort.store import TIERS
 from ecgcore.home import read_json
 from ecgcore.labels.classes import CODES
@@ -19,7 +20,7 @@ from ecgcore.version import __version__
 _LABELS = [f"{tier}_{code}" for tier in TIERS for code in CODES]
 
 
-def description(cohort: Path, shards: list[str], form: Form, paths: pd.DataFrame) -> dict[str, Any]:
+def description(cohort: Path, shards: list[str], form: Form, outcome: Outcome) -> dict[str, Any]:
     """Return the content of ``cohort.json``. It holds no path, date or file name.
 
     ``hash`` changes with any record, signal, label or their order.
@@ -41,8 +42,8 @@ def description(cohort: Path, shards: list[str], form: Form, paths: pd.DataFrame
         "records": len(patient),
         "patients": int(patient.nunique() + patient.isna().sum()),
         "sources": dict(sources.most_common()),
-        "rejected": int((paths["status"] == "rejected").sum()),
-        "duplicates": int((paths["status"] == "duplicate").sum()),
+        "rejected": outcome.count("rejected"),
+        "duplicates": outcome.count("duplicate"),
         "hash": _hash(files),
         "label_tables": tables_hash(),
         "shards": shards,
@@ -63,21 +64,21 @@ def _hash(files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def answer(cohort: Path, form: Form, paths: pd.DataFrame, folder: Path) -> dict[str, Any]:
+def answer(cohort: Path, form: Form, outcome: Outcome, folder: Path) -> dict[str, Any]:
     """Return the totals that an ingest of ``folder`` answers with, but for its seconds.
 
     Paths are told as reached from ``folder``; they are for the caller's own eyes.
     """
-    paths = paths.sort_values("path", kind="stable")
-    told = paths.assign(path=[_shown(Path(path), folder) for path in paths["path"]])
+    others = outcome.others.sort_values("path", kind="stable")
+    told = others.assign(path=[_shown(Path(path), folder) for path in others["path"]])
     rejected = told.loc[told["status"] == "rejected", ["record", "path", "reason"]]
     duplicates = told.loc[told["status"] == "duplicate", ["record", "path", "of"]]
     states = _states(cohort)
     return {
         "cohort": cohort.name,
         "fs_hz": form.fs_hz,
-        "found": len(paths),
-        "read": int((paths["status"] == "read").sum()),
+        "found": outcome.read + len(others),
+        "read": outcome.read,
         "rejected": rejected.to_dict("records"),
         "duplicates": duplicates.to_dict("records"),
         "classes": {tier: class_counts(states[tier]) for tier in TIERS},

@@ -80,7 +80,7 @@ class Update:
         measure: bool,
         on_progress: Callable[[int, int], None],
     ) -> None:
-        """Do what has to be done; ``paths`` is the private table as it is then."""
+        """Do what has to be done; ``outcome`` tells what has become of all recordings then."""
         touched = self._touched(form)
         old = self.meta["shards"]
         tables_changed = self.meta.get("label_tables") != tables_hash()
@@ -97,6 +97,8 @@ class Update:
         elif tables_changed:
             self._relabel(old)
             self._commit(old, form)
+        else:
+            self.outcome = private.outcome(self.cohort, old)
 
     def _relabel(self, shards: list[str]) -> None:
         for shard in shards:
@@ -222,11 +224,11 @@ class Update:
 
     def _commit(self, shards: list[str], form: Form) -> None:
         """Name the shards that count, then remove the others."""
-        self.paths = private.read_paths(self.cohort, shards)
-        if not (self.paths["status"] == "read").any():
+        self.outcome = private.outcome(self.cohort, shards)
+        if not self.outcome.read:
             shutil.rmtree(self.cohort, ignore_errors=True)
             return
-        content = totals.description(self.cohort, shards, form, self.paths)
+        content = totals.description(self.cohort, shards, form, self.outcome)
         write_json(self.cohort / "cohort.json", content)
         drafts.remove_drafts(self.cohort, but=set())
         for folder in (self.cohort / "shards").glob("*"):
