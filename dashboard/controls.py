@@ -112,8 +112,10 @@ def worth(run: Run) -> str:
 
 
 def sight(run: Run) -> str:
-    """Return what images a network was trained on, in words."""
+    """Return what a network reads, in words."""
     seen = run.meta["input"]
+    if "layout" not in seen:
+        return f"signals of {seen['duration_s']:g} s at {seen['fs_hz']:g} Hz"
     height, width = seen["size"]
     return f"{seen['layout']} images of {width} × {height} px at {seen['fs_hz']:g} Hz"
 

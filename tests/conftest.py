@@ -1,5 +1,6 @@
 """What all tests share: the example ECGs as a cohort, and one small trained pair on it."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ EXAMPLES = ROOT / "examples" / "ptb-xl"
 
 @pytest.fixture(scope="session")
 def examples_home(tmp_path_factory):
-    """Return a home with the example ECGs as cohort ``examples``. Shared: read only."""
+    """Return a home with the example ECGs as cohort ``examples``; runs may be added to it."""
     from ecgcore.cohort.ingest import ingest
     from ecgcore.home import Home
 
@@ -20,18 +21,21 @@ def examples_home(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def small_pair(examples_home):
-    """Return (home, run A, run B): plain and M-SE, one epoch each on small images."""
+def small_pair(examples_home, tmp_path_factory):
+    """Return (home, run A, run B): plain and M-SE, one epoch each on small images. Read only."""
+    from ecgcore.home import Home
     from ecgcore.training.config import TrainConfig
     from ecgcore.training.work import train
 
+    home = Home(tmp_path_factory.mktemp("pair") / "home")
+    shutil.copytree(examples_home.cohorts, home.cohorts)
     runs = [
         train(
             TrainConfig(
                 cohort="examples", model=model, level="all", size=96, epochs=1, device="cpu"
             ),
-            examples_home,
+            home,
         )
         for model in ("alexnet_gap", "alexnet_m_se_gap")
     ]
-    return examples_home, *runs
+    return home, *runs

@@ -115,7 +115,8 @@ def resolution(measures: Geometry, cell_px: tuple[float, float]) -> Resolution:
     """Return what a cell of (height, width) in px spans in this picture."""
     rows_px = np.unique([strip.baseline_px for strip in measures.strips])
     step_px = float(np.diff(rows_px).mean())
-    return Resolution(ms=1000 * cell_px[1] / measures.px_per_s, leads=cell_px[0] / step_px)
+    leads = min(cell_px[0] / step_px, len(LEADS))
+    return Resolution(ms=1000 * cell_px[1] / measures.px_per_s, leads=leads)
 
 
 def shares_by_lead(means: np.ndarray) -> dict[str, float | None]:

@@ -71,7 +71,7 @@ class Explanation:
     @property
     def message(self) -> str:
         """The finding in one sentence, resolution included."""
-        if self.map is None:
+        if self.map is None or self.by_lead_time is None:
             return (
                 f"No positive evidence for {self.class_code} was found in record {self.record}: "
                 "nothing the network saw there speaks for the class."
@@ -80,6 +80,12 @@ class Explanation:
         cell = (
             f"a cell of it spans {self.resolution.ms:.0f} ms and {self.resolution.leads:.1f} leads"
         )
+        if self.resolution.leads == len(LEADS):
+            second = self.by_lead_time.max(axis=0).argmax() * self.seconds_per_column
+            return (
+                f"Evidence for {self.class_code} lies most around {second:.1f} s; a cell of this "
+                f"map spans {self.resolution.ms:.0f} ms and all leads."
+            )
         shares = {lead: share for lead, share in self.lead_relevance.items() if share}
         if not shares:
             return f"Evidence for {self.class_code} lies on no trace: {beside}; {cell}."

@@ -1,5 +1,6 @@
 """Starting from another run: its weights and pictures, and nobody's data on both sides."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import torch
 
 from ecgcore.cohort.ingest import ingest
 from ecgcore.errors import DamagedFile, NotFound, RequestError
+from ecgcore.home import Home
 from ecgcore.models import create_model
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.preparing import prepare
+from ecgcore.training.run import Run
 from ecgcore.training.starting import file_hash, start_from
 from ecgcore.training.weights import read_tensors
 from ecgcore.training.work import train
@@ -21,12 +24,20 @@ AGAIN = TrainConfig(
 )
 
 
+@pytest.fixture(scope="module")
+def family(small_pair, tmp_path_factory):
+    """Return (home, run A, run B) that may be added to."""
+    home = Home(tmp_path_factory.mktemp("family") / "home")
+    shutil.copytree(small_pair[0].path, home.path)
+    return home, *(Run(home.runs / run.id) for run in small_pair[1:])
+
+
 def weights_of(run):
     return read_tensors(run.folder / "weights.safetensors")[0]
 
 
-def test_a_training_starts_from_another_s_weights_and_pictures(small_pair):
-    home, _, parent = small_pair
+def test_a_training_starts_from_another_s_weights_and_pictures(family):
+    home, _, parent = family
     run = train(replace(AGAIN, init=parent.id, learning_rate=0.0, trunk_rate=0.5), home)
     assert run.meta["input"] == parent.meta["input"]
     assert run.meta["init"]["run"] == parent.id
@@ -35,33 +46,33 @@ def test_a_training_starts_from_another_s_weights_and_pictures(small_pair):
     assert all("running_" in name or "num_batches" in name for name in moved)
 
 
-def test_a_frozen_trunk_stays_to_the_bit_and_the_head_learns(small_pair):
-    home, _, parent = small_pair
+def test_a_frozen_trunk_stays_to_the_bit_and_the_head_learns(family):
+    home, _, parent = family
     run = train(replace(AGAIN, init=parent.id, learning_rate=0.1, trunk_rate=0.0), home)
     before, after = weights_of(parent), weights_of(run)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == {name for name in before if name.startswith("head.")}
 
 
-def test_another_network_than_the_parent_s_is_refused(small_pair):
-    home, _, parent = small_pair
+def test_another_network_than_the_parent_s_is_refused(family):
+    home, _, parent = family
     with pytest.raises(RequestError, match="is alexnet_m_se_gap, not alexnet_gap; name the same"):
         prepare(replace(AGAIN, model="alexnet_gap", init=parent.id), home)
 
 
-def test_a_parent_that_learnt_from_what_is_tested_is_refused(small_pair):
-    home, _, parent = small_pair
+def test_a_parent_that_learnt_from_what_is_tested_is_refused(family):
+    home, _, parent = family
     with pytest.raises(RequestError, match=r"learnt from .* records that would be tested here"):
         prepare(replace(AGAIN, init=parent.id, seed=2), home)
 
 
-def test_a_parent_that_is_not_there_is_refused_by_name(small_pair):
+def test_a_parent_that_is_not_there_is_refused_by_name(family):
     with pytest.raises(NotFound, match="There is no run 'nobody'"):
-        prepare(replace(AGAIN, init="nobody"), small_pair[0])
+        prepare(replace(AGAIN, init="nobody"), family[0])
 
 
-def test_a_head_for_other_classes_starts_afresh(small_pair):
-    _, _, parent = small_pair
+def test_a_head_for_other_classes_starts_afresh(family):
+    _, _, parent = family
     model = create_model("alexnet_m_se_gap", 3)
     fresh = model.head[-1].weight.clone()
     meta = {"classes": ["a", "b", "c"], "init": {"weights": None}}
@@ -74,8 +85,8 @@ def test_a_head_for_other_classes_starts_afresh(small_pair):
     assert torch.equal(model.state_dict()[first], weights_of(parent)[first])
 
 
-def test_a_parent_of_another_rate_is_refused_with_the_command_that_helps(small_pair, tmp_path):
-    home, _, parent = small_pair
+def test_a_parent_of_another_rate_is_refused_with_the_command_that_helps(family):
+    home, _, parent = family
     ingest(EXAMPLES, "shorter", home, workers=1, measure=False, duration_s=5)
     with pytest.raises(RequestError, match="reads 10 s at 100 Hz; cohort 'shorter' holds 5 s"):
         prepare(replace(AGAIN, cohort="shorter", init=parent.id), home)

@@ -33,7 +33,7 @@ def filled(small_pair, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 @pytest.fixture
 def own_copy(examples_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """Return a copy of the home with the example cohort, which the app uses and may write to."""
+    """Return a copy of the cohort of example ECGs in a home that the app uses and may write to."""
     shutil.copytree(examples_home.cohorts, tmp_path / "cohorts")
     return _use(tmp_path, monkeypatch)
 
