@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ecgcore.imaging.interpolation import interpolated, picked_at
 
-MOST_BEATS = 16  # of a record; of more, as many spread evenly over it
+MOST_BEATS = 8  # of a record; of more, as many spread evenly over it
 _FLAT_S, _REACH_S = 0.06, 0.10  # around an R peak: what counts fully, what counts at all
 _FARTHEST_S = 0.02  # that an R peak is moved
 _ROUNDS = 3
