@@ -30,7 +30,7 @@ Scored on the validation records ({n:,} records of {patients:,} patients), on wh
 was chosen, too; no test record was looked at. Intervals: 95 %, patients resampled. One seed a
 picture: they hold for these trained networks, not for the luck of another start.
 
-{best} reads best over all classes, and is the default where it is `stacked` 224×224.
+{best} reads best over all classes. The default is `stacked` 224×224.
 
 """
 
