@@ -39,6 +39,8 @@ _QUIETEST = 0.01
 _ROUNDING = 1e-6
 _MOST_SIGNS_APART = 32
 """Of a piece's 128: 10 are expected at a likeness of 0.97, 64 by chance. Saves comparisons."""
+_AT_ONCE = 256
+"""Pairs that are compared together: few, so that memory does not grow with the cohort."""
 _STEPS = 32
 """Whole steps a standard deviation when numbers are rounded; the largest kept are four."""
 
@@ -184,7 +186,9 @@ def _candidates(tables: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.n
             for a, b in _pairs(key):
                 apart = np.bitwise_count(words[a] ^ words[b]).sum(axis=1)
                 near = np.flatnonzero(apart <= _MOST_SIGNS_APART)
-                yield rows[a[near]], rows[b[near]]
+                for start in range(0, len(near), _AT_ONCE):
+                    some = near[start : start + _AT_ONCE]
+                    yield rows[a[some]], rows[b[some]]
 
 
 def _pairs(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -57,11 +57,15 @@ def find_records(paths: Iterable[Path]) -> Iterator[Path]:
         does not exist is yielded as it is, so that whoever reads it can say so, and so is a
         container that cannot be opened or holds no record.
     """
-    seen: set[Path] = set()
+    paths = list(paths)
+    if len(paths) == 1 and os.path.isdir(paths[0]):  # holds nothing twice
+        yield from _records_of(Path(paths[0]))
+        return
+    seen: set[str] = set()
     for path in paths:
         for found in _records_of(Path(path)):
-            if found not in seen:
-                seen.add(found)
+            if str(found) not in seen:
+                seen.add(str(found))
                 yield found
 
 
