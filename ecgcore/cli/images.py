@@ -117,6 +117,10 @@ def page(
         typer.Option(help="fit, a4 or letter. Default: a4 for a PDF that fits it, else fit."),
     ] = None,
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    title: Annotated[
+        str | None,
+        typer.Option(help="Head line. Default: the record's name where a known source gave it."),
+    ] = None,
     measures: Annotated[
         bool, typer.Option("--measure/--no-measure", help="With measurements, unconfirmed.")
     ] = True,
@@ -131,17 +135,21 @@ def page(
     """
     from ecgcore.imaging.paper import write_page
     from ecgcore.imaging.sheet import TRACE_MM
-    from ecgcore.measure.measurements import measure
+    from ecgcore.measure.measurements import LONGEST_S, measure
     from ecgcore.records.reading import read_record
+    from ecgcore.records.record import Record
 
-    shown_s = seconds or TRACE_MM / max(speed_mm_s, 1)
-    shown = read_record(
-        record,
-        fs_hz=file_hz,
-        assume_order=assume_order,
-        start_s=from_s,
-        duration_s=max(shown_s, 10),  # of a long recording, what is shown is measured
-    )
+    def read(first_s: float, long_s: float) -> Record:
+        return read_record(
+            record, fs_hz=file_hz, assume_order=assume_order, start_s=first_s, duration_s=long_s
+        )
+
+    shown_s = max(seconds or TRACE_MM / max(speed_mm_s, 1), 10)
+    shown = read(from_s, shown_s)
+    by_whole = 0 < from_s and from_s + shown_s <= LONGEST_S  # a few beats would say little
+    measured = measure(read(0, LONGEST_S) if by_whole else shown) if measures else None
+    if title is None and shown.source == Record.source:
+        title = "ECG"  # a file's own name may be a patient's
     write_page(
         shown,
         to,
@@ -155,7 +163,8 @@ def page(
         band=display_filter,
         paper=paper,
         theme=theme,
-        measured=measure(shown).as_json() if measures else None,
+        measured=None if measured is None else measured.as_json(),
+        title=title,
     )
     out.print(f"{to} written.", markup=False)
 

@@ -1,5 +1,8 @@
 """Training, and the runs that come of it."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -109,7 +112,7 @@ def train(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a network on a cohort. Ctrl-C stops it and keeps the best epoch.
+    """Train a network on a cohort. Ctrl-C stops it; `ecgcore runs resume` goes on from there.
 
     Example: ecgcore train --cohort examples --model alexnet_m_se_gap --epochs 2
     """
@@ -148,7 +151,8 @@ def _work(run: Any, home: Home, as_json: bool) -> None:
             if row := now["row"]:
                 err.print(_epoch_line(row))
 
-        work(run, home, show)
+        with _stopped_gently(run):
+            work(run, home, show)
     status, metrics = run.status, run.evaluation
     if as_json:
         best = status.get("best_epoch")
@@ -160,6 +164,22 @@ def _work(run: Any, home: Home, as_json: bool) -> None:
         from ecgcore.evaluation.text import report_text
 
         out.print(report_text(metrics), markup=False)
+
+
+@contextmanager
+def _stopped_gently(run: Any) -> Iterator[None]:
+    """Let Ctrl-C end a training within a batch and save where it is; a second one ends at once."""
+
+    def ask(_number: int, _frame: Any) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        run.cancel()
+        err.print("Stopping after this batch; Ctrl-C again stops at once.")
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _epoch_line(row: dict[str, Any]) -> str:

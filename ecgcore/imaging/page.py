@@ -99,6 +99,7 @@ def names_of(record: Record, paper: Sheet, traces: Sequence[np.ndarray]) -> list
             (segment.left_mm + right_mm, paper.baseline_mm(segment.row) - up_mm)
             for right_mm in _NAME_RIGHT_MM
             for up_mm in (usual_mm, usual_mm + 2.5, usual_mm - 2.5, usual_mm + 5)
+            if paper.baseline_mm(segment.row) - up_mm > TEXT_MM  # else the paper's edge cuts it
         ]
         free = (place for place in places if not _crossed(strokes, *place, len(name)))
         names.append(Words(*next(free, places[0]), name, True))

@@ -76,7 +76,13 @@ _SIGNATURES = (  # offset, mark, kind
     (257, b"ustar", "archive"),
 )
 _PATTERNS = (
-    (re.compile(rb"PK\x03\x04.{26}\[Content_Types\]", re.S), "document"),
+    (
+        re.compile(
+            rb"PK\x03\x04.{26}(?:\[Content_Types\]|docProps/|_rels/|xl/|word/|ppt/|mimetypeapp)",
+            re.S,
+        ),
+        "document",
+    ),
     (re.compile(rb"0 {7}.{160}\d\d\.\d\d\.\d\d.{8}\d+ *.{44}", re.S), "edf"),
     (re.compile(rb"BM.{4}\0{4}.{4}[\x0c\x28\x38\x40\x6c\x7c]\0\0\0", re.S), "picture"),
     (re.compile(rb"[\x02\x08]\0[\0-\x18]\0(?:UL|CS|UI|SH|DA|[\x02-\x40]\0\0\0)"), "dicom"),

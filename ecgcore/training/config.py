@@ -183,6 +183,11 @@ class TrainConfig:
             )
         self._check_numbers()
         info.check_options(self.model_options)
+        drawn = (self.layout, self.size, self.rhythm)
+        if info.input == "signal" and drawn != (LAYOUTS[0], 224, "II"):
+            raise RequestError(
+                f"{self.model} reads signals: layout, size and rhythm are for networks on images."
+            )
         if info.fixed_size and self.sides_px != info.fixed_size:
             raise RequestError(
                 f"{self.model} reads {info.fixed_size[0]}×{info.fixed_size[1]} pixels, not "

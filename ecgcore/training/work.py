@@ -16,8 +16,8 @@ from ecgcore.training.scoring import score_run
 from ecgcore.training.starting import start_from
 from ecgcore.training.working import Working
 
-CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume` goes on."
-STOPPED = "Stopped from the terminal; `ecgcore runs resume` goes on."
+CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume {id}` goes on."
+STOPPED = "Stopped from the terminal; `ecgcore runs resume {id}` goes on."
 
 
 def train(config: TrainConfig, home: Home, on_progress: Progress | None = None) -> Run:
@@ -61,12 +61,12 @@ def _told(run: Run) -> Iterator[None]:
     try:
         yield
     except Cancelled:
-        run.report(state="cancelled", eta_s=None, message=CANCELLED)
+        run.report(state="cancelled", eta_s=None, message=CANCELLED.format(id=run.id))
     except EcgError as error:
         run.report(state="failed", eta_s=None, message=str(error))
         raise
     except KeyboardInterrupt:
-        run.report(state="cancelled", eta_s=None, message=STOPPED)
+        run.report(state="cancelled", eta_s=None, message=STOPPED.format(id=run.id))
         raise
     finally:
         (run.folder / "cancel").unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from ecgcore.training.config import TrainConfig
 from ecgcore.training.device import Cancelled
 from ecgcore.training.loop import Clock
 from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run
+from ecgcore.training.run import Run, list_runs
 from ecgcore.training.work import train, work
 
 KILLS = int(os.environ.get("ECGCORE_KILLS", "1"))
@@ -139,3 +139,25 @@ def test_a_clock_notices_a_wish_to_stop_at_each_batch(examples_home):
 
     with pytest.raises(Cancelled):
         Clock(run, Under(), lambda run, status: None).tick()
+
+
+def test_ctrl_c_ends_within_a_batch_and_says_how_to_go_on(examples_home):
+    command = [sys.executable, "-m", "ecgcore", "train", "--cohort", "examples", "--level", "all"]
+    command += ["--model", "alexnet_m_se_gap", "--size", "67", "--epochs", "500", "--device", "cpu"]
+    process = subprocess.Popen(
+        [*command, "--home", str(examples_home.path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if line.startswith("epoch   2"):
+            break
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    [run] = [run for run in list_runs(examples_home) if run.config.epochs == 500]
+    assert f"`ecgcore runs resume {run.id}` goes on" in " ".join(said.split())
+    assert run.status["state"] == "cancelled"
+    saved = json.loads(weights.read_tensors(run.folder / going_on.FILE)[1])
+    assert saved["epoch"] > 2
+    assert process.returncode == 0

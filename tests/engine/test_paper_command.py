@@ -1,5 +1,6 @@
 """``ecgcore page``: any stretch of any record, as a file, or one line that says why not."""
 
+import re
 import sys
 
 import pytest
@@ -76,3 +77,32 @@ def test_a_wrong_choice_is_one_line_and_no_file(page, tmp_path, arguments, said)
     assert said in err
     assert len(err.strip().splitlines()) == 1
     assert not (tmp_path / "ecg.pdf").exists()
+
+
+def test_a_file_s_own_name_stands_on_the_page_only_if_asked_for(page, tmp_path):
+    named = tmp_path / "Petersen_Waltraud.hea"
+    named.write_text(RECORD.read_text().replace("03932_lr", "Petersen_Waltraud"))
+    named.with_suffix(".dat").write_bytes(RECORD.with_suffix(".dat").read_bytes())
+    file = tmp_path / "ecg.svg"
+    assert page(named, "--to", file)[0] == 0
+    assert "Petersen" not in file.read_text()
+    assert page(named, "--to", file, "--title", "Case 7")[0] == 0
+    assert ">Case 7" in file.read_text()
+    assert page(RECORD, "--to", file)[0] == 0
+    assert "Record 03932_lr" in file.read_text()
+
+
+def test_a_short_stretch_shows_the_measurements_of_the_whole_recording(page, tmp_path):
+    whole, part = tmp_path / "whole.svg", tmp_path / "part.svg"
+    assert page(RECORD, "--to", whole)[0] == 0
+    assert page(RECORD, "--to", part, "--from-s", "8")[0] == 0
+    told = re.compile(r"> ?((?:Rate|PR|QRS|QT) [^<]+)<")
+    assert told.findall(part.read_text()) == told.findall(whole.read_text()) != []
+
+
+def test_no_name_of_a_lead_is_cut_by_the_paper_s_edge(page, tmp_path):
+    file = tmp_path / "ecg.svg"
+    assert page(EXAMPLES / "records100/00000/00147_lr.hea", "--to", file)[0] == 0
+    names = re.findall(r'y="(-?[\d.]+)"[^>]*>V4<', file.read_text())
+    assert names
+    assert min(map(float, names)) > 2.6

@@ -137,7 +137,14 @@ def test_a_run_that_fails_says_why(examples_home):
         ({"optimiser": "adam"}, "There is no optimiser 'adam'. Did you mean 'adamw'?"),
         ({"label_smoothing": 0.7}, "label smoothing 0.7 is not accepted; 0 to 0.5 is."),
         ({"depth": 8}, "alexnet_m_se_gap' does not take the options depth; accepted: dropout."),
-        ({"model": "resnet1d", "kernel": 4}, "resnet1d has no shape depth 8, width 64, kernel 4"),
+        (
+            {"model": "resnet1d", "size": 224, "kernel": 4},
+            "resnet1d has no shape depth 8, width 64, kernel 4",
+        ),
+        (
+            {"model": "resnet1d", "size": 224, "layout": "panels"},
+            "resnet1d reads signals: layout, size and",
+        ),
         ({"target_mode": "multi"}, "There is no target mode 'multi'. Did you mean 'multilabel'?"),
     ],
 )
