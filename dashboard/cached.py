@@ -53,7 +53,6 @@ def _record_key(record: Record) -> str:
 
 
 BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {Record: _record_key}
-WEIGHTS = "weights.safetensors"
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "ptb-xl"
 
 
@@ -226,9 +225,7 @@ def example(code: str) -> Record:
 
 def classifier(reference: str) -> "Classifier":
     """Return a loaded run or shipped model, one a server, shared between sessions."""
-    return _classifier(
-        home().path, reference, written(find_run(reference, home()).folder / WEIGHTS)
-    )
+    return _classifier(home().path, reference, written(find_run(reference, home()).weights))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network …")

@@ -1,6 +1,7 @@
 """What all tests share: the example ECGs as a cohort, and one small trained pair on it."""
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,22 @@ def small_pair(examples_home, tmp_path_factory):
         for model in ("alexnet_gap", "alexnet_m_se_gap")
     ]
     return home, *runs
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Return a function that runs a command in this process: (exit code, stdout, stderr)."""
+
+    from ecgcore import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ecgcore", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run

@@ -14,11 +14,10 @@ from ecgcore.cli.shell import (
     JsonOption,
     RunOption,
     app,
-    err,
     out,
+    say_answers,
     say_json,
 )
-from ecgcore.errors import RequestError
 from ecgcore.home import Home
 
 
@@ -41,21 +40,9 @@ def classify(
     from ecgcore.records.reading import Reading
 
     classifier = load(run, Home.find(home))
-    asked = answered = 0
     how = Reading(file_hz, assume_order, from_s)
-    for answer in classify_paths(map(Path, paths), classifier, how):
-        asked += 1
-        answered += answer["error"] is None
-        if as_json:
-            say_json(answer)
-        else:
-            out.print(_answer_line(answer), markup=False)
-    if not asked:
-        raise RequestError(f"No ECG record in {', '.join(paths)}.")
-    if not as_json:
-        err.print(RESEARCH_USE_ONLY)
-    if not answered:
-        raise typer.Exit(RequestError.exit_code)
+    answers = classify_paths(map(Path, paths), classifier, how)
+    say_answers(answers, _answer_line, as_json, paths, RESEARCH_USE_ONLY)
 
 
 def _answer_line(answer: dict[str, Any]) -> str:

@@ -1,11 +1,19 @@
 """How fast this machine is."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ecgcore.cli.shell import HomeOption, JsonOption, bench_app, err, out, say_json
+
+
+def _say(answer: dict[str, Any], as_json: bool) -> None:
+    """Print what was measured, on one line for machines."""
+    if as_json:
+        say_json(answer)
+    else:
+        out.print_json(data=answer)
 
 
 @bench_app.command("imaging")
@@ -21,10 +29,7 @@ def bench_imaging(
 
     with err.status("Drawing for up to 50 seconds ..."):
         answer = measure(full)
-    if as_json:
-        say_json(answer)
-    else:
-        out.print_json(data=answer)
+    _say(answer, as_json)
 
 
 @bench_app.command("ingest")
@@ -45,10 +50,7 @@ def bench_ingest(
 
     with err.status("Ingesting ..."):
         answer = measure(data, full)
-    if as_json:
-        say_json(answer)
-    else:
-        out.print_json(data=answer)
+    _say(answer, as_json)
 
 
 @bench_app.command("measurements")
@@ -66,10 +68,7 @@ def bench_measurements(
 
     with err.status("Measuring ..."):
         answer = compare(data)
-    if as_json:
-        say_json(answer)
-    else:
-        out.print_json(data=answer)
+    _say(answer, as_json)
 
 
 @bench_app.command("labels")

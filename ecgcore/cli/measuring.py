@@ -12,11 +12,8 @@ from ecgcore.cli.shell import (
     FromOption,
     JsonOption,
     app,
-    err,
-    out,
-    say_json,
+    say_answers,
 )
-from ecgcore.errors import RequestError
 
 _SHOWN = {
     "rate": ("rate_bpm", "/min"),
@@ -57,20 +54,9 @@ def measure(
     from ecgcore.measure.measurements import STANDING
     from ecgcore.records.reading import Reading
 
-    asked = answered = 0
-    for answer in measure_paths(map(Path, paths), Reading(file_hz, assume_order, from_s)):
-        asked += 1
-        answered += answer["error"] is None
-        if as_json:
-            say_json(answer)
-        else:
-            out.print(_line(answer), markup=False)
-    if not asked:
-        raise RequestError(f"No ECG record in {', '.join(paths)}.")
-    if not as_json:
-        err.print(f"Measurements are {STANDING}. {RESEARCH_USE_ONLY}")
-    if not answered:
-        raise typer.Exit(RequestError.exit_code)
+    answers = measure_paths(map(Path, paths), Reading(file_hz, assume_order, from_s))
+    below = f"Measurements are {STANDING}. {RESEARCH_USE_ONLY}"
+    say_answers(answers, _line, as_json, paths, below)
 
 
 def _line(answer: dict[str, Any]) -> str:

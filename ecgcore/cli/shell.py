@@ -6,6 +6,7 @@ Exit code 0: done; 1: the work failed; 2: the request was wrong.
 
 import json
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ecgcore import RESEARCH_USE_ONLY, __version__
-from ecgcore.errors import EcgError
+from ecgcore.errors import EcgError, RequestError
 
 app = typer.Typer(
     help=f"Clinical-research workplace for 12-lead ECGs. {RESEARCH_USE_ONLY}",
@@ -79,6 +80,40 @@ def main() -> None:
 def say_json(answer: Any) -> None:
     """Print one JSON object on one line."""
     print(json.dumps(answer, ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def say_answers(
+    answers: Iterable[dict[str, Any]],
+    line: Callable[[dict[str, Any]], str],
+    as_json: bool,
+    paths: list[str],
+    below: str,
+) -> None:
+    """Print one line a record as they come; exit 2 where there is none, or none could be read.
+
+    Parameters
+    ----------
+    line
+        What people read of an answer.
+    paths
+        Where records were looked for.
+    below
+        What stands below for people.
+    """
+    asked = answered = 0
+    for answer in answers:
+        asked += 1
+        answered += answer["error"] is None
+        if as_json:
+            say_json(answer)
+        else:
+            out.print(line(answer), markup=False)
+    if not asked:
+        raise RequestError(f"No ECG record in {', '.join(paths)}.")
+    if not as_json:
+        err.print(below)
+    if not answered:
+        raise typer.Exit(RequestError.exit_code)
 
 
 def bar() -> Progress:

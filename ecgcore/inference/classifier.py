@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ecgcore.errors import RequestError, UnreadableRecord
+from ecgcore.errors import UnreadableRecord
 from ecgcore.home import Home
 from ecgcore.imaging import Geometry, draw_as, geometry_of
 from ecgcore.imaging.png import Picture, form
@@ -138,14 +138,9 @@ def load(reference: str, home: Home) -> Classifier:
     """Load a run by id or folder, or a shipped model by name. Nothing of it is executed."""
     run = find_run(reference, home)
     meta = run.meta
-    weights = run.folder / "weights.safetensors"
-    if not weights.exists():
-        raise RequestError(
-            f"Run {run.id} has no weights yet: it is {run.status['state']}. Wait for its first "
-            "epoch, or choose another run."
-        )
+    run.need_weights()
     model = create_model(meta["model"], len(meta["classes"]), **run.config.model_options)
-    fill(model, read_tensors(weights)[0], weights, meta["model"])
+    fill(model, read_tensors(run.weights)[0], run.weights, meta["model"])
     calibrated = (run.folder / "calibration.json").exists()
     return Classifier(
         run=run,

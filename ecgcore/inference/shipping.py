@@ -33,15 +33,16 @@ def ship(run: Run, to: Path, attribution: str = "") -> int:
         raise RequestError(
             f"Run {run.id} is {run.status['state']}; only a run that is done can be shipped."
         )
-    weights, _ = read_tensors(run.folder / "weights.safetensors")
+    weights, _ = read_tensors(run.weights)
     halved = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     if not all(torch.isfinite(v).all() for v in halved.values()):
         raise RequestError(f"Run {run.id} has weights that half precision cannot hold.")
     with folder_made_whole(to) as folder:
         for name in KEPT:
             shutil.copyfile(run.folder / name, folder / name)
-        write_tensors(folder / "weights.safetensors", halved)
-        (folder / "weights.safetensors").chmod(0o644)  # as readable as what lies beside it
+        shipped = Run(folder).weights
+        write_tensors(shipped, halved)
+        shipped.chmod(0o644)  # as readable as what lies beside it
         card = card_of(run, attribution)
         write_whole(folder / "README.md", lambda path: path.write_text(card, encoding="utf-8"))
     return sum(file.stat().st_size for file in to.iterdir())

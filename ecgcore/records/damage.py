@@ -10,7 +10,7 @@ from ecgcore.errors import UnreadableRecord
 
 # What parsers raise on bytes that are no file of their format was never designed: a missing key, a
 # number that does not fit, a text that is none. These are the families seen over thousands of
-# mutated files; they are caught here and nowhere else, around the parsing alone.
+# mutated files; they are caught around the parsing alone.
 _OF_DAMAGE = (
     ValueError,  # with it UnicodeError, binascii.Error, defusedxml's refusals
     LookupError,
@@ -25,6 +25,11 @@ _OF_DAMAGE = (
     OSError,
     MemoryError,
 )
+LIBRARIES_RAISE = (
+    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError),
+    *(RuntimeError, OverflowError, MemoryError),
+)
+"""What ``wfdb``, ``h5py`` and ``scipy.io`` raise where a file is not as it declares itself."""
 
 
 @contextmanager

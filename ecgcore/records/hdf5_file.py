@@ -15,15 +15,11 @@ import numpy as np
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import code_table, sph_table
+from ecgcore.records.damage import LIBRARIES_RAISE
 from ecgcore.records.evidence import in_mv_by_size, limb_leads_in_order, order_of_twelve
 from ecgcore.records.leads import twelve_leads
 from ecgcore.records.record import LEADS, Record
 
-_BROKEN = (
-    *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError),
-    *(RuntimeError, OverflowError, MemoryError),
-)
-"""What h5py raises for damaged files."""
 _MOST_VALUES = 24_000_000
 """Half an hour of twelve leads at 1000 Hz."""
 _MOST_EXAMS = 1_000_000
@@ -181,7 +177,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except _BROKEN as error:
+    except LIBRARIES_RAISE as error:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is a damaged HDF5 file; fetch it again."
         ) from error

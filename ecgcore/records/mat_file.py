@@ -15,6 +15,7 @@ import numpy as np
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import chapman_table, code_table
+from ecgcore.records.damage import LIBRARIES_RAISE
 from ecgcore.records.evidence import in_mv_by_size, order_of_twelve
 from ecgcore.records.leads import standard_lead, twelve_leads
 from ecgcore.records.record import LEADS, Record
@@ -32,10 +33,7 @@ _MOST_VALUES = 24_000_000
 _CPSC_HZ = 500.0
 _CPSC_FIELDS = {"sex", "age", "data"}
 _COMPRESSED = 15
-_BROKEN = (
-    *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError),
-    *(RuntimeError, OSError, EOFError, zlib.error, struct.error),
-)
+_BROKEN = (*LIBRARIES_RAISE, EOFError, zlib.error, struct.error)
 """What ``scipy.io.loadmat`` raises for damaged files."""
 
 

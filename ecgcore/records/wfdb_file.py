@@ -15,6 +15,7 @@ import numpy as np
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import ludb_words, ptbxl_table
+from ecgcore.records.damage import LIBRARIES_RAISE
 from ecgcore.records.leads import refuse_missing, standard_lead, twelve_leads
 from ecgcore.records.record import Record, Statement
 from ecgcore.records.sources import Origin, origin
@@ -34,13 +35,6 @@ _MISSING = -32768
 """Format 16's mark of a sample that is not there."""
 _FIELD = re.compile(r"<?(?P<key>[A-Za-z ]+)>?\s*:\s*(?P<value>.*)")
 _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
-
-
-_NOT_AS_DECLARED = (
-    *(ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError),
-    *(RuntimeError, OSError, MemoryError),
-)
-"""What ``wfdb`` raises where a header and its samples do not fit."""
 
 
 class _Samples(NamedTuple):
@@ -124,7 +118,7 @@ def _samples(header: Header, first: int) -> _Samples:
     try:
         with np.errstate(all="ignore"):  # absurd gains; what comes of them is refused later
             raw = _by_wfdb(header, files, first)
-    except _NOT_AS_DECLARED as error:
+    except LIBRARIES_RAISE as error:
         raise UnreadableRecord(
             f"Record {header.name}: its signal cannot be read as its header declares it. "
             "Fetch both again."

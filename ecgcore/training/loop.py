@@ -34,9 +34,9 @@ def run_epochs(working: Working, on_progress: Progress) -> int:
     going_on.restore(training, working)
     clock = Clock(working.run, training, on_progress)
     while not training.is_done:
-        started = time.monotonic()
         _train_epoch(training, working, clock, saver)
         row: dict[str, Any] = {"epoch": training.epoch, "train_loss": training.mean_loss}
+        started = time.monotonic()
         row |= _validate(working, training)
         row["seconds"] = round(training.seconds + time.monotonic() - started, 2)
         _keep(working, training, row)
@@ -63,7 +63,6 @@ def _train_epoch(
             saver.save(training)
             raise
         saver.save_in_time(training)
-    training.seconds = before
 
 
 def _step(training: Training, working: Working, inputs: Tensor, targets: Tensor) -> None:
@@ -108,7 +107,7 @@ def _keep(working: Working, training: Training, row: dict) -> None:
     row["best"] = score > training.best
     if row["best"]:
         training.best, training.best_epoch = score, row["epoch"]
-        write_tensors(working.run.folder / "weights.safetensors", training.judged.state_dict())
+        write_tensors(working.run.weights, training.judged.state_dict())
     with (working.run.folder / "history.jsonl").open("a", encoding="utf-8") as history:
         history.write(json.dumps(row) + "\n")
 

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 import psutil
 
-from ecgcore.errors import DamagedFile, NotFound
+from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.home import Home, read_json, write_json
 from ecgcore.training.config import Recipe
 
@@ -38,6 +38,19 @@ class Run:
     def id(self) -> str:
         """The run's id, which is its folder's name."""
         return self.folder.name
+
+    @property
+    def weights(self) -> Path:
+        """The file of the best epoch's weights."""
+        return self.folder / "weights.safetensors"
+
+    def need_weights(self) -> None:
+        """Refuse a run that has no weights yet."""
+        if not self.weights.exists():
+            raise RequestError(
+                f"Run {self.id} has no weights yet: it is {self.status['state']}. Wait for its "
+                "first epoch, or choose another run."
+            )
 
     @property
     def meta(self) -> dict[str, Any]:

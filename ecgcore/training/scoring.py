@@ -60,8 +60,7 @@ def _best_f1(y: np.ndarray, p: np.ndarray) -> float:
 def score_run(working: Working) -> None:
     """Load the best epoch, predict every part in float32, and write the run's results."""
     run, mode = working.run, working.config.target_mode
-    weights = run.folder / "weights.safetensors"
-    fill(working.model, read_tensors(weights)[0], weights, run.meta["model"])
+    fill(working.model, read_tensors(run.weights)[0], run.weights, run.meta["model"])
     there = [part for part in SCORED_PARTS if (working.plan.part == part).any()]
     tables = [prediction_table(working, part, *working.predict(part, exact=True)) for part in there]
     table = pd.concat(tables, ignore_index=True)

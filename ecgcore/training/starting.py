@@ -19,7 +19,6 @@ from ecgcore.training.config import Recipe
 from ecgcore.training.run import Run, find_run
 from ecgcore.training.weights import fill, read_tensors
 
-WEIGHTS = "weights.safetensors"
 TESTED = ("test", "untouched")
 LEARNT = ("train", "validation")
 
@@ -57,7 +56,7 @@ class Parent:
             raise RequestError(
                 f"Run {self.run.id} reads {asked[1]:g} s at {asked[0]:g} Hz; cohort "
                 f"'{cohort.name}' holds {cohort.duration_s:g} s at {cohort.fs_hz:g} Hz. Ingest its "
-                f"folder again under another name with --fs-hz {asked[0]:g} --duration-s "
+                f"folder again under another name with --fs-hz {asked[0]:g} --seconds "
                 f"{asked[1]:g}."
             )
 
@@ -106,8 +105,7 @@ def find_parent(reference: str | None, home: Home) -> Parent | None:
     if reference is None:
         return None
     run = find_run(reference, home)
-    if not (run.folder / WEIGHTS).exists():
-        raise RequestError(f"Run {run.id} has no weights yet: it is {run.status['state']}.")
+    run.need_weights()
     return Parent(run)
 
 
@@ -116,7 +114,7 @@ def start_from(model: nn.Module, parent: Run, meta: dict[str, Any]) -> None:
 
     ``meta`` is the new run's: its classes, and the weights that it was prepared with.
     """
-    file, classes = parent.folder / WEIGHTS, meta["classes"]
+    file, classes = parent.weights, meta["classes"]
     if file_hash(parent) != meta["init"]["weights"]:
         raise DamagedFile(
             f"The weights of run {parent.id} have changed since this run was prepared; train anew."
@@ -130,7 +128,7 @@ def start_from(model: nn.Module, parent: Run, meta: dict[str, Any]) -> None:
 
 def file_hash(run: Run) -> str:
     """Return the SHA-256 of a run's weights."""
-    with (run.folder / WEIGHTS).open("rb") as file:
+    with run.weights.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

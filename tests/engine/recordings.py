@@ -9,6 +9,7 @@ from ecgcore.records.record import LEADS
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 REAL = DATA.parents[1] / "data"
+EXAMPLES = DATA.parents[1] / "examples" / "ptb-xl"
 
 
 def real(folder: str) -> Path:

@@ -2,31 +2,13 @@
 
 import json
 import shutil
-import sys
 
 import pytest
 import typer
-from conftest import EXAMPLES
+from recordings import EXAMPLES
 
 from ecgcore import cli
 from ecgcore.labels.classes import CODES
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Return a function that runs a command in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ecgcore", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 def last_json(out):

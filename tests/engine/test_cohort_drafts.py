@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from recordings import DATA, limb_consistent_uv, write_wfdb
+from recordings import EXAMPLES, limb_consistent_uv, write_wfdb
 from test_cohort_ingest import others_of_session, wait_for
 
 from ecgcore.cohort import shards
@@ -20,7 +20,6 @@ from ecgcore.home import Home
 from ecgcore.records.reading import read_record
 
 DX = ("Dx: 426783006",)
-EXAMPLES = DATA.parents[1] / "examples" / "ptb-xl"
 
 
 @pytest.fixture

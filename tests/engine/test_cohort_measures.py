@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from recordings import DATA, limb_consistent_uv, write_wfdb
+from recordings import DATA, EXAMPLES, limb_consistent_uv, write_wfdb
 
 from ecgcore.cohort import measured, shards
 from ecgcore.cohort.ingest import ingest
@@ -19,8 +19,6 @@ from ecgcore.measure.measurements import MEASURE_SCHEMA, measure
 from ecgcore.measure.quality import quality
 from ecgcore.measure.rpeaks import r_peaks
 from ecgcore.records.reading import read_record
-
-EXAMPLES = DATA.parents[1] / "examples" / "ptb-xl"
 
 
 @pytest.fixture

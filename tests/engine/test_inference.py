@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import EXAMPLES
+from recordings import EXAMPLES
 
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import DamagedFile

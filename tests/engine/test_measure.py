@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import EXAMPLES
-from recordings import limb_consistent_uv, real
+from recordings import EXAMPLES, limb_consistent_uv, real
 from simulated_ecg import beats, record, regular, twelve, with_pulse
 
 from ecgcore.measure.measurements import MEASURE_SCHEMA, Measurements, measure

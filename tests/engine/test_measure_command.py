@@ -2,17 +2,14 @@
 
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
 import wfdb
-from conftest import EXAMPLES
-from recordings import real, write_wfdb
+from recordings import EXAMPLES, real, write_wfdb
 from simulated_ecg import P_MS, T_MS, beats, regular
 from vendor_xml_files import write_muse
 
-from ecgcore import cli
 from ecgcore.bench.measurements import bench_measurements
 from ecgcore.errors import RequestError
 from ecgcore.records.record import LEADS
@@ -23,23 +20,6 @@ PROMISED = {
     "axis_deg", "r_peaks_s", "st_j_mv", "st_j60_mv", "sokolow_lyon_mv", "cornell_mv", "error",
 }  # fmt: skip
 SIGNAL_UV = np.rint(1000 * beats(500, regular(10, 60), 10)).astype(np.int16)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Return a function that runs a command in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ecgcore", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 def test_a_folder_gives_one_line_a_record_in_order_with_all_promised_keys(run):

@@ -4,8 +4,7 @@ import re
 import sys
 
 import pytest
-from conftest import EXAMPLES
-from recordings import limb_consistent_uv, write_wfdb
+from recordings import EXAMPLES, limb_consistent_uv, write_wfdb
 
 from ecgcore import cli
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from recordings import DATA, real
+from recordings import DATA, EXAMPLES, real
 
 from ecgcore.measure.quality import Flag, quality
 from ecgcore.measure.reversal import UNDONE, maps
@@ -13,8 +13,6 @@ from ecgcore.records.finding import find_records
 from ecgcore.records.reading import read_record
 from ecgcore.records.record import LEADS, Record
 from ecgcore.records.resampling import bring_to
-
-EXAMPLES = DATA.parents[1] / "examples" / "ptb-xl"
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,15 @@
 """Starting from another run: its weights and pictures, and nobody's data on both sides."""
 
+import re
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
+import typer
+from recordings import EXAMPLES
 
+from ecgcore import cli
 from ecgcore.cohort.ingest import ingest
 from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.home import Home
@@ -18,7 +21,6 @@ from ecgcore.training.starting import file_hash, start_from
 from ecgcore.training.weights import read_tensors
 from ecgcore.training.work import train
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
 AGAIN = TrainConfig(
     cohort="examples", model="alexnet_m_se_gap", level="all", epochs=1, device="cpu"
 )
@@ -88,5 +90,11 @@ def test_a_head_for_other_classes_starts_afresh(family):
 def test_a_parent_of_another_rate_is_refused_with_the_command_that_helps(family):
     home, _, parent = family
     ingest(EXAMPLES, "shorter", home, workers=1, measure=False, duration_s=5)
-    with pytest.raises(RequestError, match="reads 10 s at 100 Hz; cohort 'shorter' holds 5 s"):
+    with pytest.raises(
+        RequestError, match="reads 10 s at 100 Hz; cohort 'shorter' holds 5 s"
+    ) as no:
         prepare(replace(AGAIN, cohort="shorter", init=parent.id), home)
+    options = re.findall(r"--[\w-]+", str(no.value))
+    known = typer.main.get_command(cli.app).commands["ingest"].params
+    assert options == ["--fs-hz", "--seconds"]
+    assert set(options) <= {name for option in known for name in option.opts}
