@@ -13,7 +13,8 @@ from dashboard.cached import home, written
 from ecgcore.home import Home
 from ecgcore.training import jobs
 from ecgcore.training.config import TrainConfig
-from ecgcore.training.run import ALIVE, Run, find_run, list_runs, shipped_models
+from ecgcore.training.queue import in_queue
+from ecgcore.training.run import Run, find_run, list_runs, shipped_models
 
 if TYPE_CHECKING:
     from ecgcore.cohort.levels import Plan
@@ -27,8 +28,13 @@ def runs() -> list[Run]:
 
 
 def alive_runs() -> list[Run]:
-    """Return the runs that wait or work now."""
-    return [r for r in runs() if r.status["state"] in ALIVE]
+    """Return the runs that work or wait now, in the order of the queue."""
+    return in_queue(home())
+
+
+def cut_off_runs() -> list[Run]:
+    """Return the runs whose processes died, in the order of the queue."""
+    return jobs.cut_off(home())
 
 
 def done_runs() -> list[Run]:
@@ -68,6 +74,11 @@ def run(reference: str) -> Run:
 def start(config: TrainConfig) -> Run:
     """Start a training in a process of its own, as ``ecgcore train`` would."""
     return jobs.start(config, home())
+
+
+def resume_all() -> None:
+    """Go on with all that was cut off, as ``ecgcore runs resume --all`` does."""
+    jobs.resume_all(home())
 
 
 def plan(config: TrainConfig) -> "Plan":

@@ -3,6 +3,7 @@
 ``./workspace``, or ``--home``, or the environment variable ``ECGCORE_HOME``.
 """
 
+import errno
 import json
 import os
 import secrets
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from ecgcore.errors import DamagedFile, EcgError
 
@@ -65,14 +68,24 @@ def write_whole(file: Path, write: Callable[[Path], object]) -> None:
     Whoever reads ``file`` finds the old content or the new, never a part.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}.{os.getpid()}")
     try:
         write(beside)
         os.replace(beside, file)
     except OSError as error:
-        raise EcgError(f"{file} could not be written: {error.strerror or error}.") from error
+        advice = " Make room on the disk and go on." if error.errno == errno.ENOSPC else ""
+        why = error.strerror or error
+        raise EcgError(f"{file} could not be written: {why}.{advice}") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that are gone left behind while they were writing whole files."""
+    for left in folder.glob(".*"):
+        pid = left.suffix.removeprefix(".")
+        if not (pid.isdecimal() and psutil.pid_exists(int(pid))):
+            left.unlink(missing_ok=True)
 
 
 @contextmanager

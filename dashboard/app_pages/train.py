@@ -94,7 +94,7 @@ def show_plan(config: TrainConfig) -> bool:
 def watch() -> None:
     """Show the trainings at work, or else the last ones."""
     alive = cached_runs.alive_runs()
-    shown = (alive or cached_runs.runs()[: st.session_state.get("train_started", 2)])[::-1]
+    shown = alive or cached_runs.runs()[: st.session_state.get("train_started", 2)][::-1]
     if not shown:
         return
     st.subheader("Training now" if alive else "Last trained")
@@ -134,6 +134,14 @@ if st.button(how_many, type="primary", disabled=not (ready and networks), key="t
         st.session_state["train_started"] = len(networks)
     except EcgError as error:
         st.error(str(error))
+died = len(cached_runs.cut_off_runs())
+if died and st.button(
+    f"Resume {died} cut off", key="train_resume",
+    help="Their processes ended without a word, as when the machine restarts. Each goes on where "
+    "it was saved last, in the order in which they stood in the queue.",
+):  # fmt: skip
+    cached_runs.resume_all()
+    st.rerun()
 st.fragment(watch, run_every="2s" if cached_runs.alive_runs() else None)()
 pair = cached_runs.latest_pair()
 if pair and cached_runs.done_runs() and not cached_runs.alive_runs():

@@ -107,7 +107,7 @@ def train(
         ),
     ] = "patient",
     seed: Annotated[int, typer.Option(help="Draw, split, start and order follow from it.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda (any free GPU) or cuda:1.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -270,30 +270,51 @@ def runs_show(
 
 @runs_app.command("resume")
 def runs_resume(
-    run: Annotated[str, typer.Argument(help="A run's id.")],
+    run: Annotated[str | None, typer.Argument(help="A run's id.")] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="All whose processes died (power loss, say), queued as they were before, each in "
+            "a process of its own.",
+        ),
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Work on a run that waits, was cancelled or cut off; it goes on where it was saved last.
+    """Work on a run that was cancelled or cut off; it goes on where it was saved last.
 
     Example: ecgcore runs resume 20261121-101500-alexnet-examples-204-s1-0a1b
     """
     from ecgcore.training.run import find_run
 
+    if (run is None) != every:
+        raise RequestError("Name one run (`ecgcore runs list` shows all), or say --all.")
     found = Home.find(home)
-    chosen = find_run(run, found)
-    if chosen.status["state"] in ("running", "done"):
-        raise RequestError(
-            f"Run {chosen.id} is {chosen.status['state']}; there is nothing to resume."
-        )
-    _work(chosen, found, as_json)
+    if run is None:
+        _resume_all(found, as_json)
+    else:
+        _work(find_run(run, found), found, as_json)
+
+
+def _resume_all(home: Home, as_json: bool) -> None:
+    from ecgcore.training.jobs import resume_all
+
+    runs = resume_all(home)
+    if as_json:
+        say_json({"runs": [{"run": run.id, "state": run.status["state"]} for run in runs]})
+        return
+    for run in runs:
+        out.print(f"{run.id}: {run.status['state']}. {run.status['message']}", markup=False)
+    if not runs:
+        out.print("No run was cut off.")
 
 
 @runs_app.command("cancel")
 def runs_cancel(
     run: Annotated[str, typer.Argument(help="A run's id.")], home: HomeOption = None
 ) -> None:
-    """Ask a run to stop; it ends within a batch and keeps its best epoch.
+    """Ask a run to stop: it ends within a batch and keeps its best epoch, or leaves the queue.
 
     Example: ecgcore runs cancel 20261121-101500-alexnet-examples-204-s1-0a1b
     """

@@ -21,6 +21,7 @@ from ecgcore.training.weights import read_tensors, write_tensors
 from ecgcore.training.working import Working
 
 FILE = "resume.safetensors"
+NUMBERS = ("epoch", "batch", "best", "best_epoch", "seconds")
 SAVING_SHARE = 0.02
 """Of the time of a training that goes into saving, at most."""
 
@@ -48,12 +49,11 @@ class Saver:
 def restore(training: Training, working: Working) -> None:
     """Bring a training to where it was saved; without a saved state it stays at its beginning."""
     file = working.run.folder / FILE
-    tensors, told = read_tensors(file) if file.exists() else ({}, "{}")
-    numbers = json.loads(told)
-    if numbers:
+    if file.exists():
+        tensors, told = read_tensors(file)
         try:
-            _put(training, tensors, numbers)
-        except (KeyError, IndexError, RuntimeError, ValueError) as error:
+            _put(training, tensors, json.loads(told))
+        except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
             raise DamagedFile(
                 f"{working.run.id}/{FILE} is not of this training ({error}); delete it to begin "
                 "anew."
@@ -62,8 +62,7 @@ def restore(training: Training, working: Working) -> None:
 
 
 def _numbers(training: Training) -> dict[str, Any]:
-    names = ("epoch", "batch", "best", "best_epoch", "seconds")
-    return {name: getattr(training, name) for name in names}
+    return {name: getattr(training, name) for name in NUMBERS}
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:
@@ -99,8 +98,8 @@ def _put(training: Training, tensors: dict[str, Tensor], numbers: dict[str, Any]
         training.augmenter.chance.generator.set_state(tensors["random.augment"])
     if torch.cuda.is_available() and "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"])
-    for name, value in numbers.items():
-        setattr(training, name, value)
+    for name in NUMBERS:
+        setattr(training, name, numbers[name])
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

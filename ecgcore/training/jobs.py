@@ -3,10 +3,13 @@
 import subprocess
 import sys
 
+from ecgcore.errors import EcgError
 from ecgcore.home import Home
 from ecgcore.training.config import TrainConfig
+from ecgcore.training.device import find_devices
 from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run, process_stamp
+from ecgcore.training.queue import enter
+from ecgcore.training.run import Run, list_runs
 
 # Children of this process, kept so that one which ended is collected and not left a zombie.
 _children: list[subprocess.Popen] = []
@@ -23,7 +26,9 @@ def start(config: TrainConfig, home: Home) -> Run:
 
 
 def resume(run: Run, home: Home) -> None:
-    """Start the process that works on a prepared or interrupted run; its output is log.txt."""
+    """Queue a prepared or interrupted run and start its process, whose output is log.txt."""
+    run.need_idle()
+    devices = find_devices(run.config.device)
     command = [sys.executable, "-m", "ecgcore", "runs", "resume", run.id, "--home", str(home.path)]
     _children[:] = [child for child in _children if child.poll() is None]
     with (run.folder / "log.txt").open("ab") as log:
@@ -35,4 +40,21 @@ def resume(run: Run, home: Home) -> None:
             start_new_session=True,
         )
     _children.append(child)
-    run.report(state="queued", message="Starting.", **process_stamp(child.pid))
+    enter(run, home, devices, "Starting.", child.pid)
+
+
+def cut_off(home: Home) -> list[Run]:
+    """Return the runs whose processes died, in the order in which they stood in the queue."""
+    dead = [run for run in list_runs(home) if run.status["state"] == "died"]
+    return sorted(dead, key=lambda run: (run.status.get("queued_at") or 0, run.id))
+
+
+def resume_all(home: Home) -> list[Run]:
+    """Queue all that was cut off in its former order, each in a process of its own."""
+    runs = cut_off(home)
+    for run in runs:
+        try:
+            resume(run, home)
+        except EcgError as error:  # the others go on
+            run.report(state="failed", message=str(error))
+    return runs

@@ -15,10 +15,9 @@ from ecgcore.evaluation import metrics
 from ecgcore.evaluation.evaluate import accuracy_of
 from ecgcore.evaluation.scores import Scores
 from ecgcore.training import going_on
-from ecgcore.training.device import Cancelled
 from ecgcore.training.objective import Objective
 from ecgcore.training.optimising import freeze, rate_share
-from ecgcore.training.run import Run
+from ecgcore.training.run import Cancelled, Run
 from ecgcore.training.scoring import prediction_table
 from ecgcore.training.training import Training
 from ecgcore.training.weights import write_tensors

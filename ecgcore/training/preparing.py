@@ -18,7 +18,8 @@ from ecgcore.labels.tables import tables_hash
 from ecgcore.models import create_model, model_info
 from ecgcore.records.record import LEADS
 from ecgcore.training.config import Recipe, TrainConfig
-from ecgcore.training.run import Run
+from ecgcore.training.device import find_devices
+from ecgcore.training.run import Run, process_stamp
 from ecgcore.training.starting import find_parent
 
 STAMPED = ("ecgcore", "torch", "torchvision", "numpy", "pandas", "wfdb", "captum")
@@ -49,6 +50,7 @@ def plan_of(config: TrainConfig, home: Home) -> tuple[Cohort, Plan]:
 def prepare(config: TrainConfig, home: Home) -> Run:
     """Write the folder of a run that is ready to be worked on, or say what is wrong."""
     parent = find_parent(config.init, home)
+    find_devices(config.device)
     recipe = config.filled() if parent is None else parent.followed_by(config.filled())
     cohort, drawn = plan_of(recipe, home)
     if parent is not None:
@@ -65,8 +67,9 @@ def prepare(config: TrainConfig, home: Home) -> Run:
         meta |= {"input": parent.input, "init": {"run": parent.run.id, "weights": parent.hash}}
     with folder_made_whole(run.folder) as folder:
         write_json(folder / "run.json", meta)
-        waiting = {"state": "queued", "pid": None, "epoch": 0, "epochs": recipe.epochs}
-        write_json(folder / "status.json", waiting | {"eta_s": None, "message": "Not started yet."})
+        waiting = {"state": "queued", "queued_at": None, "epoch": 0, "epochs": recipe.epochs}
+        waiting |= {"eta_s": None, "message": "Not started yet.", **process_stamp()}
+        write_json(folder / "status.json", waiting)
     return run
 
 

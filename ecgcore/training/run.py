@@ -12,6 +12,8 @@ resume.safetensors  while it is not done: all that is needed to go on (going_on.
 """
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,18 @@ from typing import Any
 import pandas as pd
 import psutil
 
-from ecgcore.errors import DamagedFile, NotFound, RequestError
+from ecgcore.errors import DamagedFile, EcgError, NotFound, RequestError
 from ecgcore.home import Home, read_json, write_json
 from ecgcore.training.config import Recipe
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 ALIVE = ("queued", "running")
 DIED = "Its process ended without a word; `ecgcore runs resume {id}` goes on where it was."
+CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume {id}` goes on."
+
+
+class Cancelled(Exception):
+    """Somebody asked the run to stop."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +72,14 @@ class Run:
     @property
     def status(self) -> dict[str, Any]:
         """Where the run stands: ``state`` (queued, running, done, cancelled, failed or died),
-        ``epoch``, ``epochs``, ``eta_s``, ``message``."""
+        ``epoch``, ``epochs``, ``eta_s``, ``message``.
+
+        What a killed process left behind is put right: it died, or was to be cancelled anyway.
+        """
         status = read_json(self.folder / "status.json")
-        if status["state"] in ALIVE and status["pid"] and not _lives(status):
-            status |= {"state": "died", "eta_s": None, "message": DIED.format(id=self.id)}
+        if status["state"] in ALIVE and not _lives(status):
+            state, said = ("cancelled", CANCELLED) if self.cancel_asked else ("died", DIED)
+            status |= {"state": state, "eta_s": None, "message": said.format(id=self.id)}
         return status
 
     @property
@@ -119,14 +130,45 @@ class Run:
             raise NotFound(f"Run {self.id} cannot be cancelled: it is {state}.")
         (self.folder / "cancel").touch()
 
+    def forget_cancel(self) -> None:
+        """Take back what ``cancel`` asked for."""
+        (self.folder / "cancel").unlink(missing_ok=True)
+
+    def need_idle(self) -> None:
+        """Refuse a run that is done, or that another process waits or works for."""
+        status = self.status
+        if status["state"] == "done":
+            raise RequestError(f"Run {self.id} is done; there is nothing to resume.")
+        at_work = status["state"] in ALIVE and status.get("queued_at")
+        if at_work and status["pid"] != os.getpid():
+            raise RequestError(
+                f"Run {self.id} is {status['state']} already, in process {status['pid']}; there is "
+                "nothing to resume."
+            )
+
     def report(self, **changes: Any) -> None:
-        """Write where the run stands, on top of what was written before."""
+        """Write where the run stands, on top of what was written before.
+
+        On a full disk it is written over what stands there, which takes no room.
+        """
         file = self.folder / "status.json"
-        write_json(file, (read_json(file) if file.exists() else {}) | changes)
+        content = (read_json(file) if file.exists() else {}) | changes
+        try:
+            write_json(file, content)
+        except EcgError:
+            with suppress(OSError):
+                return _write_over(file, content)
+            raise
+
+
+def _write_over(file: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+    with file.open("r+b", buffering=0) as there:
+        there.write(text.ljust(file.stat().st_size))
 
 
 def _lives(status: dict[str, Any]) -> bool:
-    """Tell whether the process that wrote the status still runs (by pid and start time)."""
+    """Tell whether the process that works on the run still runs (by pid and start time)."""
     try:
         process = psutil.Process(status["pid"])
         alike = abs(process.create_time() - status["pid_started"]) < 1.0

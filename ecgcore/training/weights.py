@@ -35,7 +35,7 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor], told: str = "") -> 
     except SafetensorError as error:
         raise EcgError(
             f"{file.name} could not be written ({error}); what was saved before is intact. Make "
-            "room on the disk and go on: ecgcore runs resume."
+            f"room on the disk and go on: ecgcore runs resume {file.parent.name}."
         ) from error
 
 
@@ -65,6 +65,8 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], file: Path, name: str)
         if tensor.shape != own[key].shape:
             shapes = f"{tuple(tensor.shape)}, not {tuple(own[key].shape)}"
             raise _unfit(file, name, f"its {key} is {shapes}")
+        if tensor.is_floating_point() != own[key].is_floating_point():
+            raise _unfit(file, name, f"its {key} is of type {tensor.dtype}, not {own[key].dtype}")
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise _unfit(file, name, f"its {key} holds values that are no numbers")
     model.load_state_dict(

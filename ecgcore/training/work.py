@@ -5,19 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ecgcore.errors import EcgError
-from ecgcore.home import Home
+from ecgcore.home import Home, remove_leftovers
 from ecgcore.training.config import TrainConfig
-from ecgcore.training.device import Cancelled, find_device, find_precision, turn_on
+from ecgcore.training.device import find_devices, find_precision, use
 from ecgcore.training.going_on import FILE as RESUME
 from ecgcore.training.loop import Progress, run_epochs
 from ecgcore.training.preparing import plan_of, prepare
-from ecgcore.training.run import ALIVE, Run, find_run, process_stamp
+from ecgcore.training.queue import enter, turn
+from ecgcore.training.run import ALIVE, CANCELLED, Cancelled, Run, find_run
 from ecgcore.training.scoring import score_run
 from ecgcore.training.starting import start_from
 from ecgcore.training.working import Working
 
-CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume {id}` goes on."
 STOPPED = "Stopped from the terminal; `ecgcore runs resume {id}` goes on."
+REFUSED = "{why}; `ecgcore runs resume {id}` goes on when that is put right."
 
 
 def train(config: TrainConfig, home: Home, on_progress: Progress | None = None) -> Run:
@@ -27,15 +28,18 @@ def train(config: TrainConfig, home: Home, on_progress: Progress | None = None) 
 
 def work(run: Run, home: Home, on_progress: Progress | None = None) -> Run:
     """Train what ``run.json`` asks for, from where it was saved last, and score it."""
+    run.need_idle()
     config = run.config
     with _told(run):
+        devices = find_devices(config.device)
+        enter(run, home, devices, "Preparing.")
         cohort, plan = plan_of(config, home)
         if plan.hash != run.meta["split"]["hash"]:
             raise EcgError(
                 f"Cohort '{cohort.name}' has changed since run {run.id} was prepared; train anew."
             )
-        device = find_device(config.device)
-        with turn_on(device, run, home):
+        with turn(run, home, devices) as name:
+            device = use(name)
             precision = find_precision(config.precision, device)
             run.report(
                 state="running", message="Training.", device=str(device),
@@ -55,9 +59,7 @@ def work(run: Run, home: Home, on_progress: Progress | None = None) -> Run:
 @contextmanager
 def _told(run: Run) -> Iterator[None]:
     """Keep status.json true however the work ends."""
-    for left in run.folder.glob(".*"):  # beside what was written when a process was killed
-        left.unlink()
-    run.report(state="queued", eta_s=None, message="Preparing.", **process_stamp())
+    remove_leftovers(run.folder)
     try:
         yield
     except Cancelled:
@@ -65,12 +67,16 @@ def _told(run: Run) -> Iterator[None]:
     except EcgError as error:
         run.report(state="failed", eta_s=None, message=str(error))
         raise
+    except OSError as error:  # a disk that is full while a line is added, say
+        message = REFUSED.format(id=run.id, why=error.strerror or error)
+        run.report(state="failed", eta_s=None, message=message)
+        raise EcgError(message) from error
     except KeyboardInterrupt:
         run.report(state="cancelled", eta_s=None, message=STOPPED.format(id=run.id))
         raise
     finally:
-        (run.folder / "cancel").unlink(missing_ok=True)
+        run.forget_cancel()
         if run.status["state"] in ALIVE:  # an error of ours: the log has the details
+            run.report(state="failed", eta_s=None, message="An error of the program; see the log.")
             with (run.folder / "log.txt").open("a", encoding="utf-8") as log:
                 log.write(traceback.format_exc())
-            run.report(state="failed", eta_s=None, message="An error of the program; see the log.")

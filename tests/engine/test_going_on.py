@@ -18,10 +18,9 @@ from safetensors import SafetensorError, safe_open
 from ecgcore.errors import DamagedFile, EcgError
 from ecgcore.training import going_on, weights
 from ecgcore.training.config import TrainConfig
-from ecgcore.training.device import Cancelled
 from ecgcore.training.loop import Clock
 from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run, list_runs
+from ecgcore.training.run import Cancelled, Run, list_runs
 from ecgcore.training.work import train, work
 
 KILLS = int(os.environ.get("ECGCORE_KILLS", "1"))

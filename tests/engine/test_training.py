@@ -13,8 +13,9 @@ from ecgcore.errors import EcgError, NotFound, RequestError, UnreadableRecord
 from ecgcore.imaging.geometry import geometry
 from ecgcore.imaging.png import Picture
 from ecgcore.inference.classifier import load
+from ecgcore.labels.sets import label_set
 from ecgcore.training.config import TrainConfig
-from ecgcore.training.device import find_device
+from ecgcore.training.device import find_devices
 from ecgcore.training.objective import Objective
 from ecgcore.training.optimising import rate_share
 from ecgcore.training.preparing import prepare
@@ -145,6 +146,10 @@ def test_a_run_that_fails_says_why(examples_home):
             {"model": "resnet1d", "size": 224, "layout": "panels"},
             "resnet1d reads signals: layout, size and",
         ),
+        (
+            {"label_set": "ptbxl5", "target_mode": "priority"},
+            "target mode 'priority' is of the label set paper10 only; with ptbxl5, multilabel and",
+        ),
         ({"target_mode": "multi"}, "There is no target mode 'multi'. Did you mean 'multilabel'?"),
     ],
 )
@@ -165,8 +170,8 @@ def test_a_run_is_found_by_id_and_by_folder(small_pair):
 
 
 def test_a_device_that_is_not_there_is_refused_by_name():
-    with pytest.raises(RequestError, match="There is no device 'gpu': auto, cpu and cuda"):
-        find_device("gpu")
+    with pytest.raises(RequestError, match="There is no device 'gpu' here; accepted: auto, cpu"):
+        find_devices("gpu")
 
 
 def test_a_network_on_signals_trains_in_the_same_loop_and_answers(examples_home):
@@ -184,3 +189,23 @@ def test_a_network_on_signals_trains_in_the_same_loop_and_answers(examples_home)
     drawn = Picture(image, geometry("stacked", 67), "drawn", 100, None, {})
     with pytest.raises(UnreadableRecord, match="reads signals, not pictures"):
         classifier.probabilities([drawn])
+
+
+@pytest.mark.parametrize(("labels", "classes"), [("ptbxl5", 5), ("ptbxl71", 71)])
+def test_a_head_over_another_label_set_trains_answers_and_is_scored(
+    examples_home, labels, classes, run
+):
+    asked = f"train --cohort examples --model resnet1d --depth 4 --width 4 --label-set {labels}"
+    code, out, _ = run(*asked.split(), "--level", "all", "--epochs", 1, "--device", "cpu",
+                       "--home", examples_home.path, "--json")  # fmt: skip
+    assert code == 0
+    answer = json.loads(out.splitlines()[-1])
+    assert len(answer["metrics"]["classes"]) == classes
+    absent = [c for c, found in answer["metrics"]["classes"].items() if not found["n"]]
+    assert all(answer["metrics"]["not_available"][c] == "n/a (0 positives)" for c in absent)
+    classifier = load(answer["run"], examples_home)
+    assert classifier.classes == label_set(labels).codes
+    record = Cohort.open("examples", examples_home).record("00147_lr")
+    assert classifier.probabilities([record]).shape == (1, classes)
+    code, out, _ = run("evaluate", answer["run"], "--home", examples_home.path)
+    assert code == 0

@@ -10,7 +10,8 @@ from reading import labels, words
 from ecgcore.home import Home
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run, process_stamp
+from ecgcore.training.queue import enter
+from ecgcore.training.run import Run
 
 EPOCH = {"epoch": 1, "train_loss": 2.31, "val_loss": 2.2, "val_macro_auc": 0.61, "best": True}
 
@@ -19,7 +20,8 @@ EPOCH = {"epoch": 1, "train_loss": 2.31, "val_loss": 2.2, "val_macro_auc": 0.61,
 def at_work(own_copy: Home) -> Run:
     """Return a run that seems to be in its second of three epochs: its process is this one."""
     run = prepare(TrainConfig("examples", model="alexnet_gap", level="60", epochs=3), own_copy)
-    run.report(state="running", epoch=1, eta_s=42, message="Training.", **process_stamp())
+    enter(run, own_copy, ["cpu"], "Preparing.")
+    run.report(state="running", epoch=1, eta_s=42, message="Training.")
     (run.folder / "history.jsonl").write_text(json.dumps(EPOCH) + "\n")
     return run
 
@@ -45,6 +47,18 @@ def test_a_run_whose_process_died_says_so_and_has_nothing_to_cancel(open_page, a
     assert "Last trained" in words(app)
     assert "ecgcore runs resume" in app.get("progress")[0].proto.text
     assert "Cancel" not in labels(app)
+
+
+def test_what_was_cut_off_goes_on_at_a_click(open_page, own_copy: Home, at_work: Run, monkeypatch):
+    app = open_page("train")
+    assert not any(label.startswith("Resume") for label in labels(app))
+    at_work.report(pid_started=1.0)
+    app = open_page("train")
+    resumed = []
+    monkeypatch.setattr("ecgcore.training.jobs.resume", lambda run, home: resumed.append(run))
+    app.button(key="train_resume").click().run()
+    assert not app.exception
+    assert resumed == [at_work]
 
 
 def test_a_training_that_cannot_start_is_one_line_and_writes_nothing(open_page, own_copy: Home):
