@@ -15,6 +15,7 @@ from ecgcore.training.queue import enter, turn
 from ecgcore.training.run import ALIVE, CANCELLED, Cancelled, Run, find_run
 from ecgcore.training.scoring import score_run
 from ecgcore.training.starting import start_from
+from ecgcore.training.tracking import tracked
 from ecgcore.training.working import Working
 
 STOPPED = "Stopped from the terminal; `ecgcore runs resume {id}` goes on."
@@ -38,7 +39,7 @@ def work(run: Run, home: Home, on_progress: Progress | None = None) -> Run:
             raise EcgError(
                 f"Cohort '{cohort.name}' has changed since run {run.id} was prepared; train anew."
             )
-        with turn(run, home, devices) as name:
+        with turn(run, home, devices) as name, tracked(run) as trackers:
             device = use(name)
             precision = find_precision(config.precision, device)
             run.report(
@@ -48,7 +49,7 @@ def work(run: Run, home: Home, on_progress: Progress | None = None) -> Run:
             working = Working(run, config, cohort, plan, device, precision)
             if config.init and not (run.folder / RESUME).exists():
                 start_from(working.model, find_run(config.init, home), run.meta)
-            best_epoch = run_epochs(working, on_progress or (lambda run, status: None))
+            best_epoch = run_epochs(working, trackers.beside(on_progress))
             run.report(message="Scoring the test records.")
             score_run(working)
         run.report(state="done", eta_s=0, message="Done.", best_epoch=best_epoch)
