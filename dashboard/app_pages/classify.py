@@ -7,7 +7,6 @@ import streamlit as st
 from dashboard import cached, controls, draw, figures, palette, paper, state
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import EcgError
-from ecgcore.labels.classes import CODES
 from ecgcore.records.record import Record
 from ecgcore.training.run import Run
 
@@ -50,7 +49,7 @@ def table(records: dict[str, Record], by_run: dict[str, list[dict]]) -> str:
     decimals = {}
     for name, answers in by_run.items():
         columns[f"{name}: most probable"] = [a["top"] for a in answers]
-        for code in CODES:
+        for code in answers[0]["probabilities"]:
             columns[f"{name}: {code}"] = [a["probabilities"][code] for a in answers]
             decimals[f"{name}: {code}"] = st.column_config.NumberColumn(format="%.3f")
     rows = pd.DataFrame(columns)

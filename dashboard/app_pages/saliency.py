@@ -7,7 +7,6 @@ import streamlit as st
 
 from dashboard import cached, controls, draw, figures, palette, state
 from ecgcore.errors import EcgError
-from ecgcore.labels.classes import CODES
 from ecgcore.records.record import Record
 
 if TYPE_CHECKING:
@@ -71,8 +70,13 @@ try:
         st.stop()
     names = controls.short_names(chosen)
     tops = [cached.answers(run.id, [record])[0]["top"] for run in chosen]
-    state.settle("saliency_class", list(CODES), tops[-1])
-    st.selectbox("Class", CODES, index=None, key="saliency_class", bind=state.URL)
+    answered = [set(run.meta["classes"]) for run in chosen]
+    codes = [code for code in chosen[0].meta["classes"] if all(code in of for of in answered)]
+    if not codes:
+        st.info("These networks answer different classes; choose one, or two of one label set.")
+        st.stop()
+    state.settle("saliency_class", codes, tops[-1] if tops[-1] in codes else codes[0])
+    st.selectbox("Class", codes, index=None, key="saliency_class", bind=state.URL)
     code = st.session_state["saliency_class"]
     columns = st.columns(len(chosen))
     found = []

@@ -35,7 +35,7 @@ _SHIFT_SAMPLES = 37
 
 @dataclass(frozen=True)
 class Watched:
-    """An ingest that was watched: what it answered, and what it took.
+    """A command that was watched: what it answered, and what it took.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ def _ingested(data: Path | None, n: int, place: Path, measured: bool) -> Watched
     folder, home = place / "in", place / "home"
     repeat_examples(n, folder) if data is None else link_some(data, n, folder)
     option = "--measure" if measured else "--no-measure"
-    command = [sys.executable, "-m", "ecgcore", "ingest", str(folder), "--cohort", "bench"]
+    command = ["ingest", str(folder), "--cohort", "bench"]
     try:
         return watch([*command, option, "--home", str(home), "--json"])
     finally:
@@ -160,10 +160,11 @@ def _link(file: Path, to: Path) -> None:
 
 
 def watch(command: list[str]) -> Watched:
-    """Run a command of ours with ``--json`` and watch its processes to the end."""
+    """Run a command of ours (``["ingest", …, "--json"]``) and watch its processes to the end."""
     largest_kb, all_kb, cpu_s = 0, 0, dict[int, float]()
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
-        running = psutil.Popen(command, stdout=said, stderr=errors)
+        whole = [sys.executable, "-m", "ecgcore", *command]
+        running = psutil.Popen(whole, stdout=said, stderr=errors)
         while running.poll() is None:
             kb = [_look(process, cpu_s) for process in _family(running)]
             largest_kb, all_kb = max(largest_kb, *kb, 0), max(all_kb, sum(kb))
@@ -171,7 +172,8 @@ def watch(command: list[str]) -> Watched:
         for file in (said, errors):
             file.seek(0)
         if running.returncode:
-            raise EcgError(f"The ingest failed: {errors.read().decode(errors='replace').strip()}")
+            why = errors.read().decode(errors="replace").strip()
+            raise EcgError(f"`ecgcore {command[0]}` failed: {why}")
         answer = json.loads(said.read().splitlines()[-1])
     mb = (round(largest_kb / 1000, 1), round(all_kb / 1000, 1)) if largest_kb else (None, None)
     return Watched(answer, sum(cpu_s.values()), *mb)

@@ -1,7 +1,7 @@
 """The command line: the flow's verbs. Each command calls one function of the package."""
 
 from ecgcore.cli import downloads, records, measuring, labelling, images  # isort: skip
-from ecgcore.cli import training, results, answers, benches  # isort: skip
+from ecgcore.cli import training, results, answers, studying, benches  # isort: skip
 from ecgcore.cli.shell import app, main
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "measuring",
     "records",
     "results",
+    "studying",
     "training",
 ]

@@ -32,6 +32,24 @@ def bench_imaging(
     _say(answer, as_json)
 
 
+@bench_app.command("training")
+def bench_training(
+    full: Annotated[
+        bool, typer.Option("--full", help="Also memory at 440 and 20,000 records; minutes.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the training loop against a bare one on batches that lie in memory.
+
+    Example: ecgcore bench training --json
+    """
+    from ecgcore.bench.training import bench_training as measure
+
+    with err.status("Training for about 45 seconds ..."):
+        answer = measure(full)
+    _say(answer, as_json)
+
+
 @bench_app.command("ingest")
 def bench_ingest(
     data: Annotated[

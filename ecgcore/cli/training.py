@@ -28,6 +28,9 @@ def train(
         ),
     ] = None,
     tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
+    label_set: Annotated[
+        str, typer.Option(help="Classes: paper10, ptbxl5 or ptbxl71 (what PTB-XL states).")
+    ] = "paper10",
     policy: Annotated[
         str, typer.Option(help="Labels: expert (statements) or criteria (measurements).")
     ] = "expert",
@@ -123,7 +126,7 @@ def train(
     found = Home.find(home)
     config = TrainConfig(
         cohort=cohort, model=model, level=level, target_mode=target_mode, tier=tier,
-        policy=policy, thresholds=thresholds,
+        label_set=label_set, policy=policy, thresholds=thresholds,
         layout=layout, size=square_or_sides(size), rhythm=rhythm, augment=augment, epochs=epochs,
         batch=batch, optimiser=optimiser, learning_rate=learning_rate, weight_decay=weight_decay,
         schedule=schedule, warm_up=warm_up, balance=balance, label_smoothing=label_smoothing,

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ecgcore.cohort.store import TIERS
+from ecgcore.cohort.stored import statements_in
 from ecgcore.home import write_whole
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.expert import label
@@ -75,8 +76,7 @@ def relabel(file: Path) -> None:
     plan = table.attrs.get("plan", "")
     rows = table.to_dict("records")
     for row in rows:
-        statements = tuple(Statement(*parts) for parts in json.loads(row["statements"]))
-        row |= _labels(statements, row["source"], row["details"])
+        row |= _labels(statements_in(row["statements"]), row["source"], row["details"])
     write_index(file, rows, plan)
 
 

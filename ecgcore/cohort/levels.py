@@ -15,6 +15,7 @@ import pandas as pd
 from ecgcore.cohort import splits
 from ecgcore.errors import RequestError
 from ecgcore.labels.classes import CODES
+from ecgcore.labels.sets import label_set
 from ecgcore.labels.targets import priority_class, targets
 
 
@@ -25,8 +26,8 @@ class Labelled(Protocol):
     def index(self) -> pd.DataFrame:
         """One row a record."""
 
-    def states(self, tier: str, policy: str, thresholds: str) -> np.ndarray:
-        """Return (N, 10) int8: 1 present, 0 absent, -1 unknown."""
+    def states(self, tier: str, policy: str, thresholds: str, of: str) -> np.ndarray:
+        """Return (N, C) int8: 1 present, 0 absent, -1 unknown."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,18 @@ class Plan:
     rows
         (N,) rows of the cohort's index, ascending.
     y
-        (N, 10) float32, NaN where unknown.
+        (N, C) float32, NaN where unknown.
+    classes
+        (C,) codes.
     part
         (N,) str, one of ``splits.PARTS``.
     notes
         What a reader of the run must know: how many were asked for, what lacked, what is untouched.
     counts
         One row a class. ``asked``, ``there`` and ``drawn`` count records by the class that they
-        are drawn for (in multilabel mode the first stated in ``PRIORITY``; at level ``all`` every
-        stated class); the columns of the parts count the records that state the class.
+        are drawn for (in multilabel mode the first stated in ``PRIORITY``, or the rarest in other
+        label sets than the paper's; at level ``all`` every stated class); the columns of the parts
+        count the records that state the class.
     left_out
         Why records of the cohort take no part, with their number; with ``rows`` they make up all.
     patients
@@ -57,6 +61,7 @@ class Plan:
 
     rows: np.ndarray
     y: np.ndarray
+    classes: tuple[str, ...]
     part: np.ndarray
     notes: tuple[str, ...]
     counts: pd.DataFrame
@@ -74,22 +79,25 @@ def plan(
     seed: int = 0,
     policy: str = "expert",
     thresholds: str = "paper",
+    of: str = "paper10",
 ) -> Plan:
     """Return the plan of a run on ``cohort``.
 
     ``level`` is a number of records or ``all``; ``split`` one of ``splits.WAYS``. The untouched
     records (in a split by folds: the test fold; by source: that source) are set aside first, and
-    all of them that have a target are kept, whatever the level. ``policy`` and ``thresholds`` as
-    in ``Cohort.states``.
+    all of them that have a target are kept, whatever the level. ``policy``, ``thresholds`` and
+    ``of`` (the label set) as in ``Cohort.states``.
     """
     splits.check_way(split)
-    asked = shares(level)
-    index, made = cohort.index, targets(cohort.states(tier, policy, thresholds), mode)
+    classes = label_set(of).codes
+    asked = shares(level, len(classes))
+    index = cohort.index
+    made = targets(cohort.states(tier, policy, thresholds, of), mode, classes)
     group = splits.groups(index)
     part, why = _sides(index, group, split, made.used)
     pool = part == "train"  # until it is split
     stated = np.asarray(made.y == 1)
-    drawn_for = stated if asked is None else _one_hot(priority_class(stated))
+    drawn_for = stated if asked is None else _one_class(stated, classes)
     drawn = pool if asked is None else _draw(drawn_for, group, pool, asked, seed)
     part[pool & ~drawn] = ""
     if split == "folds":
@@ -97,11 +105,12 @@ def plan(
     else:
         fractions = splits.FRACTIONS if split == "patient" else splits.without_test()
         part[drawn] = splits.by_patient(group[drawn], stated[drawn], seed, fractions)
-    counts = _counts(drawn_for, stated, part, pool, drawn, asked)
+    counts = _counts(classes, drawn_for, stated, part, pool, drawn, asked)
     rows = np.flatnonzero(part != "")
     return Plan(
         rows=rows,
         y=made.y[rows],
+        classes=classes,
         part=part[rows],
         notes=(
             *_level_notes(level, counts),
@@ -115,19 +124,19 @@ def plan(
     )
 
 
-def shares(level: int | str) -> np.ndarray | None:
-    """Return (10,) the number of records asked of each class, None for ``all``.
+def shares(level: int | str, classes: int = len(CODES)) -> np.ndarray | None:
+    """Return (classes,) the number of records asked of each class, None for ``all``.
 
-    204 is 21 of each of the first four classes and 20 of each other.
+    Of ten classes, 204 is 21 of each of the first four and 20 of each other.
     """
     if level == "all":
         return None
-    if not isinstance(level, int) or level < len(CODES):
+    if not isinstance(level, int) or level < classes:
         raise RequestError(
-            f"Level '{level}' is neither 'all' nor a number of records from {len(CODES)} up."
+            f"Level '{level}' is neither 'all' nor a number of records from {classes} up."
         )
-    each, more = divmod(level, len(CODES))
-    return each + (np.arange(len(CODES)) < more)
+    each, more = divmod(level, classes)
+    return each + (np.arange(classes) < more)
 
 
 def _sides(
@@ -167,11 +176,18 @@ def _draw(
     return drawn
 
 
-def _one_hot(kind: np.ndarray) -> np.ndarray:
-    return kind[:, None] == np.arange(len(CODES))
+def _one_class(stated: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    """Return (N, C) bool: the one stated class that a record is drawn for."""
+    if classes == CODES:
+        kind = priority_class(stated)
+    else:
+        rarity = np.where(stated, stated.sum(axis=0), len(stated) + 1)
+        kind = np.where(stated.any(axis=1), rarity.argmin(axis=1), -1)
+    return kind[:, None] == np.arange(len(classes))
 
 
 def _counts(
+    classes: tuple[str, ...],
     drawn_for: np.ndarray,
     stated: np.ndarray,
     part: np.ndarray,
@@ -186,7 +202,7 @@ def _counts(
         "drawn": drawn_for[drawn].sum(axis=0),
     }
     columns |= {name: stated[part == name].sum(axis=0) for name in splits.PARTS}
-    return pd.DataFrame(columns, index=pd.Index(CODES, name="class"))
+    return pd.DataFrame(columns, index=pd.Index(classes, name="class"))
 
 
 def _level_notes(level: int | str, counts: pd.DataFrame) -> list[str]:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgcore.cohort.stored import as_record, in_mv
+from ecgcore.cohort.stored import as_record, in_mv, statements_in
 from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.home import Home, read_json
 from ecgcore.labels.classes import CODES
+from ecgcore.labels.sets import label_set
 from ecgcore.records.record import LEADS, Record
 
 TIERS = ("core", "broad")
@@ -91,18 +92,25 @@ class Cohort:
         return index
 
     def states(
-        self, tier: str = "core", policy: str = "expert", thresholds: str = "paper"
+        self,
+        tier: str = "core",
+        policy: str = "expert",
+        thresholds: str = "paper",
+        of: str = "paper10",
     ) -> np.ndarray:
-        """Return (N, 10) int8 in the order of CODES: 1 present, 0 absent, −1 unknown.
+        """Return (N, C) int8 in the label set's order: 1 present, 0 absent, −1 unknown.
 
         ``policy`` is ``expert`` (what sources state) or ``criteria`` (measurements against a set
-        of ``thresholds``, see ``labels.criteria``).
+        of ``thresholds``, see ``labels.criteria``); ``of`` names the label set. Tier, policy and
+        thresholds are of ``paper10`` only.
 
         Raises
         ------
         RequestError
             ``criteria`` of a cohort that is not measured.
         """
+        if of != "paper10":
+            return label_set(of).states([statements_in(text) for text in self.index["statements"]])
         if tier not in TIERS:
             raise NotFound.among("tier", tier, TIERS)
         if policy not in POLICIES:

@@ -17,6 +17,11 @@ def in_mv(stored: np.ndarray) -> np.ndarray:
     return np.where(stored == MISSING, np.nan, stored / np.float32(1000))
 
 
+def statements_in(text: str) -> tuple[Statement, ...]:
+    """Return the statements that an index's text holds."""
+    return tuple(Statement(*parts) for parts in json.loads(text))
+
+
 def as_record(told: Any, signal_mv: np.ndarray, fs_hz: float) -> Record:
     """Return the record of one row of an index (12, T)."""
     return Record(
@@ -28,7 +33,7 @@ def as_record(told: Any, signal_mv: np.ndarray, fs_hz: float) -> Record:
         age_years=None if pd.isna(told.age) else float(told.age),
         sex=None if pd.isna(told.sex) else told.sex,
         fold=None if pd.isna(told.fold) else int(told.fold),
-        statements=tuple(Statement(*parts) for parts in json.loads(told.statements)),
+        statements=statements_in(told.statements),
         details=json.loads(told.details),
         machine=json.loads(getattr(told, "machine", "{}")),
         notes=tuple(json.loads(told.notes)),

@@ -1,5 +1,6 @@
 """Compare: two runs on the same records, as the difference B − A and how sure it is."""
 
+from dataclasses import asdict
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def compare(run_a: "Run", run_b: "Run", part: str = "test", resamples: int = RES
     found = compare_scores(scores_of(run_a, part), scores_of(run_b, part), resamples)
     meta_a, meta_b = run_a.meta, run_b.meta
     found["models"] = {"a": meta_a.get("model"), "b": meta_b.get("model")}
-    found["config_differences"] = differences_between(meta_a["config"], meta_b["config"])
+    found["config_differences"] = differences_between(asdict(run_a.config), asdict(run_b.config))
     found["cost"] = {"parameters": {"a": meta_a.get("parameters"), "b": meta_b.get("parameters")}}
     found["flags"] += _cohort_flags(meta_a, meta_b)
     found["seconds"] = perf_counter() - started

@@ -53,30 +53,36 @@ def resample(
 ) -> list[Resampled]:
     """Draw patients and score every draw; all of ``several`` see the same draws.
 
-    They must hold the same records in the same order.
+    They may hold different records: a patient is drawn alike wherever there are records of hers.
     """
-    _, patient = np.unique(several[0].patient, return_inverse=True)
+    patients, number = np.unique(
+        np.concatenate([scores.patient for scores in several]), return_inverse=True
+    )
+    ends = np.cumsum([len(scores) for scores in several])
+    numbers = np.split(number, ends[:-1])
     rows: list[list[tuple]] = [[] for _ in several]
-    for weights in patient_weights(patient, resamples, seed):
-        for collected, scores in zip(rows, several, strict=True):
-            collected.append(_score(scores, weights))
+    longest = max(len(scores) for scores in several)
+    for drawn in patient_draws(len(patients), resamples, seed, longest):
+        for collected, scores, patient in zip(rows, several, numbers, strict=True):
+            collected.append(_score(scores, drawn[:, patient]))
     return [Resampled(*(np.concatenate(x) for x in zip(*r, strict=True))) for r in rows]
 
 
-def patient_weights(patient: np.ndarray, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield (r, N) weights, in all ``resamples`` rows: how often each record was drawn.
+def patient_draws(
+    n_patients: int, resamples: int, seed: int, n_records: int
+) -> Iterator[np.ndarray]:
+    """Yield (r, n_patients) floats, in all ``resamples`` rows: how often each patient was drawn.
 
-    ``patient`` (N,) int numbers the patients from 0.
+    Rows come in pieces such that (r, n_records) weights stay small.
     """
     rng = np.random.default_rng(seed)
-    n_patients = int(patient.max()) + 1
-    at_once = max(1, _CELLS_AT_ONCE // len(patient))
+    at_once = max(1, _CELLS_AT_ONCE // max(n_records, n_patients))
     for start in range(0, resamples, at_once):
         rows = min(at_once, resamples - start)
         drawn = rng.integers(n_patients, size=(rows, n_patients))
         drawn += np.arange(rows)[:, None] * n_patients
         counts = np.bincount(drawn.ravel(), minlength=rows * n_patients)
-        yield counts.reshape(rows, n_patients)[:, patient].astype(float)
+        yield counts.reshape(rows, n_patients).astype(float)
 
 
 def weighted_auc(positive: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Targets: from what is known of the ten classes to what a network is asked to say.
+"""Targets: from what is known of the classes to what a network is asked to say.
 
 =============  ====================================================================================
-multilabel     all ten classes, each present, absent or unknown (sigmoid)
+multilabel     all classes, each present, absent or unknown (sigmoid)
 exclusive      one class a record, where its statements do not conflict (softmax, as the paper has)
 priority       one class a record, the most grave that is stated (softmax)
 =============  ====================================================================================
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgcore.errors import NotFound
+from ecgcore.errors import NotFound, RequestError
 from ecgcore.labels.classes import CODES
 
 MODES = ("multilabel", "exclusive", "priority")
@@ -35,7 +35,7 @@ class Targets:
     Attributes
     ----------
     y
-        (N, 10) float32: 1 present, 0 absent, NaN unknown (masked in loss and metrics). A record
+        (N, C) float32: 1 present, 0 absent, NaN unknown (masked in loss and metrics). A record
         that is not used is NaN throughout.
     used
         (N,) bool.
@@ -48,20 +48,26 @@ class Targets:
     reason: np.ndarray
 
 
-def targets(states: np.ndarray, mode: str) -> Targets:
+def targets(states: np.ndarray, mode: str, classes: tuple[str, ...] = CODES) -> Targets:
     """Return the targets of N records in one of MODES.
 
-    ``states`` is (N, 10) int8 as ``expert`` gives it: 1 present, 0 absent, -1 unknown.
+    ``states`` is (N, C) int8: 1 present, 0 absent, -1 unknown. The rules of ``exclusive`` and the
+    order of ``priority`` are of the paper's ten classes; in another set of ``classes`` exactly one
+    must be stated, and there is no order.
     """
     if mode not in MODES:
         raise NotFound.among("target mode", mode, MODES)
     if mode == "multilabel":
         return _multilabel(states)
     stated = states == 1
-    chosen = _settled(stated) if mode == "exclusive" else _first_by_priority(stated)
+    chosen = stated
+    if classes == CODES:
+        chosen = _settled(stated) if mode == "exclusive" else _first_by_priority(stated)
+    elif mode == "priority":
+        raise RequestError("There is an order of priority for the label set paper10 only.")
     used = chosen.sum(axis=1) == 1
     y = np.where(used[:, None], chosen, np.nan).astype(np.float32)
-    return Targets(y, used, _reasons(states, chosen, used))
+    return Targets(y, used, _reasons(states, chosen, used, classes))
 
 
 def priority_class(states: np.ndarray) -> np.ndarray:
@@ -145,13 +151,15 @@ def _multilabel(states: np.ndarray) -> Targets:
     return Targets(y, used, np.where(used, "", "every class is unknown").astype(object))
 
 
-def _reasons(states: np.ndarray, chosen: np.ndarray, used: np.ndarray) -> np.ndarray:
+def _reasons(
+    states: np.ndarray, chosen: np.ndarray, used: np.ndarray, classes: tuple[str, ...]
+) -> np.ndarray:
     """Say why records are left out: nothing stated, or which classes conflict."""
     reason = np.full(len(states), "", object)
     reason[~used] = "no class is stated"
     reason[(states < 0).all(axis=1)] = "every class is unknown"
     conflict = chosen.sum(axis=1) > 1
     kinds, which = np.unique(chosen[conflict], axis=0, return_inverse=True)
-    words = [f"conflict: {' and '.join(np.array(CODES)[kind])}" for kind in kinds]
+    words = [f"conflict: {' and '.join(np.array(classes)[kind])}" for kind in kinds]
     reason[conflict] = np.array(words, object)[which.ravel()]
     return reason

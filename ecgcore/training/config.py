@@ -56,9 +56,11 @@ class TrainConfig:
         level and ``multilabel`` for ``all``.
     tier
         ``core`` or ``broad``.
+    label_set
+        ``paper10``, ``ptbxl5`` or ``ptbxl71`` (see ``labels.sets``): the classes of the head.
     policy, thresholds
-        Labels by ``expert`` (what sources state) or by ``criteria`` (measurements against the
-        thresholds of ``paper``, ``aha2009`` or ``udmi2018``).
+        Of ``paper10``: labels by ``expert`` (what sources state) or by ``criteria`` (measurements
+        against the thresholds of ``paper``, ``aha2009`` or ``udmi2018``).
     layout, size, rhythm
         The image: layout, side or (height, width) in pixels, and the lead of the rhythm strip.
     augment
@@ -101,6 +103,7 @@ class TrainConfig:
     level: str = "204"
     target_mode: str | None = None
     tier: str = "core"
+    label_set: str = "paper10"
     policy: str = "expert"
     thresholds: str = "paper"
     layout: str = "stacked"
@@ -158,11 +161,13 @@ class TrainConfig:
         from ecgcore.cohort import splits  # scipy comes with it
         from ecgcore.cohort.store import POLICIES
         from ecgcore.labels.criteria import SETS
+        from ecgcore.labels.sets import SETS as LABEL_SETS
         from ecgcore.models import model_info  # torch comes with it: not for reading a run
 
         splits.check_way(self.split)
         info = model_info(self.model)
         for kind, value, known in (
+            ("label set", self.label_set, LABEL_SETS),
             ("tier", self.tier, TIERS),
             ("layout", self.layout, LAYOUTS),
             ("lead", self.rhythm, LEADS),
@@ -182,6 +187,7 @@ class TrainConfig:
                 f"Level '{self.level}' is neither 204, 440, all nor a number of records from 10 up."
             )
         self._check_numbers()
+        self._check_label_set()
         info.check_options(self.model_options)
         drawn = (self.layout, self.size, self.rhythm)
         if info.input == "signal" and drawn != (LAYOUTS[0], 224, "II"):
@@ -193,6 +199,22 @@ class TrainConfig:
                 f"{self.model} reads {info.fixed_size[0]}×{info.fixed_size[1]} pixels, not "
                 f"{self.sides_px[0]}×{self.sides_px[1]}; the '_gap' variants take any size."
             )
+
+    def _check_label_set(self) -> None:
+        """Refuse what only the paper's ten classes have."""
+        if self.label_set == "paper10":
+            return
+        for name, value, accepted in (
+            ("policy", self.policy, ("expert",)),
+            ("tier", self.tier, ("core",)),
+            ("augment", self.augment, ("none", "standard")),
+            ("target mode", self.target_mode, (None, "multilabel", "exclusive")),
+        ):
+            if value not in accepted:
+                raise RequestError(
+                    f"{name} '{value}' is of the label set paper10 only; with {self.label_set}, "
+                    f"{' and '.join(filter(None, accepted))} are accepted."
+                )
 
     def _check_numbers(self) -> None:
         if min(self.sides_px) < SMALLEST_SIDE_PX:

@@ -54,7 +54,7 @@ def _train_epoch(
     if not working.config.trunk_rate:
         freeze(working.model)
     for inputs, targets in training.batches_left():
-        _step(training, working, inputs, targets)
+        step(training, working, inputs, targets)
         training.seconds = before + time.monotonic() - started
         try:
             clock.tick()
@@ -64,7 +64,8 @@ def _train_epoch(
         saver.save_in_time(training)
 
 
-def _step(training: Training, working: Working, inputs: Tensor, targets: Tensor) -> None:
+def step(training: Training, working: Working, inputs: Tensor, targets: Tensor) -> None:
+    """Take one step on a batch."""
     config = working.config
     share = rate_share(training.step, training.all_steps, config.schedule, config.warm_up)
     for group in training.optimiser.param_groups:

@@ -13,7 +13,6 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import Home, folder_made_whole, write_json
 from ecgcore.imaging import geometry
-from ecgcore.labels.classes import CODES
 from ecgcore.labels.tables import tables_hash
 from ecgcore.models import create_model, model_info
 from ecgcore.records.record import LEADS
@@ -36,7 +35,7 @@ def plan_of(config: TrainConfig, home: Home) -> tuple[Cohort, Plan]:
     level = "all" if asked.level == "all" else int(asked.level)
     drawn = plan(
         cohort, level, asked.target_mode, asked.tier, asked.split, asked.seed,
-        asked.policy, asked.thresholds,
+        asked.policy, asked.thresholds, asked.label_set,
     )  # fmt: skip
     for part in ("train", "validation", "test"):
         if not (drawn.part == part).any():
@@ -56,7 +55,7 @@ def prepare(config: TrainConfig, home: Home) -> Run:
     if parent is not None:
         parent.check(cohort)
         drawn = replace(drawn, notes=(*drawn.notes, parent.note(cohort, drawn, home)))
-    model = create_model(recipe.model, len(CODES), **recipe.model_options)
+    model = create_model(recipe.model, len(drawn.classes), **recipe.model_options)
     parameters = sum(p.numel() for p in model.parameters())
     _need_disk(home, parameters, recipe)
     now = datetime.now(UTC)
@@ -97,7 +96,7 @@ def _meta(
         "config": asdict(config),
         "model": config.model,
         "parameters": parameters,
-        "classes": list(CODES),
+        "classes": list(drawn.classes),
         "leads": list(LEADS),
         "input": _input(config, cohort),
         "target_mode": config.target_mode,

@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from ecgcore.evaluation.bootstrap import (
     interval,
     mean_over_classes,
-    patient_weights,
+    patient_draws,
     resample,
     weighted_auc,
 )
@@ -39,7 +39,8 @@ def test_the_weighted_auc_is_nan_where_a_class_vanishes():
 
 def test_all_records_of_a_patient_are_drawn_together():
     patient = np.array([0, 0, 1, 2, 2, 2])
-    (weights,) = patient_weights(patient, 500, seed=3)
+    (drawn,) = patient_draws(3, 500, 3, len(patient))
+    weights = drawn[:, patient]
     assert weights.shape == (500, 6)
     np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
     np.testing.assert_array_equal(weights[:, 3], weights[:, 5])
@@ -49,7 +50,7 @@ def test_all_records_of_a_patient_are_drawn_together():
 
 def test_drawing_in_pieces_gives_every_resample(monkeypatch):
     monkeypatch.setattr("ecgcore.evaluation.bootstrap._CELLS_AT_ONCE", 100)
-    pieces = list(patient_weights(np.arange(30), 10, seed=0))
+    pieces = list(patient_draws(30, 10, 0, 30))
     assert [len(p) for p in pieces] == [3, 3, 3, 1]
     drawn = resample([scores_of(predictions(n=30))], resamples=10)[0]
     assert drawn.auc.shape == (10, 10)
@@ -60,7 +61,8 @@ def test_each_resample_is_what_scikit_learn_gives_with_its_weights(mode):
     scores = scores_of(predictions(n=120, mode=mode), mode)
     drawn = resample([scores], resamples=5, seed=7)[0]
     _, patient = np.unique(scores.patient, return_inverse=True)
-    (weights,) = patient_weights(patient, 5, seed=7)
+    (of_patients,) = patient_draws(scores.n_patients, 5, 7, len(scores))
+    weights = of_patients[:, patient]
     for r, w in enumerate(weights):
         single = scores.single
         assert drawn.accuracy[r] == pytest.approx(

@@ -8,8 +8,10 @@ import pytest
 
 from ecgcore.cohort.levels import plan, shares
 from ecgcore.cohort.splits import PARTS
+from ecgcore.cohort.store import Cohort
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.labels.classes import CODES
+from ecgcore.labels.sets import label_set
 from ecgcore.labels.targets import targets
 
 RVH, STEMI, STD = (CODES.index(code) for code in ("RVH", "STEMI", "STD"))
@@ -238,7 +240,7 @@ def test_labels_by_criteria_are_asked_for_and_said():
     states = cohort.states()
     cohort.states = lambda *of: asked.append(of) or states
     drawn = plan(cohort, "all", "multilabel", policy="criteria", thresholds="aha2009")
-    assert asked == [("core", "criteria", "aha2009")]
+    assert asked == [("core", "criteria", "aha2009", "paper10")]
     assert drawn.notes[-1] == (
         "Labels by criteria (aha2009) from measurements: automatic, unconfirmed."
     )
@@ -255,3 +257,19 @@ def test_two_hundred_thousand_records_are_planned(level, mode):
     drawn = plan(cohort, level, mode)
     assert len(cohort.index) == 200_000
     assert len(drawn.rows) + sum(drawn.left_out.values()) == 200_000
+
+
+def test_other_label_sets_are_drawn_by_their_rarest_stated_class(examples_home):
+    cohort = Cohort.open("examples", examples_home)
+    drawn = plan(cohort, 50, "multilabel", of="ptbxl5")
+    assert drawn.classes == label_set("ptbxl5").codes
+    assert drawn.y.shape[1] == 5
+    assert drawn.counts["drawn"].sum() == 50
+    assert not np.isnan(drawn.y).any()  # what PTB-XL does not state is absent
+    alone = plan(cohort, "all", "exclusive", of="ptbxl5")
+    assert (alone.y.sum(axis=1) == 1).all()
+    assert any(why.startswith("conflict: ") for why in alone.left_out)
+    with pytest.raises(RequestError, match="neither 'all' nor a number of records from 71 up"):
+        plan(cohort, 50, "multilabel", of="ptbxl71")
+    with pytest.raises(RequestError, match="priority for the label set paper10 only"):
+        plan(cohort, "all", "priority", of="ptbxl5")

@@ -1,0 +1,50 @@
+"""Studies: many trainings that answer one question."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ecgcore.cli.shell import HomeOption, JsonOption, app, bar, err, out, say_json
+from ecgcore.home import Home
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="Which: rates or levels.")],
+    cohort: Annotated[str, typer.Option(help="The cohort to train on.")] = "ptbxl",
+    to: Annotated[
+        Path, typer.Option(help="Folder of finished cells and pages; what is there is kept.")
+    ] = Path("docs/studies"),
+    only: Annotated[str, typer.Option(help="Pattern of cells, such as 'alexnet_gap-204-*'.")] = "*",
+    train: Annotated[
+        bool, typer.Option("--train/--no-train", help="Train what lacks, or only write the page.")
+    ] = True,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train what a study still lacks, cell by cell, and write its page.
+
+    It can be stopped at any time and goes on where it was; several may run at once.
+
+    Example: ecgcore study levels --no-train
+    """
+    from ecgcore.studies.registry import find_study
+    from ecgcore.studies.study import train_missing
+
+    chosen, found, trained = find_study(name), Home.find(home), 0
+    with bar() as progress:
+        task = progress.add_task(name, total=None, note="")
+
+        def show(run: Any, now: dict[str, Any]) -> None:
+            progress.update(task, completed=now["step"], total=now["steps"], note=run.id)
+
+        if train:
+            for cell in train_missing(chosen, cohort, found, to, only, show):
+                trained += 1
+                err.print(f"{cell.name} done", markup=False)
+    page, left = chosen.write_page(to), len(chosen.missing(cohort, to, only))
+    if as_json:
+        say_json({"study": name, "trained": trained, "left": left, "page": str(page)})
+    else:
+        out.print(f"{trained} cells trained, {left} left; {page} written.", markup=False)

@@ -1,0 +1,117 @@
+"""Several seeds a side: how much of a figure is the patients', how much the luck of a start?
+
+Three intervals of one figure, each named by what it lets vary:
+
+patients   the same trained networks, other patients (percentile bootstrap over patients)
+seeds      the same records, other starts and draws (Student's t over the seeds' own figures)
+both       other starts and other patients: seeds are drawn anew in each resample of patients
+           (a hierarchical bootstrap; Davison & Hinkley 1997, section 3.8)
+
+A handful of seeds varies less among itself than seeds at large: in ``both`` their distance from
+their mean is stretched by √(S / (S − 1)).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import t
+
+from ecgcore.comparison.compare import on_common_records
+from ecgcore.errors import RequestError
+from ecgcore.evaluation.bootstrap import LEVEL, RESAMPLES, Resampled, interval, resample
+from ecgcore.evaluation.metrics import accuracy_of, averages, class_metrics
+from ecgcore.evaluation.scores import Scores
+
+METRICS = ("accuracy", "macro_f1", "macro_auc")
+
+
+def over_seeds(side: Sequence[Scores], resamples: int = RESAMPLES) -> dict[str, dict]:
+    """Return each metric's mean over seeds, with its three intervals.
+
+    Parameters
+    ----------
+    side
+        One a seed; they may hold different records (each seed's own test part).
+
+    Returns
+    -------
+    dict
+        metric → ``values`` (one a seed), ``mean``, and ``patients``, ``seeds``, ``both``: intervals
+        {value, low, high, level, unit}.
+    """
+    drawn = resample(side, resamples)
+    return {metric: _spread(_values(side, metric), _draws(drawn, metric)) for metric in METRICS}
+
+
+def difference_over_seeds(
+    a: Sequence[Scores], b: Sequence[Scores], resamples: int = RESAMPLES
+) -> dict[str, dict]:
+    """Return the same of B − A, seed by seed on the pair's common records.
+
+    Raises
+    ------
+    RequestError
+        The sides have different numbers of seeds, or a pair cannot be compared.
+    """
+    if len(a) != len(b):
+        raise RequestError(
+            f"{len(a)} seeds against {len(b)}: pairs of the same seed are compared; give as many "
+            "runs on each side, in the same order."
+        )
+    pairs = [on_common_records(x, y) for x, y in zip(a, b, strict=True)]
+    of_a, of_b = ([pair[i] for pair in pairs] for i in (0, 1))
+    drawn = resample([*of_a, *of_b], resamples)
+    drawn_a, drawn_b = drawn[: len(a)], drawn[len(a) :]
+    return {
+        metric: _spread(
+            _values(of_b, metric) - _values(of_a, metric),
+            _draws(drawn_b, metric) - _draws(drawn_a, metric),
+        )
+        for metric in METRICS
+    }
+
+
+def _values(side: Sequence[Scores], metric: str) -> np.ndarray:
+    """Return (S,), NaN where a seed has no value."""
+    return np.array([_value(scores, metric) for scores in side], float)
+
+
+def _value(scores: Scores, metric: str) -> float | None:
+    if metric == "accuracy":
+        return accuracy_of(scores)
+    classes = {code: class_metrics(scores, i) for i, code in enumerate(scores.classes)}
+    return averages(classes)["macro"][metric.removeprefix("macro_")]
+
+
+def _draws(drawn: Sequence[Resampled], metric: str) -> np.ndarray:
+    """Return (S, R)."""
+    return np.stack([getattr(one, metric) for one in drawn])
+
+
+def _spread(values: np.ndarray, draws: np.ndarray) -> dict:
+    mean = None if np.isnan(values).any() else float(values.mean())
+    return {
+        "values": [None if np.isnan(v) else float(v) for v in values],
+        "mean": mean,
+        "patients": interval(mean, draws.mean(axis=0)),
+        "seeds": _over_seeds_alone(values, mean),
+        "both": interval(mean, _redrawn_seeds(draws)) | {"unit": "seeds and patients"},
+    }
+
+
+def _over_seeds_alone(values: np.ndarray, mean: float | None) -> dict:
+    found: dict = {"value": mean, "low": None, "high": None, "level": LEVEL, "unit": "seeds"}
+    if mean is None or len(values) < 2:
+        return found
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1) * error)
+    return found | {"low": mean - half, "high": mean + half}
+
+
+def _redrawn_seeds(draws: np.ndarray) -> np.ndarray:
+    """Return (R,) means over seeds that are drawn anew in each resample; ``draws`` is (S, R)."""
+    seeds, resamples = draws.shape
+    mean = draws.mean(axis=0)
+    apart = (draws - mean) * np.sqrt(seeds / max(seeds - 1, 1))
+    chosen = np.random.default_rng(0).integers(seeds, size=draws.shape)
+    return mean + apart[chosen, np.arange(resamples)].mean(axis=0)

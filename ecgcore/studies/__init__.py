@@ -1,0 +1,1 @@
+"""Studies: many trainings that answer one question, each kept as a small file."""

@@ -1,0 +1,108 @@
+"""A cell: one training of a study, and the small file that is kept of it.
+
+``NAME.json`` holds configuration, split, history and versions; ``NAME.parquet``, where the study
+scores test records, labels (int8) and logits (float16: 0.1 % of a logit) of every scored part. No
+weights are kept.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ecgcore.evaluation.scores import Scores
+from ecgcore.home import read_json, write_json, write_whole
+from ecgcore.training.config import Recipe, TrainConfig
+from ecgcore.training.run import Run
+from ecgcore.training.scoring import probabilities
+
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training that a study asks for."""
+
+    name: str
+    config: TrainConfig
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The configuration with every default made explicit, as a run's JSON has it."""
+        return json.loads(json.dumps(asdict(self.config.filled())))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is kept of a finished cell."""
+
+    file: Path
+    content: dict[str, Any]
+
+    @classmethod
+    def read(cls, file: Path) -> "Finished":
+        """Read a cell's ``NAME.json``."""
+        return cls(file, read_json(file))
+
+    @property
+    def name(self) -> str:
+        """The cell's name."""
+        return self.content["cell"]
+
+    @property
+    def config(self) -> Recipe:
+        """How it was trained."""
+        return Recipe.from_json(self.content["config"])
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch, as in a run."""
+        return pd.DataFrame(self.content["history"])
+
+    def scores(self, part: str) -> Scores:
+        """Return labels and probabilities of a part, at the cell's own thresholds."""
+        kept = pd.read_parquet(self.file.with_suffix(".parquet"))
+        classes, mode = self.content["classes"], self.content["target_mode"]
+        logits = kept[[f"z_{c}" for c in classes]].to_numpy(np.float64)
+        told = {f"p_{c}": p for c, p in zip(classes, probabilities(logits, mode).T, strict=True)}
+        labels = kept[[f"y_{c}" for c in classes]].astype(float)
+        table = pd.concat(
+            [
+                kept[["record", "patient", "part"]],
+                labels.where(labels != UNKNOWN),
+                pd.DataFrame(told),
+            ],
+            axis=1,
+        )
+        thresholds = self.content["thresholds"]
+        return Scores.read(table, classes, mode, thresholds, self.name, part)
+
+
+def keep(name: str, run: Run, folder: Path, scored: bool) -> None:
+    """Write what is kept of a cell's finished run; predictions where it is ``scored``."""
+    meta = run.meta
+    if scored:
+        write_whole(folder / f"{name}.parquet", _compact(run.predictions, meta["classes"]))
+    content = {
+        "cell": name,
+        **{name: meta[name] for name in ("config", "parameters", "classes", "target_mode")},
+        **{name: meta[name] for name in ("input", "cohort", "labels", "split", "versions")},
+        "best_epoch": run.status["best_epoch"],
+        "device": run.status["device"],
+        "precision": run.status["precision"],
+        "thresholds": run.calibration["thresholds"] if scored else {},
+        "history": run.history.to_dict("records"),
+    }
+    write_json(folder / f"{name}.json", content)
+
+
+def _compact(predictions: pd.DataFrame, classes: Sequence[str]) -> Any:
+    """Return a writer of the table without probabilities, which the logits give again."""
+    labels = predictions[[f"y_{c}" for c in classes]].fillna(UNKNOWN).astype(np.int8)
+    logits = predictions[[f"z_{c}" for c in classes]].astype(np.float16)
+    table = pd.concat([predictions[["record", "patient", "part"]], labels, logits], axis=1)
+    return lambda path: table.to_parquet(path, index=False, compression="zstd")

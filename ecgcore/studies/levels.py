@@ -1,0 +1,114 @@
+"""Does AlexNet-M-SE read better than AlexNet at the paper's levels (paper 001), and how sure is it?
+
+Each level is trained with several seeds a network: the seed decides the draw, the split, the first
+weights and the order. Every run is scored on its own 15 %, as in the paper, and on an untouched
+fold of other patients, which is the same for all; conclusions rest on that.
+"""
+
+from collections.abc import Sequence
+
+from ecgcore.comparison.seeds import METRICS, difference_over_seeds, over_seeds
+from ecgcore.evaluation.baseline import naive_baseline
+from ecgcore.evaluation.scores import Scores
+from ecgcore.evaluation.text import number, with_range
+from ecgcore.studies.cell import Cell, Finished
+from ecgcore.studies.markdown import table
+from ecgcore.studies.study import Study
+from ecgcore.training.config import TrainConfig
+
+PAIRS = (("alexnet", "alexnet_m_se"), ("alexnet_gap", "alexnet_m_se_gap"))
+LEVELS = ("204", "440")
+SEEDS = (1, 2, 3, 4, 5)
+PARTS = {"test": "own 15 %", "untouched": "untouched fold"}
+INTERVALS = ("patients", "seeds", "both")
+NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro AUC"}
+
+# network → (optimiser, learning rate): the best of the same search for each (study `rates`).
+RATES = {
+    "alexnet": ("sgd", 0.001),
+    "alexnet_m_se": ("sgd", 0.001),
+    "alexnet_gap": ("adamw", 0.0003),
+    "alexnet_m_se_gap": ("adamw", 0.0003),
+}
+
+HEAD = """\
+Cohort `{cohort}`, labels `exclusive` by expert statements, {epochs} epochs of batches of 16. Each
+network trains at the rate that the same search found for it on validation (study `rates`):
+{rates}.
+
+Every interval is at 95 % and says what it lets vary: *patients* (the same trained networks, other
+patients; percentile bootstrap), *seeds* (the same records, other draws and starts; Student's t over
+the seeds' own figures), *both* (seeds and patients drawn anew; hierarchical bootstrap). Differences
+are paired: the same seed, draw, split and records on both sides. The baseline always answers the
+most frequent class of the records scored.
+
+"""
+
+
+def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
+    """Return the trainings, those that matter most first."""
+    return [
+        Cell(f"{model}-{level}-s{seed}", _config(cohort, model, level, seed))
+        for pair in PAIRS
+        for level in LEVELS
+        for seed in SEEDS
+        for model in pair
+    ]
+
+
+def _config(cohort: str, model: str, level: str, seed: int) -> TrainConfig:
+    optimiser, rate = RATES[model]
+    return TrainConfig(cohort, model, level, optimiser=optimiser, learning_rate=rate, seed=seed)
+
+
+def page(finished: Sequence[Finished]) -> str:
+    """Return the tables: a section for each pair of networks and level."""
+    first = finished[0].content
+    rates = "; ".join(f"`{m}` {o} {r:g}" for m, (o, r) in RATES.items())
+    parts = [
+        HEAD.format(cohort=first["cohort"]["name"], epochs=first["config"]["epochs"], rates=rates)
+    ]
+    for pair in PAIRS:
+        for level in LEVELS:
+            parts.append(_section(pair, level, finished))
+    return "".join(parts)
+
+
+def _section(pair: tuple[str, str], level: str, finished: Sequence[Finished]) -> str:
+    """Return the tables of both parts, over the seeds that both networks have."""
+    of = [
+        {c.config.seed: c for c in finished if (c.config.model, c.config.level) == (name, level)}
+        for name in pair
+    ]
+    seeds = sorted(set(of[0]) & set(of[1]))
+    if not seeds:
+        return ""
+    notes = " ".join(of[0][seeds[0]].content["split"]["notes"])
+    text = f"## `{pair[0]}` and `{pair[1]}`, level {level}\n\n{len(seeds)} seeds. {notes}\n\n"
+    for part, name in PARTS.items():
+        a, b = ([side[seed].scores(part) for seed in seeds] for side in of)
+        sizes = sorted({len(scores) for scores in a})
+        n = " or ".join(f"{size:,}" for size in sizes)
+        text += f"On the {name} ({n} records a seed):\n\n{_table(pair, a, b)}\n"
+    return text
+
+
+def _table(pair: tuple[str, str], a: list[Scores], b: list[Scores]) -> str:
+    found = {
+        f"`{pair[0]}`": over_seeds(a),
+        f"`{pair[1]}`": over_seeds(b),
+        "difference": difference_over_seeds(a, b),
+    }
+    naive = [naive_baseline(scores) for scores in a]
+    rows = []
+    for metric in METRICS:
+        by_chance = number(sum(one[metric] for one in naive) / len(naive))
+        for who, spreads in found.items():
+            spread, signed = spreads[metric], who == "difference"
+            ranges = (with_range(spread[unit], 3, signed) for unit in INTERVALS)
+            each = ", ".join(number(value) for value in spread["values"])
+            rows.append((NAMES[metric], who, *ranges, each, "" if signed else by_chance))
+    return table(("", "", *INTERVALS, "each seed", "baseline"), rows)
+
+
+STUDY = Study("levels", "AlexNet against AlexNet-M-SE at the paper's levels", cells, page)

@@ -1,0 +1,115 @@
+"""At which learning rate does each network really train at level 204? Validation only.
+
+Every network gets the same search: all rates with one seed, then the best two with a second one;
+the paper's 20 epochs of batches of 16 throughout. What is compared is the validation macro AUC over
+the last epochs, not the best epoch's: the best of twenty on thirty records is mostly luck.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+
+from ecgcore.evaluation.text import number
+from ecgcore.studies.cell import Cell, Finished
+from ecgcore.studies.markdown import table
+from ecgcore.studies.study import Study
+from ecgcore.training.config import TrainConfig
+
+MODELS = ("alexnet", "alexnet_m_se", "alexnet_gap", "alexnet_m_se_gap")
+LEVEL = "204"
+RATES = {"sgd": (0.001, 0.003), "adamw": (0.00003, 0.0001, 0.0003, 0.001)}
+GRID = tuple((optimiser, rate) for optimiser, rates in RATES.items() for rate in rates)
+FIRST_SEED, SECOND_SEED = 1, 2
+AGAIN = 2
+LAST_EPOCHS = 5
+
+HEAD = """\
+Every network gets the same search on level {level} of cohort `{cohort}`: {rates} rates with one
+seed, and the best {again} of them with a second one. No test record is looked at.
+
+AUC is the macro AUC on validation ({validation} records a seed), its mean over the last {last} of
+{epochs} epochs; in bold the highest mean over both seeds. Loss is the cross-entropy over the same
+epochs, {chance:.2f} being what a guess gives. Thirty records are few: two AUCs that differ by less
+than about 0.05 are not told apart.
+
+"""
+
+
+def cells(cohort: str, finished: Sequence[Finished]) -> list[Cell]:
+    """Return the first round, and the second one of each network whose first is complete."""
+    first = [_cell(cohort, model, *point, FIRST_SEED) for model, point in product(MODELS, GRID)]
+    there = {cell.name for cell in finished}
+    complete = [m for m in MODELS if {c.name for c in first if c.config.model == m} <= there]
+    second = [
+        _cell(cohort, model, *point, SECOND_SEED)
+        for model in complete
+        for point in _best(model, finished)
+    ]
+    return first + second
+
+
+def _cell(cohort: str, model: str, optimiser: str, rate: float, seed: int) -> Cell:
+    asked = TrainConfig(cohort, model, LEVEL, optimiser=optimiser, learning_rate=rate, seed=seed)
+    return Cell(f"{model}-{optimiser}-{rate:g}-s{seed}", asked)
+
+
+def _best(model: str, finished: Sequence[Finished]) -> list[tuple[str, float]]:
+    """Return the rates of the second round, the best of the first one first."""
+    reached = {point: _last_auc(found[0]) for point, found in _by_point(model, finished).items()}
+    return sorted(reached, key=lambda point: -reached[point])[:AGAIN]
+
+
+def _by_point(model: str, finished: Sequence[Finished]) -> dict[tuple[str, float], list[Finished]]:
+    """Return a network's cells by optimiser and rate, by seed within each."""
+    found: dict[tuple[str, float], list[Finished]] = {}
+    for cell in sorted(finished, key=lambda cell: (cell.config.learning_rate, cell.config.seed)):
+        if cell.config.model == model:
+            found.setdefault((cell.config.optimiser, cell.config.learning_rate), []).append(cell)
+    return found
+
+
+def _last_auc(cell: Finished) -> float:
+    return float(cell.history["val_macro_auc"].tail(LAST_EPOCHS).mean())
+
+
+def page(finished: Sequence[Finished]) -> str:
+    """Return the tables, one a network."""
+    first = finished[0].content
+    head = HEAD.format(
+        level=LEVEL,
+        cohort=first["cohort"]["name"],
+        rates=len(GRID),
+        again=AGAIN,
+        validation=first["split"]["records"]["validation"],
+        last=LAST_EPOCHS,
+        epochs=first["config"]["epochs"],
+        chance=np.log(len(first["classes"])),
+    )
+    sections = (f"## `{m}`\n\n{_table(m, finished)}\n" for m in MODELS if _by_point(m, finished))
+    return head + "".join(sections)
+
+
+def _table(model: str, finished: Sequence[Finished]) -> str:
+    found = _by_point(model, finished)
+    means = {point: float(np.mean([_last_auc(c) for c in cells])) for point, cells in found.items()}
+    twice = [point for point, cells in found.items() if len(cells) > 1]
+    best = max(twice or found, key=lambda point: means[point])
+    rows = []
+    for optimiser, rate in sorted(found, key=lambda point: GRID.index(point)):
+        cells, mean = found[optimiser, rate], number(means[optimiser, rate])
+        lasts = [cell.history.tail(LAST_EPOCHS) for cell in cells]
+        losses = (np.mean([x[k].mean() for x in lasts]) for k in ("train_loss", "val_loss"))
+        rows.append(
+            (
+                optimiser, f"{rate:g}", f"**{mean}**" if (optimiser, rate) == best else mean,
+                ", ".join(number(_last_auc(cell)) for cell in cells),
+                *(f"{loss:.2f}" for loss in losses),
+            )
+        )  # fmt: skip
+    return table(
+        ("optimiser", "rate", "AUC", "each seed", "training loss", "validation loss"), rows
+    )
+
+
+STUDY = Study("rates", "At which learning rate does each network train?", cells, page, scored=False)
