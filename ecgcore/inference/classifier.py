@@ -123,8 +123,12 @@ class Classifier:
 
     def probabilities(self, sights: Sequence[Record | Picture]) -> np.ndarray:
         """Return (B, classes) probabilities."""
+        return self.answer(self.inputs(sights))
+
+    def answer(self, inputs: Tensor) -> np.ndarray:
+        """Return (B, classes) probabilities of what the network reads: images or signals."""
         with torch.inference_mode():
-            logits = self.model(self.inputs(sights))
+            logits = self.model(inputs)
         return probabilities(logits.numpy(), self.target_mode)
 
     def _drawn(self, records: list[Record]) -> Tensor:

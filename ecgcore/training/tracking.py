@@ -24,7 +24,7 @@ from ecgcore.training.mlflow_run import MLflow
 from ecgcore.training.optimising import rate_share
 from ecgcore.training.run import Cancelled, Run
 
-WAIT_S = 5.0
+WAIT_S = 3.0
 """What a training waits for a tracker, once at its beginning and once at its end, at most."""
 URI = "MLFLOW_TRACKING_URI"
 
