@@ -2,8 +2,8 @@
 
 The product's loop draws each batch from stored signals, takes the step, tells how far it is and
 saves from time to time. A bare loop takes the same step with the same network, optimiser, precision
-and memory format on batches that lie in memory. Both are timed in turns, a few steps each, so that
-other work on the machine meets them alike.
+and memory format on batches that lie in memory. Both are timed in turns (product, bare, bare,
+product), so that other work on the machine meets them alike; the ratio is the median over turns.
 """
 
 import itertools
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ecgcore.bench.ingest import EXAMPLES, Watched, repeat_examples, watch
+from ecgcore.bench.ways import step_ms
 from ecgcore.cohort.ingest import ingest
 from ecgcore.home import Home
 from ecgcore.models.cost import cost
@@ -34,7 +35,7 @@ MODELS = ("alexnet", "alexnet_m_se")
 BATCH = {"cpu": 16, "cuda": 256}
 SERIES = (440, 20_000)
 _IN_MEMORY = 4  # batches of the bare loop
-_STEPS_A_TURN = {"cpu": 2, "cuda": 20}
+_STEPS_A_TURN = {"cpu": 1, "cuda": 20}
 _SECONDS = {False: 18.0, True: 60.0}  # a network
 _MATRIX = {"cpu": 1024, "cuda": 8192}
 _FLOPS_A_MULTIPLY_ADD = 6  # 2 forward, 4 backward
@@ -46,7 +47,8 @@ def bench_training(full: bool = False) -> dict[str, Any]:
     Parameters
     ----------
     full
-        Longer rounds, and the memory of a training on 440 and on 20,000 records.
+        Longer rounds, other ways of computing a step, and the memory of a training on 440 and on
+        20,000 records.
 
     Returns
     -------
@@ -55,7 +57,8 @@ def bench_training(full: bool = False) -> dict[str, Any]:
         share that saving may take), ``images_per_s`` and ``bare_images_per_s``,
         ``matrix_product_flops`` (of a square product in the same precision, timed between the
         turns), ``peak_flops_shares`` (network → its share of that) and ``peak_flops_share`` (the
-        largest), ``memory_mb`` (records → peak RssAnon), ``device``, ``precision``, ``batch``,
+        largest), ``step_ms`` (network → way of computing → milliseconds a step; the first is the
+        product's), ``memory_mb`` (records → peak RssAnon), ``device``, ``precision``, ``batch``,
         ``cores``, ``load`` (over the minute before), ``torch``.
     """
     load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
@@ -72,6 +75,7 @@ def bench_training(full: bool = False) -> dict[str, Any]:
         "matrix_product_flops": max(one["flops"] for one in found.values()),
         "peak_flops_shares": shares,
         "peak_flops_share": max(shares.values()),
+        "step_ms": {m: step_ms(m, BATCH[device.type], device) for m in MODELS} if full else {},
         "memory_mb": {str(n): _trained(n).largest_mb for n in SERIES} if full else {},
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "precision": str(find_precision("auto", device)).removeprefix("torch."),
@@ -107,8 +111,8 @@ def _turns(model: str, device: torch.device, home: Home, seconds: float) -> dict
     times: dict[str, list[float]] = {"real": [], "bare": [], "product": []}
     until = time.perf_counter() + seconds
     while time.perf_counter() < until:
-        times["real"].append(_timed(real, steps, device))
-        times["bare"].append(_timed(bare, steps, device))
+        for loop in (real, bare, bare, real):
+            times[loop.__name__].append(_timed(loop, steps, device))
         times["product"].append(_timed(lambda: a @ b, steps, device))
     ratios = [bare / real for real, bare in zip(times["real"], times["bare"], strict=True)]
     real_s, bare_s, product_s = (statistics.median(t) for t in times.values())
