@@ -136,7 +136,7 @@ def test_a_file_that_answers_otherwise_is_not_written(exported, small_pair, tmp_
     monkeypatch.setattr(onnx_export, "_program", lambda classifier, inputs: Program())
     assert export_onnx(load(run.id, home), tmp_path / "same.onnx")["largest_difference"] < 1e-4
     with pytest.raises(
-        EcgError, match=rf"^The ONNX file answers otherwise than {other.id}: a prob"
+        EcgError, match=rf"^The ONNX file answers otherwise than {other.id}: its log"
     ):
         export_onnx(load(other.id, home), file)
     assert file.read_bytes() == b"what was there before"
