@@ -2,6 +2,7 @@
 
 EcgError                     the work failed                      exit code 1
 ├── DamagedFile              a file of ours is not what it should be
+├── NotWritten               the disk is full, or refuses
 └── RequestError             the request was wrong                exit code 2
     ├── UnreadableRecord     a file that cannot be read as a 12-lead ECG
     └── NotFound             a cohort, run, model, class … of that name does not exist
@@ -19,6 +20,10 @@ class EcgError(Exception):
 
 class DamagedFile(EcgError):
     """A file that the product wrote (weights, cohort, run) is missing, cut off or altered."""
+
+
+class NotWritten(EcgError):
+    """A file could not be written; what was there before is as it was."""
 
 
 class RequestError(EcgError):

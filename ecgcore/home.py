@@ -3,7 +3,6 @@
 ``./workspace``, or ``--home``, or the environment variable ``ECGCORE_HOME``.
 """
 
-import errno
 import json
 import os
 import secrets
@@ -16,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from ecgcore.errors import DamagedFile, EcgError
+from ecgcore.errors import DamagedFile, NotWritten
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,7 @@ def write_whole(file: Path, write: Callable[[Path], object]) -> None:
         write(beside)
         os.replace(beside, file)
     except OSError as error:
-        advice = " Make room on the disk and go on." if error.errno == errno.ENOSPC else ""
-        why = error.strerror or error
-        raise EcgError(f"{file} could not be written: {why}.{advice}") from error
+        raise NotWritten(f"{file} could not be written: {error.strerror or error}.") from error
     finally:
         beside.unlink(missing_ok=True)
 

@@ -40,7 +40,7 @@ def resume(run: Run, home: Home) -> None:
             start_new_session=True,
         )
     _children.append(child)
-    enter(run, home, devices, "Starting.", child.pid)
+    enter(run, home, devices, child.pid)
 
 
 def cut_off(home: Home) -> list[Run]:

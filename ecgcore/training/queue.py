@@ -21,20 +21,20 @@ FOLDER = ".queue"
 LOOK_EVERY_S = 0.5
 
 
-def enter(run: Run, home: Home, devices: list[str], message: str, pid: int | None = None) -> None:
-    """Put a run at the end of the queue for any of these devices.
+def enter(run: Run, home: Home, devices: list[str], pid: int | None = None) -> None:
+    """Put a run at the end of the queue for any of these devices, unless it is there.
 
-    ``pid`` is the process that waits for its turn, by default this one. If somebody has put the
-    run in the queue for that process before, it keeps its place.
+    ``pid`` is the process that waits for its turn, by default this one.
     """
     status, stamp = run.status, process_stamp(pid)
     if status["state"] not in ALIVE:  # a wish to stop that an earlier process did not live to see
         run.forget_cancel()
-    same = status["state"] in ALIVE and status["pid"] == stamp["pid"]
-    queued_at = (same and status["queued_at"]) or time.time()
+    elif status["pid"] == stamp["pid"] and status["queued_at"]:
+        return
     run.report(
-        state="queued", eta_s=None, message=message, devices=devices, queued_at=queued_at, **stamp
-    )
+        state="queued", eta_s=None, message="Starting.",
+        devices=devices, queued_at=time.time(), **stamp,
+    )  # fmt: skip
     _take_ticket(run, home)
 
 

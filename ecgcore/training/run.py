@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 import psutil
 
-from ecgcore.errors import DamagedFile, EcgError, NotFound, RequestError
+from ecgcore.errors import DamagedFile, NotFound, NotWritten, RequestError
 from ecgcore.home import Home, read_json, write_json
 from ecgcore.training.config import Recipe
 
@@ -155,7 +155,7 @@ class Run:
         content = (read_json(file) if file.exists() else {}) | changes
         try:
             write_json(file, content)
-        except EcgError:
+        except NotWritten:
             with suppress(OSError):
                 return _write_over(file, content)
             raise

@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ecgcore.errors import DamagedFile, EcgError
+from ecgcore.errors import DamagedFile
 from ecgcore.home import write_whole
 
 
@@ -17,26 +17,23 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor], told: str = "") -> 
 
     Raises
     ------
-    EcgError
+    NotWritten
         The disk is full or refuses; what was there before is left as it was.
     """
     content = {name: tensor.contiguous() for name, tensor in tensors.items()}
 
     def write(beside: Path) -> None:
-        save_file(content, beside, metadata={"told": told})
+        try:
+            save_file(content, beside, metadata={"told": told})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
         handle = os.open(beside, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
 
-    try:
-        write_whole(file, write)
-    except SafetensorError as error:
-        raise EcgError(
-            f"{file.name} could not be written ({error}); what was saved before is intact. Make "
-            f"room on the disk and go on: ecgcore runs resume {file.parent.name}."
-        ) from error
+    write_whole(file, write)
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], str]:

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ecgcore.errors import EcgError
+from ecgcore.errors import EcgError, NotWritten
 from ecgcore.home import Home, remove_leftovers
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.device import find_devices, find_precision, use
@@ -19,7 +19,10 @@ from ecgcore.training.tracking import tracked
 from ecgcore.training.working import Working
 
 STOPPED = "Stopped from the terminal; `ecgcore runs resume {id}` goes on."
-REFUSED = "{why}; `ecgcore runs resume {id}` goes on when that is put right."
+NOT_WRITTEN = (
+    "{why} What was saved before is intact. Make room on the disk and go on: ecgcore runs resume "
+    "{id}."
+)
 
 
 def train(config: TrainConfig, home: Home, on_progress: Progress | None = None) -> Run:
@@ -33,7 +36,8 @@ def work(run: Run, home: Home, on_progress: Progress | None = None) -> Run:
     config = run.config
     with _told(run):
         devices = find_devices(config.device)
-        enter(run, home, devices, "Preparing.")
+        enter(run, home, devices)
+        run.report(message="Preparing.")
         cohort, plan = plan_of(config, home)
         if plan.hash != run.meta["split"]["hash"]:
             raise EcgError(
@@ -65,13 +69,14 @@ def _told(run: Run) -> Iterator[None]:
         yield
     except Cancelled:
         run.report(state="cancelled", eta_s=None, message=CANCELLED.format(id=run.id))
+    except (NotWritten, OSError) as error:
+        why = error if isinstance(error, NotWritten) else f"{error.strerror or error}."
+        message = NOT_WRITTEN.format(why=why, id=run.id)
+        run.report(state="failed", eta_s=None, message=message)
+        raise NotWritten(message) from error
     except EcgError as error:
         run.report(state="failed", eta_s=None, message=str(error))
         raise
-    except OSError as error:  # a disk that is full while a line is added, say
-        message = REFUSED.format(id=run.id, why=error.strerror or error)
-        run.report(state="failed", eta_s=None, message=message)
-        raise EcgError(message) from error
     except KeyboardInterrupt:
         run.report(state="cancelled", eta_s=None, message=STOPPED.format(id=run.id))
         raise

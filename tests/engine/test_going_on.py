@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -15,7 +16,8 @@ import pytest
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ecgcore.errors import DamagedFile, EcgError
+from ecgcore.errors import DamagedFile, NotWritten
+from ecgcore.home import Home
 from ecgcore.training import going_on, weights
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.loop import Clock
@@ -29,6 +31,10 @@ SMALL = TrainConfig(
     cohort="examples", model="alexnet_m_se_gap", level="60", target_mode="multilabel", size=67,
     epochs=2, optimiser="adamw", augment="standard", balance="sampling", average=0.9,
     label_smoothing=0.1, clip_norm=1.0, schedule="step", device="cpu",
+)  # fmt: skip
+TINY = TrainConfig(
+    cohort="examples", model="resnet1d", depth=4, width=8, level="30", target_mode="multilabel",
+    epochs=3, optimiser="adamw", device="cpu",
 )  # fmt: skip
 
 
@@ -104,7 +110,7 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(examples_home, uninterrupt
         write(content, file, metadata)
 
     monkeypatch.setattr(weights, "save_file", full_at_the_third)
-    with pytest.raises(EcgError, match="No space left on device"):
+    with pytest.raises(NotWritten, match="No space left on device"):
         work(run, examples_home)
     assert run.status["state"] == "failed"
     assert "Make room on the disk and go on: ecgcore runs resume" in run.status["message"]
@@ -114,10 +120,87 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(examples_home, uninterrupt
     assert told(run) == uninterrupted
 
 
-def test_a_saved_state_of_another_training_is_refused(examples_home):
-    run = prepare(replace(SMALL, epochs=1), examples_home)
-    weights.write_tensors(run.folder / going_on.FILE, {"model.x": torch.zeros(3)}, '{"epoch": 2}')
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return the path of a real disk of 4 MB, in memory, which only this test sees."""
+    mount = f"mount -t tmpfs -o size=4m tmpfs '{tmp_path}' && echo mounted && exec cat"
+    try:
+        holder = subprocess.Popen(
+            ["unshare", "-rm", "sh", "-c", mount],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    except FileNotFoundError:
+        pytest.skip("needs unshare (util-linux)")
+    with holder:  # the disk goes with this process
+        if holder.stdout.readline() != "mounted\n":
+            pytest.skip("needs leave to mount a disk in a namespace of its own")
+        yield Path(f"/proc/{holder.pid}/root{tmp_path}")
+
+
+def test_a_disk_that_is_really_full_costs_nothing_that_was_saved(examples_home, small_disk):
+    home = Home(small_disk)
+    home.cohorts.symlink_to(examples_home.cohorts)
+    run = prepare(TINY, home)
+    work(run, home, lambda run, now: run.cancel() if now["row"] else None)
+    kept = [run.weights, run.folder / going_on.FILE]
+    saved = [file.read_bytes() for file in kept]
+    assert min(map(len, saved)) > 100_000
+    filler = small_disk / "somebody else's"
+    for left_bytes in (100_000, 0):  # for status.json, but no saved state; not even for that
+        filler.write_bytes(b"x" * (home.free_bytes() - left_bytes))
+        with pytest.raises(NotWritten, match="No space left on device") as full:
+            work(run, home)
+        assert run.status["state"] == "failed"
+        assert run.status["message"] == str(full.value)
+        assert f"Make room on the disk and go on: ecgcore runs resume {run.id}" in str(full.value)
+        assert "\n" not in str(full.value)
+        assert [file.read_bytes() for file in kept] == saved
+        _every_file_can_be_read(run)
+        filler.unlink()
+    assert told(work(run, home)) == told(train(TINY, examples_home))
+
+
+def test_a_row_of_the_history_that_finds_no_room_is_said(examples_home, small_disk):
+    run = prepare(TINY, examples_home)
+    (small_disk / "filler").write_bytes(b"x" * Home(small_disk).free_bytes())
+
+    def fill(run, now):
+        (run.folder / "history.jsonl").unlink()
+        (run.folder / "history.jsonl").symlink_to(small_disk / "history.jsonl")
+
+    with pytest.raises(NotWritten, match=r"^No space left on device\. What was saved before is"):
+        work(run, examples_home, fill)
+    assert run.status["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("change", "numbers"),
+    [
+        (lambda tensors: {"model.x": torch.zeros(3)}, {}),
+        (lambda tensors: tensors | {"random.torch": torch.zeros(3)}, {}),
+        (lambda tensors: tensors, "not JSON"),
+        (lambda tensors: tensors, ["epoch"]),
+        (lambda tensors: tensors, {"epoch": 2}),
+    ],
+    ids=["tensors", "random state", "no JSON", "a list", "a number lacks"],
+)
+def test_a_saved_state_of_another_training_is_refused(examples_home, change, numbers):
+    run = prepare(replace(TINY, epochs=2), examples_home)
+    work(run, examples_home, lambda run, now: run.cancel() if now["row"] else None)
+    tensors, told = weights.read_tensors(run.folder / going_on.FILE)
+    told = json.dumps(numbers) if numbers else told
+    weights.write_tensors(run.folder / going_on.FILE, change(tensors), told)
     with pytest.raises(DamagedFile, match="is not of this training"):
+        work(run, examples_home)
+
+
+def test_a_saved_state_that_is_a_pickle_is_not_opened(examples_home):
+    run = prepare(TINY, examples_home)
+    (run.folder / going_on.FILE).write_bytes(pickle.dumps(TINY))
+    with pytest.raises(DamagedFile, match="is no whole safetensors file"):
         work(run, examples_home)
 
 

@@ -12,6 +12,7 @@ from ecgcore.inference.classifier import load
 from ecgcore.inference.classify import classify_paths
 from ecgcore.inference.shipping import ship
 from ecgcore.training.run import Run
+from ecgcore.training.weights import read_tensors, write_tensors
 
 
 def test_a_record_from_its_file_gets_the_probabilities_of_the_run(small_pair):
@@ -98,6 +99,32 @@ def test_damaged_weights_are_refused_in_one_line(small_pair, tmp_path, damage):
     why = "does not fit alexnet_m_se_gap" if damage == "other model" else "is no whole safetensors"
     assert f"weights.safetensors {why}" in str(refused.value)
     assert not (tmp_path / "executed").exists()
+    assert "\n" not in str(refused.value)
+
+
+HEAD = "head.3.bias"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda t: t | {HEAD: t[HEAD][:3]}, f"its {HEAD} is (3,), not (10,)"),
+        (lambda t: t | {HEAD: t[HEAD] * float("nan")}, f"its {HEAD} holds values that are no"),
+        (lambda t: t | {HEAD: t[HEAD] / 0}, f"its {HEAD} holds values that are no numbers"),
+        (lambda t: t | {HEAD: t[HEAD].int()}, f"its {HEAD} is of type torch.int32, not torch.f"),
+        (lambda t: t | {"more": t[HEAD] + 1}, "it has, beside what belongs there, more and 0 more"),
+        (lambda t: {HEAD: t[HEAD]}, "it lacks "),
+    ],
+    ids=["shape", "NaN", "infinite", "type", "more", "fewer"],
+)
+def test_whole_files_of_wrong_weights_are_refused_in_one_line(small_pair, tmp_path, change, why):
+    home, _, run = small_pair
+    ship(run, tmp_path / "copy")
+    weights = tmp_path / "copy" / "weights.safetensors"
+    write_tensors(weights, change(read_tensors(weights)[0]))
+    with pytest.raises(DamagedFile) as refused:
+        load(str(tmp_path / "copy"), home)
+    assert f"weights.safetensors does not fit alexnet_m_se_gap: {why}" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

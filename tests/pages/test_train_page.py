@@ -20,7 +20,7 @@ EPOCH = {"epoch": 1, "train_loss": 2.31, "val_loss": 2.2, "val_macro_auc": 0.61,
 def at_work(own_copy: Home) -> Run:
     """Return a run that seems to be in its second of three epochs: its process is this one."""
     run = prepare(TrainConfig("examples", model="alexnet_gap", level="60", epochs=3), own_copy)
-    enter(run, own_copy, ["cpu"], "Preparing.")
+    enter(run, own_copy, ["cpu"])
     run.report(state="running", epoch=1, eta_s=42, message="Training.")
     (run.folder / "history.jsonl").write_text(json.dumps(EPOCH) + "\n")
     return run
