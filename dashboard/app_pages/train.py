@@ -46,7 +46,8 @@ def asked_for() -> dict:
         optimiser = a.selectbox("Optimiser", list(OPTIMISERS), key="train_optimiser")
         rate = b.number_input(
             "Learning rate", 0.0, 1.0, None, format="%g", key="train_rate",
-            placeholder=f"{OPTIMISERS[optimiser][0]:g}",
+            placeholder="by network",
+            help="By network: the rate at which it trains, found by the same search for each.",
         )  # fmt: skip
         split = c.selectbox(
             "Split by", ways_to_split(cohort), key="train_split",

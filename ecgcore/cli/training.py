@@ -50,12 +50,12 @@ def train(
     ] = "none",
     epochs: Annotated[int, typer.Option(help="Passes over the training records, 1 or more.")] = 20,
     batch: Annotated[int, typer.Option(help="Records a step, 2 or more.")] = 16,
-    optimiser: Annotated[str, typer.Option(help="sgd (momentum 0.9) or adamw.")] = "sgd",
+    optimiser: Annotated[str, typer.Option(help="adamw or sgd (momentum 0.9).")] = "adamw",
     learning_rate: Annotated[
-        float | None, typer.Option(help="Default: 0.001 for sgd, 0.0003 for adamw.")
+        float | None, typer.Option(help="Default: the one found for the network.")
     ] = None,
     weight_decay: Annotated[
-        float | None, typer.Option(help="Default: 0.0005 for sgd, 0.01 for adamw.")
+        float | None, typer.Option(help="Default: 0.01 for adamw, 0.0005 for sgd.")
     ] = None,
     schedule: Annotated[
         str, typer.Option(help="cosine, step (a tenth at 1/2 and 3/4) or constant.")

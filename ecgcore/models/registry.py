@@ -1,6 +1,6 @@
 """The registry: a name, what it builds, and what a user should know before choosing it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,6 +29,8 @@ class ModelInfo:
         ``image``: the network reads (B, 3, H, W) in 0..1. ``signal``: (B, 12, T) in mV.
     fixed_size
         (H, W) in pixels where the network takes no other, else None.
+    rates
+        Optimiser → the learning rate at which it trains.
     options
         What ``create_model`` takes beside the classes.
     """
@@ -37,6 +39,7 @@ class ModelInfo:
     title: str
     input: str
     fixed_size: tuple[int, int] | None
+    rates: Mapping[str, float]
     options: tuple[str, ...] = ("dropout",)
 
     def check_options(self, given: Collection[str]) -> None:
@@ -58,14 +61,28 @@ _VARIANTS: dict[str, tuple[str, dict[str, bool]]] = {
     "alexnet_se": ("AlexNet with Squeeze-and-Excitation only (ablation)", {"se": True}),
 }
 
+# Found on validation at level 204, by the same search for plain and M-SE (docs/studies/rates). The
+# ablations take the rates of what they resemble: a network with BatchNorm bears a higher one. Those
+# of networks on signals come from a few trainings, not from that search.
+_PLAIN, _NORMALISED = {"adamw": 1e-4, "sgd": 0.001}, {"adamw": 3e-4, "sgd": 0.003}
+_RATES = {
+    "alexnet": _PLAIN,
+    "alexnet_se": _PLAIN,
+    "alexnet_m_se": _NORMALISED,
+    "alexnet_bn": _NORMALISED,
+}
+_ON_SIGNALS = {"adamw": 0.002, "sgd": 0.03}
+
 _MODELS: dict[str, tuple[ModelInfo, Callable[..., nn.Module]]] = {}
 for _name, (_title, _options) in _VARIANTS.items():
     _MODELS[_name] = (
-        ModelInfo(_name, _title, "image", FC_SIZE),
+        ModelInfo(_name, _title, "image", FC_SIZE, _RATES[_name]),
         partial(AlexNet, head="fc", **_options),
     )
     _MODELS[f"{_name}_gap"] = (
-        ModelInfo(f"{_name}_gap", f"{_title}; global average pooling", "image", None),
+        ModelInfo(
+            f"{_name}_gap", f"{_title}; global average pooling", "image", None, _RATES[_name]
+        ),
         partial(AlexNet, head="gap", **_options),
     )
 _MODELS["resnet1d"] = (
@@ -74,12 +91,15 @@ _MODELS["resnet1d"] = (
         "Residual network on signals: depth × width × kernel",
         "signal",
         None,
+        _ON_SIGNALS,
         ("dropout", "depth", "width", "kernel"),
     ),
     ResNet1d,
 )
 _MODELS["resnet1d_scaled"] = (
-    ModelInfo("resnet1d_scaled", "resnet1d in the shape that the rule gives", "signal", None),
+    ModelInfo(
+        "resnet1d_scaled", "resnet1d in the shape that the rule gives", "signal", None, _ON_SIGNALS
+    ),
     partial(ResNet1d, **scaled(SCALED_STEP)),
 )
 

@@ -19,10 +19,9 @@ AUGMENTS = ("none", "standard", "targeted")
 PRECISIONS = ("auto", "float32", "bfloat16")
 BALANCES = ("none", "weights", "sampling")
 
-# Learning rate and weight decay where none is given. SGD's momentum and decay are those of
-# Krizhevsky et al. 2012, section 5; at their rate of 0.01 the plain net falls to chance at level
-# 204 within an epoch and stays there.
-OPTIMISERS = {"sgd": (0.001, 5e-4), "adamw": (3e-4, 0.01)}
+# optimiser → weight decay where none is given: AdamW's is Loshchilov & Hutter's 2019, SGD's (with
+# a momentum of 0.9) that of Krizhevsky et al. 2012, section 5. Each network has its own rates.
+OPTIMISERS = {"adamw": 0.01, "sgd": 5e-4}
 
 MODEL_OPTIONS = ("dropout", "depth", "width", "kernel")
 # setting → (least, most accepted)
@@ -67,8 +66,8 @@ class TrainConfig:
         How training records are changed before they are drawn: ``none`` (the paper's protocol),
         ``standard`` (see ``augmentation``) or ``targeted`` (also mixed near the borderlines).
     optimiser, learning_rate, weight_decay, schedule
-        ``sgd`` (momentum 0.9) or ``adamw``; rates by optimiser where not given; see
-        ``optimising.rate_share`` for the schedules.
+        ``adamw`` or ``sgd`` (momentum 0.9); the network's own rate where none is given (see
+        ``models.registry``); ``optimising.rate_share`` has the schedules.
     warm_up
         Share of all steps in which the rate rises.
     balance
@@ -112,7 +111,7 @@ class TrainConfig:
     augment: str = "none"
     epochs: int = 20
     batch: int = 16
-    optimiser: str = "sgd"
+    optimiser: str = "adamw"
     learning_rate: float | None = None
     weight_decay: float | None = None
     schedule: str = "cosine"
@@ -148,7 +147,9 @@ class TrainConfig:
     def filled(self) -> "Recipe":
         """Return the same training with every default made explicit, or say what is wrong."""
         self._check()
-        rate, decay = OPTIMISERS[self.optimiser]
+        from ecgcore.models import model_info  # torch comes with it: not for reading a run
+
+        rate, decay = model_info(self.model).rates[self.optimiser], OPTIMISERS[self.optimiser]
         by_level = "multilabel" if self.level == "all" else "exclusive"
         explicit = {
             "target_mode": self.target_mode or by_level,
@@ -237,8 +238,8 @@ class Recipe(TrainConfig):
     """A training with every default made explicit, as ``run.json`` keeps it."""
 
     target_mode: str = "exclusive"
-    learning_rate: float = 0.001
-    weight_decay: float = 5e-4
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.01
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "Recipe":

@@ -56,7 +56,7 @@ def test_a_finished_run_tells_its_own_story(small_pair):
     assert meta["input"]["size"] == [96, 96]
     assert meta["input"]["geometry"]["px_per_s"] == pytest.approx(9.6)
     assert meta["leads"][3] == "aVR"
-    assert meta["config"]["learning_rate"] == 0.001  # the default, made explicit
+    assert meta["config"]["learning_rate"] == 1e-4  # the default, made explicit
     assert set(meta["versions"]) >= {"torch", "ecgcore", "python"}
     assert run.status["state"] == "done"
     assert list(run.history["epoch"]) == [1]
@@ -85,7 +85,9 @@ def test_the_same_seed_gives_the_same_metrics_twice(examples_home):
 
 
 def test_a_small_net_learns_a_few_records_by_heart(examples_home):
-    config = replace(SMALL, level="30", epochs=20, schedule="constant", learning_rate=0.02)
+    config = replace(
+        SMALL, level="30", epochs=20, schedule="constant", optimiser="sgd", learning_rate=0.02
+    )
     losses = train(config, examples_home).history["train_loss"]
     assert losses.iloc[0] > 1.5  # ten classes at chance: ln 10 = 2.3
     assert losses.iloc[-1] < 0.5
