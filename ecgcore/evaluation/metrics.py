@@ -54,7 +54,10 @@ def class_notes(scores: Scores, classes: dict[str, dict]) -> list[str]:
     notes = []
     for code, found in classes.items():
         if found["n"] and found["precision"] is None:
-            notes.append(f"{code} was never predicted: its precision is n/a, its F1 is 0.")
+            notes.append(
+                f"{code} was never predicted: its precision is n/a and counts as 0 in averages, "
+                "its F1 is 0."
+            )
         if found["n"] and found["auc"] is None:
             notes.append(f"{code} is stated in every record: its AUC is n/a (0 negatives).")
     unknown = {c: len(scores) - found["known"] for c, found in classes.items() if found["n"]}
@@ -65,12 +68,20 @@ def class_notes(scores: Scores, classes: dict[str, dict]) -> list[str]:
 
 
 def averages(classes: dict[str, dict]) -> dict:
-    """Return macro and support-weighted means over the classes that have the measure."""
+    """Return macro and support-weighted means over the classes that have the measure.
+
+    The precision of a class that was never called counts as 0, as in scikit-learn: leaving it out
+    would reward a model for giving up on a class.
+    """
     kinds: dict = {"macro": {}, "weighted": {}, "over": {}}
     for measure in MEASURES:
-        there = {c: m for c, m in classes.items() if m[measure] is not None}
-        values = [m[measure] for m in there.values()]
-        weights = [m["n"] for m in there.values()]
+        there = {
+            code: found
+            for code, found in classes.items()
+            if found[measure] is not None or (measure == "precision" and found["n"])
+        }
+        values = [found[measure] or 0.0 for found in there.values()]
+        weights = [found["n"] for found in there.values()]
         kinds["macro"][measure] = float(np.mean(values)) if values else None
         kinds["weighted"][measure] = float(np.average(values, weights=weights)) if values else None
         kinds["over"][measure] = list(there)
