@@ -103,13 +103,13 @@ def test_trainings_wait_in_order_and_go_on_in_order_when_the_machine_was_reboote
 def test_any_gpu_is_the_first_whose_turn_it_is_and_one_by_number_is_that_one(home, monkeypatch):
     """What the queue knows of a device is its name."""
     any_gpu, runs = ["cuda:0", "cuda:1"], [prepare(SMALL, home) for _ in range(4)]
-    for run, devices in zip(runs, (["cuda:1"], any_gpu, any_gpu, ["cpu"]), strict=True):
+    for run, devices in zip(runs, (["cuda:0"], any_gpu, any_gpu, ["cpu"]), strict=True):
         enter(run, home, devices)
         time.sleep(0.002)
     with turn(runs[1], home, any_gpu) as second:
-        assert second == "cuda:0"  # the first run stands before it on the other
-        with turn(runs[0], home, ["cuda:1"]) as first, turn(runs[3], home, ["cpu"]) as fourth:
-            assert (first, fourth) == ("cuda:1", "cpu")
+        assert second == "cuda:1"  # the first run stands before it on the other
+        with turn(runs[0], home, ["cuda:0"]) as first, turn(runs[3], home, ["cpu"]) as fourth:
+            assert (first, fourth) == ("cuda:0", "cpu")
             monkeypatch.setattr(queue.time, "sleep", lambda _: runs[2].cancel())
             with pytest.raises(Cancelled), turn(runs[2], home, any_gpu):
                 pass
