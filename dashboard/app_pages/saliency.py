@@ -41,7 +41,7 @@ def choose_record() -> Record:
 def side(place: int, run_id: str, name: str, record: Record, code: str) -> "Explanation":
     """Show one network's map on the image; return what it found."""
     answer = cached.answers(run_id, [record])[0]
-    found = cached.explain(run_id, record, code, "gradcam")
+    found = cached.explain(run_id, record, code, "grad_cam")
     st.markdown(f"**{'AB'[place]} · {name}** · {code} {answer['probabilities'][code]:.3f}")
     alt = f"Image that {name} saw, with its Grad-CAM for {code}"
     if found.map is None:

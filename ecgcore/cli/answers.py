@@ -1,5 +1,6 @@
 """What a network says about ECGs, and where it looked."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,16 +62,25 @@ def explain(
     class_code: Annotated[
         str | None, typer.Option("--class", help="Class code. Default: the most probable.")
     ] = None,
-    method: Annotated[str, typer.Option(help="How: gradcam.")] = "gradcam",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="How: grad_cam (coarse, in the picture), integrated_gradients (by lead and wave), "
+            "occlusion_lead, occlusion_beat, occlusion_wave, guided_grad_cam (not to be relied on)."
+        ),
+    ] = "grad_cam",
+    signed: Annotated[
+        bool, typer.Option("--signed", help="Count what speaks against the class, too.")
+    ] = False,
     file_hz: FileHzOption = None,
     assume_order: AssumeOrderOption = False,
     from_s: FromOption = 0,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say where in an ECG a network found evidence for a class, by lead.
+    """Say where in an ECG a network found evidence for a class, by lead and wave.
 
-    Example: ecgcore explain FILE.hea --run alexnet_m_se_gap --class LBBB
+    Example: ecgcore explain FILE.hea --run alexnet_m_se_gap --class LBBB --method occlusion_wave
     """
     from ecgcore.explain.explaining import explain as explain_record
     from ecgcore.inference.classifier import load
@@ -81,17 +91,23 @@ def explain(
     classifier = load(run, Home.find(home))
     record = read_sight(file, classifier, Reading(file_hz, assume_order, from_s))
     code = class_code or classify_records([record], classifier)[0]["top"]
-    answer = explain_record(classifier, record, code, method).as_json()
+    answer = explain_record(classifier, record, code, method, signed).as_json()
     if as_json:
         say_json(answer)
         return
-    resolution = answer["resolution"]
-    out.print(
-        f"{method} for {code}; a cell spans {resolution['ms']:.0f} ms and "
-        f"{resolution['leads']:.1f} leads."
-    )
-    if answer["message"]:
-        out.print(answer["message"], markup=False)
-        return
+    out.print(f"{answer['method']} for {code}: {answer['message']}", markup=False)
+    for line in _relevance_lines(answer):
+        out.print(line, markup=False)
+
+
+def _relevance_lines(answer: dict[str, Any]) -> Iterator[str]:
+    """Yield what an explanation says of leads and waves, and what has to be said beside it."""
     for lead, share in answer["lead_relevance"].items():
-        out.print(f"  {lead:4s} {share:6.1%}")
+        if share is not None:
+            yield f"  {lead:4s} {share:6.1%}"
+    for wave, share in (answer["wave_relevance"] or {}).items():
+        yield f"  {wave:4s} {share:6.1%} in {answer['wave_time'][wave]:.1%} of the time"
+    if answer["why"] and answer["evidence"]:
+        yield f"By wave: {answer['why']}."
+    if answer["warning"]:
+        yield answer["warning"]

@@ -1,117 +1,87 @@
 """Explain: one call for every method; what a classifier saw in a record that speaks for a class."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
 
-from ecgcore.errors import NotFound
-from ecgcore.explain import gradcam
-from ecgcore.explain.cells import evenly, spread
 from ecgcore.explain.explanation import Explanation, Resolution, no_relevance
+from ecgcore.explain.integrated import of_picture
+from ecgcore.explain.methods import METHODS, method_name
 from ecgcore.explain.picture_ink import picture_ink
+from ecgcore.explain.question import Explainable, Question
+from ecgcore.explain.relevance import (
+    InPicture,
+    InSignal,
+    by_sample,
+    by_time,
+    lead_shares,
+    painted,
+    wave_shares,
+)
 from ecgcore.explain.traces import by_lead, by_lead_time, by_strip, off_trace
-from ecgcore.imaging import draw_as
-from ecgcore.imaging.beats import found_beats
-from ecgcore.imaging.drawing import strip_ink
-from ecgcore.imaging.geometry import Geometry, geometry, geometry_of
+from ecgcore.imaging.geometry import Geometry
 from ecgcore.inference.sights import Sight
-from ecgcore.records.record import LEADS, Record
+from ecgcore.records.record import LEADS
 
-SHOWN_PX = 224
-"""Side of the drawing on which the map of a network that reads signals is shown."""
-
-
-class Explainable(Protocol):
-    """What explaining needs of a classifier, such as :class:`ecgcore.inference` loads."""
-
-    @property
-    def run_id(self) -> str: ...
-    @property
-    def model(self) -> nn.Module: ...
-    @property
-    def cam_layer(self) -> nn.Module: ...
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-    @property
-    def input(self) -> dict[str, Any]: ...
-    def signals(self, records: list[Record]) -> Tensor: ...
-    @property
-    def reads_images(self) -> bool: ...
-    def inputs(self, sights: Sequence[Sight]) -> Tensor: ...
-
-
-# method → (model, layer, image (1, 3, H, W) or signal (1, 12, T), output) → (h, w) or (w,) ≥ 0
-METHODS: dict[str, Callable[[nn.Module, nn.Module, Tensor, int], np.ndarray]] = {
-    "gradcam": gradcam.gradcam
-}
+Found = dict[str, Any]
 
 
 def explain(
-    classifier: Explainable, record: Sight, class_code: str, method: str = "gradcam"
+    classifier: Explainable,
+    record: Sight,
+    class_code: str,
+    method: str = "grad_cam",
+    signed: bool = False,
 ) -> Explanation:
     """Return where in a record the classifier found evidence for a class.
 
-    The classifier's network is left as it was. A map of a network that reads signals tells times,
-    not leads; it is shown on a drawing of them.
+    The classifier's network is left as it was.
 
     Parameters
     ----------
     record
-        Or a picture that was drawn of one: its ink then belongs to the lead whose zero line is
-        nearest, and what a median beat shows has no place in the record's time.
+        Or a picture that was drawn of one, for methods that stay in the picture: its ink then
+        belongs to the lead whose zero line is nearest, and what a median beat shows has no place in
+        the record's time.
     class_code
         One of ``classifier.classes``.
     method
         One of METHODS.
+    signed
+        Show what speaks against the class, too: maps from −1 to 1, shares whose sizes sum to 1.
 
     Raises
     ------
     NotFound
         No such class or method.
+    RequestError
+        A picture for a method that needs the signal, or a record in which no beat was found for
+        one that takes beats out.
     """
-    if method not in METHODS:
-        raise NotFound.among("explanation method", method, METHODS)
-    if class_code not in classifier.classes:
-        raise NotFound.among("class", class_code, classifier.classes)
-    model, layer = classifier.model, classifier.cam_layer
-    seen, image, measures = _seen(classifier, record)
-    cells = np.atleast_2d(METHODS[method](model, layer, seen, classifier.classes.index(class_code)))
-    cell_px = (measures.height / cells.shape[0], measures.width / cells.shape[1])
-    found: dict[str, Any] = {"map": None, "by_lead_time": None, "off_trace": None}
-    if cells.max() > 0:
-        share = cells / cells.max()
-        if classifier.reads_images:
-            relevance = gradcam.on_image(model, layer, image, share)
-        else:
-            size = (measures.height, measures.width)
-            relevance = spread(share, *evenly(share.shape, size), size)
-        found = _on_traces(relevance, *_ink(classifier, record, measures), measures, cell_px)
-    if not classifier.reads_images or found["map"] is None:
-        found["lead_relevance"] = no_relevance()
+    name = method_name(method)
+    question = Question.of(classifier, record, class_code)
+    found = METHODS[name].find(question)
+    if isinstance(found, InPicture):
+        resolution = resolution_of(question.measures, found.cell_px(question.measures))
+        told = _in_picture(question, found, resolution, signed)
+    else:
+        resolution = found.resolution
+        told = _in_signal(question, found, signed)
     return Explanation(
         record=record.name,
         run=classifier.run_id,
         class_code=class_code,
-        method=method,
-        geometry=measures,
-        resolution=resolution(measures, cell_px),
-        image=image[0].detach().cpu().numpy(),
-        **found,
+        method=name,
+        geometry=question.measures,
+        resolution=resolution,
+        image=question.image[0].detach().cpu().numpy(),
+        signed=signed,
+        warning=METHODS[name].warning,
+        **told,
     )
 
 
-def _seen(classifier: Explainable, sight: Sight) -> tuple[Tensor, Tensor, Geometry]:
-    """Return what the network reads of a record, the image to show it on, and its measures."""
-    seen = classifier.inputs([sight])
-    if classifier.reads_images:
-        return seen, seen, geometry_of(classifier.input)
-    measures = geometry("stacked", SHOWN_PX, classifier.input["duration_s"])
-    return seen, draw_as(seen, classifier.input["fs_hz"], measures), measures
-
-
-def resolution(measures: Geometry, cell_px: tuple[float, float]) -> Resolution:
+def resolution_of(measures: Geometry, cell_px: tuple[float, float]) -> Resolution:
     """Return what a cell of (height, width) in px spans in this picture."""
     rows_px = np.unique([strip.baseline_px for strip in measures.strips])
     step_px = float(np.diff(rows_px).mean())
@@ -121,34 +91,118 @@ def resolution(measures: Geometry, cell_px: tuple[float, float]) -> Resolution:
 
 def shares_by_lead(means: np.ndarray) -> dict[str, float | None]:
     """Return each lead's share of the relevance along the traces, of its mean there (12,)."""
-    if not means.any():
-        return no_relevance()
-    return {lead: float(s) for lead, s in zip(LEADS, means / means.sum(), strict=True)}
+    return lead_shares(means[:, None])
 
 
-def _ink(
-    classifier: Explainable, record: Sight, measures: Geometry
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each strip's ink in the classifier's image, (S, H, W), and the R peaks used, in s."""
-    if not isinstance(record, Record):
-        return picture_ink(record.image, measures), np.zeros(0)
-    signal_mv, fs_hz = classifier.signals([record]), classifier.input["fs_hz"]
-    beats = found_beats(signal_mv, fs_hz) if measures.shows_beats else [np.zeros(0)]
-    return strip_ink(signal_mv, fs_hz, measures, beats)[0].numpy(), beats[0]
+def off_ink(question: Question) -> float | None:
+    """Return the share of the positive relevance of pixels that lies on ink of no trace.
+
+    By integrated gradients of the picture: an empty ground has no part in them, so that a network
+    that is shown nothing but traces has 0. None where nothing speaks for the class.
+    """
+    relevance = of_picture(question).clip(min=0)
+    return off_trace(relevance, question.ink, (0, 0)) if relevance.any() else None
 
 
-def _on_traces(
-    relevance: np.ndarray,
-    ink: np.ndarray,
-    beats_s: np.ndarray,
-    measures: Geometry,
-    cell_px: tuple[float, float],
-) -> dict[str, Any]:
-    """Return what a map says of the traces."""
+def _in_picture(
+    question: Question,
+    found: InPicture,
+    resolution: Resolution,
+    signed: bool,
+) -> Found:
+    """Return what a map of the picture says of the traces."""
+    measures = question.measures
+    relevance = found.told(signed, (measures.height, measures.width))
+    if not relevance.max() > 0:
+        return _nothing()
+    relevance = relevance / np.abs(relevance).max()
+    has_signal = question.signal_mv is not None
+    if has_signal:
+        ink = question.ink
+        beats_s = question.peaks_s if measures.shows_beats else np.zeros(0)
+    else:
+        ink, beats_s = picture_ink(question.inputs[0].numpy(), measures), np.zeros(0)
     along = by_strip(relevance, ink)
+    steps = by_lead_time(along, measures, beats_s)
+    waves: Found = {"why": NO_SIGNAL}
+    if has_signal:
+        waves = _waves(question, by_sample(steps, question.signal.shape[2]), resolution)
     return {
         "map": relevance,
-        "by_lead_time": by_lead_time(along, measures, beats_s),
-        "off_trace": off_trace(relevance, ink, cell_px),
+        "by_lead_time": steps,
+        "off_trace": off_trace(np.abs(relevance), ink, found.cell_px(measures)),
         "lead_relevance": shares_by_lead(by_lead(along, ink, measures)),
+        **waves,
+    }
+
+
+NO_SIGNAL = "a picture holds no signal in which waves could be found"
+NO_BEATS = "no beat was found in this record"
+
+
+def _in_signal(question: Question, found: InSignal, signed: bool) -> Found:
+    """Return what relevance of the signal says."""
+    told = found.told(signed)
+    if not told.max() > 0:
+        return _nothing()
+    measures = question.measures
+    steps = by_time(told, question.fs_hz, measures)
+    steps = steps / np.abs(steps).max()
+    beats_s = question.peaks_s if measures.shows_beats else np.zeros(0)
+    told_apart = found.resolution.leads <= 1
+    return {
+        "map": painted(steps, question.ink, measures, beats_s),
+        "by_lead_time": steps,
+        "off_trace": off_ink(question) if question.reads_images else None,
+        "lead_relevance": lead_shares(told) if told_apart else no_relevance(),
+        "beats": _beats(question, found, signed),
+        **_waves(question, told, found.resolution, found.looked_at),
+    }
+
+
+def _waves(
+    question: Question,
+    told: np.ndarray,
+    resolution: Resolution,
+    looked_at: np.ndarray | None = None,
+) -> Found:
+    """Return relevance by wave beside the time that each takes; or why there is none."""
+    waves = question.waves
+    if waves.shortest_ms is None:
+        return {"why": NO_BEATS}
+    if resolution.ms > waves.shortest_ms + 1e-6:
+        return {"shortest_ms": waves.shortest_ms}
+    if not np.abs(told).sum():
+        return {"why": "the map lies on no trace"}
+    time = waves.time()
+    within = 1.0 if looked_at is None else float(looked_at.mean())
+    return {
+        "wave_relevance": wave_shares(told, waves),
+        "wave_time": {wave: share / within for wave, share in time.items()},
+    }
+
+
+def _beats(question: Question, found: InSignal, signed: bool) -> tuple[dict[str, Any], ...]:
+    """Return each beat's R peak in s, its share, its share of the time, and whether it is early."""
+    if found.beats is None:
+        return ()
+    shares = found.beats if signed else found.beats.clip(min=0)
+    shares = shares / np.abs(shares).sum()
+    waves = question.waves
+    lengths = np.diff(waves.edges, axis=1)[:, 0]
+    told = zip(waves.peaks_s, shares, lengths / lengths.sum(), waves.early, strict=True)
+    return tuple(
+        {"at_s": float(at), "share": float(share), "time": float(time), "early": bool(early)}
+        for at, share, time, early in told
+    )
+
+
+def _nothing() -> Found:
+    """Return what is told where nothing speaks for the class."""
+    return {
+        "map": None,
+        "by_lead_time": None,
+        "off_trace": None,
+        "lead_relevance": no_relevance(),
+        "why": "nothing the network saw speaks for the class",
     }

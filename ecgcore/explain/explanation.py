@@ -37,15 +37,30 @@ class Explanation:
     image
         (3, H, W) in 0..1, what the network saw.
     map
-        (H, W) in 0..1, relevance as a share of its highest; None where there was no positive
-        evidence.
+        (H, W) in 0..1 (signed: −1..1), relevance as a share of its highest; None where there was no
+        positive evidence.
     by_lead_time
         (12, n) in 0..1, relevance along each lead's trace over the record's time, a step a pixel of
         the leads' time; 0 where a lead is not drawn at that time; None without a map.
     lead_relevance
         Lead → share of the mean relevance along its trace, summing to 1; None each without any.
     off_trace
-        Share of the map farther from every trace than the map resolves; None without a map.
+        Share of the map farther from every trace than the map resolves; of methods that go down to
+        the signal, share of the picture's own relevance on ink of no trace; None without a map, and
+        where no picture is read.
+    wave_relevance, wave_time
+        P, QRS, ST, T → share of the relevance, and share of the time looked at that they take: what
+        they would have by chance. The rest lies between them. None where waves are not resolved.
+    beats
+        Of methods that tell beats apart, a row a beat: ``at_s``, ``share``, ``time``, ``early``.
+    shortest_ms
+        Length of the record's shortest kind of wave, where the map does not resolve it.
+    why
+        Why there is no relevance by wave, where that is not for its resolution.
+    signed
+        Whether maps and shares count what speaks against the class, as less than 0.
+    warning
+        What has to be said beside every map of this method.
     trust
         ``verdict`` (None: not checked), ``checks``, ``why``.
     """
@@ -61,6 +76,13 @@ class Explanation:
     by_lead_time: np.ndarray | None
     lead_relevance: dict[str, float | None]
     off_trace: float | None
+    wave_relevance: dict[str, float] | None = None
+    wave_time: dict[str, float] | None = None
+    beats: tuple[dict[str, Any], ...] = ()
+    shortest_ms: float | None = None
+    why: str | None = None
+    signed: bool = False
+    warning: str | None = None
     trust: dict[str, Any] = field(default_factory=unchecked)
 
     @property
@@ -76,32 +98,53 @@ class Explanation:
                 f"No positive evidence for {self.class_code} was found in record {self.record}: "
                 "nothing the network saw there speaks for the class."
             )
-        beside = f"{self.off_trace:.0%} of the map lies off the traces".replace("%", " %")
-        cell = (
-            f"a cell of it spans {self.resolution.ms:.0f} ms and {self.resolution.leads:.1f} leads"
-        )
-        if self.resolution.leads == len(LEADS):
+        ms, leads = self.resolution.ms, self.resolution.leads
+        lies = f"Evidence for {self.class_code} lies"
+        if self.beats:
+            return f"{lies} most in {self._in_beat}"
+        if leads == len(LEADS):
             second = self.by_lead_time.max(axis=0).argmax() * self.seconds_per_column
-            return (
-                f"Evidence for {self.class_code} lies most around {second:.1f} s; a cell of this "
-                f"map spans {self.resolution.ms:.0f} ms and all leads."
-            )
+            spans = f"a cell of this map spans {ms:.0f} ms and all leads."
+            return f"{lies} most around {second:.1f} s; {spans}"
+        off, cell = "", f"a cell of it spans {ms:.0f} ms and {leads:.1f} leads."
+        if self.off_trace is not None:
+            off = f"{percent(self.off_trace)} of the map lies off the traces; "
         shares = {lead: share for lead, share in self.lead_relevance.items() if share}
         if not shares:
-            return f"Evidence for {self.class_code} lies on no trace: {beside}; {cell}."
+            return f"{lies} on no trace: {off}{cell}"
         first = sorted(shares, key=lambda lead: -shares[lead])[:3]
-        named = ", ".join(f"{lead} ({shares[lead]:.0%})".replace("%", " %") for lead in first)
-        return f"Evidence for {self.class_code} lies most in {named}; {beside}; {cell}."
+        named = ", ".join(f"{lead} ({percent(shares[lead])})" for lead in first)
+        return f"{lies} most in {named}{self._in_wave}; {off}{cell}"
 
     @property
-    def why_no_waves(self) -> str:
-        """Why there is no relevance by wave."""
+    def _in_beat(self) -> str:
+        """The beat with most relevance, beside its chance."""
+        most = max(self.beats, key=lambda beat: beat["share"])
+        early = " (early)" if most["early"] else ""
+        share, time = percent(most["share"]), percent(most["time"])
+        return f"the beat at {most['at_s']:.1f} s{early}: {share} of it in {time} of the time."
+
+    @property
+    def _in_wave(self) -> str:
+        """The wave with most relevance, beside its chance."""
+        if self.wave_relevance is None or self.wave_time is None:
+            return ""
+        share, wave = max((share, wave) for wave, share in self.wave_relevance.items())
+        return (
+            f", and in {wave} ({percent(share)} of it in {percent(self.wave_time[wave])} of time)"
+        )
+
+    @property
+    def why_no_waves(self) -> str | None:
+        """Why there is no relevance by wave; None where there is."""
+        if self.wave_relevance is not None or self.why:
+            return None if self.wave_relevance is not None else self.why
+        spans = f"a cell of this map spans {self.resolution.ms:.0f} ms, longer than "
         if self.resolution.ms > QRS_MS:
-            return (
-                f"a cell of this map spans {self.resolution.ms:.0f} ms, longer than a QRS "
-                f"(about {QRS_MS:.0f} ms): it cannot tell one wave from the next"
-            )
-        return "the waves' limits are not measured yet"
+            spans += f"a QRS (about {QRS_MS:.0f} ms)"
+        else:
+            spans += f"this record's shortest wave ({self.shortest_ms:.0f} ms)"
+        return f"{spans}: it cannot tell one wave from the next"
 
     def as_json(self) -> dict[str, Any]:
         """Return the explanation in plain types, without the arrays."""
@@ -114,9 +157,13 @@ class Explanation:
             "message": self.message,
             "resolution": {"ms": self.resolution.ms, "leads": self.resolution.leads},
             "lead_relevance": dict(self.lead_relevance),
-            "wave_relevance": None,
+            "signed": self.signed,
+            "wave_relevance": self.wave_relevance,
+            "wave_time": self.wave_time,
             "why": self.why_no_waves,
+            "beat_relevance": list(self.beats) or None,
             "off_trace": self.off_trace,
+            "warning": self.warning,
             "trust": self.trust,
         }
 
@@ -124,3 +171,8 @@ class Explanation:
 def no_relevance() -> dict[str, float | None]:
     """Return the lead relevance of a map that has none."""
     return dict.fromkeys(LEADS)
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 in percent, as text."""
+    return f"{share:.0%}".replace("%", " %").replace("-", "−")

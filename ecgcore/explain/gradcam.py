@@ -9,14 +9,45 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from ecgcore.errors import EcgError
-from ecgcore.explain.cells import cell_middles, spread
+from ecgcore.explain.cells import cell_middles
+from ecgcore.explain.explanation import Resolution
+from ecgcore.explain.question import Question
+from ecgcore.explain.relevance import InPicture, InSignal
+from ecgcore.records.record import LEADS
 
 
-def gradcam(model: nn.Module, layer: nn.Module, image: Tensor, output: int) -> np.ndarray:
-    """Return where in an image, or when in a signal, the evidence for one output stands.
+def grad_cam(question: Question) -> InPicture | InSignal:
+    """Return where in the picture, or when in the signal, the evidence stands.
 
-    The layer's maps, weighted by the mean gradient of the output's logit, summed, negative parts
-    cut off. The model is left as it was.
+    Of a network on signals a map tells times, not leads.
+    """
+    model, layer, inputs = question.model, question.cam_layer, question.inputs
+    cells = gradcam(model, layer, inputs, question.output, signed=True)
+    if question.reads_images:
+        with undisturbed(model):
+            rows_px, columns_px = cell_middles(model, layer, inputs)
+        return InPicture(cells, rows_px, columns_px)
+    return InSignal(
+        over_time(cells, inputs.shape[2]),
+        Resolution(1000 * inputs.shape[2] / question.fs_hz / len(cells), len(LEADS)),
+        compared=cells,
+    )
+
+
+def over_time(cells: np.ndarray, samples: int) -> np.ndarray:
+    """Return (12, T) of (w,) cells that divide the time evenly: linear between their middles."""
+    middles = (np.arange(len(cells)) + 0.5) * samples / len(cells)
+    line = np.interp(np.arange(samples) + 0.5, middles, cells)
+    return np.tile(line / len(LEADS), (len(LEADS), 1))
+
+
+def gradcam(
+    model: nn.Module, layer: nn.Module, image: Tensor, output: int, signed: bool = False
+) -> np.ndarray:
+    """Return the relevance of a layer's cells for one output.
+
+    The layer's maps, weighted by the mean gradient of the output's logit, summed; negative parts
+    are cut off unless ``signed``. The model is left as it was.
 
     Parameters
     ----------
@@ -28,22 +59,26 @@ def gradcam(model: nn.Module, layer: nn.Module, image: Tensor, output: int) -> n
     Returns
     -------
     np.ndarray
-        (h, w), of a signal (w,), ≥ 0, the layer's own cells, in the logit's unit.
+        (h, w), of a signal (w,), the layer's own cells, in the logit's unit.
+
+    Raises
+    ------
+    EcgError
+        The network's output is no number.
     """
     with undisturbed(model), torch.inference_mode(False), torch.enable_grad():
         seen = image.clone().requires_grad_()
-        cam = LayerGradCam(model, layer).attribute(seen, target=output, relu_attributions=True)
-    cells = cam.detach().float().cpu().numpy()[0, 0]
-    if not np.isfinite(cells).all():
-        raise EcgError("Grad-CAM gave no numbers: the network's output for this record is none.")
-    return cells
+        cam = LayerGradCam(model, layer).attribute(
+            seen, target=output, relu_attributions=not signed
+        )
+    return finite(cam.detach().float().cpu().numpy()[0, 0], "Grad-CAM")
 
 
-def on_image(model: nn.Module, layer: nn.Module, image: Tensor, cells: np.ndarray) -> np.ndarray:
-    """Return a layer's cells (h, w) spread over the image, (H, W), each where it stands."""
-    with undisturbed(model):
-        rows_px, columns_px = cell_middles(model, layer, image)
-    return spread(cells, rows_px, columns_px, (image.shape[2], image.shape[3]))
+def finite(found: np.ndarray, method: str) -> np.ndarray:
+    """Return what a method found, or say that it found no numbers."""
+    if not np.isfinite(found).all():
+        raise EcgError(f"{method} gave no numbers: the network's output for this record is none.")
+    return found
 
 
 @contextmanager

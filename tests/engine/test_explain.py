@@ -215,7 +215,7 @@ def test_the_json_holds_what_machines_were_promised():
     found = explain(spotlight("V1", 4.25, 0.1), ecg(), "LBBB").as_json()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert list(found["lead_relevance"]) == list(LEADS)
-    assert (found["class"], found["method"]) == ("LBBB", "gradcam")
+    assert (found["class"], found["method"]) == ("LBBB", "grad_cam")
     assert (found["run"], found["record"]) == ("by-hand", "r1")
     assert found["trust"] == {"verdict": None, "checks": {}, "why": "not checked yet"}
     assert set(found["resolution"]) == {"ms", "leads"}
@@ -229,9 +229,10 @@ def test_an_unknown_class_or_method_is_refused_with_the_nearest():
         "There is no class 'LBB'. Did you mean 'LBBB'? There is: NSR, LBBB."
     )
     with pytest.raises(NotFound) as caught:
-        explain(classifier, ecg(), "LBBB", method="grad-cam")
+        explain(classifier, ecg(), "LBBB", method="magic")
     assert str(caught.value) == (
-        "There is no explanation method 'grad-cam'. Did you mean 'gradcam'? There is: gradcam."
+        "There is no explanation method 'magic'. There is: grad_cam, integrated_gradients, "
+        "occlusion_lead, occlusion_beat, occlusion_wave, guided_grad_cam."
     )
 
 
