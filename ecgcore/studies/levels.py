@@ -23,18 +23,9 @@ PARTS = {"test": "own 15 %", "untouched": "untouched fold"}
 INTERVALS = ("patients", "seeds", "both")
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro AUC"}
 
-# network → (optimiser, learning rate): the best of the same search for each (study `rates`).
-RATES = {
-    "alexnet": ("sgd", 0.001),
-    "alexnet_m_se": ("sgd", 0.001),
-    "alexnet_gap": ("adamw", 0.0003),
-    "alexnet_m_se_gap": ("adamw", 0.0003),
-}
-
 HEAD = """\
 Cohort `{cohort}`, labels `exclusive` by expert statements, {epochs} epochs of batches of 16. Each
-network trains at the rate that the same search found for it on validation (study `rates`):
-{rates}.
+network trains at its own rate, found by the same search on validation (study `rates`): {rates}.
 
 Every interval is at 95 % and says what it lets vary: *patients* (the same trained networks, other
 patients; percentile bootstrap), *seeds* (the same records, other draws and starts; Student's t over
@@ -48,7 +39,7 @@ most frequent class of the records scored.
 def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
     """Return the trainings, those that matter most first."""
     return [
-        Cell(f"{model}-{level}-s{seed}", _config(cohort, model, level, seed))
+        Cell(f"{model}-{level}-s{seed}", TrainConfig(cohort, model, level, seed=seed))
         for pair in PAIRS
         for level in LEVELS
         for seed in SEEDS
@@ -56,15 +47,13 @@ def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
     ]
 
 
-def _config(cohort: str, model: str, level: str, seed: int) -> TrainConfig:
-    optimiser, rate = RATES[model]
-    return TrainConfig(cohort, model, level, optimiser=optimiser, learning_rate=rate, seed=seed)
-
-
 def page(finished: Sequence[Finished]) -> str:
     """Return the tables: a section for each pair of networks and level."""
     first = finished[0].content
-    rates = "; ".join(f"`{m}` {o} {r:g}" for m, (o, r) in RATES.items())
+    of_models = {
+        c.config.model: f"{c.config.optimiser} {c.config.learning_rate:g}" for c in finished
+    }
+    rates = "; ".join(f"`{model}` {rate}" for model, rate in of_models.items())
     parts = [
         HEAD.format(cohort=first["cohort"]["name"], epochs=first["config"]["epochs"], rates=rates)
     ]

@@ -21,6 +21,8 @@ from ecgcore.training.run import Run, list_runs
 from ecgcore.training.work import work
 
 PAGE = "README.md"
+MARK = "study"
+"""File in a run's folder: the study and cell that it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -113,17 +115,22 @@ def train_missing(
 
 def _train(study: Study, cell: Cell, home: Home, folder: Path, on_progress: Progress) -> None:
     """Train a cell, keep what is small, and delete its run."""
-    run = _cut_off(cell, home) or prepare(cell.config, home)
-    work(run, home, on_progress)
+    run = _begun(study, cell, home)
+    if run.status["state"] != "done":
+        work(run, home, on_progress)
     if run.status["state"] != "done":
         raise RequestError(f"Cell {cell.name}: {run.status['message']}")
     keep(cell.name, run, folder / study.name / "cells", study.scored)
     shutil.rmtree(run.folder)
 
 
-def _cut_off(cell: Cell, home: Home) -> Run | None:
-    """Return an unfinished run of just this training, if there is one."""
+def _begun(study: Study, cell: Cell, home: Home) -> Run:
+    """Return the run of a cell that was begun before (or finished since), else a new one."""
+    mark = f"{study.name}/{cell.name}"
     for run in list_runs(home):
-        if run.meta["config"] == cell.recipe and run.status["state"] in ("died", "cancelled"):
+        file = run.folder / MARK
+        if file.exists() and file.read_text("utf-8") == mark and run.meta["config"] == cell.recipe:
             return run
-    return None
+    run = prepare(cell.config, home)
+    (run.folder / MARK).write_text(mark, "utf-8")
+    return run

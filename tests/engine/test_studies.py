@@ -10,7 +10,7 @@ from ecgcore.evaluation.evaluate import scores_of
 from ecgcore.studies import levels, rates
 from ecgcore.studies.cell import Cell, Finished, keep
 from ecgcore.studies.registry import find_study
-from ecgcore.studies.study import Study, train_missing
+from ecgcore.studies.study import MARK, Study, train_missing
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.preparing import prepare
 from ecgcore.training.run import list_runs
@@ -41,10 +41,13 @@ def test_a_study_trains_what_lacks_and_keeps_predictions_but_no_run(examples_hom
     first.close()
     assert [c.name for c in TINY.missing("examples", tmp_path)] == ["s2"]
     run = prepare(tiny(2), examples_home)
+    (run.folder / MARK).write_text("tiny/s2")
     run.report(state="died")  # as if a process had been killed: it is taken up, not begun anew
+    own = prepare(tiny(2), examples_home)  # the user's, who asked for just the same
     rest = train_missing(TINY, "examples", examples_home, tmp_path, "*", ignored)
     assert [cell.name for cell in rest] == ["s2"]
-    assert len(list_runs(examples_home)) == before
+    assert len(list_runs(examples_home)) == before + 1
+    assert own.folder.exists()
     assert TINY.write_page(tmp_path).read_text() == "# Does it keep its word?\n\ns1, s2\n"
     assert sum(f.stat().st_size for f in (tmp_path / "tiny" / "cells").iterdir()) < 200_000
 
