@@ -10,6 +10,8 @@ from ecgcore.errors import EcgError
 from ecgcore.records.record import Record
 from ecgcore.training.run import Run
 
+REFER = {True: "refer", False: "", None: "n/a"}
+
 
 def asked() -> tuple[dict[str, Record], dict[str, str]]:
     """Return the records to classify (name → record), and what cannot be read (name → why)."""
@@ -49,6 +51,7 @@ def table(records: dict[str, Record], by_run: dict[str, list[dict]]) -> str:
     decimals = {}
     for name, answers in by_run.items():
         columns[f"{name}: most probable"] = [a["top"] for a in answers]
+        columns[f"{name}: refer"] = [REFER[a["refer"]] for a in answers]
         for code in answers[0]["probabilities"]:
             columns[f"{name}: {code}"] = [a["probabilities"][code] for a in answers]
             decimals[f"{name}: {code}"] = st.column_config.NumberColumn(format="%.3f")
@@ -96,10 +99,13 @@ def show(record: Record, answers: dict[str, dict], runs: dict[str, Run]) -> None
         st.caption(f"At each class's threshold {told}.")
     if len({run.meta["target_mode"] for run in runs.values()}) > 1:
         st.caption("One network chooses one class (sums to 1), the other judges each by itself.")
+    if doubt := {name: a["uncertain"] for name, a in answers.items() if a["refer"]}:
+        told = "; ".join(f"{n} about {', '.join(c) or 'every class'}" for n, c in doubt.items())
+        st.warning(f"Uncertain: refer. Not sure is {told}.", icon=":material/person_search:")
     colours = list(palette.MODEL[state.is_dark()].values())
     bars = {name: answer["probabilities"] for name, answer in answers.items()}
     drawn = figures.probabilities(bars, colours[: len(bars)])
-    draw.figure(drawn, "classify_bars", "Probability of each class by each network")
+    draw.figure(drawn, "classify_bars", "Calibrated probability of each class by each network")
     name, answer = list(answers.items())[-1]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         how = paper.choices(record, "classify") | {"measured": cached.measured(record)}

@@ -52,7 +52,15 @@ def _answer_line(answer: dict[str, Any]) -> str:
     best = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])[:3]
     said = [*answer["quality"], *answer["notes"]]
     notes = f" ({'; '.join(said)})" if said else ""
-    return f"{answer['path']}: " + ", ".join(f"{code} {p:.3f}" for code, p in best) + notes
+    told = ", ".join(f"{code} {p:.3f}" for code, p in best)
+    return f"{answer['path']}: {told}{_refer_words(answer)}{notes}"
+
+
+def _refer_words(answer: dict[str, Any]) -> str:
+    """Say that a record is to be left to a person, and for the doubt about which classes."""
+    if not answer["refer"]:
+        return ""
+    return f"; uncertain: refer ({', '.join(answer['uncertain']) or 'no class is likely'})"
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """What runs are worth: evaluated, compared, shipped."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +31,69 @@ def evaluate(
         say_json(answer)
     else:
         out.print(report_text(answer), markup=False)
+
+
+@app.command()
+def calibrate(
+    run: Annotated[str, typer.Argument(help="A run's id or folder, or a shipped model's name.")],
+    thresholds: Annotated[
+        str,
+        typer.Option(help="By f1, cost, empirical-cost, sensitivity or specificity (multilabel)."),
+    ] = "f1",
+    at: Annotated[
+        float, typer.Option(help="Sensitivity or specificity to reach, a share in 0..1.")
+    ] = 0.9,
+    cost: Annotated[
+        list[str] | None,
+        typer.Option(help="CODE=FP:FN, costs of a false call and of a miss; others 1:1. Repeat."),
+    ] = None,
+    alpha: Annotated[
+        float, typer.Option(help="Share of records that may be wrong outside the refer band, 0..1.")
+    ] = 0.2,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a run's temperature, thresholds and refer band anew, on its validation records alone.
+
+    Rewrites calibration.json, evaluation.json, the probabilities in predictions.parquet and a
+    shipped model's card; logits and weights stay.
+
+    Example: ecgcore calibrate RUN --thresholds cost --cost STEMI=1:20
+    """
+    from ecgcore.evaluation.calibrating import calibrate_run
+    from ecgcore.evaluation.text import calibration_text
+    from ecgcore.evaluation.thresholds import Choice
+    from ecgcore.inference.shipping import renew_card
+    from ecgcore.training.run import find_run
+
+    chosen = find_run(run, Home.find(home))
+    costs = dict(map(_costs, cost or ()))
+    evaluation = calibrate_run(chosen, Choice(thresholds, at, costs), alpha)
+    renew_card(chosen)
+    if as_json:
+        say_json({"run": chosen.id, **chosen.calibration, "test": _figures(evaluation)})
+    else:
+        out.print("\n".join(calibration_text(evaluation)), markup=False)
+
+
+def _costs(text: str) -> tuple[str, tuple[float, float]]:
+    """Read CODE=FP:FN."""
+    found = re.fullmatch(r"(\w+)=([\d.]+):([\d.]+)", text)
+    try:
+        return found[1], (float(found[2]), float(found[3]))  # type: ignore[index]
+    except (TypeError, ValueError):
+        raise RequestError(
+            f"'{text}' is no cost; CODE=FP:FN is accepted, such as STEMI=1:20."
+        ) from None
+
+
+def _figures(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Return what calibrating changed on the test records, without bins and curves."""
+    told = evaluation["calibration"]
+    kept = ("ece", "ece_pooled", "brier", "nll")
+    sides = {side: {name: told[side][name] for name in kept} for side in ("before", "after")}
+    refer = {k: v for k, v in (evaluation["refer"] or {}).items() if k != "curve"}
+    return {"binning": told["binning"], **sides, "refer": refer or None}
 
 
 @app.command()

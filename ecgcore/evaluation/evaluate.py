@@ -9,7 +9,9 @@ import pandas as pd
 from ecgcore.evaluation import metrics
 from ecgcore.evaluation.baseline import naive_baseline
 from ecgcore.evaluation.bootstrap import LEVEL, RESAMPLES, Resampled, interval, resample
+from ecgcore.evaluation.calibration import BINNING, calibration_of, with_probabilities
 from ecgcore.evaluation.metrics import accuracy_of
+from ecgcore.evaluation.refer import refer_report
 from ecgcore.evaluation.scores import Scores
 
 if TYPE_CHECKING:
@@ -18,15 +20,44 @@ if TYPE_CHECKING:
 
 def evaluate_run(run: "Run", part: str = "test", resamples: int = RESAMPLES) -> dict:
     """Evaluate a run on ``validation``, ``test`` or ``untouched``; see :func:`evaluate`."""
-    return evaluate_scores(scores_of(run, part), resamples)
+    scores = scores_of(run, part)
+    return evaluate_scores(scores, resamples) | calibration_report(run, scores)
 
 
-def scores_of(run: "Run", part: str = "test") -> Scores:
-    """Return the scores of one part of a run, at the run's own thresholds."""
+def calibration_report(run: "Run", scores: Scores) -> dict:
+    """Return how well a run's probabilities are calibrated, and what referring would do.
+
+    ``calibration``: ``temperature``, ``from``, ``binning``, and ``before`` and ``after`` it, each
+    as :func:`ecgcore.evaluation.calibration.calibration_of` has it. ``refer``: see
+    :func:`ecgcore.evaluation.refer.refer_report`, None where the run has no band.
+    """
+    fitted = run.calibration
+    temperature, band = fitted.get("temperature"), fitted.get("refer")
+    raw = scores if temperature is None else scores_of(run, scores.part, raw=True)
+    return {
+        "calibration": {
+            "temperature": temperature,
+            "from": fitted.get("from"),
+            "binning": BINNING,
+            "before": calibration_of(raw),
+            "after": calibration_of(scores),
+        },
+        "refer": refer_report(scores, band) if band else None,
+    }
+
+
+def scores_of(run: "Run", part: str = "test", raw: bool = False) -> Scores:
+    """Return the scores of one part of a run, at the run's own thresholds.
+
+    ``raw``: with probabilities straight from the logits, without the run's temperature.
+    """
+    meta, predictions = run.meta, run.predictions
+    if raw:
+        predictions = with_probabilities(predictions, meta["classes"], meta["target_mode"])
     return Scores.read(
-        run.predictions,
-        run.meta["classes"],
-        run.meta["target_mode"],
+        predictions,
+        meta["classes"],
+        meta["target_mode"],
         run.calibration["thresholds"],
         run=run.id,
         part=part,

@@ -19,12 +19,35 @@ def report_text(evaluation: Mapping) -> str:
         *(_average_row(e, kind) for kind in ("macro", "weighted")),
         "",
         *_summary(e),
+        *calibration_text(e),
         "",
         f"{e['confusion_title']}:",
         *_confusion(list(e["classes"]), e["confusion"]),
     ]
     said = [f"{code}: {why}" for code, why in e["not_available"].items()] + list(e["notes"])
     return "\n".join(lines + (["", *said] if said else []))
+
+
+def calibration_text(evaluation: Mapping) -> list[str]:
+    """Return lines on calibration before and after the temperature, and on referring."""
+    told, refer = evaluation.get("calibration"), evaluation.get("refer")
+    lines = []
+    if told:
+        fitted = "none fitted"
+        if told["temperature"] is not None:
+            fitted = f"{told['temperature']:.3f}, fitted on {told['from']}"
+        pairs = (("ECE", "ece"), ("pooled", "ece_pooled"), ("Brier", "brier"))
+        changes = (
+            f"{name} {told['before'][key]:.4f} → {told['after'][key]:.4f}" for name, key in pairs
+        )
+        lines.append(f"calibration  temperature {fitted}; {', '.join(changes)} ({told['binning']})")
+    if refer:
+        lines.append(
+            f"refer      {1 - refer['answered']:.1%} of records; every class right in "
+            f"{number(refer['right_answered'])} of those answered, {number(refer['right'])} of "
+            f"all; no certain class wrong in {refer['covered']:.3f} (asked: {1 - refer['alpha']:g})"
+        )
+    return lines
 
 
 def number(value: float | None, digits: int = 3) -> str:

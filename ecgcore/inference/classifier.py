@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.evaluation.calibration import probabilities
+from ecgcore.evaluation.refer import referred, uncertain
 from ecgcore.home import Home
 from ecgcore.imaging import Geometry, draw_as, geometry_of
 from ecgcore.imaging.png import Picture, form
@@ -16,7 +18,6 @@ from ecgcore.models import create_model
 from ecgcore.records.record import Record
 from ecgcore.records.resampling import bring_to
 from ecgcore.training.run import Run, find_run
-from ecgcore.training.scoring import probabilities
 from ecgcore.training.weights import fill, read_tensors
 
 
@@ -38,7 +39,11 @@ class Classifier:
         ``fs_hz``, ``duration_s``; where it reads images also ``layout``, ``size`` [H, W] in
         pixels, and ``rhythm`` and ``pen`` where the run is not older than these.
     thresholds
-        Per class the probability from which it is called present.
+        Per class the calibrated probability from which it is called present.
+    temperature
+        What logits are divided by before they become probabilities; None: nothing.
+    refer
+        The band in which an answer is uncertain (see ``evaluation.refer``); None: there is none.
     """
 
     run: Run
@@ -47,6 +52,8 @@ class Classifier:
     target_mode: str
     input: dict[str, Any]
     thresholds: dict[str, float]
+    temperature: float | None = None
+    refer: dict[str, Any] | None = None
 
     @property
     def run_id(self) -> str:
@@ -122,14 +129,33 @@ class Classifier:
         )
 
     def probabilities(self, sights: Sequence[Record | Picture]) -> np.ndarray:
-        """Return (B, classes) probabilities."""
+        """Return (B, classes) calibrated probabilities."""
         return self.answer(self.inputs(sights))
 
     def answer(self, inputs: Tensor) -> np.ndarray:
-        """Return (B, classes) probabilities of what the network reads: images or signals."""
+        """Return (B, classes) calibrated probabilities of what the network reads."""
+        return self.calibrated(self.logits(inputs))
+
+    def logits(self, inputs: Tensor) -> np.ndarray:
+        """Return (B, classes) logits of what the network reads: images or signals."""
         with torch.inference_mode():
-            logits = self.model(inputs)
-        return probabilities(logits.numpy(), self.target_mode)
+            return self.model(inputs).numpy()
+
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Return (B, classes) probabilities at the run's temperature."""
+        return probabilities(logits, self.target_mode, self.temperature)
+
+    def raw(self, logits: np.ndarray) -> np.ndarray:
+        """Return (B, classes) probabilities as the network alone gives them."""
+        return probabilities(logits, self.target_mode)
+
+    def uncertain(self, calibrated: np.ndarray) -> np.ndarray | None:
+        """Return (B, classes) bool: what the run is not certain of; None where it has no band."""
+        return None if self.refer is None else uncertain(calibrated, self.classes, self.refer)
+
+    def referred(self, calibrated: np.ndarray) -> np.ndarray | None:
+        """Return (B,) bool: what to leave to a person; None where the run has no band."""
+        return None if self.refer is None else referred(calibrated, self.classes, self.refer)
 
     def _drawn(self, records: list[Record]) -> Tensor:
         return draw_as(self.signals(records), self.input["fs_hz"], self.geometry)
@@ -145,12 +171,14 @@ def load(reference: str, home: Home) -> Classifier:
     run.need_weights()
     model = create_model(meta["model"], len(meta["classes"]), **run.config.model_options)
     fill(model, read_tensors(run.weights)[0], run.weights, meta["model"])
-    calibrated = (run.folder / "calibration.json").exists()
+    fitted = run.calibration if (run.folder / "calibration.json").exists() else {}
     return Classifier(
         run=run,
         model=model.eval(),
         classes=tuple(meta["classes"]),
         target_mode=meta["target_mode"],
         input=meta["input"],
-        thresholds=run.calibration["thresholds"] if calibrated else {},
+        thresholds=fitted.get("thresholds", {}),
+        temperature=fitted.get("temperature"),
+        refer=fitted.get("refer"),
     )

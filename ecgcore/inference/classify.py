@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ecgcore.errors import UnreadableRecord
 from ecgcore.inference.classifier import Classifier
 from ecgcore.inference.sights import Sight, read_sight
@@ -16,24 +18,33 @@ BATCH = 16
 
 
 def classify_records(records: Sequence[Sight], classifier: Classifier) -> list[dict[str, Any]]:
-    """Return one answer a record: probabilities by class, the highest, and what was assumed.
+    """Return one answer a record: probabilities by class (calibrated, and raw), the highest,
+    whether to refer it and about which classes the doubt is, and what was assumed.
 
     A picture that this program drew of a record is answered like the record; it holds no signal
     whose quality could be judged.
     """
     if not records:
         return []
+    logits = classifier.logits(classifier.inputs(records))
+    calibrated, raw = classifier.calibrated(logits), classifier.raw(logits)
+    refer, uncertain = classifier.referred(calibrated), classifier.uncertain(calibrated)
     answers: list[dict[str, Any]] = []
-    for record, row in zip(records, classifier.probabilities(records), strict=True):
-        by_class = {c: round(float(p), 6) for c, p in zip(classifier.classes, row, strict=True)}
+    for row, record in enumerate(records):
+        by_class = _by_class(calibrated[row], classifier)
         answers.append(
             {
                 "record": record.name,
                 "run": classifier.run_id,
                 "probabilities": by_class,
-                "raw": by_class,
+                "raw": _by_class(raw[row], classifier),
                 "top": max(by_class, key=by_class.__getitem__),
-                "refer": None,
+                "refer": None if refer is None else bool(refer[row]),
+                "uncertain": None
+                if uncertain is None
+                else [
+                    c for c, is_so in zip(classifier.classes, uncertain[row], strict=True) if is_so
+                ],
                 "quality": _flags(record),
                 "notes": list(record.notes),
                 "error": None,
@@ -42,13 +53,17 @@ def classify_records(records: Sequence[Sight], classifier: Classifier) -> list[d
     return answers
 
 
+def _by_class(row: np.ndarray, classifier: Classifier) -> dict[str, float]:
+    return {c: round(float(p), 6) for c, p in zip(classifier.classes, row, strict=True)}
+
+
 def _flags(shown: Sight) -> list[str]:
     return [str(flag) for flag in quality(shown)] if isinstance(shown, Record) else []
 
 
 def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> dict[str, Any]:
     """Return the answer for a record that cannot be read: no class, and why."""
-    nothing = dict.fromkeys(("probabilities", "raw", "top", "refer"))
+    nothing = dict.fromkeys(("probabilities", "raw", "top", "refer", "uncertain"))
     return {
         "record": name,
         "run": classifier.run_id,

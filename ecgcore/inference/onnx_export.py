@@ -41,7 +41,7 @@ class Answering(nn.Module):
         super().__init__()
         self.model = classifier.model
         self.each = classifier.target_mode == "multilabel"
-        self.temperature = temperature_of(classifier) or 1.0
+        self.temperature = classifier.temperature or 1.0
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:  # → (B, classes), twice
         logits = self.model(inputs)
@@ -105,18 +105,11 @@ def metadata(classifier: Classifier) -> dict[str, str]:
         **drawn,
         "classes": classifier.classes,
         "target_mode": classifier.target_mode,
-        "temperature": temperature_of(classifier),
+        "temperature": classifier.temperature,
         "thresholds": classifier.thresholds,
         "weights_sha256": file_hash(classifier.run),
     }
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in said.items()}
-
-
-def temperature_of(classifier: Classifier) -> float | None:
-    """Return what logits are divided by before they become probabilities, None if by nothing."""
-    run = classifier.run
-    calibrated = (run.folder / "calibration.json").exists()
-    return run.calibration["temperature"] if calibrated else None
 
 
 def _check_request(file: Path) -> None:

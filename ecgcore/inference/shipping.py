@@ -13,6 +13,7 @@ from ecgcore.home import folder_made_whole, write_whole
 from ecgcore.training.run import Run
 from ecgcore.training.weights import read_tensors, write_tensors
 
+SCORES = "## Test records"
 KEPT = (
     "run.json",
     "status.json",
@@ -48,6 +49,20 @@ def ship(run: Run, to: Path, attribution: str = "") -> int:
     return sum(file.stat().st_size for file in to.iterdir())
 
 
+def renew_card(run: Run) -> None:
+    """Write a shipped model's card anew, after its scores changed; a run without one has none."""
+    file = run.folder / "README.md"
+    if file.exists():
+        card = card_of(run, _attribution_in(file.read_text("utf-8")))
+        write_whole(file, lambda path: path.write_text(card, encoding="utf-8"))
+
+
+def _attribution_in(card: str) -> str:
+    """Return what stands between the table and the scores."""
+    above = card.partition(SCORES)[0]
+    return above.rpartition("|\n")[2].strip()
+
+
 def card_of(run: Run, attribution: str) -> str:
     """Return the model's card: what it is, what it was trained on, how, and what it scored."""
     meta, status = run.meta, run.status
@@ -67,13 +82,23 @@ def card_of(run: Run, attribution: str) -> str:
         )
     )
     minutes = run.history["seconds"].sum() / 60
-    calibrated = run.calibration["temperature"] is not None
     return (
         f"# {meta['model']}\n\n{RESEARCH_USE_ONLY}\n\n"
-        f"Trained for {minutes:.0f} minutes on a {status['device']}; its probabilities are "
-        f"{'calibrated' if calibrated else 'not calibrated yet'}. Written by `ecgcore export`."
+        f"Trained for {minutes:.0f} minutes on a {status['device']}. "
+        f"{_calibration_line(run.calibration)} Written by `ecgcore export`."
         f"\n\n| | |\n|---|---|\n{rows}\n\n{attribution}\n\n"
-        f"## Test records\n\n```text\n{report_text(run.evaluation or {}).strip()}\n```\n"
+        f"{SCORES}\n\n```text\n{report_text(run.evaluation or {}).strip()}\n```\n"
+    )
+
+
+def _calibration_line(fitted: dict[str, Any]) -> str:
+    if fitted["temperature"] is None:
+        return "Its probabilities are not calibrated."
+    refer = fitted["refer"]
+    said = "" if refer is None else f", and a band to refer (alpha {refer['alpha']:g})"
+    return (
+        f"Its probabilities are calibrated: temperature {fitted['temperature']:.3f}, thresholds"
+        f"{said} from {fitted['from']} records."
     )
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecgcore.evaluation.calibration import probabilities
 from ecgcore.evaluation.scores import Scores
 from ecgcore.home import read_json, write_json, write_whole
 from ecgcore.training.config import Recipe, TrainConfig
 from ecgcore.training.run import Run
-from ecgcore.training.scoring import probabilities
 
 UNKNOWN = -1
 
@@ -68,7 +68,8 @@ class Finished:
         kept = pd.read_parquet(self.file.with_suffix(".parquet"))
         classes, mode = self.content["classes"], self.content["target_mode"]
         logits = kept[[f"z_{c}" for c in classes]].to_numpy(np.float64)
-        told = {f"p_{c}": p for c, p in zip(classes, probabilities(logits, mode).T, strict=True)}
+        p_of = probabilities(logits, mode, self.content.get("temperature"))
+        told = {f"p_{c}": p for c, p in zip(classes, p_of.T, strict=True)}
         labels = kept[[f"y_{c}" for c in classes]].astype(float)
         table = pd.concat(
             [
@@ -94,6 +95,7 @@ def keep(name: str, run: Run, folder: Path, scored: bool) -> None:
         "best_epoch": run.status["best_epoch"],
         "device": run.status["device"],
         "precision": run.status["precision"],
+        "temperature": run.calibration["temperature"] if scored else None,
         "thresholds": run.calibration["thresholds"] if scored else {},
         "history": run.history.to_dict("records"),
     }

@@ -11,7 +11,6 @@ from ecgcore.inference.classifier import load
 from ecgcore.records.record import Record
 from ecgcore.training.augmenting import Augmenter
 from ecgcore.training.config import TrainConfig
-from ecgcore.training.scoring import probabilities
 from ecgcore.training.work import train
 
 
@@ -38,7 +37,7 @@ def test_only_training_records_are_changed(examples_home, monkeypatch):
     classifier = load(run.id, examples_home)
     drawn = draw_as(torch.from_numpy(signals_mv), cohort.fs_hz, classifier.geometry)
     with torch.inference_mode():
-        expected = probabilities(classifier.model(drawn).numpy(), run.meta["target_mode"])
+        expected = classifier.calibrated(classifier.model(drawn).numpy())
     columns = [f"p_{code}" for code in classifier.classes]
     scored = answered.loc[cohort.index["record"].iloc[rows], columns]
     np.testing.assert_allclose(scored, expected, atol=1e-4)

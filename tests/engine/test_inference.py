@@ -1,13 +1,16 @@
 """A loaded run answers as the training did, and damaged weights are refused in one line."""
 
 import pickle
+import shutil
 
 import numpy as np
 import pytest
 from recordings import EXAMPLES
+from scipy.special import expit, logit
 
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import DamagedFile
+from ecgcore.home import write_json
 from ecgcore.inference.classifier import load
 from ecgcore.inference.classify import classify_paths
 from ecgcore.inference.shipping import ship
@@ -32,7 +35,35 @@ def test_a_folder_gives_one_answer_a_record_in_stable_order(small_pair):
     answers = list(classify_paths([folder], load(run.id, home)))
     headers = sorted(folder.glob("*.hea"))
     assert [a["path"] for a in answers] == [str(h) for h in headers]
-    assert all(a["error"] is None and a["probabilities"] == a["raw"] for a in answers)
+    assert all(a["error"] is None for a in answers)
+
+
+def test_an_answer_is_calibrated_beside_what_the_network_gave_and_says_what_to_refer(small_pair):
+    home, run, _ = small_pair
+    classifier = load(run.id, home)
+    folder = sorted((EXAMPLES / "records100").iterdir())[0]
+    band = run.calibration["refer"]
+    for answer in classify_paths([folder], classifier):
+        raw, told = (np.array(list(answer[k].values())) for k in ("raw", "probabilities"))
+        np.testing.assert_allclose(expit(logit(raw) / classifier.temperature), told, atol=1e-4)
+        doubt = [
+            code
+            for code, (low, high) in band["bands"].items()
+            if low <= answer["probabilities"][code] <= high
+        ]
+        assert answer["uncertain"] == doubt
+        assert answer["refer"] is bool(doubt)
+
+
+def test_a_run_without_calibration_answers_raw_and_refers_nothing(small_pair, tmp_path):
+    home, run, _ = small_pair
+    shutil.copytree(run.folder, tmp_path / "run")
+    fitted = run.calibration | {"temperature": None, "refer": None}
+    write_json(tmp_path / "run" / "calibration.json", fitted)
+    header = next(EXAMPLES.rglob("*.hea"))
+    (answer,) = classify_paths([header], load(str(tmp_path / "run"), home))
+    assert answer["probabilities"] == answer["raw"]
+    assert answer["refer"] is answer["uncertain"] is None
 
 
 def test_an_answer_tells_what_is_doubtful_about_the_recording(small_pair):

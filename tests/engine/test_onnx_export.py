@@ -14,13 +14,13 @@ import torch
 
 from ecgcore import RESEARCH_USE_ONLY, cli
 from ecgcore.errors import EcgError, RequestError
+from ecgcore.evaluation.calibration import probabilities
 from ecgcore.home import Home, write_json
 from ecgcore.inference import onnx_export
 from ecgcore.inference.classifier import load
 from ecgcore.inference.onnx_export import export_onnx
 from ecgcore.models import alexnet, create_model, list_models, model_info
 from ecgcore.training.run import Run
-from ecgcore.training.scoring import probabilities
 from ecgcore.training.starting import file_hash
 from ecgcore.training.weights import write_tensors
 
@@ -76,7 +76,8 @@ def test_every_network_answers_from_its_file(name, small_pair, tmp_path, monkeyp
         with torch.inference_mode():
             own = classifier.model(inputs).numpy()
         np.testing.assert_allclose(logits, own, rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(given, probabilities(own, mode), atol=1e-5)
+        expected = probabilities(own, mode, classifier.temperature)
+        np.testing.assert_allclose(given, expected, atol=1e-5)
         assert np.ptp(given) > 0.001
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["net.onnx"]
 
