@@ -121,6 +121,30 @@ def compare(
 
 
 @app.command()
+def report(
+    a: Annotated[str, typer.Argument(help="Run A: id, folder or shipped model.")],
+    b: Annotated[str, typer.Argument(help="Run B; differences are B − A.")],
+    to: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+    part: PartOption = "test",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the comparison of two runs as one HTML file, with figures and a checklist.
+
+    Example: ecgcore report alexnet_gap alexnet_m_se_gap --to report.html
+    """
+    from ecgcore.report.writing import write_report
+    from ecgcore.training.run import find_run
+
+    found = Home.find(home)
+    size = write_report(find_run(a, found), find_run(b, found), found, to, part)
+    if as_json:
+        say_json({"a": a, "b": b, "part": part, "file": str(to), "bytes": size})
+    else:
+        out.print(f"{to} written: {size / 1000:,.0f} kB.", markup=False)
+
+
+@app.command()
 def export(
     run: Annotated[str, typer.Argument(help="A run's id or folder, or a shipped model's name.")],
     to: Annotated[

@@ -1,0 +1,155 @@
+"""What a report says: all its numbers and sentences, gathered once, before anything is drawn."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecgcore import __version__
+from ecgcore.cohort.losses import losses
+from ecgcore.cohort.store import Cohort
+from ecgcore.comparison.compare import compare, on_common_records
+from ecgcore.comparison.text import finding, names
+from ecgcore.errors import NotFound
+from ecgcore.evaluation.evaluate import scores_of
+from ecgcore.evaluation.scores import Scores
+from ecgcore.home import Home
+from ecgcore.models import create_model, model_info
+from ecgcore.models.cost import cost
+from ecgcore.training.run import Run
+
+SHOWN_DISAGREEMENTS = 20
+HASHED = ("run.json", "weights.safetensors", "calibration.json", "predictions.parquet")
+# what changes how a network is built or trained, in the order of the report
+SETTINGS = (
+    "level", "split", "seed", "target_mode", "tier", "policy", "layout", "size", "augment",
+    "epochs", "batch", "optimiser", "learning_rate", "weight_decay", "schedule", "warm_up",
+    "balance", "label_smoothing", "dropout", "clip_norm", "patience", "average", "init",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run of a report."""
+
+    letter: str
+    name: str
+    run: Run
+    scores: Scores
+    evaluation: Mapping[str, Any]
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The run's run.json."""
+        return self.run.meta
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How it was trained, every default made explicit."""
+        config = vars(self.run.config)
+        return {name: config[name] for name in SETTINGS}
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """Title, parameters and multiply-adds of its network."""
+        meta, info = self.meta, model_info(self.meta["model"])
+        model = create_model(meta["model"], len(meta["classes"]), **self.run.config.model_options)
+        given = meta["input"]
+        samples = round(given["fs_hz"] * given["duration_s"])
+        one = (3, *given["size"]) if "layout" in given else (len(meta["leads"]), samples)
+        return {"title": info.title} | cost(model, one)._asdict()
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The epoch that was kept, and its scores on validation."""
+        rows = self.run.history
+        return rows[rows["epoch"] == self.run.status["best_epoch"]].iloc[0].to_dict()
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the files that the report rests on."""
+        files = (self.run.folder / name for name in HASHED)
+        return {file.name: _sha256(file) for file in files if file.exists()}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a report says.
+
+    Attributes
+    ----------
+    part
+        Which records it is about.
+    comparison
+        As ``ecgcore compare --json`` gives it.
+    finding
+        It in one sentence.
+    sides
+        A and B, their scores on the common records in the same order.
+    cohort
+        The cohort where it is in this home and unchanged, else None.
+    written
+        When, UTC.
+    """
+
+    part: str
+    comparison: dict[str, Any]
+    finding: str
+    sides: tuple[Side, Side]
+    cohort: Cohort | None
+    written: str
+    version: str = __version__
+
+    @property
+    def losses(self) -> dict[str, int] | None:
+        """Files that are no records of the cohort, by kind of reason; None where not known."""
+        return None if self.cohort is None else losses(self.cohort)
+
+    @property
+    def people(self) -> pd.DataFrame | None:
+        """Age and sex of the records that are scored, where the cohort is here."""
+        if self.cohort is None:
+            return None
+        index = self.cohort.index.set_index("record")
+        return index.loc[self.sides[0].scores.record, ["age", "sex", "source"]]
+
+    @property
+    def shown_disagreements(self) -> list[dict[str, Any]]:
+        """The most telling records on which the sides differ."""
+        return self.comparison["disagreement_details"][:SHOWN_DISAGREEMENTS]
+
+
+def gather(run_a: Run, run_b: Run, home: Home, part: str = "test") -> Facts:
+    """Return what a report on two runs says; the same errors as ``compare``."""
+    found = compare(run_a, run_b, part)
+    scores = on_common_records(scores_of(run_a, part), scores_of(run_b, part))
+    sides = tuple(
+        Side(letter.upper(), name, run, one, found["evaluations"][letter])
+        for letter, name, run, one in zip("ab", names(found), (run_a, run_b), scores, strict=True)
+    )
+    return Facts(
+        part=part,
+        comparison=found,
+        finding=finding(found),
+        sides=sides,  # type: ignore[arg-type]
+        cohort=_cohort(run_a, home),
+        written=datetime.now(UTC).isoformat(timespec="minutes"),
+    )
+
+
+def _cohort(run: Run, home: Home) -> Cohort | None:
+    """Return a run's cohort if it is here as it was then."""
+    try:
+        cohort = Cohort.open(run.meta["cohort"]["name"], home)
+    except NotFound:
+        return None
+    return cohort if cohort.hash == run.meta["cohort"]["hash"] else None
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
