@@ -112,6 +112,14 @@ def _compare(home_path: Path, a: str, b: str, part: str, *stamps: int) -> dict[s
     return compare_runs(run_a, run_b, part)
 
 
+def report(a: str, b: str, part: str) -> str:
+    """Return the page that ``ecgcore report A B --part PART`` writes."""
+    from ecgcore.report.facts import gather
+    from ecgcore.report.writing import report_page
+
+    return report_page(gather(run(a), run(b), home(), part))
+
+
 def roc(a: str, b: str, part: str) -> tuple[dict, dict]:
     """Return the ROC curves of both runs on their common records."""
     stamps = [written(run(r).folder / PREDICTIONS) for r in (a, b)]

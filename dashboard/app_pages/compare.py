@@ -162,7 +162,14 @@ roc(found, names, part, colours)
 st.subheader("Confusion")
 matrices(found, names)
 disagreements(found, a.meta["config"]["cohort"])
-st.download_button(
+downloads = st.container(horizontal=True)
+downloads.download_button(
+    "Download report", lambda: cached_runs.report(a.id, b.id, part),
+    f"report-{a.id}-{b.id}.html", "text/html", type="primary",
+    key="compare_report", icon=":material/description:", on_click="ignore",
+    help="One page with methods, figures, failures and a checklist; made when clicked.",
+)  # fmt: skip
+downloads.download_button(
     "Download as JSON", json.dumps(found | {"notice": RESEARCH_USE_ONLY}),
     f"compare-{a.id}-{b.id}.json", "application/json",
     key="compare_json", icon=":material/download:", on_click="ignore",

@@ -81,6 +81,11 @@ def compare_as_the_command_does(tab, home: Path, a: str, b: str) -> None:
     assert shown[3] == f"{text(change['low'])} to {text(change['high'])}"
     heading = f"Disagreements: {len(told['disagreements'])} of {told['n_common']} records"
     expect(tab.get_by_text(heading)).to_be_visible()
+    with tab.expect_download() as coming:
+        tab.get_by_role("button", name="Download report").click()
+    report = Path(coming.value.path()).read_text("utf-8")
+    assert a in report
+    assert f"{told['n_common']:,} common records" in report
 
 
 def classify_as_the_command_does(tab, home: Path, runs, pair: list[Path]) -> None:
