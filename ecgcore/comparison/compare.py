@@ -9,7 +9,13 @@ import numpy as np
 from ecgcore.comparison.disagreement import disagreements
 from ecgcore.comparison.paired import delong_per_class, mcnemar_of_top, mcnemar_per_class
 from ecgcore.errors import RequestError
-from ecgcore.evaluation.bootstrap import RESAMPLES, Resampled, interval, resample
+from ecgcore.evaluation.bootstrap import (
+    DIFFERENCE_FORM,
+    RESAMPLES,
+    Resampled,
+    difference_interval,
+    resample,
+)
 from ecgcore.evaluation.evaluate import evaluate_scores, scores_of
 from ecgcore.evaluation.scores import Scores
 
@@ -39,7 +45,7 @@ def compare(run_a: "Run", run_b: "Run", part: str = "test", resamples: int = RES
 def compare_scores(a: Scores, b: Scores, resamples: int = RESAMPLES) -> dict:
     """Compare two sets of scores on their common records.
 
-    Intervals: percentile bootstrap over patients, both sides seeing the same draws.
+    Intervals: bootstrap over patients, both sides seeing the same draws.
 
     Returns
     -------
@@ -79,6 +85,7 @@ def compare_scores(a: Scores, b: Scores, resamples: int = RESAMPLES) -> dict:
         "evaluations": evaluations,
         "confusion_a_minus_b": _confusion_difference(evaluations),
         "flags": flags,
+        "bootstrap": evaluations["a"]["bootstrap"] | {"difference": DIFFERENCE_FORM},
         "seconds": perf_counter() - started,
     }
 
@@ -123,36 +130,32 @@ def differences_between(config_a: dict[str, Any], config_b: dict[str, Any]) -> d
 
 def _differences(evaluations: dict, a: Resampled, b: Resampled) -> dict[str, dict]:
     """Return the interval of B − A for accuracy, macro-F1 and macro AUC."""
-    values = {side: _headline(e) for side, e in evaluations.items()}
-    draws = {name: getattr(b, name) - getattr(a, name) for name in values["a"]}
+    of_a, of_b = (_headline(evaluations[side]) for side in "ab")
     return {
-        name: interval(_minus(values["b"][name], values["a"][name]), drawn)
-        for name, drawn in draws.items()
+        name: difference_interval(of_a[name], of_b[name], getattr(a, name), getattr(b, name))
+        for name in of_a
     }
 
 
-def _headline(evaluation: dict) -> dict[str, float | None]:
-    return {
-        "accuracy": evaluation["accuracy"],
-        "macro_f1": evaluation["macro_f1"],
-        "macro_auc": evaluation["macro_auc"]["value"],
-    }
+def _headline(evaluation: dict) -> dict[str, dict]:
+    return {**evaluation["intervals"], "macro_auc": evaluation["macro_auc"]}
 
 
 def _class_differences(evaluations: dict, a: Resampled, b: Resampled) -> dict[str, dict]:
     """Return the interval of B − A for each class's F1 and AUC."""
-    of_a, of_b = evaluations["a"]["classes"], evaluations["b"]["classes"]
+    of_a, of_b = (
+        {c: found["intervals"] for c, found in e["classes"].items()}
+        for e in (evaluations["a"], evaluations["b"])
+    )
     return {
         code: {
-            "f1": interval(_minus(of_b[code]["f1"], of_a[code]["f1"]), (b.f1 - a.f1)[:, i]),
-            "auc": interval(_minus(of_b[code]["auc"], of_a[code]["auc"]), (b.auc - a.auc)[:, i]),
+            name: difference_interval(
+                of_a[code][name], of_b[code][name], getattr(a, name)[:, i], getattr(b, name)[:, i]
+            )
+            for name in ("f1", "auc")
         }
         for i, code in enumerate(of_a)
     }
-
-
-def _minus(b: float | None, a: float | None) -> float | None:
-    return None if a is None or b is None else b - a
 
 
 def _mcnemar(a: Scores, b: Scores) -> dict:

@@ -2,7 +2,7 @@
 
 Three intervals of one figure, each named by what it lets vary:
 
-patients   the same trained networks, other patients (percentile bootstrap over patients)
+patients   the same trained networks, other patients (bootstrap over patients)
 seeds      the same records, other starts and draws (Student's t over the seeds' own figures)
 both       other starts and other patients: seeds are drawn anew in each resample of patients
            (a hierarchical bootstrap; Davison & Hinkley 1997, section 3.8)
@@ -18,7 +18,15 @@ from scipy.stats import t
 
 from ecgcore.comparison.compare import on_common_records
 from ecgcore.errors import RequestError
-from ecgcore.evaluation.bootstrap import LEVEL, RESAMPLES, Resampled, interval, resample
+from ecgcore.evaluation.bootstrap import (
+    LEVEL,
+    RESAMPLES,
+    Basis,
+    Resampled,
+    difference_interval,
+    interval,
+    resample,
+)
 from ecgcore.evaluation.metrics import accuracy_of, averages, class_metrics
 from ecgcore.evaluation.scores import Scores
 
@@ -40,7 +48,10 @@ def over_seeds(side: Sequence[Scores], resamples: int = RESAMPLES) -> dict[str, 
         {value, low, high, level, unit}.
     """
     drawn = resample(side, resamples)
-    return {metric: _spread(_values(side, metric), _draws(drawn, metric)) for metric in METRICS}
+    return {
+        metric: _spread(_values(side, metric), _draws(drawn, metric), _basis(drawn, metric))
+        for metric in METRICS
+    }
 
 
 def difference_over_seeds(
@@ -62,13 +73,16 @@ def difference_over_seeds(
     of_a, of_b = ([pair[i] for pair in pairs] for i in (0, 1))
     drawn = resample([*of_a, *of_b], resamples)
     drawn_a, drawn_b = drawn[: len(a)], drawn[len(a) :]
-    return {
-        metric: _spread(
-            _values(of_b, metric) - _values(of_a, metric),
-            _draws(drawn_b, metric) - _draws(drawn_a, metric),
-        )
-        for metric in METRICS
-    }
+    found = {}
+    for metric in METRICS:
+        draws = [_draws(drawn_a, metric), _draws(drawn_b, metric)]
+        values = [_values(of_a, metric), _values(of_b, metric)]
+        sides = [
+            _spread(v, d, _basis(drawn, metric))
+            for v, d, drawn in zip(values, draws, (drawn_a, drawn_b), strict=True)
+        ]
+        found[metric] = _difference(values[1] - values[0], sides, draws)
+    return found
 
 
 def _values(side: Sequence[Scores], metric: str) -> np.ndarray:
@@ -88,15 +102,43 @@ def _draws(drawn: Sequence[Resampled], metric: str) -> np.ndarray:
     return np.stack([getattr(one, metric) for one in drawn])
 
 
-def _spread(values: np.ndarray, draws: np.ndarray) -> dict:
-    mean = None if np.isnan(values).any() else float(values.mean())
-    return {
-        "values": [None if np.isnan(v) else float(v) for v in values],
-        "mean": mean,
-        "patients": interval(mean, draws.mean(axis=0)),
+def _basis(drawn: Sequence[Resampled], metric: str) -> Basis:
+    """Return what a mean over seeds rests on: the seed with the fewest patients tells."""
+    of = (one.of_single if metric == "accuracy" else one.of_all for one in drawn)
+    return min(of, key=lambda basis: basis.patients)
+
+
+def _spread(values: np.ndarray, draws: np.ndarray, basis: Basis) -> dict:
+    mean = _mean(values)
+    both = interval(mean, _redrawn_seeds(draws), basis)
+    return _told(values) | {
+        "patients": interval(mean, draws.mean(axis=0), basis),
         "seeds": _over_seeds_alone(values, mean),
-        "both": interval(mean, _redrawn_seeds(draws)) | {"unit": "seeds and patients"},
+        "both": both | {"unit": "seeds and patients"},
     }
+
+
+def _difference(values: np.ndarray, sides: Sequence[dict], draws: Sequence[np.ndarray]) -> dict:
+    """Return the spread of B − A; the same seeds are drawn on both sides."""
+    a, b = sides
+    means, redrawn = ([f(d) for d in draws] for f in (_over_rows, _redrawn_seeds))
+    return _told(values) | {
+        "patients": difference_interval(a["patients"], b["patients"], *means),
+        "seeds": _over_seeds_alone(values, _mean(values)),
+        "both": difference_interval(a["both"], b["both"], *redrawn),
+    }
+
+
+def _told(values: np.ndarray) -> dict:
+    return {"values": [None if np.isnan(v) else float(v) for v in values], "mean": _mean(values)}
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return None if np.isnan(values).any() else float(values.mean())
+
+
+def _over_rows(draws: np.ndarray) -> np.ndarray:
+    return draws.mean(axis=0)
 
 
 def _over_seeds_alone(values: np.ndarray, mean: float | None) -> dict:

@@ -1,20 +1,42 @@
-"""Intervals by percentile bootstrap over patients (Efron & Tibshirani 1993, ch. 13).
+"""Intervals by bootstrap over patients.
 
 All records of a patient go together: drawing records would pretend that two ECGs of one heart
 are independent. A resample is a weight per record, so that a thousand of them are a few matrix
 products and cumulative sums.
+
+The resamples give the standard error, Student's t and the arcsine the interval (:func:`interval`);
+that of a difference follows from both sides' (:func:`difference_interval`). Percentiles of the
+resamples are too narrow where patients are few or a figure is near 1 (docs/coverage.md).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t
 
 from ecgcore.evaluation.scores import Scores
 
 RESAMPLES = 1000
 LEVEL = 0.95
+FORM = "arcsine t"
+FORM_WORDS = "Student's t around asin √value; standard error from resamples of patients"
+DIFFERENCE_FORM = "from both sides' intervals and their correlation over resamples (MOVER)"
+NO_WIDTH = "every resample gives the same value; a width of zero is not certainty"
 _CELLS_AT_ONCE = 4_000_000  # resamples × records held in memory: 32 MB
+
+
+@dataclass(frozen=True)
+class Basis:
+    """On how many records, of how many patients, a figure rests."""
+
+    records: int
+    patients: int
+
+    @classmethod
+    def of(cls, scores: Scores, rows: np.ndarray) -> "Basis":
+        """Count the ``rows`` (N,) bool of some scores."""
+        return cls(int(rows.sum()), len(np.unique(scores.patient[rows])))
 
 
 @dataclass(frozen=True)
@@ -27,11 +49,18 @@ class Resampled:
         (R,), over the records with exactly one stated class.
     f1, auc
         (R, C).
+    of_all, of_single
+        What macro means and the accuracy rest on.
+    of_class
+        What each class's F1 and AUC rest on: the records with the class.
     """
 
     accuracy: np.ndarray
     f1: np.ndarray
     auc: np.ndarray
+    of_all: Basis
+    of_single: Basis
+    of_class: tuple[Basis, ...]
 
     @property
     def macro_f1(self) -> np.ndarray:
@@ -65,7 +94,7 @@ def resample(
     for drawn in patient_draws(len(patients), resamples, seed, longest):
         for collected, scores, patient in zip(rows, several, numbers, strict=True):
             collected.append(_score(scores, drawn[:, patient]))
-    return [Resampled(*(np.concatenate(x) for x in zip(*r, strict=True))) for r in rows]
+    return [_joined(pieces, scores) for pieces, scores in zip(rows, several, strict=True)]
 
 
 def patient_draws(
@@ -102,17 +131,66 @@ def weighted_auc(positive: np.ndarray, p: np.ndarray, weights: np.ndarray) -> np
     return _share(pairs, of_positives.sum(axis=1) * below[:, -1])
 
 
-def interval(value: float | None, draws: np.ndarray, level: float = LEVEL) -> dict:
-    """Return DESIGN's interval object; low and high are None where no draw has a value."""
+def interval(
+    value: float | None, draws: np.ndarray, basis: Basis | None = None, level: float = LEVEL
+) -> dict:
+    """Return DESIGN's interval object; low and high are None where no draw has a value.
+
+    With a ``basis`` the figure is a share in 0..1, and the interval is Student's t, with the
+    patients' degrees of freedom, around asin √value, where the spread of a share hangs on its size
+    least (Anscombe 1948, doi:10.1093/biomet/35.3-4.246). Half a record is added on either side and
+    to the standard error: no number of records without an error shows that there are none.
+    Without a basis it is the percentile interval (Efron & Tibshirani 1993, ch. 13).
+    """
     there = draws[~np.isnan(draws)]
     found: dict = {"value": value, "low": None, "high": None, "level": level, "unit": "patients"}
     if value is None or not len(there):
         return found
+    if basis is not None:
+        low, high = _arcsine(value, float(there.std()), basis, level)
+        return found | {"low": low, "high": high}
     low, high = np.quantile(there, [(1 - level) / 2, (1 + level) / 2])
     found.update(low=float(low), high=float(high))
-    if low == high:
-        found["note"] = "every resample gives the same value; a width of zero is not certainty"
-    return found
+    return found | ({"note": NO_WIDTH} if low == high else {})
+
+
+def difference_interval(a: dict, b: dict, draws_a: np.ndarray, draws_b: np.ndarray) -> dict:
+    """Return the interval of B − A from both sides' own, ``a`` and ``b``.
+
+    Each end lies as far from the difference as the nearer ends of both sides allow, less what they
+    share: the correlation of their draws (MOVER; Zou & Donner 2008, doi:10.1002/sim.3095; for
+    paired shares Newcombe 1998).
+    """
+    found: dict = {"value": None, "low": None, "high": None}
+    found |= {name: b[name] for name in ("level", "unit")}
+    if a["value"] is None or b["value"] is None:
+        return found
+    found["value"] = value = b["value"] - a["value"]
+    both = ~np.isnan(draws_a) & ~np.isnan(draws_b)
+    if a["low"] is None or b["low"] is None or not both.any():
+        return found
+    x, y = draws_a[both], draws_b[both]
+    if np.array_equal(x, y) and x.std():
+        return found | {"low": value, "high": value, "note": NO_WIDTH}
+    shared = float(np.corrcoef(x, y)[0, 1]) if x.std() and y.std() else 0.0
+    below = _together(b["value"] - b["low"], a["high"] - a["value"], shared)
+    above = _together(b["high"] - b["value"], a["value"] - a["low"], shared)
+    return found | {"low": value - below, "high": value + above}
+
+
+def _arcsine(value: float, error: float, basis: Basis, level: float) -> tuple[float, float]:
+    n, patients = basis.records, max(basis.patients, 2)
+    error = np.hypot(error * np.sqrt(patients / (patients - 1)), 0.5 / n)
+    inner = (n * value + 0.5) / (n + 1)
+    half = t.ppf((1 + level) / 2, patients - 1) * error / (2 * np.sqrt(inner * (1 - inner)))
+    middle = np.arcsin(np.sqrt(inner))
+    low = np.sin(max(middle - half, 0)) ** 2 if value > 0 else 0.0
+    high = np.sin(min(middle + half, np.pi / 2)) ** 2 if value < 1 else 1.0
+    return float(min(low, value)), float(max(high, value))
+
+
+def _together(b: float, a: float, shared: float) -> float:
+    return float(np.sqrt(max(b**2 + a**2 - 2 * shared * b * a, 0)))
 
 
 def mean_over_classes(values: np.ndarray) -> np.ndarray:
@@ -134,6 +212,19 @@ def _score(scores: Scores, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         known = scores.known[:, i]
         auc[:, i] = weighted_auc(positive[known, i], scores.p[known, i], weights[:, known])
     return accuracy, f1, auc
+
+
+def _joined(pieces: Sequence[tuple], scores: Scores) -> Resampled:
+    """Return what pieces of resamples gave, and what it rests on."""
+    accuracy, f1, auc = (np.concatenate(found) for found in zip(*pieces, strict=True))
+    return Resampled(
+        accuracy,
+        f1,
+        auc,
+        of_all=Basis(len(scores), scores.n_patients),
+        of_single=Basis.of(scores, scores.single),
+        of_class=tuple(Basis.of(scores, column) for column in scores.positive.T),
+    )
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -8,7 +8,15 @@ import pandas as pd
 
 from ecgcore.evaluation import metrics
 from ecgcore.evaluation.baseline import naive_baseline
-from ecgcore.evaluation.bootstrap import LEVEL, RESAMPLES, Resampled, interval, resample
+from ecgcore.evaluation.bootstrap import (
+    FORM,
+    FORM_WORDS,
+    LEVEL,
+    RESAMPLES,
+    Resampled,
+    interval,
+    resample,
+)
 from ecgcore.evaluation.calibration import BINNING, calibration_of, with_probabilities
 from ecgcore.evaluation.metrics import accuracy_of
 from ecgcore.evaluation.refer import refer_report
@@ -78,8 +86,8 @@ def evaluate(
     Accuracy is over the records with exactly one stated class (in ``exclusive`` and ``priority``
     mode: all), by highest probability. F1 is at each class's threshold in ``multilabel`` mode, of
     the most probable class otherwise. Macro means are over the classes that have positives.
-    Intervals: percentile bootstrap over patients; a resample in which a class has no positive
-    averages over the others, and the notes say how often.
+    Intervals: over patients (:mod:`ecgcore.evaluation.bootstrap`); a resample in which a class has
+    no positive averages over the others, and the notes say how often.
 
     Parameters
     ----------
@@ -117,7 +125,7 @@ def evaluate_scores(
         "accuracy_of": metrics.accuracy_basis(scores),
         "macro_f1": means["macro"]["f1"],
         "macro_auc": {
-            **interval(means["macro"]["auc"], drawn.macro_auc),
+            **interval(means["macro"]["auc"], drawn.macro_auc, drawn.of_all),
             "over": means["over"]["auc"],
         },
         "micro_auc": metrics.micro_auc(scores),
@@ -128,11 +136,16 @@ def evaluate_scores(
         "confusion_title": metrics.confusion_title(scores),
         "confusion_per_class": metrics.confusion_per_class(scores),
         "intervals": {
-            "accuracy": interval(accuracy, drawn.accuracy),
-            "macro_f1": interval(means["macro"]["f1"], drawn.macro_f1),
+            "accuracy": interval(accuracy, drawn.accuracy, drawn.of_single),
+            "macro_f1": interval(means["macro"]["f1"], drawn.macro_f1, drawn.of_all),
         },
         "baseline": naive_baseline(scores),
-        "bootstrap": {"form": "percentile", "resamples": len(drawn.accuracy), "level": LEVEL},
+        "bootstrap": {
+            "form": FORM,
+            "words": FORM_WORDS,
+            "resamples": len(drawn.accuracy),
+            "level": LEVEL,
+        },
         "notes": [*scores.notes, *metrics.class_notes(scores, classes), *_vanished(scores, drawn)],
     }
 
@@ -141,8 +154,8 @@ def _add_class_intervals(classes: dict[str, dict], drawn: Resampled) -> None:
     """Give each class the intervals of its F1 and AUC."""
     for i, found in enumerate(classes.values()):
         found["intervals"] = {
-            "f1": interval(found["f1"], drawn.f1[:, i]),
-            "auc": interval(found["auc"], drawn.auc[:, i]),
+            "f1": interval(found["f1"], drawn.f1[:, i], drawn.of_class[i]),
+            "auc": interval(found["auc"], drawn.auc[:, i], drawn.of_class[i]),
         }
 
 

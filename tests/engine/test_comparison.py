@@ -19,6 +19,7 @@ from ecgcore.errors import RequestError
 from ecgcore.evaluation.evaluate import evaluate_scores
 from ecgcore.evaluation.scores import Scores
 from ecgcore.labels.classes import CODES
+from ecgcore.training.config import TrainConfig
 
 ONE_A_PATIENT = (1, 1)
 
@@ -37,18 +38,21 @@ def pair(mode="multilabel", thresholds=None, **options):
     )
 
 
-def run_like(name, model, table, **meta):
+def run_like(name, model, table, seed=1, **meta):
     """Return what compare asks of a run, without a training."""
     given = {
         "model": model,
         "classes": list(CODES),
         "target_mode": "exclusive",
         "parameters": 1000,
-        "config": {"model": model, "epochs": 2},
         "cohort": {"name": "c", "hash": "1"},
     }
     return SimpleNamespace(
-        id=name, meta=given | meta, predictions=table, calibration={"thresholds": {}}
+        id=name,
+        meta=given | meta,
+        config=TrainConfig("c", model, epochs=2, seed=seed),
+        predictions=table,
+        calibration={"thresholds": {}},
     )
 
 
@@ -273,7 +277,7 @@ def test_two_runs_are_compared_with_configuration_cost_and_flags():
         "b1",
         "alexnet_m_se",
         tables[1],
-        config={"model": "alexnet_m_se", "epochs": 2, "dropout": 0.5},
+        seed=2,
         parameters=2000,
         cohort={"name": "c", "hash": "2"},
     )
@@ -282,7 +286,7 @@ def test_two_runs_are_compared_with_configuration_cost_and_flags():
     assert c["models"] == {"a": "alexnet", "b": "alexnet_m_se"}
     assert c["config_differences"] == {
         "model": {"a": "alexnet", "b": "alexnet_m_se"},
-        "dropout": {"a": None, "b": 0.5},
+        "seed": {"a": 1, "b": 2},
     }
     assert c["cost"] == {"parameters": {"a": 1000, "b": 2000}}
     assert c["flags"] == ["The runs were made from different cohorts; see both runs' run.json."]

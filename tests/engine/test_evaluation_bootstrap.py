@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from simulated import predictions
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+from statsmodels.stats.proportion import proportion_confint
 
 from ecgcore.evaluation.bootstrap import (
+    Basis,
+    difference_interval,
     interval,
     mean_over_classes,
     patient_draws,
@@ -100,7 +103,8 @@ def test_repeated_patients_widen_the_interval():
     alone = evaluate(once, CODES, "exclusive")["intervals"]["accuracy"]
     together = evaluate(four, CODES, "exclusive")["intervals"]["accuracy"]
     assert together["value"] == alone["value"]
-    assert (together["low"], together["high"]) == (alone["low"], alone["high"])
+    ends = [[found[side] for side in ("low", "high")] for found in (together, alone)]
+    assert ends[0] == pytest.approx(ends[1], abs=0.005)  # but for the half record
     four["patient"] = four["record"]
     apart = evaluate(four, CODES, "exclusive")["intervals"]["accuracy"]
     width = alone["high"] - alone["low"]
@@ -123,6 +127,45 @@ def test_a_vanished_class_leaves_the_macro_mean_and_is_said():
         mean_over_classes(np.array([[1.0, np.nan], [0.5, 1.0], [np.nan, np.nan]])),
         [1.0, 0.75, np.nan],
     )
+
+
+@pytest.mark.parametrize(("value", "end"), [(1.0, "high"), (0.0, "low")])
+def test_a_share_without_an_error_still_has_an_interval(value, end):
+    found = interval(value, np.full(100, value), Basis(64, 64))
+    assert found[end] == value
+    exact = proportion_confint(64 * value, 64, method="beta")
+    assert (found["low"], found["high"]) == pytest.approx(exact, abs=0.025)
+
+
+def test_the_interval_of_a_share_is_near_wilsons_where_records_are_independent():
+    rng = np.random.default_rng(0)
+    for right in (20, 40, 58):
+        draws = rng.binomial(64, right / 64, 4000) / 64
+        found = interval(right / 64, draws, Basis(64, 64))
+        wilson = proportion_confint(right, 64, method="wilson")
+        assert (found["low"], found["high"]) == pytest.approx(wilson, abs=0.02)
+
+
+def test_fewer_patients_give_a_wider_interval():
+    draws = np.random.default_rng(0).normal(0.8, 0.05, 500)
+    many, few = (interval(0.8, draws, Basis(64, n)) for n in (64, 5))
+    assert few["high"] - few["low"] > 1.2 * (many["high"] - many["low"])
+
+
+def test_the_interval_of_a_difference_takes_off_what_both_sides_share():
+    rng = np.random.default_rng(0)
+    common = rng.normal(0, 0.04, 4000)
+    own = rng.normal(0, 0.03, (2, 4000))
+    a, b = 0.7 + common + own[0], 0.75 + common + own[1]
+    basis = Basis(500, 500)
+    sides = [interval(x.mean(), x, basis) for x in (a, b)]
+    paired = difference_interval(*sides, a, b)
+    assert paired["value"] == pytest.approx(b.mean() - a.mean())
+    assert paired["high"] - paired["low"] == pytest.approx(2 * 1.96 * 0.03 * np.sqrt(2), rel=0.05)
+    apart = difference_interval(*sides, a, rng.permutation(b))
+    assert apart["high"] - apart["low"] == pytest.approx(2 * 1.96 * 0.05 * np.sqrt(2), rel=0.05)
+    nothing = interval(None, np.full(10, np.nan), basis)
+    assert difference_interval(nothing, sides[1], a, b)["low"] is None
 
 
 def test_an_interval_without_width_says_that_this_is_not_certainty():
