@@ -15,22 +15,42 @@ from ecgcore.home import Home
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run's id or folder, or a shipped model's name.")],
     part: PartOption = "test",
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="CODE=SHARE, 0 to 1, of the population in mind, for predictive values; by default "
+            "that of the records. Repeat."
+        ),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a run, with intervals over patients.
 
-    Example: ecgcore evaluate alexnet_m_se_gap
+    Example: ecgcore evaluate alexnet_m_se_gap --prevalence RBBB=0.02
     """
     from ecgcore.evaluation.evaluate import evaluate_run
     from ecgcore.evaluation.text import report_text
     from ecgcore.training.run import find_run
 
-    answer = evaluate_run(find_run(run, Home.find(home)), part)
+    found = Home.find(home)
+    shares = dict(map(_share, prevalence or ()))
+    answer = evaluate_run(find_run(run, found), part, home=found, prevalence=shares)
     if as_json:
         say_json(answer)
     else:
         out.print(report_text(answer), markup=False)
+
+
+def _share(text: str) -> tuple[str, float]:
+    """Read CODE=SHARE."""
+    code, _, share = text.partition("=")
+    try:
+        return code, float(share)
+    except ValueError:
+        raise RequestError(
+            f"'{text}' is no prevalence; CODE=SHARE is accepted, such as RBBB=0.02."
+        ) from None
 
 
 @app.command()

@@ -18,18 +18,66 @@ from ecgcore.evaluation.bootstrap import (
     resample,
 )
 from ecgcore.evaluation.calibration import BINNING, calibration_of, with_probabilities
+from ecgcore.evaluation.decision import decision_table
 from ecgcore.evaluation.metrics import accuracy_of
+from ecgcore.evaluation.operating import operating_points
 from ecgcore.evaluation.refer import refer_report
 from ecgcore.evaluation.scores import Scores
+from ecgcore.evaluation.subgroups import subgroups, traits_of_run
+from ecgcore.home import Home
 
 if TYPE_CHECKING:
     from ecgcore.training.run import Run
 
 
-def evaluate_run(run: "Run", part: str = "test", resamples: int = RESAMPLES) -> dict:
-    """Evaluate a run on ``validation``, ``test`` or ``untouched``; see :func:`evaluate`."""
+def evaluate_run(
+    run: "Run",
+    part: str = "test",
+    resamples: int = RESAMPLES,
+    home: Home | None = None,
+    prevalence: Mapping[str, float] | None = None,
+) -> dict:
+    """Evaluate a run on ``validation``, ``test`` or ``untouched``.
+
+    Parameters
+    ----------
+    home
+        Where the run's cohort may be, for subgroups of runs whose predictions do not say what
+        their records are.
+    prevalence
+        Class code → share in 0..1 in the population in mind, for predictive values.
+
+    Returns
+    -------
+    dict
+        As :func:`evaluate`, and what :func:`calibration_report` and :func:`use_report` give.
+    """
     scores = scores_of(run, part)
-    return evaluate_scores(scores, resamples) | calibration_report(run, scores)
+    traits = traits_of_run(run, part, home)
+    return (
+        evaluate_scores(scores, resamples)
+        | calibration_report(run, scores)
+        | use_report(scores, traits, resamples, prevalence)
+    )
+
+
+def use_report(
+    scores: Scores,
+    traits: pd.DataFrame | None,
+    resamples: int = RESAMPLES,
+    prevalence: Mapping[str, float] | None = None,
+) -> dict:
+    """Return what tells whether a run is of use, and for whom.
+
+    ``operating`` (see :func:`ecgcore.evaluation.operating.operating_points`), ``decision`` (see
+    :mod:`ecgcore.evaluation.decision`) and ``subgroups`` (see
+    :func:`ecgcore.evaluation.subgroups.subgroups`), None where it is not known what records are.
+    """
+    return {
+        "operating": operating_points(scores, prevalence, resamples),
+        "decision": decision_table(scores),
+        "subgroups": None if traits is None else subgroups(scores, traits, resamples),
+    }
 
 
 def calibration_report(run: "Run", scores: Scores) -> dict:
@@ -113,6 +161,7 @@ def evaluate_scores(
     drawn = drawn or resample([scores], resamples)[0]
     classes = {code: metrics.class_metrics(scores, i) for i, code in enumerate(scores.classes)}
     means = metrics.averages(classes)
+    means["micro"] = metrics.micro_metrics(scores)
     accuracy = accuracy_of(scores)
     _add_class_intervals(classes, drawn)
     return {

@@ -88,6 +88,27 @@ def averages(classes: dict[str, dict]) -> dict:
     return kinds
 
 
+def micro_metrics(scores: Scores) -> dict[str, float | None]:
+    """Return the measures over all known (record, class) cells taken together.
+
+    Where one class is called a record, micro precision, recall and F1 all equal the accuracy.
+    """
+    y, p, called = (of[scores.known] for of in (scores.positive, scores.p, scores.called))
+    found: dict[str, float | None] = dict.fromkeys(MEASURES)
+    if not y.any():
+        return found
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        y, called, average="binary", zero_division=0
+    )
+    return {
+        "precision": float(precision) if called.any() else None,
+        "recall": float(recall),
+        "f1": float(f1),
+        "auc": micro_auc(scores),
+        "average_precision": float(average_precision_score(y, p)),
+    }
+
+
 def micro_auc(scores: Scores) -> float | None:
     """Return the AUC over all known (record, class) cells, None where they are all alike."""
     y, p = scores.positive[scores.known], scores.p[scores.known]

@@ -1,10 +1,10 @@
-"""ROC curves one-vs-rest with micro and macro, thinned for drawing."""
+"""ROC and precision–recall curves one-vs-rest with micro and macro, thinned for drawing."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import auc, roc_curve
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
 from ecgcore.evaluation.scores import Scores
 
@@ -43,7 +43,64 @@ def curves_of(scores: Scores) -> dict[str, Curve]:
     macro = _macro(list(full.values()))
     full["micro"] = _curve(scores.positive[scores.known], scores.p[scores.known])
     full["macro"] = macro
-    return {name: _thinned(curve) for name, curve in full.items()}
+    return {name: _thinned(curve, "fpr", "tpr") for name, curve in full.items()}
+
+
+def pr_curves(
+    predictions: pd.DataFrame, classes: Sequence[str], part: str = "test"
+) -> dict[str, Curve]:
+    """Return the precision–recall curves of the classes as :func:`roc_curves` has ROC curves.
+
+    Macro is the mean precision at equal recalls; between two points of a curve the precision is
+    that of the point with the higher recall, as average precision has it.
+
+    Returns
+    -------
+    dict
+        class code, ``micro`` or ``macro`` → ``recall`` (ascending), ``precision``, ``threshold``
+        (≤ 500, each) and ``average_precision`` of the full curve; ``prevalence`` is what a
+        constant answer reaches.
+    """
+    return pr_curves_of(Scores.read(predictions, classes, "multilabel", part=part))
+
+
+def pr_curves_of(scores: Scores) -> dict[str, Curve]:
+    """Return the precision–recall curves of scores; see :func:`pr_curves`."""
+    full = {}
+    for i, code in enumerate(scores.classes):
+        known = scores.known[:, i]
+        y = scores.positive[known, i]
+        if y.any() and not y.all():
+            full[code] = _pr_curve(y, scores.p[known, i])
+    if not full:
+        return {}
+    macro = _macro_pr(list(full.values()))
+    full["micro"] = _pr_curve(scores.positive[scores.known], scores.p[scores.known])
+    full["macro"] = macro
+    return {name: _thinned(curve, "recall", "precision") for name, curve in full.items()}
+
+
+def _pr_curve(y: np.ndarray, p: np.ndarray) -> Curve:
+    precision, recall, threshold = precision_recall_curve(y, p)
+    return {
+        "recall": recall[::-1],
+        "precision": precision[::-1],
+        "threshold": np.append(np.nan, threshold[::-1]),  # at recall 0 nothing is called
+        "average_precision": float(average_precision_score(y, p)),
+        "prevalence": float(y.mean()),
+    }
+
+
+def _macro_pr(curves: list[Curve]) -> Curve:
+    grid = np.unique(np.concatenate([np.asarray(c["recall"]) for c in curves]))
+    at = [np.asarray(c["precision"])[np.searchsorted(c["recall"], grid)] for c in curves]
+    return {
+        "recall": grid,
+        "precision": np.mean(at, axis=0),
+        "threshold": np.full(len(grid), np.nan),
+        "average_precision": float(np.mean([c["average_precision"] for c in curves])),
+        "prevalence": float(np.mean([c["prevalence"] for c in curves])),
+    }
 
 
 def _curve(y: np.ndarray, p: np.ndarray) -> Curve:
@@ -62,12 +119,14 @@ def _macro(curves: list[Curve]) -> Curve:
     return {"fpr": grid, "tpr": tpr, "threshold": np.full(len(grid), np.nan), "auc": mean}
 
 
-def _thinned(curve: Curve) -> Curve:
+def _thinned(curve: Curve, x: str, y: str) -> Curve:
     """Keep at most MAX_POINTS points, evenly along the curve, the ends among them."""
-    fpr, tpr = np.asarray(curve["fpr"]), np.asarray(curve["tpr"])
-    if len(fpr) <= MAX_POINTS:
+    horizontal, vertical = np.asarray(curve[x]), np.asarray(curve[y])
+    if len(horizontal) <= MAX_POINTS:
         return curve
-    along = fpr + tpr  # grows from 0 to 2
-    keep = np.unique(np.searchsorted(along, np.linspace(0, 2, MAX_POINTS)).clip(0, len(along) - 1))
+    steps = np.abs(np.diff(horizontal)) + np.abs(np.diff(vertical))
+    along = np.append(0, steps.cumsum())
+    evenly = np.linspace(0, along[-1], MAX_POINTS)
+    keep = np.unique(np.searchsorted(along, evenly).clip(0, len(along) - 1))
     keep[-1] = len(along) - 1
     return {k: v[keep] if isinstance(v, np.ndarray) else v for k, v in curve.items()}

@@ -16,11 +16,12 @@ def report_text(evaluation: Mapping) -> str:
         _row("", _HEADS),
         *(_class_row(code, found) for code, found in e["classes"].items()),
         "",
-        *(_average_row(e, kind) for kind in ("macro", "weighted")),
+        *(_average_row(e, kind) for kind in ("micro", "macro", "weighted")),
         "",
         *_summary(e),
         *calibration_text(e),
         "",
+        *_use(e),
         f"{e['confusion_title']}:",
         *_confusion(list(e["classes"]), e["confusion"]),
     ]
@@ -83,7 +84,7 @@ def _minus(text: str) -> str:
 
 
 def _row(name: str, cells: tuple[str, ...] | list[str]) -> str:
-    return f"{name:<18}" + "".join(f"{c:>11}" for c in cells)
+    return f"{name:<18}" + "".join(f"{c:>12}" for c in cells)
 
 
 def _class_row(code: str, found: Mapping) -> str:
@@ -93,6 +94,8 @@ def _class_row(code: str, found: Mapping) -> str:
 def _average_row(e: Mapping, kind: str) -> str:
     means = e["averages"]
     over = len(means["over"]["f1"])
+    if kind not in means:  # evaluations of earlier versions
+        means = means | {kind: dict.fromkeys(_COLUMNS)}
     support = sum(found["n"] for found in e["classes"].values())
     return _row(
         f"{kind} ({over} cl.)", [*(number(means[kind][c]) for c in _COLUMNS), f"{support:,}"]
@@ -109,6 +112,37 @@ def _summary(e: Mapping) -> list[str]:
         f"micro AUC  {number(e['micro_auc'])}",
         f"Accuracy is over {e['accuracy_of']}. The baseline answers {base['form']}.",
     ]
+
+
+def _use(e: Mapping) -> list[str]:
+    """Return the tables of operating points and subgroups, where they are there."""
+    lines = []
+    if points := e.get("operating"):
+        heads = ("sensitivity", "specificity", "PPV", "NPV", "prevalence", "sens@.90", "sens@.95")
+        lines += [_row("", heads), *(_operating_row(c, point) for c, point in points.items()), ""]
+        if any(point["prevalence_of"] == "given" for point in points.values()):
+            lines += [
+                "PPV and NPV are at the prevalence shown: given, or that of these records.",
+                "",
+            ]
+    for trait, groups in (e.get("subgroups") or {}).items():
+        lines += [f"{trait}:", *(_group_line(name, group) for name, group in groups.items()), ""]
+    return lines
+
+
+def _operating_row(code: str, point: Mapping) -> str:
+    values = [point[name]["value"] for name in ("sensitivity", "specificity", "ppv", "npv")]
+    at = [found["value"] for found in point["sensitivity_at"].values()]
+    return _row(code, [number(v) for v in (*values, point["prevalence"], *at)])
+
+
+def _group_line(name: str, group: Mapping) -> str:
+    few = ", too few to tell" if group["few"] else ""
+    return (
+        f"  {name:<16} {group['n']:>6,} records of {group['patients']:,} patients{few}: "
+        f"macro-F1 {with_range(group['macro_f1'])}, macro AUC {with_range(group['macro_auc'])} "
+        f"over {len(group['over'])} classes"
+    )
 
 
 def _confusion(codes: list[str], matrix: list[list[int]]) -> list[str]:

@@ -5,6 +5,7 @@ import pandas as pd
 
 from ecgcore.evaluation.calibrating import calibrate_run
 from ecgcore.evaluation.calibration import probabilities
+from ecgcore.evaluation.subgroups import traits_of
 from ecgcore.home import write_whole
 from ecgcore.training.weights import fill, read_tensors
 from ecgcore.training.working import Working
@@ -34,7 +35,9 @@ def score_run(working: Working) -> None:
     fill(working.model, read_tensors(run.weights)[0], run.weights, run.meta["model"])
     there = [part for part in SCORED_PARTS if (working.plan.part == part).any()]
     tables = [prediction_table(working, part, *working.predict(part, exact=True)) for part in there]
-    table = pd.concat(tables, ignore_index=True)
+    rows = np.concatenate([working.plan.rows[working.plan.part == part] for part in there])
+    traits = traits_of(working.cohort, rows)
+    table = pd.concat([pd.concat(tables, ignore_index=True), traits], axis=1)
     write_whole(
         run.folder / "predictions.parquet", lambda path: table.to_parquet(path, index=False)
     )

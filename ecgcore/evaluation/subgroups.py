@@ -1,0 +1,117 @@
+"""Subgroups: the same figures by age band, sex, source and quality of the recording.
+
+A run's predictions carry what its records are; those of older runs are asked of their cohort.
+"""
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from ecgcore.errors import NotFound
+from ecgcore.evaluation import metrics
+from ecgcore.evaluation.bootstrap import RESAMPLES, interval, resample
+from ecgcore.evaluation.scores import Scores
+from ecgcore.home import Home
+
+if TYPE_CHECKING:
+    from ecgcore.cohort.store import Cohort
+    from ecgcore.training.run import Run
+
+COLUMNS = ("age", "sex", "source", "quality")
+FEW = 20
+"""Below this many records a group's figures are drawn grey."""
+UNKNOWN = "unknown"
+_BANDS = ((0, "under 40"), (40, "40 to 59"), (60, "60 to 79"), (80, "80 and over"))
+
+
+def traits_of(cohort: "Cohort", rows: np.ndarray) -> pd.DataFrame:
+    """Return what subgroups are made of: ``age``, ``sex``, ``source`` and ``quality``, a row each.
+
+    ``quality`` is ``flagged`` or ``no flag``; missing where the cohort is not measured.
+    """
+    told = cohort.index.iloc[rows]
+    quality = np.full(len(rows), None, object)
+    if cohort.is_measured:
+        flags = cohort.measures["quality"].iloc[rows]
+        quality = np.where([bool(json.loads(text)) for text in flags], "flagged", "no flag")
+    found = {name: told[name].array for name in ("age", "sex", "source")}
+    return pd.DataFrame(found | {"quality": pd.array(quality, dtype="str")})
+
+
+def traits_of_run(run: "Run", part: str, home: Home | None) -> pd.DataFrame | None:
+    """Return the traits of a run's part, a row a record; None where they cannot be known."""
+    predictions = run.predictions
+    rows = predictions[predictions["part"] == part]
+    if set(COLUMNS) <= set(rows):
+        return rows[["record", *COLUMNS]]
+    if home is None:
+        return None
+    from ecgcore.cohort.store import Cohort
+
+    try:
+        cohort = Cohort.open(run.meta["cohort"]["name"], home)
+    except NotFound:
+        return None
+    there = pd.Series(np.arange(len(cohort)), cohort.index["record"])
+    if not rows["record"].isin(there.index).all():
+        return None
+    return traits_of(cohort, there[rows["record"]].to_numpy()).assign(record=rows["record"].array)
+
+
+def subgroups(scores: Scores, traits: pd.DataFrame, resamples: int = RESAMPLES) -> dict:
+    """Return figures by age band, sex, source and quality.
+
+    Parameters
+    ----------
+    traits
+        ``record``, ``age``, ``sex``, ``source``, ``quality``; the records of ``scores`` among them.
+
+    Returns
+    -------
+    dict
+        trait → group → ``n``, ``patients``, ``few`` (fewer than 20 records), ``macro_auc``,
+        ``macro_f1`` and ``accuracy`` as intervals, and ``over``: the classes of the macro means.
+    """
+    told = traits.set_index("record").loc[scores.record]
+    groups = {
+        "age": _bands(told["age"]),
+        **{name: told[name].fillna(UNKNOWN).to_numpy(object) for name in COLUMNS[1:]},
+    }
+    return {
+        trait: {
+            str(name): _group(scores.take(of == name), resamples) for name in _in_order(of, trait)
+        }
+        for trait, of in groups.items()
+    }
+
+
+def _bands(age: pd.Series) -> np.ndarray:
+    """Return (N,) the age band of each record, age in years."""
+    band = np.full(len(age), UNKNOWN, object)
+    for least, name in _BANDS:
+        band[(age >= least).fillna(False).to_numpy(bool)] = name
+    return band
+
+
+def _in_order(of: np.ndarray, trait: str) -> list[str]:
+    there = sorted(set(of), key=lambda name: (name == UNKNOWN, name))
+    bands = [name for _, name in _BANDS]
+    return sorted(there, key=[*bands, UNKNOWN].index) if trait == "age" else there
+
+
+def _group(scores: Scores, resamples: int) -> dict:
+    drawn = resample([scores], resamples)[0]
+    classes = {c: metrics.class_metrics(scores, i) for i, c in enumerate(scores.classes)}
+    means = metrics.averages(classes)
+    accuracy = metrics.accuracy_of(scores)
+    return {
+        "n": len(scores),
+        "patients": scores.n_patients,
+        "few": len(scores) < FEW,
+        "macro_auc": interval(means["macro"]["auc"], drawn.macro_auc, drawn.of_all),
+        "macro_f1": interval(means["macro"]["f1"], drawn.macro_f1, drawn.of_all),
+        "accuracy": interval(accuracy, drawn.accuracy, drawn.of_single),
+        "over": means["over"]["auc"],
+    }
