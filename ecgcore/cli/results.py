@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ecgcore.cli.shell import HomeOption, JsonOption, PartOption, app, err, out, say_json
+from ecgcore.cli.shell import HomeOption, JsonOption, PartOption, app, bar, err, out, say_json
 from ecgcore.errors import RequestError
 from ecgcore.home import Home
 
@@ -15,6 +15,10 @@ from ecgcore.home import Home
 def evaluate(
     run: Annotated[str, typer.Argument(help="A run's id or folder, or a shipped model's name.")],
     part: PartOption = "test",
+    cohort: Annotated[
+        str | None,
+        typer.Option(help="Another cohort to predict and score instead: external validation."),
+    ] = None,
     prevalence: Annotated[
         list[str] | None,
         typer.Option(
@@ -27,6 +31,9 @@ def evaluate(
 ) -> None:
     """Score a run, with intervals over patients.
 
+    With --cohort, on all labelled records of another cohort but those that the run learnt from;
+    classes that its sources do not annotate are left out by name.
+
     Example: ecgcore evaluate alexnet_m_se_gap --prevalence RBBB=0.02
     """
     from ecgcore.evaluation.evaluate import evaluate_run
@@ -35,11 +42,30 @@ def evaluate(
 
     found = Home.find(home)
     shares = dict(map(_share, prevalence or ()))
-    answer = evaluate_run(find_run(run, found), part, home=found, prevalence=shares)
+    if cohort is None:
+        answer = evaluate_run(find_run(run, found), part, home=found, prevalence=shares)
+    else:
+        answer = _external(run, cohort, found, shares)
     if as_json:
         say_json(answer)
     else:
         out.print(report_text(answer), markup=False)
+
+
+def _external(run: str, cohort: str, home: Home, shares: dict[str, float]) -> dict[str, Any]:
+    """Evaluate a run on another cohort, telling how far it is."""
+    from ecgcore.cohort.store import Cohort
+    from ecgcore.evaluation.external import evaluate_cohort
+    from ecgcore.inference.classifier import load
+
+    opened = Cohort.open(cohort, home)
+    with bar() as progress:
+        task = progress.add_task("Predicting", total=None, note="")
+
+        def on_batch(done: int, of: int) -> None:
+            progress.update(task, completed=done, total=of, note=f"{done:,} of {of:,}")
+
+        return evaluate_cohort(load(run, home), opened, home, prevalence=shares, on_batch=on_batch)
 
 
 def _share(text: str) -> tuple[str, float]:

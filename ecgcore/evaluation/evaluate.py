@@ -81,18 +81,24 @@ def use_report(
 
 
 def calibration_report(run: "Run", scores: Scores) -> dict:
-    """Return how well a run's probabilities are calibrated, and what referring would do.
+    """Return how well a run's probabilities are calibrated, and what referring would do."""
+    fitted = run.calibration
+    tempered = fitted.get("temperature") is not None
+    raw = scores_of(run, scores.part, raw=True) if tempered else scores
+    return calibration_of_scores(fitted, scores, raw)
+
+
+def calibration_of_scores(fitted: Mapping, scores: Scores, raw: Scores) -> dict:
+    """Return what a fitted calibration does to scores; ``raw`` are the same without temperature.
 
     ``calibration``: ``temperature``, ``from``, ``binning``, and ``before`` and ``after`` it, each
     as :func:`ecgcore.evaluation.calibration.calibration_of` has it. ``refer``: see
     :func:`ecgcore.evaluation.refer.refer_report`, None where the run has no band.
     """
-    fitted = run.calibration
-    temperature, band = fitted.get("temperature"), fitted.get("refer")
-    raw = scores if temperature is None else scores_of(run, scores.part, raw=True)
+    band = fitted.get("refer")
     return {
         "calibration": {
-            "temperature": temperature,
+            "temperature": fitted.get("temperature"),
             "from": fitted.get("from"),
             "binning": BINNING,
             "before": calibration_of(raw),

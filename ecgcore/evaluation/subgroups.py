@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.errors import NotFound
-from ecgcore.evaluation import metrics
-from ecgcore.evaluation.bootstrap import RESAMPLES, interval, resample
+from ecgcore.evaluation.bootstrap import RESAMPLES
 from ecgcore.evaluation.scores import Scores
 from ecgcore.home import Home
 
@@ -102,16 +101,15 @@ def _in_order(of: np.ndarray, trait: str) -> list[str]:
 
 
 def _group(scores: Scores, resamples: int) -> dict:
-    drawn = resample([scores], resamples)[0]
-    classes = {c: metrics.class_metrics(scores, i) for i, c in enumerate(scores.classes)}
-    means = metrics.averages(classes)
-    accuracy = metrics.accuracy_of(scores)
+    from ecgcore.evaluation.evaluate import evaluate_scores  # which imports this module
+
+    found = evaluate_scores(scores, resamples)
+    spans = found["intervals"] | {"macro_auc": found["macro_auc"]}
+    over = spans["macro_auc"].pop("over")
     return {
         "n": len(scores),
         "patients": scores.n_patients,
         "few": len(scores) < FEW,
-        "macro_auc": interval(means["macro"]["auc"], drawn.macro_auc, drawn.of_all),
-        "macro_f1": interval(means["macro"]["f1"], drawn.macro_f1, drawn.of_all),
-        "accuracy": interval(accuracy, drawn.accuracy, drawn.of_single),
-        "over": means["over"]["auc"],
+        **{name: spans[name] for name in ("macro_auc", "macro_f1", "accuracy")},
+        "over": over,
     }

@@ -10,8 +10,9 @@ def report_text(evaluation: Mapping) -> str:
     """Return the report: classes, averages, accuracy with macro-F1, baseline, confusion."""
     e = evaluation
     lines = [
-        f"{e['run'] or 'Predictions'}, part '{e['part']}': {e['n']:,} records of "
+        f"{e['run'] or 'Predictions'}, {_of(e)}: {e['n']:,} records of "
         f"{e['patients']:,} patients, {e['target_mode']}",
+        *_external(e),
         "",
         _row("", _HEADS),
         *(_class_row(code, found) for code, found in e["classes"].items()),
@@ -27,6 +28,21 @@ def report_text(evaluation: Mapping) -> str:
     ]
     said = [f"{code}: {why}" for code, why in e["not_available"].items()] + list(e["notes"])
     return "\n".join(lines + (["", *said] if said else []))
+
+
+def _of(e: Mapping) -> str:
+    return f"cohort '{e['cohort']['name']}'" if e.get("cohort") else f"part '{e['part']}'"
+
+
+def _external(e: Mapping) -> list[str]:
+    """Say what was done to another cohort's records, and which were left out."""
+    if not e.get("cohort"):
+        return []
+    lost = [
+        *(f"Excluded, {why}: {n:,} records." for why, n in e["excluded"].items()),
+        *(f"Left out, {why}: {n:,} records." for why, n in e["left_out"].items()),
+    ]
+    return [*e["brought_to"], *lost]
 
 
 def calibration_text(evaluation: Mapping) -> list[str]:

@@ -10,6 +10,7 @@ from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.text import report_text
 from ecgcore.home import folder_made_whole, write_whole
+from ecgcore.training.learnt import FILE as LEARNT
 from ecgcore.training.run import Run
 from ecgcore.training.weights import read_tensors, write_tensors
 
@@ -21,6 +22,7 @@ KEPT = (
     "calibration.json",
     "predictions.parquet",
     "evaluation.json",
+    LEARNT,
 )
 
 
@@ -40,7 +42,8 @@ def ship(run: Run, to: Path, attribution: str = "") -> int:
         raise RequestError(f"Run {run.id} has weights that half precision cannot hold.")
     with folder_made_whole(to) as folder:
         for name in KEPT:
-            shutil.copyfile(run.folder / name, folder / name)
+            if (run.folder / name).exists() or name != LEARNT:  # earlier versions kept none
+                shutil.copyfile(run.folder / name, folder / name)
         shipped = Run(folder).weights
         write_tensors(shipped, halved)
         shipped.chmod(0o644)  # as readable as what lies beside it

@@ -7,6 +7,7 @@ weights.safetensors the best epoch's weights
 calibration.json    temperature, thresholds, refer band, and the part they come from
 predictions.parquet validation, test and untouched records: targets, logits, probabilities
 evaluation.json     the scores of its test part
+learnt.parquet      names and hashes of its training and validation records (learnt.py)
 log.txt             what its process printed
 resume.safetensors  while it is not done: all that is needed to go on (going_on.py)
 """

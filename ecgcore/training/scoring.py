@@ -7,6 +7,8 @@ from ecgcore.evaluation.calibrating import calibrate_run
 from ecgcore.evaluation.calibration import probabilities
 from ecgcore.evaluation.subgroups import traits_of
 from ecgcore.home import write_whole
+from ecgcore.training.learnt import PARTS as LEARNT
+from ecgcore.training.learnt import keep_learnt
 from ecgcore.training.weights import fill, read_tensors
 from ecgcore.training.working import Working
 
@@ -41,4 +43,5 @@ def score_run(working: Working) -> None:
     write_whole(
         run.folder / "predictions.parquet", lambda path: table.to_parquet(path, index=False)
     )
+    keep_learnt(run, working.cohort, working.plan.rows[np.isin(working.plan.part, LEARNT)])
     calibrate_run(run)

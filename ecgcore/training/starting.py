@@ -13,14 +13,14 @@ from torch import nn
 
 from ecgcore.cohort.levels import Plan
 from ecgcore.cohort.store import Cohort
-from ecgcore.errors import DamagedFile, NotFound, RequestError
+from ecgcore.errors import DamagedFile, RequestError
 from ecgcore.home import Home
 from ecgcore.training.config import Recipe
+from ecgcore.training.learnt import learnt_by
 from ecgcore.training.run import Run, find_run
 from ecgcore.training.weights import fill, read_tensors
 
 TESTED = ("test", "untouched")
-LEARNT = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,15 @@ class Parent:
         RequestError
             The parent learnt from patients or recordings that would be tested here.
         """
-        learnt = self._learnt(home)
+        learnt = learnt_by(self.run, home)
         if learnt is None:
             return (
                 f"Starts from run {self.run.id}, whose cohort is not here: whether it learnt from "
                 "patients that are tested here cannot be checked."
             )
         tested = cohort.index.iloc[plan.rows[np.isin(plan.part, TESTED)]]
-        shared = tested["patient"].isin(learnt["patient"]) | tested["signal_hash"].isin(
-            learnt["signal_hash"]
-        )
+        shared = tested["patient"].isin(learnt["patient"].dropna())
+        shared |= tested["signal_hash"].isin(learnt["signal_hash"])
         if shared.any():
             raise RequestError(
                 f"Run {self.run.id} learnt from {shared.sum():,} of the {len(tested):,} records "
@@ -85,19 +84,6 @@ class Parent:
                 "it was trained with, or another cohort."
             )
         return f"Starts from run {self.run.id}; no patient that it learnt from is tested here."
-
-    def _learnt(self, home: Home) -> dict[str, set] | None:
-        """Return the patients and recordings that the parent learnt from, if they can be known."""
-        from ecgcore.training.preparing import plan_of
-
-        try:
-            cohort, plan = plan_of(self.run.config, home)
-        except NotFound:
-            return None
-        if plan.hash != self.run.meta["split"]["hash"]:
-            return None
-        index = cohort.index.iloc[plan.rows[np.isin(plan.part, LEARNT)]]
-        return {name: set(index[name].dropna()) for name in ("patient", "signal_hash")}
 
 
 def find_parent(reference: str | None, home: Home) -> Parent | None:

@@ -213,7 +213,7 @@ def test_the_command_tells_operating_points_and_subgroups(run, small_pair):
     assert answer["operating"]["RBBB"]["prevalence"] == 0.02
     assert answer["subgroups"]["sex"].keys() <= {"female", "male", "unknown"}
     _, out, _ = run(*asked)
-    assert out.strip() == report_text(answer).strip()
+    assert report_text(answer).strip() in out
     code, _, err = run(*asked[:-1], "RBBB")
     assert code == 2
     assert "'RBBB' is no prevalence; CODE=SHARE is accepted, such as RBBB=0.02." in err

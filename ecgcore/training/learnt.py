@@ -1,0 +1,145 @@
+"""What a run learnt from: its training and validation records, kept beside it.
+
+Names and hashes only, so that a run that went elsewhere can still say which records of another
+cohort it has seen. Numbers of patients are hashed with the key of the home that it was trained in.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ecgcore.cohort import fingerprints
+from ecgcore.cohort.likeness import find_same
+from ecgcore.cohort.overlaps import concerned, overlaps_of
+from ecgcore.cohort.store import Cohort
+from ecgcore.errors import NotFound
+from ecgcore.home import Home, write_whole
+from ecgcore.training.run import Run
+
+FILE = "learnt.parquet"
+PARTS = ("train", "validation")
+COLUMNS = ["record", "source", "patient", "signal_hash"]
+RECORDING, COPY, OVERLAP, PATIENT = (
+    "the run learnt from this recording",
+    "the run learnt from this recording at another rate, gain or format",
+    "its database is known to hold recordings that the run learnt from",
+    "the run learnt from this patient",
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Which records of a cohort a run has learnt from.
+
+    Attributes
+    ----------
+    why
+        (N,) object, a row of the cohort's index each: the reason, empty where it has not.
+    notes
+        What could not be looked at, as sentences.
+    """
+
+    why: np.ndarray
+    notes: tuple[str, ...]
+
+
+def keep_learnt(run: Run, cohort: Cohort, rows: np.ndarray) -> None:
+    """Write down the records that a run learnt from: ``rows`` of its cohort."""
+    table = cohort.index.iloc[rows][COLUMNS]
+    write_whole(
+        run.folder / FILE, lambda path: table.to_parquet(path, index=False, compression="zstd")
+    )
+
+
+def learnt_by(run: Run, home: Home) -> pd.DataFrame | None:
+    """Return ``record``, ``source``, ``patient`` and ``signal_hash`` of what a run learnt from.
+
+    Runs of earlier versions are asked of their cohort; None where it is not here or has changed.
+    """
+    if (run.folder / FILE).exists():
+        return pd.read_parquet(run.folder / FILE)
+    from ecgcore.training.preparing import plan_of
+
+    try:
+        cohort, plan = plan_of(run.config, home)
+    except NotFound:
+        return None
+    if plan.hash != run.meta["split"]["hash"]:
+        return None
+    return cohort.index.iloc[plan.rows[np.isin(plan.part, PARTS)]][COLUMNS]
+
+
+def seen_in(cohort: Cohort, run: Run, home: Home) -> Seen:
+    """Return which records of a cohort a run has learnt from, or whose patients it has.
+
+    A recording is known by its stored signal, by its database and name, and, where the run's own
+    cohort is in this home, by its shape, whatever its rate, gain and format.
+    """
+    index = cohort.index
+    why = np.full(len(index), "", object)
+    learnt = learnt_by(run, home)
+    if learnt is None:
+        return Seen(why, (_cannot(run),))
+    same = index["signal_hash"].isin(learnt["signal_hash"]) | _names(index).isin(_names(learnt))
+    copies, note = _copies(cohort, run, learnt, home)
+    patients = set(learnt["patient"].dropna())
+    patients |= set(index["patient"][same.to_numpy() | copies].dropna())
+    for reason, which in (
+        (PATIENT, index["patient"].isin(patients).to_numpy()),
+        (OVERLAP, _overlapping(index, set(learnt["source"]))),
+        (COPY, copies),
+        (RECORDING, same.to_numpy()),
+    ):
+        why[which] = reason
+    return Seen(why, (note,) if note else ())
+
+
+def _names(index: pd.DataFrame) -> pd.Series:
+    """Return database and name; PTB-XL's two rates of a record have one name."""
+    return index["source"] + " " + index["record"].str.replace(r"_[lh]r$", "", regex=True)
+
+
+def _overlapping(index: pd.DataFrame, sources: set[str]) -> np.ndarray:
+    """Return (N,) bool: records of other databases known to hold recordings of ``sources``."""
+    found = np.zeros(len(index), bool)
+    for source in sources:
+        for overlap in overlaps_of(source):
+            if overlap.kind == "recordings":
+                found |= concerned(index, overlap)
+    return found
+
+
+def _copies(
+    cohort: Cohort, run: Run, learnt: pd.DataFrame, home: Home
+) -> tuple[np.ndarray, str | None]:
+    """Return (N,) bool: records alike in shape to learnt ones, and what could not be compared."""
+    found = np.zeros(len(cohort), bool)
+    try:
+        own = Cohort.open(run.meta["cohort"]["name"], home)
+    except NotFound:
+        return found, (
+            "The run's own cohort is not in this home: its recordings were looked for by name and "
+            "signal, not by shape at another rate, gain or format."
+        )
+    if own.folder == cohort.folder:
+        return found, None
+    is_learnt = own.index["record"].isin(learnt["record"]).to_numpy()
+    tables = [_prints(own)[is_learnt], _prints(cohort)]
+    first = len(tables[0])
+    for group in find_same(tables):
+        if group[0] < first <= group[-1]:
+            found[[row - first for row in group if row >= first]] = True
+    return found, None
+
+
+def _prints(cohort: Cohort) -> np.ndarray:
+    shards = [cohort.folder / "shards" / shard for shard in cohort.meta["shards"]]
+    return np.concatenate([fingerprints.read(shard, cohort.fs_hz) for shard in shards])
+
+
+def _cannot(run: Run) -> str:
+    return (
+        f"What run {run.id} learnt from is not known here: whether these records or their patients "
+        "were among it cannot be checked."
+    )
