@@ -80,6 +80,13 @@ def explain(
     signed: Annotated[
         bool, typer.Option("--signed", help="Count what speaks against the class, too.")
     ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Check whether the map can be relied on (seconds).")
+    ] = False,
+    others: Annotated[
+        list[str] | None,
+        typer.Option("--other", help="A run of another seed, to compare with; may be repeated."),
+    ] = None,
     file_hz: FileHzOption = None,
     assume_order: AssumeOrderOption = False,
     from_s: FromOption = 0,
@@ -99,7 +106,12 @@ def explain(
     classifier = load(run, Home.find(home))
     record = read_sight(file, classifier, Reading(file_hz, assume_order, from_s))
     code = class_code or classify_records([record], classifier)[0]["top"]
-    answer = explain_record(classifier, record, code, method, signed).as_json()
+    found = explain_record(classifier, record, code, method, signed)
+    if trust:
+        from ecgcore.explain.trust import checked
+
+        found = checked(found, classifier, record, [load(o, Home.find(home)) for o in others or ()])
+    answer = found.as_json()
     if as_json:
         say_json(answer)
         return
@@ -119,3 +131,10 @@ def _relevance_lines(answer: dict[str, Any]) -> Iterator[str]:
         yield f"By wave: {answer['why']}."
     if answer["warning"]:
         yield answer["warning"]
+    for name, check in answer["trust"]["checks"].items():
+        if check["value"] is not None:
+            said = "passes" if check["passes"] else "fails"
+            limit = f"{check['relation']} {check['threshold']:g}"
+            yield f"  {name:9s} {said}: {check['value']:.2f} ({limit}; {check['statistic']})"
+    if answer["trust"]["verdict"]:
+        yield f"Trust: {answer['trust']['verdict']}."

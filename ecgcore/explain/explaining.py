@@ -8,7 +8,7 @@ from ecgcore.explain.explanation import Explanation, Resolution, no_relevance
 from ecgcore.explain.integrated import of_picture
 from ecgcore.explain.methods import METHODS, method_name
 from ecgcore.explain.picture_ink import picture_ink
-from ecgcore.explain.question import Explainable, Question
+from ecgcore.explain.question import LEAST_INK, Explainable, Question
 from ecgcore.explain.relevance import (
     InPicture,
     InSignal,
@@ -100,8 +100,12 @@ def off_ink(question: Question) -> float | None:
     By integrated gradients of the picture: an empty ground has no part in them, so that a network
     that is shown nothing but traces has 0. None where nothing speaks for the class.
     """
+    beside = question.beside
+    if beside is None:
+        return 0.0
     relevance = of_picture(question).clip(min=0)
-    return off_trace(relevance, question.ink, (0, 0)) if relevance.any() else None
+    off = relevance[(beside[0].abs() > LEAST_INK).numpy()]
+    return float(off.sum() / relevance.sum()) if relevance.any() else None
 
 
 def _in_picture(
@@ -143,8 +147,9 @@ NO_BEATS = "no beat was found in this record"
 def _in_signal(question: Question, found: InSignal, signed: bool) -> Found:
     """Return what relevance of the signal says."""
     told = found.told(signed)
+    beside = off_ink(question) if question.reads_images else None
     if not told.max() > 0:
-        return _nothing()
+        return _nothing() | {"off_trace": beside}
     measures = question.measures
     steps = by_time(told, question.fs_hz, measures)
     steps = steps / np.abs(steps).max()
@@ -153,7 +158,7 @@ def _in_signal(question: Question, found: InSignal, signed: bool) -> Found:
     return {
         "map": painted(steps, question.ink, measures, beats_s),
         "by_lead_time": steps,
-        "off_trace": off_ink(question) if question.reads_images else None,
+        "off_trace": beside,
         "lead_relevance": lead_shares(told) if told_apart else no_relevance(),
         "beats": _beats(question, found, signed),
         **_waves(question, told, found.resolution, found.looked_at),

@@ -27,10 +27,11 @@ def grad_cam(question: Question) -> InPicture | InSignal:
         with undisturbed(model):
             rows_px, columns_px = cell_middles(model, layer, inputs)
         return InPicture(cells, rows_px, columns_px)
+    samples = inputs.shape[2]
     return InSignal(
-        over_time(cells, inputs.shape[2]),
-        Resolution(1000 * inputs.shape[2] / question.fs_hz / len(cells), len(LEADS)),
-        compared=cells,
+        over_time(cells, samples),
+        Resolution(1000 * samples / question.fs_hz / len(cells), len(LEADS)),
+        parts=np.tile(np.arange(samples) * len(cells) // samples, (len(LEADS), 1)),
     )
 
 

@@ -39,7 +39,7 @@ def guided_grad_cam(question: Question) -> InPicture | InSignal:
     fine = finite(back.detach().double().numpy()[0].clip(min=0), "Guided backpropagation")
     if isinstance(coarse, InPicture):
         return InPicture(coarse.cells, coarse.rows_px, coarse.columns_px, fine.sum(axis=0))
-    return InSignal(coarse.relevance * fine, coarse.resolution)
+    return InSignal(coarse.relevance * fine, coarse.resolution, parts=coarse.parts)
 
 
 @contextmanager

@@ -44,12 +44,12 @@ def integrated_gradients(question: Question) -> InSignal:
 
 
 def of_picture(question: Question) -> np.ndarray:
-    """Return each pixel's part in the change of the logit from an empty picture, (H, W), signed.
+    """Return each pixel's part in the change of the logit from an empty picture, signed, (3, H, W).
 
     Ground has none; ink that belongs to no trace, such as a mark, has its own.
     """
     found = _along(question.logits, question.inputs, torch.zeros_like(question.inputs), question)
-    return finite(found[0].sum(axis=0), "Integrated gradients")
+    return finite(found[0], "Integrated gradients")
 
 
 def _along(logit, end: Tensor, start: Tensor, question: Question) -> np.ndarray:

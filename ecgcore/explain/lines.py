@@ -5,31 +5,21 @@ import torch
 from torch import Tensor
 
 
-def resting(signal_mv: np.ndarray) -> np.ndarray:
-    """Return each lead's resting level, (12, 1) in mV: its median; NaN without any signal.
-
-    Most of an ECG is rest, so that the median is the level between the waves. The zero line would
-    count an offset of the recording as evidence.
-    """
-    there = ~np.isnan(signal_mv).all(axis=1)
-    level = np.full((len(signal_mv), 1), np.nan)
-    level[there] = np.nanmedian(signal_mv[there], axis=1, keepdims=True)
-    return level
-
-
 def joined(signal_mv: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Return a signal (12, T) of which only the samples ``kept`` (12, T) are left.
 
-    What is taken out becomes a straight line between its edges, at the ends a level one; of a lead
-    of which nothing is left, its resting level. What is missing stays missing.
+    What is taken out becomes a straight line between its edges, at the ends a level one. What is
+    missing stays missing. A lead of which nothing is left rests at its median: most of an ECG is
+    rest, so that this is the level between the waves, where the zero line would count an offset of
+    the recording as evidence.
     """
-    lines = np.repeat(resting(signal_mv), signal_mv.shape[1], axis=1)
-    at = np.arange(signal_mv.shape[1])
-    known = ~np.isnan(signal_mv)
-    for lead, line, use in zip(signal_mv, lines, kept & known, strict=True):
-        if use.any():
-            line[:] = np.interp(at, at[use], lead[use])
-    return np.where(known, lines, np.nan)
+    left = signal_mv.copy()
+    at, known = np.arange(signal_mv.shape[1]), ~np.isnan(signal_mv)
+    for row in np.flatnonzero(~kept.all(axis=1) & known.any(axis=1)):
+        use = kept[row] & known[row]
+        line = np.interp(at, at[use], left[row, use]) if use.any() else np.nanmedian(left[row])
+        left[row] = np.where(known[row], line, np.nan)
+    return left
 
 
 def without(signal: Tensor, taken: np.ndarray) -> Tensor:

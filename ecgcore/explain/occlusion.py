@@ -21,7 +21,7 @@ def occlusion_lead(question: Question) -> InSignal:
     taken = np.repeat(np.eye(len(LEADS), dtype=bool)[:, :, None], samples, axis=2)
     falls = fall(question, taken)
     resolution = Resolution(1000 * samples / question.fs_hz, 1.0)
-    return InSignal(_over(taken, falls), resolution, compared=falls)
+    return InSignal(_over(taken, falls), resolution, parts=_numbered(taken))
 
 
 def occlusion_beat(question: Question) -> InSignal:
@@ -33,7 +33,7 @@ def occlusion_beat(question: Question) -> InSignal:
     falls = fall(question, taken)
     ms = 1000 * np.median(np.diff(question.waves.edges, axis=1)) / question.fs_hz
     resolution = Resolution(float(ms), len(LEADS))
-    return InSignal(_over(taken, falls), resolution, beats=falls, compared=falls)
+    return InSignal(_over(taken, falls), resolution, beats=falls, parts=_numbered(taken))
 
 
 def occlusion_wave(question: Question) -> InSignal:
@@ -53,7 +53,7 @@ def occlusion_wave(question: Question) -> InSignal:
         _over(taken, falls),
         Resolution(question.waves.shortest_ms or 0.0, 1.0),
         looked_at=np.asarray(masks.any(axis=0)),
-        compared=falls,
+        parts=_numbered(taken),
     )
 
 
@@ -77,3 +77,8 @@ def _over(taken: np.ndarray, falls: np.ndarray) -> np.ndarray:
     """Return (12, T): each part's fall spread evenly over its samples."""
     sizes = np.maximum(taken.sum(axis=(1, 2)), 1)
     return np.einsum("nlt,n->lt", taken, falls / sizes)
+
+
+def _numbered(taken: np.ndarray) -> np.ndarray:
+    """Return (12, T): the number of the part that each sample belongs to, −1 of none."""
+    return np.where(taken.any(axis=0), taken.argmax(axis=0), -1)

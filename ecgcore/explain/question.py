@@ -21,6 +21,7 @@ from ecgcore.records.record import Record
 SHOWN_PX = 224
 """Side of the drawing on which the map of a network that reads signals is shown."""
 BATCH = 16
+LEAST_INK = 1e-3
 
 
 class Explainable(Protocol):
@@ -142,7 +143,7 @@ class Question:
     @cached_property
     def image(self) -> Tensor:
         """The picture (1, 3, H, W) on which the map is shown."""
-        return self.inputs if self.reads_images else self._drawn(self.signal)
+        return self.inputs if self.reads_images else self.drawn(self.signal)
 
     @cached_property
     def beside(self) -> Tensor | None:
@@ -150,14 +151,14 @@ class Question:
 
         It stays in every picture that is drawn to explain this one.
         """
-        rest = self.inputs - self._drawn(self.signal)
-        return rest if bool((rest.abs() > 1e-3).any()) else None
+        rest = self.inputs - self.drawn(self.signal)
+        return rest if bool((rest.abs() > LEAST_INK).any()) else None
 
     def read(self, signals: Tensor) -> Tensor:
         """Return what the network reads of signals (B, 12, T): themselves, or their pictures."""
         if not self.reads_images:
             return signals
-        drawn = self._drawn(signals)
+        drawn = self.drawn(signals)
         return drawn if self.beside is None else drawn + self.beside
 
     def logits(self, inputs: Tensor) -> Tensor:
@@ -170,6 +171,7 @@ class Question:
         parts = [self.logits(self.read(part)) for part in signals.split(BATCH)]
         return torch.cat(parts).double().numpy()
 
-    def _drawn(self, signals: Tensor) -> Tensor:
+    def drawn(self, signals: Tensor) -> Tensor:
+        """Return the pictures of signals (B, 12, T), and nothing beside them."""
         beats = [self.peaks_s] * len(signals) if self.measures.shows_beats else None
         return draw_as(signals, self.fs_hz, self.measures, beats)

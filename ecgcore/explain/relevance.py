@@ -10,6 +10,8 @@ from ecgcore.explain.waves import WAVES, Waves
 from ecgcore.imaging.geometry import Geometry
 from ecgcore.records.record import LEADS
 
+PART_S = 0.1
+
 
 @dataclass(frozen=True)
 class InPicture:
@@ -40,9 +42,11 @@ class InPicture:
         """Return the height and width of a cell in px."""
         return measures.height / self.cells.shape[0], measures.width / self.cells.shape[1]
 
-    def parts(self) -> np.ndarray:
-        """Return the relevance of each part that is told apart, flat."""
-        return self.cells.ravel()
+    def shown(self, _fs_hz: float) -> np.ndarray:
+        """Return what two maps are compared by, flat: positive relevance of cells, or of pixels."""
+        if self.detail is None:
+            return self.cells.clip(min=0).ravel()
+        return self.told(False, self.detail.shape).ravel()
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,9 @@ class InSignal:
         (T,) bool, the times that the method can answer for; None: all.
     beats
         Relevance of each beat, (B,), of a method that resolves them.
-    compared
-        The parts by which two maps are compared, flat; None: 0.1 s of a lead each.
+    parts
+        (12, T), the number of the part that each sample belongs to, −1 of none: what the method
+        answers for as a whole. None: PART_S of a lead each.
     """
 
     relevance: np.ndarray
@@ -70,11 +75,20 @@ class InSignal:
     grain: int = 1
     looked_at: np.ndarray | None = None
     beats: np.ndarray | None = None
-    compared: np.ndarray | None = None
+    parts: np.ndarray | None = None
 
-    def parts(self, samples: int = 10) -> np.ndarray:
-        """Return the relevance of each part that is told apart, flat."""
-        return summed(self.relevance, samples).ravel() if self.compared is None else self.compared
+    def shown(self, fs_hz: float) -> np.ndarray:
+        """Return what two maps are compared by: the signed relevance of each part, flat."""
+        part_of = self.part_of(fs_hz) + 1
+        return np.bincount(part_of.ravel(), self.relevance.ravel())[1:]
+
+    def part_of(self, fs_hz: float) -> np.ndarray:
+        """Return the number of the part that each sample belongs to, (12, T), −1 of none."""
+        if self.parts is not None:
+            return self.parts
+        leads, length = self.relevance.shape
+        in_lead = np.arange(length) // max(1, round(PART_S * fs_hz))
+        return in_lead + np.arange(leads)[:, None] * (in_lead[-1] + 1)
 
     def told(self, signed: bool) -> np.ndarray:
         """Return (12, T): positive relevance, or signed, each grain's spread over its samples."""
