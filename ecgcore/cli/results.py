@@ -1,6 +1,8 @@
 """What runs are worth: evaluated, compared, shipped."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +28,12 @@ def evaluate(
             "that of the records. Repeat."
         ),
     ] = None,
+    untrained: Annotated[
+        bool,
+        typer.Option(
+            "--untrained", help="Beside it, the same network with fresh weights: predicts anew."
+        ),
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,10 +48,15 @@ def evaluate(
     from ecgcore.evaluation.text import report_text
     from ecgcore.training.run import find_run
 
+    if cohort is not None and untrained:
+        raise RequestError("--untrained is for a run's own records: leave --cohort out.")
     found = Home.find(home)
     shares = dict(map(_share, prevalence or ()))
     if cohort is None:
-        answer = evaluate_run(find_run(run, found), part, home=found, prevalence=shares)
+        chosen = find_run(run, found)
+        answer = evaluate_run(chosen, part, home=found, prevalence=shares)
+        if untrained:
+            answer["untrained"] = _untrained(run, part, found)
     else:
         answer = _external(run, cohort, found, shares)
     if as_json:
@@ -59,13 +72,29 @@ def _external(run: str, cohort: str, home: Home, shares: dict[str, float]) -> di
     from ecgcore.inference.classifier import load
 
     opened = Cohort.open(cohort, home)
+    with _predicting() as on_batch:
+        return evaluate_cohort(load(run, home), opened, home, prevalence=shares, on_batch=on_batch)
+
+
+def _untrained(run: str, part: str, home: Home) -> dict[str, Any]:
+    """Score a run's network with fresh weights, telling how far it is."""
+    from ecgcore.evaluation.untrained import untrained
+    from ecgcore.inference.classifier import load
+
+    with _predicting() as on_batch:
+        return untrained(load(run, home), home, part, on_batch=on_batch)
+
+
+@contextmanager
+def _predicting() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr; it is told how many records are done, of how many."""
     with bar() as progress:
         task = progress.add_task("Predicting", total=None, note="")
 
         def on_batch(done: int, of: int) -> None:
             progress.update(task, completed=done, total=of, note=f"{done:,} of {of:,}")
 
-        return evaluate_cohort(load(run, home), opened, home, prevalence=shares, on_batch=on_batch)
+        yield on_batch
 
 
 def _share(text: str) -> tuple[str, float]:

@@ -20,6 +20,7 @@ def report_text(evaluation: Mapping) -> str:
         *(_average_row(e, kind) for kind in ("micro", "macro", "weighted")),
         "",
         *_summary(e),
+        *_untrained(e),
         *calibration_text(e),
         "",
         *_use(e),
@@ -43,6 +44,15 @@ def _external(e: Mapping) -> list[str]:
         *(f"Left out, {why}: {n:,} records." for why, n in e["left_out"].items()),
     ]
     return [*e["brought_to"], *lost]
+
+
+def _untrained(e: Mapping) -> list[str]:
+    if not (found := e.get("untrained")):
+        return []
+    return [
+        f"The same network untrained (seed {found['seed']}): macro AUC "
+        f"{with_range(found['macro_auc'])}, accuracy {with_range(found['accuracy'])}."
+    ]
 
 
 def calibration_text(evaluation: Mapping) -> list[str]:

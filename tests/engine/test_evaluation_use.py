@@ -23,6 +23,8 @@ from ecgcore.evaluation.roc import MAX_POINTS, pr_curves
 from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.subgroups import FEW, subgroups
 from ecgcore.evaluation.text import report_text
+from ecgcore.evaluation.untrained import untrained
+from ecgcore.inference.classifier import load
 from ecgcore.labels.classes import CODES
 
 DRAWS = 60
@@ -217,3 +219,24 @@ def test_the_command_tells_operating_points_and_subgroups(run, small_pair):
     code, _, err = run(*asked[:-1], "RBBB")
     assert code == 2
     assert "'RBBB' is no prevalence; CODE=SHARE is accepted, such as RBBB=0.02." in err
+
+
+def test_the_untrained_network_stands_beside_the_run(run, small_pair, tmp_path):
+    home, model, _ = small_pair
+    asked = ("evaluate", model.id, "--untrained", "--home")
+    code, out, _ = run(*asked, home.path, "--json")
+    answer = json.loads(out.splitlines()[-1])
+    beside = answer["untrained"]
+    assert code == 0
+    assert beside["n"] == answer["n"]
+    assert beside["macro_auc"]["value"] != answer["macro_auc"]["value"]
+    assert beside["macro_auc"]["over"] == answer["macro_auc"]["over"]
+    classifier = load(model.id, home)
+    assert untrained(classifier, home, resamples=DRAWS)["classes"] == beside["classes"]
+    other = untrained(classifier, home, seed=1, resamples=DRAWS)
+    assert other["classes"] != beside["classes"]
+    with pytest.raises(RequestError, match=r"of cohort 'examples'\. There is no cohort"):
+        untrained(classifier, type(home)(tmp_path))
+    code, _, err = run(*asked, home.path, "--cohort", "examples")
+    assert code == 2
+    assert "leave --cohort out" in err
