@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard.cached import home, written
+from ecgcore.evaluation.ledger import looks_at, looks_text, note_look
 from ecgcore.home import Home
 from ecgcore.training import jobs
 from ecgcore.training.config import TrainConfig
@@ -108,8 +109,15 @@ def compare(a: str, b: str, part: str) -> dict[str, Any]:
 def _compare(home_path: Path, a: str, b: str, part: str, *stamps: int) -> dict[str, Any]:
     from ecgcore.comparison.compare import compare as compare_runs
 
-    run_a, run_b = (find_run(reference, Home(home_path)) for reference in (a, b))
-    return compare_runs(run_a, run_b, part)
+    pair = find_run(a, Home(home_path)), find_run(b, Home(home_path))
+    found = compare_runs(*pair, part)
+    note_look(Home(home_path), "pages", pair, part)
+    return found
+
+
+def looks(a: str, b: str, part: str) -> str:
+    """Return how often the test sets of two runs were looked at, in a sentence."""
+    return looks_text(looks_at(home(), [run(reference) for reference in (a, b)], part))
 
 
 def report(a: str, b: str, part: str) -> str:

@@ -35,7 +35,7 @@ def headline(found: dict) -> None:
         f"{found['n_common']:,} common records of {found['patients']:,} patients; intervals by "
         f"bootstrap over patients. p: McNemar ({test['form']}): only A right "
         f"{test['only_a_right']:,}, only B right {test['only_b_right']:,}. Accuracy and matrices: "
-        f"{sides[0]['accuracy_of']}."
+        f"{sides[0]['accuracy_of']}. {cached_runs.looks(found['a'], found['b'], found['part'])}"
     )
 
 

@@ -4,13 +4,16 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ecgcore.cli.shell import HomeOption, JsonOption, PartOption, app, bar, err, out, say_json
 from ecgcore.errors import RequestError
 from ecgcore.home import Home
+
+if TYPE_CHECKING:
+    from ecgcore.training.run import Run
 
 
 @app.command()
@@ -45,6 +48,7 @@ def evaluate(
     Example: ecgcore evaluate alexnet_m_se_gap --prevalence RBBB=0.02
     """
     from ecgcore.evaluation.evaluate import evaluate_run
+    from ecgcore.evaluation.ledger import looks_text, note_look
     from ecgcore.evaluation.text import report_text
     from ecgcore.training.run import find_run
 
@@ -57,12 +61,14 @@ def evaluate(
         answer = evaluate_run(chosen, part, home=found, prevalence=shares)
         if untrained:
             answer["untrained"] = _untrained(run, part, found)
+        answer["looks"] = note_look(found, "evaluate", [chosen], part)
     else:
         answer = _external(run, cohort, found, shares)
     if as_json:
         say_json(answer)
     else:
         out.print(report_text(answer), markup=False)
+        out.print(looks_text(answer.get("looks")), markup=False)
 
 
 def _external(run: str, cohort: str, home: Home, shares: dict[str, float]) -> dict[str, Any]:
@@ -136,14 +142,17 @@ def calibrate(
     Example: ecgcore calibrate RUN --thresholds cost --cost STEMI=1:20
     """
     from ecgcore.evaluation.calibrating import calibrate_run
+    from ecgcore.evaluation.ledger import note_look
     from ecgcore.evaluation.text import calibration_text
     from ecgcore.evaluation.thresholds import Choice
     from ecgcore.inference.shipping import renew_card
     from ecgcore.training.run import find_run
 
-    chosen = find_run(run, Home.find(home))
+    found = Home.find(home)
+    chosen = find_run(run, found)
     costs = dict(map(_costs, cost or ()))
     evaluation = calibrate_run(chosen, Choice(thresholds, at, costs), alpha)
+    note_look(found, "calibrate", [chosen], "test")
     renew_card(chosen)
     if as_json:
         say_json({"run": chosen.id, **chosen.calibration, "test": _figures(evaluation)})
@@ -173,26 +182,55 @@ def _figures(evaluation: dict[str, Any]) -> dict[str, Any]:
 
 @app.command()
 def compare(
-    a: Annotated[str, typer.Argument(help="Run A: id, folder or shipped model.")],
-    b: Annotated[str, typer.Argument(help="Run B; differences are B − A.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Two runs, A and B (differences are B − A): ids, folders or shipped models; "
+            "several of one configuration with other seeds joined by commas. Or more than two runs."
+        ),
+    ],
     part: PartOption = "test",
+    cost: Annotated[
+        bool, typer.Option("--cost", help="Measure ms per ECG on this machine, too: some seconds.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two runs on the same records: both reports, differences with intervals, p values.
 
+    A1,A2,A3 B1,B2,B3 compares seeds: intervals over patients, over seeds and over both. More than
+    two runs give one table, each against the first.
+
     Example: ecgcore compare alexnet_gap alexnet_m_se_gap
     """
-    from ecgcore.comparison.compare import compare as compare_runs
-    from ecgcore.comparison.text import comparison_text
+    from ecgcore.comparison.sides import compare_given
+    from ecgcore.comparison.text import comparison_text, several_text
+    from ecgcore.evaluation.ledger import note_look
     from ecgcore.training.run import find_run
 
     found = Home.find(home)
-    answer = compare_runs(find_run(a, found), find_run(b, found), part)
+    sides = [[find_run(name, found) for name in words.split(",")] for words in runs]
+    answer = compare_given(sides, part)
+    if cost:
+        _measure(answer, [side[0] for side in sides], found)
+    answer["looks"] = note_look(found, "compare", [run for side in sides for run in side], part)
     if as_json:
         say_json(answer)
     else:
-        out.print(comparison_text(answer), markup=False)
+        text = several_text(answer) if "rows" in answer else comparison_text(answer)
+        out.print(text, markup=False)
+
+
+def _measure(answer: dict[str, Any], runs: list["Run"], home: Home) -> None:
+    """Add the time per ECG to a comparison's costs."""
+    from ecgcore.comparison.costs import ms_per_ecg
+
+    times = ms_per_ecg(runs, home)
+    if "rows" in answer:
+        for row, ms in zip(answer["rows"], times, strict=True):
+            row["cost"]["ms_per_ecg"] = ms
+    else:
+        answer["cost"]["ms_per_ecg"] = dict(zip("ab", times, strict=True))
 
 
 @app.command()
@@ -208,11 +246,14 @@ def report(
 
     Example: ecgcore report alexnet_gap alexnet_m_se_gap --to report.html
     """
+    from ecgcore.evaluation.ledger import note_look
     from ecgcore.report.writing import write_report
     from ecgcore.training.run import find_run
 
     found = Home.find(home)
-    size = write_report(find_run(a, found), find_run(b, found), found, to, part)
+    pair = find_run(a, found), find_run(b, found)
+    note_look(found, "report", pair, part)
+    size = write_report(*pair, found, to, part)
     if as_json:
         say_json({"a": a, "b": b, "part": part, "file": str(to), "bytes": size})
     else:

@@ -1,11 +1,13 @@
 """Compare: two runs on the same records, as the difference B − A and how sure it is."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecgcore.comparison.costs import costs_of
 from ecgcore.comparison.disagreement import disagreements
 from ecgcore.comparison.paired import delong_per_class, mcnemar_of_top, mcnemar_per_class
 from ecgcore.errors import RequestError
@@ -29,14 +31,19 @@ def compare(run_a: "Run", run_b: "Run", part: str = "test", resamples: int = RES
     Returns
     -------
     dict
-        That of :func:`compare_scores`, and models, config_differences, cost; ready for JSON.
+        That of :func:`compare_scores`, and models, config_differences, cost {parameters,
+        multiply_adds, ms_per_ecg: each {a, b}, the last None until measured}; ready for JSON.
     """
     started = perf_counter()
     found = compare_scores(scores_of(run_a, part), scores_of(run_b, part), resamples)
     meta_a, meta_b = run_a.meta, run_b.meta
     found["models"] = {"a": meta_a.get("model"), "b": meta_b.get("model")}
     found["config_differences"] = differences_between(asdict(run_a.config), asdict(run_b.config))
-    found["cost"] = {"parameters": {"a": meta_a.get("parameters"), "b": meta_b.get("parameters")}}
+    costs = {"a": costs_of(run_a), "b": costs_of(run_b)}
+    found["cost"] = {
+        name: {side: costs[side].get(name) for side in "ab"}
+        for name in ("parameters", "multiply_adds", "ms_per_ecg")
+    }
     found["flags"] += _cohort_flags(meta_a, meta_b)
     found["seconds"] = perf_counter() - started
     return found
@@ -67,7 +74,7 @@ def compare_scores(a: Scores, b: Scores, resamples: int = RESAMPLES) -> dict:
         "a": evaluate_scores(a, drawn=drawn_a),
         "b": evaluate_scores(b, drawn=drawn_b),
     }
-    differ = disagreements(a, b)
+    differ, alike = disagreements(a, b), np.array_equal(a.p, b.p)
     return {
         "a": a.run,
         "b": b.run,
@@ -76,8 +83,10 @@ def compare_scores(a: Scores, b: Scores, resamples: int = RESAMPLES) -> dict:
         "n_common": len(a),
         "patients": a.n_patients,
         "direction": "B − A",
-        "differences": _differences(evaluations, drawn_a, drawn_b),
-        "class_differences": _class_differences(evaluations, drawn_a, drawn_b),
+        "differences": metric_differences(
+            evaluations["a"], evaluations["b"], drawn_a, drawn_b, alike
+        ),
+        "class_differences": _class_differences(evaluations, drawn_a, drawn_b, alike),
         "mcnemar": _mcnemar(a, b),
         "delong": delong_per_class(a, b),
         "disagreements": [d["record"] for d in differ],
@@ -128,34 +137,48 @@ def differences_between(config_a: dict[str, Any], config_b: dict[str, Any]) -> d
     return {name: pair for name, pair in both.items() if pair["a"] != pair["b"]}
 
 
-def _differences(evaluations: dict, a: Resampled, b: Resampled) -> dict[str, dict]:
-    """Return the interval of B − A for accuracy, macro-F1 and macro AUC."""
-    of_a, of_b = (_headline(evaluations[side]) for side in "ab")
+def metric_differences(
+    a: Mapping, b: Mapping, drawn_a: Resampled, drawn_b: Resampled, alike: bool = False
+) -> dict[str, dict]:
+    """Return the interval of B − A for accuracy, macro-F1 and macro AUC of two evaluations.
+
+    ``alike``: both sides' predictions are the same, and so are all figures of them.
+    """
+    values_a, values_b = headline(a), headline(b)
+    rests = {"accuracy": drawn_a.of_single, "macro_f1": drawn_a.of_all}
+    rests["macro_auc"] = drawn_a.of_all.of_area
     return {
-        name: difference_interval(of_a[name], of_b[name], getattr(a, name), getattr(b, name))
-        for name in of_a
+        name: difference_interval(
+            values_a[name],
+            values_b[name],
+            getattr(drawn_a, name),
+            getattr(drawn_b, name),
+            None if alike else rests[name],
+        )
+        for name in values_a
     }
 
 
-def _headline(evaluation: dict) -> dict[str, dict]:
-    return {**evaluation["intervals"], "macro_auc": evaluation["macro_auc"]}
+def headline(evaluation: Mapping) -> dict[str, float | None]:
+    """Return accuracy, macro-F1 and macro AUC."""
+    return {
+        "accuracy": evaluation["accuracy"],
+        "macro_f1": evaluation["macro_f1"],
+        "macro_auc": evaluation["macro_auc"]["value"],
+    }
 
 
-def _class_differences(evaluations: dict, a: Resampled, b: Resampled) -> dict[str, dict]:
+def _class_differences(evaluations: dict, a: Resampled, b: Resampled, alike: bool) -> dict:
     """Return the interval of B − A for each class's F1 and AUC."""
-    of_a, of_b = (
-        {c: found["intervals"] for c, found in e["classes"].items()}
-        for e in (evaluations["a"], evaluations["b"])
-    )
-    return {
-        code: {
-            name: difference_interval(
-                of_a[code][name], of_b[code][name], getattr(a, name)[:, i], getattr(b, name)[:, i]
-            )
-            for name in ("f1", "auc")
-        }
-        for i, code in enumerate(of_a)
-    }
+    of_a, of_b = evaluations["a"]["classes"], evaluations["b"]["classes"]
+    found: dict = {}
+    for i, code in enumerate(of_a):
+        found[code] = {}
+        for name, basis in (("f1", a.of_class[i]), ("auc", a.of_class[i].of_area)):
+            values = of_a[code][name], of_b[code][name]
+            draws = getattr(a, name)[:, i], getattr(b, name)[:, i]
+            found[code][name] = difference_interval(*values, *draws, None if alike else basis)
+    return found
 
 
 def _mcnemar(a: Scores, b: Scores) -> dict:

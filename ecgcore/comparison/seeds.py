@@ -77,11 +77,7 @@ def difference_over_seeds(
     for metric in METRICS:
         draws = [_draws(drawn_a, metric), _draws(drawn_b, metric)]
         values = [_values(of_a, metric), _values(of_b, metric)]
-        sides = [
-            _spread(v, d, _basis(drawn, metric))
-            for v, d, drawn in zip(values, draws, (drawn_a, drawn_b), strict=True)
-        ]
-        found[metric] = _difference(values[1] - values[0], sides, draws)
+        found[metric] = _difference(values, draws, _basis(drawn_a, metric))
     return found
 
 
@@ -105,7 +101,8 @@ def _draws(drawn: Sequence[Resampled], metric: str) -> np.ndarray:
 def _basis(drawn: Sequence[Resampled], metric: str) -> Basis:
     """Return what a mean over seeds rests on: the seed with the fewest patients tells."""
     of = (one.of_single if metric == "accuracy" else one.of_all for one in drawn)
-    return min(of, key=lambda basis: basis.patients)
+    least = min(of, key=lambda basis: basis.patients)
+    return least.of_area if metric == "macro_auc" else least
 
 
 def _spread(values: np.ndarray, draws: np.ndarray, basis: Basis) -> dict:
@@ -118,14 +115,15 @@ def _spread(values: np.ndarray, draws: np.ndarray, basis: Basis) -> dict:
     }
 
 
-def _difference(values: np.ndarray, sides: Sequence[dict], draws: Sequence[np.ndarray]) -> dict:
+def _difference(values: Sequence[np.ndarray], draws: Sequence[np.ndarray], basis: Basis) -> dict:
     """Return the spread of B − A; the same seeds are drawn on both sides."""
-    a, b = sides
-    means, redrawn = ([f(d) for d in draws] for f in (_over_rows, _redrawn_seeds))
-    return _told(values) | {
-        "patients": difference_interval(a["patients"], b["patients"], *means),
-        "seeds": _over_seeds_alone(values, _mean(values)),
-        "both": difference_interval(a["both"], b["both"], *redrawn),
+    apart, means = values[1] - values[0], (_mean(values[0]), _mean(values[1]))
+    a, b = draws
+    both = difference_interval(*means, _redrawn_seeds(a), _redrawn_seeds(b), basis)
+    return _told(apart) | {
+        "patients": difference_interval(*means, a.mean(axis=0), b.mean(axis=0), basis),
+        "seeds": _over_seeds_alone(apart, _mean(apart)),
+        "both": both | {"unit": "seeds and patients"},
     }
 
 
@@ -135,10 +133,6 @@ def _told(values: np.ndarray) -> dict:
 
 def _mean(values: np.ndarray) -> float | None:
     return None if np.isnan(values).any() else float(values.mean())
-
-
-def _over_rows(draws: np.ndarray) -> np.ndarray:
-    return draws.mean(axis=0)
 
 
 def _over_seeds_alone(values: np.ndarray, mean: float | None) -> dict:

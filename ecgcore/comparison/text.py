@@ -4,8 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ecgcore.evaluation.ledger import looks_text
 from ecgcore.evaluation.text import number, report_text, with_interval, with_range
 
+_COSTS = {
+    "parameters": ("parameters", "{:,}"),
+    "multiply_adds": ("multiply-adds", "{:,}"),
+    "ms_per_ecg": ("ms per ECG", "{:.1f}"),
+}
 _METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro AUC"}
 
 
@@ -42,11 +48,14 @@ def comparison_text(comparison: Mapping) -> str:
         *(f"Note: {flag}" for flag in c["flags"]),
         "",
         *_table(c),
+        *_seed_lines(c),
         "",
         _mcnemar_line(c["mcnemar"]),
         *_class_lines(c),
         f"The runs disagree on {len(c['disagreements']):,} records.",
         *_configuration(c),
+        *_cost_lines(c),
+        *filter(None, [looks_text(c.get("looks"))]),
     ]
     return "\n".join([f"A  {both[0]}", "", f"B  {both[1]}", "", *lines])
 
@@ -123,12 +132,61 @@ def p_text(p: float | None) -> str:
 
 
 def _configuration(c: Mapping) -> list[str]:
-    """Return what was configured differently, and what it costs."""
-    lines = [
+    """Return what was configured differently."""
+    return [
         f"{name}: {pair['a']} → {pair['b']}"
         for name, pair in (c.get("config_differences") or {}).items()
     ]
-    cost = (c.get("cost") or {}).get("parameters") or {}
-    if cost.get("a") and cost.get("b"):
-        lines.append(f"parameters: {cost['a']:,} → {cost['b']:,}")
+
+
+def _cost_lines(c: Mapping) -> list[str]:
+    """Return what both cost, as far as it is known."""
+    lines = []
+    for name, (words, form) in _COSTS.items():
+        pair = (c.get("cost") or {}).get(name) or {}
+        if pair.get("a") and pair.get("b"):
+            lines.append(f"{words}: {form.format(pair['a'])} → {form.format(pair['b'])}")
     return lines
+
+
+def _seed_lines(c: Mapping) -> list[str]:
+    """Return B − A over seeds with its three intervals."""
+    if not c.get("seeds"):
+        return []
+    found, n = c["seeds"]["differences"], len(c["seeds"]["a"])
+    rows = [f"Over {n} seeds a side, B − A (95 % interval over …):", *c["seeds"]["notes"]]
+    rows.append(f"{'':<10} {'patients':<26} {'seeds':<26} both")
+    for metric, words in _METRICS.items():
+        patients, seeds, both = (
+            with_range(found[metric][unit], signed=True) for unit in ("patients", "seeds", "both")
+        )
+        rows.append(f"{words:<10} {patients:<26} {seeds:<26} {both}")
+    return ["", *rows]
+
+
+def several_text(found: Mapping) -> str:
+    """Return the table of more than two runs."""
+    lines = [
+        f"{found['n_common']:,} common records of {found['patients']:,} patients, part "
+        f"'{found['part']}'; differences from {found['reference']}; intervals at 95 % over "
+        "patients",
+        *(f"Note: {flag}" for flag in found["flags"]),
+    ]
+    for metric, words in _METRICS.items():
+        lines += ["", f"{words:<44} {'value':<26} difference"]
+        for row in found["rows"]:
+            apart = row["differences"]
+            told = "—" if apart is None else with_range(apart[metric], signed=True)
+            lines.append(f"{row['run']:<44} {with_range(row[metric]):<26} {told}")
+        lines.append(f"{'naive baseline':<44} {number(found['baseline'][metric])}")
+    lines += ["", f"{'':<44} {'p (Holm)':>16}" + "".join(f"{w:>15}" for w, _ in _COSTS.values())]
+    for row in found["rows"]:
+        test = row["mcnemar"]
+        p = "—" if test is None else f"{p_text(test['p'])} ({p_text(test['p_holm'])})"
+        costs = [
+            "n/a" if row["cost"][name] is None else form.format(row["cost"][name])
+            for name, (_, form) in _COSTS.items()
+        ]
+        lines.append(f"{row['run']:<44} {p:>16}" + "".join(f"{cost:>15}" for cost in costs))
+    lines += ["", f"p: exact McNemar against {found['reference']}; {found['mcnemar_of']}."]
+    return "\n".join([*lines, *filter(None, [looks_text(found.get("looks"))])])

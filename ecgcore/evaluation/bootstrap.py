@@ -4,8 +4,8 @@ All records of a patient go together: drawing records would pretend that two ECG
 are independent. A resample is a weight per record, so that a thousand of them are a few matrix
 products and cumulative sums.
 
-The resamples give the standard error, Student's t and the arcsine the interval (:func:`interval`);
-that of a difference follows from both sides' (:func:`difference_interval`). Percentiles of the
+The resamples give the standard error, Student's t the interval: of a share on the arcsine scale
+(:func:`interval`), of a difference as it is (:func:`difference_interval`). Percentiles of the
 resamples are too narrow where patients are few or a figure is near 1 (docs/coverage.md).
 """
 
@@ -21,9 +21,9 @@ RESAMPLES = 1000
 LEVEL = 0.95
 FORM = "arcsine t"
 FORM_WORDS = "Student's t around asin √value; standard error from resamples of patients"
-DIFFERENCE_FORM = "from both sides' intervals and their correlation over resamples (MOVER)"
+DIFFERENCE_FORM = "Student's t; standard error from resamples of patients, the same for both"
 NO_WIDTH = "every resample gives the same value; a width of zero is not certainty"
-_CELLS_AT_ONCE = 4_000_000  # resamples × records held in memory: 32 MB
+_CELLS_AT_ONCE = 500_000  # resamples × records held in memory: 4 MB
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,28 @@ class Basis:
     def of(cls, scores: Scores, rows: np.ndarray) -> "Basis":
         """Count the ``rows`` (N,) bool of some scores."""
         return cls(int(rows.sum()), len(np.unique(scores.patient[rows])))
+
+    @property
+    def of_area(self) -> "Basis":
+        """What an area under a curve rests on: a record moves it in finer steps.
+
+        That a record counts four times is found by simulation (docs/coverage.md).
+        """
+        return Basis(4 * self.records, self.patients)
+
+    @property
+    def one_record(self) -> float:
+        """What one record is of all."""
+        return 1 / self.records
+
+    @property
+    def few(self) -> float:
+        """What the bootstrap's standard error falls short by: √(n / (n − 1)) of n patients."""
+        return float(np.sqrt(self.patients / max(self.patients - 1, 1)))
+
+    def t(self, level: float) -> float:
+        """Return Student's two-sided quantile with the patients' degrees of freedom."""
+        return float(t.ppf((1 + level) / 2, max(self.patients - 1, 1)))
 
 
 @dataclass(frozen=True)
@@ -52,7 +74,7 @@ class Resampled:
     of_all, of_single
         What macro means and the accuracy rest on.
     of_class
-        What each class's F1 and AUC rest on: the records with the class.
+        What each class's F1 and AUC rest on: its records and as many others.
     """
 
     accuracy: np.ndarray
@@ -138,8 +160,8 @@ def interval(
 
     With a ``basis`` the figure is a share in 0..1, and the interval is Student's t, with the
     patients' degrees of freedom, around asin √value, where the spread of a share hangs on its size
-    least (Anscombe 1948, doi:10.1093/biomet/35.3-4.246). Half a record is added on either side and
-    to the standard error: no number of records without an error shows that there are none.
+    least (Anscombe 1948, doi:10.1093/biomet/35.3-4.246). Half a record is added on either side, and
+    one to the standard error: no number of records without an error shows that there are none.
     Without a basis it is the percentile interval (Efron & Tibshirani 1993, ch. 13).
     """
     there = draws[~np.isnan(draws)]
@@ -154,43 +176,38 @@ def interval(
     return found | ({"note": NO_WIDTH} if low == high else {})
 
 
-def difference_interval(a: dict, b: dict, draws_a: np.ndarray, draws_b: np.ndarray) -> dict:
-    """Return the interval of B − A from both sides' own, ``a`` and ``b``.
+def difference_interval(
+    value_a: float | None,
+    value_b: float | None,
+    draws_a: np.ndarray,
+    draws_b: np.ndarray,
+    basis: Basis | None = None,
+    level: float = LEVEL,
+) -> dict:
+    """Return the interval object of B − A, whose draws are of the same resamples.
 
-    Each end lies as far from the difference as the nearer ends of both sides allow, less what they
-    share: the correlation of their draws (MOVER; Zou & Donner 2008, doi:10.1002/sim.3095; for
-    paired shares Newcombe 1998).
+    With a ``basis``: Student's t with the standard error of the paired draws, and one record a
+    side added to it. Without: the percentile interval.
     """
-    found: dict = {"value": None, "low": None, "high": None}
-    found |= {name: b[name] for name in ("level", "unit")}
-    if a["value"] is None or b["value"] is None:
-        return found
-    found["value"] = value = b["value"] - a["value"]
-    both = ~np.isnan(draws_a) & ~np.isnan(draws_b)
-    if a["low"] is None or b["low"] is None or not both.any():
-        return found
-    x, y = draws_a[both], draws_b[both]
-    if np.array_equal(x, y) and x.std():
-        return found | {"low": value, "high": value, "note": NO_WIDTH}
-    shared = float(np.corrcoef(x, y)[0, 1]) if x.std() and y.std() else 0.0
-    below = _together(b["value"] - b["low"], a["high"] - a["value"], shared)
-    above = _together(b["high"] - b["value"], a["value"] - a["low"], shared)
-    return found | {"low": value - below, "high": value + above}
+    value = None if value_a is None or value_b is None else value_b - value_a
+    draws = draws_b - draws_a
+    there = draws[~np.isnan(draws)]
+    if basis is None or value is None or not len(there):
+        return interval(value, draws, level=level)
+    error = np.hypot(float(there.std()) * basis.few, np.sqrt(2) * basis.one_record)
+    half = float(basis.t(level) * error)
+    found = {"value": value, "low": max(value - half, -1.0), "high": min(value + half, 1.0)}
+    return found | {"level": level, "unit": "patients"}
 
 
 def _arcsine(value: float, error: float, basis: Basis, level: float) -> tuple[float, float]:
-    n, patients = basis.records, max(basis.patients, 2)
-    error = np.hypot(error * np.sqrt(patients / (patients - 1)), 0.5 / n)
-    inner = (n * value + 0.5) / (n + 1)
-    half = t.ppf((1 + level) / 2, patients - 1) * error / (2 * np.sqrt(inner * (1 - inner)))
+    error = np.hypot(error * basis.few, basis.one_record)
+    inner = (basis.records * value + 0.5) / (basis.records + 1)
+    half = basis.t(level) * error / (2 * np.sqrt(inner * (1 - inner)))
     middle = np.arcsin(np.sqrt(inner))
     low = np.sin(max(middle - half, 0)) ** 2 if value > 0 else 0.0
     high = np.sin(min(middle + half, np.pi / 2)) ** 2 if value < 1 else 1.0
     return float(min(low, value)), float(max(high, value))
-
-
-def _together(b: float, a: float, shared: float) -> float:
-    return float(np.sqrt(max(b**2 + a**2 - 2 * shared * b * a, 0)))
 
 
 def mean_over_classes(values: np.ndarray) -> np.ndarray:
@@ -223,8 +240,14 @@ def _joined(pieces: Sequence[tuple], scores: Scores) -> Resampled:
         auc,
         of_all=Basis(len(scores), scores.n_patients),
         of_single=Basis.of(scores, scores.single),
-        of_class=tuple(Basis.of(scores, column) for column in scores.positive.T),
+        of_class=tuple(_basis_of_class(scores, i) for i in range(len(scores.classes))),
     )
+
+
+def _basis_of_class(scores: Scores, index: int) -> Basis:
+    known = Basis.of(scores, scores.known[:, index])
+    twice = 2 * int(scores.positive[:, index].sum())
+    return Basis(min(twice, known.records), known.patients)
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

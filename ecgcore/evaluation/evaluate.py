@@ -180,7 +180,7 @@ def evaluate_scores(
         "accuracy_of": metrics.accuracy_basis(scores),
         "macro_f1": means["macro"]["f1"],
         "macro_auc": {
-            **interval(means["macro"]["auc"], drawn.macro_auc, drawn.of_all),
+            **interval(means["macro"]["auc"], drawn.macro_auc, drawn.of_all.of_area),
             "over": means["over"]["auc"],
         },
         "micro_auc": metrics.micro_auc(scores),
@@ -210,7 +210,7 @@ def _add_class_intervals(classes: dict[str, dict], drawn: Resampled) -> None:
     for i, found in enumerate(classes.values()):
         found["intervals"] = {
             "f1": interval(found["f1"], drawn.f1[:, i], drawn.of_class[i]),
-            "auc": interval(found["auc"], drawn.auc[:, i], drawn.of_class[i]),
+            "auc": interval(found["auc"], drawn.auc[:, i], drawn.of_class[i].of_area),
         }
 
 

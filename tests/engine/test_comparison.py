@@ -288,7 +288,11 @@ def test_two_runs_are_compared_with_configuration_cost_and_flags():
         "model": {"a": "alexnet", "b": "alexnet_m_se"},
         "seed": {"a": 1, "b": 2},
     }
-    assert c["cost"] == {"parameters": {"a": 1000, "b": 2000}}
+    assert c["cost"] == {
+        "parameters": {"a": 1000, "b": 2000},
+        "multiply_adds": {"a": None, "b": None},
+        "ms_per_ecg": {"a": None, "b": None},
+    }
     assert c["flags"] == ["The runs were made from different cohorts; see both runs' run.json."]
     assert c["seconds"] > 0
     json.dumps(c, allow_nan=False)

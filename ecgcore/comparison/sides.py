@@ -1,0 +1,100 @@
+"""Several runs a side: the same training with other seeds, compared as such."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from ecgcore.comparison.compare import compare, differences_between
+from ecgcore.comparison.seeds import difference_over_seeds, over_seeds
+from ecgcore.comparison.several import compare_several
+from ecgcore.errors import RequestError
+from ecgcore.evaluation.bootstrap import RESAMPLES
+from ecgcore.evaluation.evaluate import scores_of
+
+if TYPE_CHECKING:
+    from ecgcore.training.run import Run
+
+
+def compare_given(
+    sides: Sequence[Sequence["Run"]], part: str = "test", resamples: int = RESAMPLES
+) -> dict:
+    """Compare two sides (see :func:`compare_sides`) or more than two runs (``compare_several``).
+
+    Raises
+    ------
+    RequestError
+        Fewer than two sides, or seeds on more than two.
+    """
+    if len(sides) < 2:
+        raise RequestError("Only one run is given; a comparison takes two or more.")
+    if len(sides) == 2:
+        return compare_sides(sides[0], sides[1], part, resamples)
+    if any(len(side) > 1 for side in sides):
+        raise RequestError("Runs joined by commas are seeds of one side; give two such sides.")
+    return compare_several([side[0] for side in sides], part, resamples)
+
+
+def compare_sides(
+    a: Sequence["Run"], b: Sequence["Run"], part: str = "test", resamples: int = RESAMPLES
+) -> dict:
+    """Compare two sides of as many runs each, one a seed; pairs of the same seed are compared.
+
+    Returns
+    -------
+    dict
+        That of :func:`ecgcore.comparison.compare.compare` for the first pair, and ``seeds``: a, b
+        (run ids), sides {a, b} (see :func:`ecgcore.comparison.seeds.over_seeds`), differences (B −
+        A, the same form), notes; None with one run a side.
+
+    Raises
+    ------
+    RequestError
+        The sides have different numbers of runs, a run stands twice on one, or a pair cannot be
+        compared.
+    """
+    started = perf_counter()
+    a, b, notes = _paired(a, b)
+    found = compare(a[0], b[0], part, resamples) | {"seeds": None}
+    if len(a) == 1:
+        return found
+    scores = [[scores_of(run, part) for run in side] for side in (a, b)]
+    found["seeds"] = {
+        "a": [run.id for run in a],
+        "b": [run.id for run in b],
+        "sides": {name: over_seeds(s, resamples) for name, s in zip("ab", scores, strict=True)},
+        "differences": difference_over_seeds(scores[0], scores[1], resamples),
+        "notes": notes,
+    }
+    found["seconds"] = perf_counter() - started
+    return found
+
+
+def _paired(a: Sequence["Run"], b: Sequence["Run"]) -> tuple[list["Run"], list["Run"], list[str]]:
+    """Return both sides so that pairs have the same seed where they can, and what is to be said."""
+    for name, side in (("A", a), ("B", b)):
+        if len({run.id for run in side}) < len(side):
+            raise RequestError(f"A run stands twice on side {name}; give each once.")
+    if len(a) != len(b):
+        raise RequestError(
+            f"{len(a)} runs against {len(b)}: pairs of the same seed are compared; give as many "
+            "on each side."
+        )
+    notes = [_strange(name, side) for name, side in (("A", a), ("B", b))]
+    seeds = [[run.config.seed for run in side] for side in (a, b)]
+    if sorted(seeds[0]) != sorted(seeds[1]) or len(set(seeds[0])) < len(a):
+        told = " and ".join(", ".join(map(str, side)) for side in seeds)
+        notes.append(f"The sides' seeds are {told}: runs are paired in the order given.")
+        return list(a), list(b), [note for note in notes if note]
+    place = {run.config.seed: run for run in b}
+    return list(a), [place[seed] for seed in seeds[0]], [note for note in notes if note]
+
+
+def _strange(name: str, side: Sequence["Run"]) -> str:
+    """Say which settings beside the seed differ on one side."""
+    first = asdict(side[0].config)
+    other = {key for run in side[1:] for key in differences_between(first, asdict(run.config))}
+    differ = sorted(other - {"seed", "device", "precision"})
+    if not differ:
+        return ""
+    return f"The runs of side {name} differ in {', '.join(differ)}, not in their seeds alone."
