@@ -5,9 +5,8 @@ scores test records, labels (int8) and logits (float16: 0.1 % of a logit) of eve
 weights are kept.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,9 @@ class Cell:
     config: TrainConfig
 
     @property
-    def recipe(self) -> dict[str, Any]:
-        """The configuration with every default made explicit, as a run's JSON has it."""
-        return json.loads(json.dumps(asdict(self.config.filled())))
+    def recipe(self) -> Recipe:
+        """The configuration with every default made explicit."""
+        return self.config.filled()
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro AUC
 
 HEAD = """\
 Cohort `{cohort}`, labels `exclusive` by expert statements, {epochs} epochs of batches of 16. Each
-network trains at its own rate, found by the same search on validation (study `rates`): {rates}.
+network trains at its own rate, found by the same search on validation (study `rates`; the `_gap`
+nets take their siblings'): {rates}.
 
 Every interval is at 95 % and says what it lets vary: *patients* (the same trained networks, other
 patients; percentile bootstrap), *seeds* (the same records, other draws and starts; Student's t over

@@ -71,7 +71,7 @@ class Study:
             )
         there = {cell.name: cell for cell in finished}
         for cell in asked:
-            if cell.name in there and there[cell.name].content["config"] != cell.recipe:
+            if cell.name in there and there[cell.name].config != cell.recipe:
                 raise RequestError(
                     f"Cell {cell.name} in {folder / self.name} was trained with other settings; "
                     "delete its files to train it again."
@@ -129,7 +129,7 @@ def _begun(study: Study, cell: Cell, home: Home) -> Run:
     mark = f"{study.name}/{cell.name}"
     for run in list_runs(home):
         file = run.folder / MARK
-        if file.exists() and file.read_text("utf-8") == mark and run.meta["config"] == cell.recipe:
+        if file.exists() and file.read_text("utf-8") == mark and run.config == cell.recipe:
             return run
     run = prepare(cell.config, home)
     (run.folder / MARK).write_text(mark, "utf-8")
