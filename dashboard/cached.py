@@ -257,3 +257,13 @@ def explain(reference: str, shown: Record, code: str, method: str) -> "Explanati
 
     with _one_at_a_time:
         return explain_record(classifier(reference), shown, code, method)
+
+
+@st.cache_data(max_entries=32, show_spinner="Checking …", hash_funcs=BY_CONTENT, scope="session")
+def trust(reference: str, shown: Record, code: str, method: str) -> dict[str, Any]:
+    """Return what ``ecgcore explain --trust`` says of a map: verdict and checks."""
+    from ecgcore.explain.trust import checked
+
+    found = explain(reference, shown, code, method)
+    with _one_at_a_time:
+        return checked(found, classifier(reference), shown).trust

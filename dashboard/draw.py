@@ -122,6 +122,25 @@ def network_image(image: np.ndarray, alt: str) -> None:
     _pixels(image.transpose(1, 2, 0), alt)
 
 
+def trust(found: Mapping[str, Any]) -> None:
+    """Show whether a map can be relied on: the verdict, and the checks that it rests on."""
+    if found["verdict"] is None:
+        st.info(found["why"])
+        return
+    passes = found["verdict"] == "passes"
+    (st.success if passes else st.warning)(f"Trust: {found['verdict']}.")
+    rows = {
+        name: {
+            "statistic": check["statistic"],
+            "value": number(check["value"], 2),
+            "limit": f"{check['relation']} {check['threshold']:g}",
+            "result": {True: "passes", False: "fails", None: "n/a"}[check["passes"]],
+        }
+        for name, check in found["checks"].items()
+    }
+    table(pd.DataFrame(rows).T, "Checks of the map", ("statistic", "limit", "result"))
+
+
 def image_scale(measures: "Geometry") -> str:
     """Return what a network's image shows, and at which scale, in words."""
     rows = {

@@ -228,6 +228,31 @@ def lead_relevance(
     return figure
 
 
+def wave_relevance(
+    sides: Mapping[str, Mapping[str, float]],
+    chance: Mapping[str, Mapping[str, float]],
+    colours: Sequence[str],
+) -> go.Figure:
+    """Draw each run's share of relevance by wave, and a mark at the share of time that it takes."""
+    figure = go.Figure()
+    for (name, by_wave), colour in zip(sides.items(), colours, strict=True):
+        figure.add_bar(
+            x=list(by_wave), y=list(by_wave.values()), name=name, marker_color=colour,
+            hovertemplate="%{x}: %{y:.1%}<extra>" + name + "</extra>",
+        )  # fmt: skip
+    mark = {"symbol": "line-ew", "size": 42, "line": {"width": 2, "color": palette.NEUTRAL}}
+    for by_wave in list(chance.values())[:1]:  # the same record, the same waves
+        figure.add_scatter(
+            x=list(by_wave), y=list(by_wave.values()), mode="markers", name="share of the time",
+            marker=mark, hovertemplate="%{x}: %{y:.1%} of the time<extra></extra>",
+        )  # fmt: skip
+    figure.update_yaxes(title="share of relevance", rangemode="tozero", tickformat=".0%")
+    figure.update_layout(
+        height=260, margin=MARGINS, barmode="group", legend={"orientation": "h", "y": 1.15}
+    )
+    return figure
+
+
 def differences(found: Mapping[str, Mapping], colour: str) -> go.Figure:
     """Draw B − A with its interval, a row a metric: name → value, low, high."""
     there = {k: v for k, v in found.items() if v["value"] is not None}

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import cached, controls, draw, figures, palette, state
 from ecgcore.errors import EcgError
+from ecgcore.explain.names import NAMES, TELLS
 from ecgcore.records.record import Record
 
 if TYPE_CHECKING:
@@ -38,18 +39,55 @@ def choose_record() -> Record:
     return cached.record(cohort, name)
 
 
-def side(place: int, run_id: str, name: str, record: Record, code: str) -> "Explanation":
-    """Show one network's map on the image; return what it found."""
+def choose_method() -> str:
+    """Let the visitor choose how the networks are explained; say what that can tell."""
+    state.settle("saliency_method", list(NAMES), "grad_cam")
+    st.selectbox(
+        "Method", list(NAMES), format_func=lambda name: NAMES[name], index=None,
+        key="saliency_method", bind=state.URL,
+    )  # fmt: skip
+    method = str(st.session_state["saliency_method"])
+    st.caption(f"{NAMES[method]} {TELLS[method]}.")
+    return method
+
+
+def side(
+    place: int, run_id: str, name: str, record: Record, code: str, method: str
+) -> "Explanation":
+    """Show one network's map on the image, and its check on demand; return what it found."""
     answer = cached.answers(run_id, [record])[0]
-    found = cached.explain(run_id, record, code, "grad_cam")
+    found = cached.explain(run_id, record, code, method)
     st.markdown(f"**{'AB'[place]} · {name}** · {code} {answer['probabilities'][code]:.3f}")
-    alt = f"Image that {name} saw, with its Grad-CAM for {code}"
+    alt = f"Image that {name} saw, with its map by {NAMES[method]} for {code}"
     if found.map is None:
         draw.network_image(found.image, alt)
     else:
         draw.relevance_image(found.image, found.map, alt)
     st.caption(found.message)
+    if found.warning:
+        st.warning(found.warning)
+    if st.button("Check whether to trust it", key=f"saliency_trust_{place}"):
+        draw.trust(cached.trust(run_id, record, code, method))
     return found
+
+
+def bars(found: dict[str, "Explanation"], code: str) -> None:
+    """Show relevance by lead and by wave, as far as the maps tell them apart; else say why not."""
+    colours = dict(zip(found, palette.MODEL[state.is_dark()].values(), strict=False))
+    leads = {n: f.lead_relevance for n, f in found.items() if any(f.lead_relevance.values())}
+    if leads:
+        st.subheader("Leads")
+        drawn = figures.lead_relevance(leads, [colours[n] for n in leads])
+        draw.figure(drawn, "saliency_leads", f"Share of relevance by lead for {code}")
+    waves = {n: f.wave_relevance for n, f in found.items() if f.wave_relevance is not None}
+    chance = {n: f.wave_time for n, f in found.items() if f.wave_time is not None}
+    st.subheader("Waves")
+    if waves:
+        drawn = figures.wave_relevance(waves, chance, [colours[n] for n in waves])
+        draw.figure(drawn, "saliency_waves", f"Share of relevance by wave for {code}")
+    for name, explained in found.items():
+        if explained.why_no_waves:
+            st.caption(f"{name}, no bars by wave: {explained.why_no_waves}.")
 
 
 st.title("Saliency")
@@ -78,21 +116,17 @@ try:
     state.settle("saliency_class", codes, tops[-1] if tops[-1] in codes else codes[0])
     st.selectbox("Class", codes, index=None, key="saliency_class", bind=state.URL)
     code = st.session_state["saliency_class"]
+    method = choose_method()
     columns = st.columns(len(chosen))
     found = []
     for place, (column, run, name) in enumerate(zip(columns, chosen, names, strict=True)):
         with column:
-            found.append(side(place, run.id, name, record, code))
+            found.append(side(place, run.id, name, record, code, method))
     st.caption(
-        "Amber to dark red: relevance as a share of each map's own highest value. Not checked "
-        "yet whether the maps can be trusted."
+        "Amber to dark red: relevance as a share of each map's own highest value, one scale for "
+        "all networks."
     )
-    shares = {n: f.lead_relevance for n, f in zip(names, found, strict=True) if f.map is not None}
-    if shares:
-        st.subheader("Leads")
-        colours = list(palette.MODEL[state.is_dark()].values())
-        drawn = figures.lead_relevance(shares, [colours[names.index(n)] for n in shares])
-        draw.figure(drawn, "saliency_leads", f"Share of relevance by lead for {code}")
+    bars(dict(zip(names, found, strict=True)), code)
     for name, explained in zip(names, found, strict=True):
         st.subheader(f"On paper: {name}")
         draw.explained_paper(record, state.is_dark(), explained)

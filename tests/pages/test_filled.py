@@ -176,6 +176,22 @@ def test_saliency_states_its_resolution_and_both_probabilities(open_page, filled
     assert "**B · " in said
 
 
+def test_saliency_tells_waves_where_the_method_does_and_checks_a_map_on_demand(
+    open_page, filled, small_pair
+):
+    looked_at = {"cohort": "examples", "record": "00530_lr", "saliency_class": "LBBB"}
+    app = open_page("saliency", saliency_runs=small_pair[1].id, **looked_at)
+    assert "no bars by wave: a cell of this map spans" in words(app) or "No positive" in words(app)
+    app.selectbox(key="saliency_method").select("occlusion_wave").run()
+    said = words(app)
+    assert "tells P, QRS, ST and T of each lead" in said
+    assert "no bars by wave" not in said or "No positive evidence" in said
+    app.button(key="saliency_trust_0").click().run()
+    assert not app.exception
+    told = " ".join(e.value for e in (*app.warning, *app.success, *app.info))
+    assert "Trust: " in told or "there is no map to check" in told
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
