@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+import pyarrow as pa
+
 from ecgcore.cohort.levels import Plan, plan
 from ecgcore.cohort.measuring import ensure_measured
 from ecgcore.cohort.store import Cohort
@@ -29,6 +31,7 @@ def plan_of(config: TrainConfig, home: Home) -> tuple[Cohort, Plan]:
 
     Labels by criteria need measurements: those that are missing are made now.
     """
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was freed
     asked = config.filled()
     by_criteria = asked.policy == "criteria"
     cohort = (ensure_measured if by_criteria else Cohort.open)(asked.cohort, home)
