@@ -210,8 +210,10 @@ def _codes(column: pd.Series) -> np.ndarray:
 
 def _hash_share(index: pd.DataFrame, group: np.ndarray) -> np.ndarray:
     """Return a number in 0..1 a record, equal within a group, from the name of its first record."""
-    first = index["record"].groupby(group).transform("min")
-    return pd.util.hash_array(first.to_numpy(object)) / 2.0**64
+    name = index["record"].to_numpy(object)
+    order = np.lexsort((name.astype(str), group))
+    _, first = np.unique(group[order], return_index=True)
+    return pd.util.hash_array(name[order[first]], categorize=False)[group] / 2.0**64
 
 
 def _rarest(carried: np.ndarray) -> np.ndarray:
