@@ -29,7 +29,7 @@ network trains at its own rate, found by the same search on validation (study `r
 nets take their siblings'): {rates}.
 
 Every interval is at 95 % and says what it lets vary: *patients* (the same trained networks, other
-patients; percentile bootstrap), *seeds* (the same records, other draws and starts; Student's t over
+patients; bootstrap), *seeds* (the same records, other draws and starts; Student's t over
 the seeds' own figures), *both* (seeds and patients drawn anew; hierarchical bootstrap). Differences
 are paired: the same seed, draw, split and records on both sides. The baseline always answers the
 most frequent class of the records scored.
