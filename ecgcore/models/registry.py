@@ -61,9 +61,9 @@ _VARIANTS: dict[str, tuple[str, dict[str, bool]]] = {
     "alexnet_se": ("AlexNet with Squeeze-and-Excitation only (ablation)", {"se": True}),
 }
 
-# Found on validation at level 204, by the same search for plain and M-SE (docs/studies/rates). Other
-# heads and the ablations take the rates of what they resemble: a network with BatchNorm bears a
-# higher one. Those of networks on signals come from a few trainings, not from that search.
+# Found on validation at level 204, by the same search for plain and M-SE (docs/studies/rates). The
+# other heads and the ablations take the rates of what they resemble: a network with BatchNorm bears
+# a higher one. Those of networks on signals come from a few trainings, not from that search.
 _PLAIN, _NORMALISED = {"adamw": 1e-4, "sgd": 0.001}, {"adamw": 3e-4, "sgd": 0.003}
 _RATES = {
     "alexnet": _PLAIN,

@@ -1,8 +1,9 @@
 """The figures of a report, as SVG that needs no network and prints at any size."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
+from typing import Literal
 
 import numpy as np
 from matplotlib import rc_context
@@ -11,7 +12,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from ecgcore.evaluation.calibration import calibration_of
-from ecgcore.evaluation.roc import curves_of
+from ecgcore.evaluation.roc import curves_of, pr_curves_of
 from ecgcore.report.facts import Facts
 
 COLOURS = {"A": "#475569", "B": "#0F766E"}
@@ -31,16 +32,41 @@ def svg(figure: Figure) -> bytes:
 def roc(facts: Facts) -> Figure:
     """Return the ROC curves, a panel a class, both runs in each."""
     drawn = [curves_of(side.scores) for side in facts.sides]
-    codes = [code for code in facts.sides[0].scores.classes if code in drawn[0]]
-    figure, panels = _panels(codes, "1 − specificity", "sensitivity")
-    for code, axes in zip(codes, panels, strict=True):
+    figure, panels = _panels(_drawn(facts, drawn), "1 − specificity", "sensitivity")
+    for axes in panels.values():
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.6, ls=":")
-        for side, curves in zip(facts.sides, drawn, strict=True):
-            curve = curves[code]
-            label = f"{side.letter} {curve['auc']:.3f}"
-            axes.plot(curve["fpr"], curve["tpr"], color=COLOURS[side.letter], lw=1.2, label=label)
-        axes.legend(loc="lower right", frameon=False, fontsize=6.5)
+    _lines(facts, drawn, panels, ("fpr", "tpr", "auc"), "lower right")
     return figure
+
+
+def pr(facts: Facts) -> Figure:
+    """Return the precision–recall curves, a panel a class, both runs in each."""
+    drawn = [pr_curves_of(side.scores) for side in facts.sides]
+    figure, panels = _panels(_drawn(facts, drawn), "recall", "precision")
+    _lines(facts, drawn, panels, ("recall", "precision", "average_precision"), "upper right")
+    return figure
+
+
+def _drawn(facts: Facts, drawn: Sequence[Mapping]) -> list[str]:
+    """Return the classes that both runs have a curve of."""
+    return [c for c in facts.sides[0].scores.classes if all(c in curves for curves in drawn)]
+
+
+def _lines(
+    facts: Facts,
+    drawn: Sequence[Mapping],
+    panels: Mapping[str, Axes],
+    names: tuple[str, str, str],
+    where: Literal["upper right", "lower right"],
+) -> None:
+    """Draw both runs' curves of each class; ``names`` are those of x, y and the area."""
+    x, y, area = names
+    for code, axes in panels.items():
+        for side, curves in zip(facts.sides, drawn, strict=True):
+            curve, colour = curves[code], COLOURS[side.letter]
+            label = f"{side.letter} {curve[area]:.3f}"
+            axes.plot(curve[x], curve[y], color=colour, lw=1.2, label=label)
+        axes.legend(loc=where, frameon=False, fontsize=6.5)
 
 
 def confusions(facts: Facts) -> Figure:
@@ -115,8 +141,8 @@ def reliability(facts: Facts) -> Figure:
     return _plain(figure)
 
 
-def _panels(codes: Sequence[str], x: str, y: str) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a unit square a class."""
+def _panels(codes: Sequence[str], x: str, y: str) -> tuple[Figure, dict[str, Axes]]:
+    """Return a figure with a unit square a class, and those squares by class."""
     rows = max(1, ceil(len(codes) / _COLUMNS))
     figure = Figure(figsize=(_COLUMNS * _INCH + 0.6, rows * _INCH + 0.4), layout="constrained")
     grid = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
@@ -127,7 +153,7 @@ def _panels(codes: Sequence[str], x: str, y: str) -> tuple[Figure, list[Axes]]:
         axes.set_title(code, fontsize=8, pad=2)
     figure.supxlabel(x, fontsize=8)
     figure.supylabel(y, fontsize=8)
-    return _plain(figure), list(grid[: len(codes)])
+    return _plain(figure), dict(zip(codes, grid, strict=False))
 
 
 def _matrix(axes: Axes, matrix: np.ndarray, codes: Sequence[str], title: str, signed: bool) -> None:
@@ -162,6 +188,7 @@ FIGURES: dict[str, Callable[[Facts], Figure]] = {
     "confusions": confusions,
     "differences": differences,
     "roc": roc,
+    "pr": pr,
     "reliability": reliability,
 }
 """The figures by name, as ``sections`` asks for them."""

@@ -15,8 +15,9 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.comparison.compare import compare, on_common_records
 from ecgcore.comparison.text import finding, names
 from ecgcore.errors import NotFound
-from ecgcore.evaluation.evaluate import scores_of
+from ecgcore.evaluation.evaluate import scores_of, use_report
 from ecgcore.evaluation.scores import Scores
+from ecgcore.evaluation.subgroups import traits_of_run
 from ecgcore.home import Home
 from ecgcore.models import create_model, model_info
 from ecgcore.models.cost import cost
@@ -34,13 +35,22 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Side:
-    """One run of a report."""
+    """One run of a report.
+
+    Attributes
+    ----------
+    scores, evaluation
+        Of the common records.
+    use
+        Operating points and subgroups (``evaluate.use_report``) on them.
+    """
 
     letter: str
     name: str
     run: Run
     scores: Scores
     evaluation: Mapping[str, Any]
+    use: Mapping[str, Any]
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -128,7 +138,7 @@ def gather(run_a: Run, run_b: Run, home: Home, part: str = "test") -> Facts:
     found = compare(run_a, run_b, part)
     scores = on_common_records(scores_of(run_a, part), scores_of(run_b, part))
     sides = tuple(
-        Side(letter.upper(), name, run, one, found["evaluations"][letter])
+        Side(letter.upper(), name, run, one, found["evaluations"][letter], _use(run, one, home))
         for letter, name, run, one in zip("ab", names(found), (run_a, run_b), scores, strict=True)
     )
     return Facts(
@@ -139,6 +149,10 @@ def gather(run_a: Run, run_b: Run, home: Home, part: str = "test") -> Facts:
         cohort=_cohort(run_a, home),
         written=datetime.now(UTC).isoformat(timespec="minutes"),
     )
+
+
+def _use(run: Run, scores: Scores, home: Home) -> dict[str, Any]:
+    return use_report(scores, traits_of_run(run, scores.part, home))
 
 
 def _cohort(run: Run, home: Home) -> Cohort | None:

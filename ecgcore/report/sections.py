@@ -8,6 +8,7 @@ from typing import Any
 
 from ecgcore.comparison.text import p_text
 from ecgcore.evaluation.calibration import BINNING, calibration_of
+from ecgcore.evaluation.refer import refer_report
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.imaging import geometry_of
 from ecgcore.labels.sets import label_set
@@ -304,8 +305,27 @@ def _classes(facts: Facts) -> list[dict]:
         figure(
             "roc", "ROC curves by class, both runs in each panel, with their AUC", "ROC curves."
         ),
+        figure("pr", "Precision-recall curves by class, both runs", "Precision–recall curves."),
+        _operating(facts),
         listed(n if isinstance(n, str) else f"{n[0]}: {n[1]}" for n in notes),
     ]
+
+
+def _operating(facts: Facts) -> dict[str, Any]:
+    """Return the table of what the runs' decisions are worth."""
+    a, b = (side.use["operating"] for side in facts.sides)
+    rows = [
+        (
+            code,
+            *(with_range(of[code][m]) for m in ("sensitivity", "specificity") for of in (a, b)),
+            *(number(of[code][m]["value"]) for m in ("ppv", "npv") for of in (a, b)),
+        )
+        for code in a
+        if code in b
+    ]
+    heads = ("sensitivity A", "B", "specificity A", "B", "PPV A", "B", "NPV A", "B")
+    caption = "Operating points at each run's thresholds, predictive values at this prevalence"
+    return table(caption, ("class", *heads), rows)
 
 
 def _calibration(facts: Facts) -> list[dict]:
@@ -318,6 +338,8 @@ def _calibration(facts: Facts) -> list[dict]:
     rows = [(words, *(number(f[key]) for f in found)) for key, words in names.items()]
     temperatures = [side.run.calibration["temperature"] for side in facts.sides]
     rows.insert(0, ("temperature", *("none" if t is None else f"{t:.3f}" for t in temperatures)))
+    referring = [_referring(side) for side in facts.sides]
+    rows += [(name, *(of.get(name, "n/a") for of in referring)) for name in referring[0]]
     return [
         text(f"Temperatures are fitted on validation alone. ECE over {BINNING}."),
         table("Calibration on the scored records", ("", "A", "B"), rows),
@@ -328,8 +350,38 @@ def _calibration(facts: Facts) -> list[dict]:
     ]  # fmt: skip
 
 
+def _referring(side: Side) -> dict[str, str]:
+    """Return what the run's "uncertain, refer" band does to these records."""
+    band = side.run.calibration["refer"]
+    found = refer_report(side.scores, band) if band else {}
+    return {
+        "answered, not referred": number(found.get("answered")),
+        "all right, of all": number(found.get("right")),
+        "all right, of those answered": number(found.get("right_answered")),
+    }
+
+
 def _subgroups(facts: Facts) -> list[dict]:
-    return [text("Not available: the cohort is not in this home.")] if facts.people is None else []
+    a, b = (side.use["subgroups"] for side in facts.sides)
+    if a is None or b is None:
+        return [text("Not known: neither the runs nor a cohort here say whose records these are.")]
+    rows = [
+        (
+            f"{trait}: {name}", f"{group['n']:,}{' (few)' if group['few'] else ''}",
+            *(with_range(of[trait][name][m]) for m in ("macro_auc", "macro_f1") for of in (a, b)),
+            str(len(group["over"])),
+        )
+        for trait, groups in a.items()
+        for name, group in groups.items()
+    ]  # fmt: skip
+    head = ("group", "n", "macro AUC A", "B", "macro-F1 A", "B", "classes")
+    return [
+        text(
+            "Macro means are over the classes that the group has, so that groups with different "
+            "classes are not alike. Fewer than 20 records are too few to tell."
+        ),
+        table("By age band, sex, source and signal quality, with 95 % intervals", head, rows),
+    ]
 
 
 def _failures(facts: Facts) -> list[dict]:
