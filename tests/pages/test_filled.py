@@ -214,4 +214,7 @@ def test_what_is_no_ecg_is_refused_by_name_and_gets_no_answer(
 
 def test_the_comparison_can_be_downloaded_whole(open_page, filled):
     app = open_page("compare")
-    assert [button.label for button in app.download_button] == ["Download as JSON"]
+    assert [button.label for button in app.download_button] == [
+        "Download report",
+        "Download as JSON",
+    ]
