@@ -22,7 +22,7 @@ from ecgcore.training.working import Working
 
 FILE = "resume.safetensors"
 NUMBERS = ("epoch", "batch", "best", "best_epoch", "seconds")
-SAVING_SHARE = 0.02
+SAVING_SHARE = 0.01
 """Of the time of a training that goes into saving, at most."""
 
 
