@@ -31,7 +31,7 @@ SMALL = TrainConfig(
 def test_shipped_models_answer_as_they_did_with_one_pen(name, tmp_path):
     classifier = load(name, Home(tmp_path))
     assert classifier.geometry == geometry("stacked", 224, pen=1)
-    found = classifier.probabilities([read_record(RECORD)])[0]
+    found = classifier.raw(classifier.logits(classifier.inputs([read_record(RECORD)])))[0]
     np.testing.assert_allclose(found, SHIPPED[name], atol=2e-5)
 
 
