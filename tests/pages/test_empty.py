@@ -48,7 +48,7 @@ def test_the_shipped_pair_classifies_an_example_on_first_start(open_page, home):
     assert "Behind the trace: Grad-CAM of alexnet_m_se_gap" in words(app)
 
 
-def test_looking_at_pages_writes_nothing(open_page, home: Home):
+def test_looking_at_pages_writes_nothing_but_that_a_test_set_was_looked_at(open_page, home: Home):
     for page in PAGES:
         open_page(page)
-    assert not home.path.exists()
+    assert [file.name for file in home.path.iterdir()] == ["ledger.jsonl"]
