@@ -4,6 +4,8 @@ Both assume independent records. Where patients repeat, they are made on one rec
 first by record id); the clustered forms (Durkalski 2003, Obuchowski 1997) are not here.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy.stats import norm, rankdata
 from statsmodels.stats.contingency_tables import mcnemar
@@ -68,7 +70,7 @@ def mcnemar_per_class(a: Scores, b: Scores) -> dict[str, dict]:
             found[code] = mcnemar_exact(a.called[rows, i] == y, b.called[rows, i] == y)
             there = int(a.known[:, i].sum())
             found[code]["form"] = form_of("exact", len(rows), there)
-    _add_holm(found)
+    add_holm(found.values())
     return found
 
 
@@ -86,7 +88,7 @@ def delong_per_class(a: Scores, b: Scores) -> dict[str, dict]:
         there = int(a.known[:, i].sum())
         found[code] = _delong(a.positive[rows, i], a.p[rows, i], b.p[rows, i], len(rows) < there)
         found[code]["form"] = form_of("DeLong", len(rows), there)
-    _add_holm(found)
+    add_holm(found.values())
     return found
 
 
@@ -124,12 +126,13 @@ def _delong(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, repeats: bool) -> d
     return found | {"p": float(2 * norm.sf(abs(auc_b - auc_a) / np.sqrt(variance)))}
 
 
-def _add_holm(found: dict[str, dict]) -> None:
-    """Add p_holm over the classes that have a p."""
-    tested = [c for c, test in found.items() if test["p"] is not None]
-    for test in found.values():
+def add_holm(tests: Iterable[dict]) -> None:
+    """Add p_holm to tests (Holm 1979), over those that have a p; None to the others."""
+    tests = list(tests)
+    for test in tests:
         test["p_holm"] = None
+    tested = [test for test in tests if test["p"] is not None]
     if tested:
-        adjusted = multipletests([found[c]["p"] for c in tested], method="holm")[1]
-        for code, p in zip(tested, adjusted, strict=True):
-            found[code]["p_holm"] = float(p)
+        adjusted = multipletests([test["p"] for test in tested], method="holm")[1]
+        for test, p in zip(tested, adjusted, strict=True):
+            test["p_holm"] = float(p)

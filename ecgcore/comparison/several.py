@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from statsmodels.stats.multitest import multipletests
-
 from ecgcore.comparison.compare import (
     evaluated_decision,
     metric_differences,
     on_common_records,
 )
 from ecgcore.comparison.costs import costs_of
-from ecgcore.comparison.paired import mcnemar_of_top
+from ecgcore.comparison.paired import add_holm, mcnemar_of_top
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.bootstrap import RESAMPLES, resample
 from ecgcore.evaluation.evaluate import evaluate_scores, scores_of
@@ -60,7 +58,7 @@ def compare_several(runs: Sequence["Run"], part: str = "test", resamples: int = 
         for run, e, head, s, d in zip(runs, evaluations, heads, scores, drawn, strict=True)
     ]
     rows[0] |= {"differences": None, "mcnemar": None}
-    _add_holm(rows[1:])
+    add_holm(row["mcnemar"] for row in rows[1:])
     return {
         "reference": runs[0].id,
         "part": part,
@@ -83,18 +81,6 @@ def on_records_of_all(scores: Sequence[Scores]) -> list[Scores]:
     for other in scores[1:]:
         first, _ = on_common_records(first, other)
     return [first, *(on_common_records(first, other)[1] for other in scores[1:])]
-
-
-def _add_holm(rows: list[dict]) -> None:
-    """Add p_holm over the comparisons with the first run."""
-    tests = [row["mcnemar"] for row in rows]
-    for test in tests:
-        test["p_holm"] = None
-    tested = [test for test in tests if test["p"] is not None]
-    if tested:
-        adjusted = multipletests([test["p"] for test in tested], method="holm")[1]
-        for test, p in zip(tested, adjusted, strict=True):
-            test["p_holm"] = float(p)
 
 
 def _flags(whole: Sequence[Scores], common: int) -> list[str]:

@@ -1,6 +1,6 @@
 """ROC and precision–recall curves one-vs-rest with micro and macro, thinned for drawing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -32,18 +32,7 @@ def roc_curves(
 
 def curves_of(scores: Scores) -> dict[str, Curve]:
     """Return the curves of scores; see :func:`roc_curves`."""
-    full = {}
-    for i, code in enumerate(scores.classes):
-        known = scores.known[:, i]
-        y = scores.positive[known, i]
-        if y.any() and not y.all():
-            full[code] = _curve(y, scores.p[known, i])
-    if not full:
-        return {}
-    macro = _macro(list(full.values()))
-    full["micro"] = _curve(scores.positive[scores.known], scores.p[scores.known])
-    full["macro"] = macro
-    return {name: _thinned(curve, "fpr", "tpr") for name, curve in full.items()}
+    return _of_all(scores, _curve, _macro, ("fpr", "tpr"))
 
 
 def pr_curves(
@@ -66,18 +55,28 @@ def pr_curves(
 
 def pr_curves_of(scores: Scores) -> dict[str, Curve]:
     """Return the precision–recall curves of scores; see :func:`pr_curves`."""
+    return _of_all(scores, _pr_curve, _macro_pr, ("recall", "precision"))
+
+
+def _of_all(
+    scores: Scores,
+    curve: Callable[[np.ndarray, np.ndarray], Curve],
+    macro: Callable[[list[Curve]], Curve],
+    axes: tuple[str, str],
+) -> dict[str, Curve]:
+    """Return each class's curve, micro and macro, thinned; none where no class has both sides."""
     full = {}
     for i, code in enumerate(scores.classes):
         known = scores.known[:, i]
         y = scores.positive[known, i]
         if y.any() and not y.all():
-            full[code] = _pr_curve(y, scores.p[known, i])
+            full[code] = curve(y, scores.p[known, i])
     if not full:
         return {}
-    macro = _macro_pr(list(full.values()))
-    full["micro"] = _pr_curve(scores.positive[scores.known], scores.p[scores.known])
-    full["macro"] = macro
-    return {name: _thinned(curve, "recall", "precision") for name, curve in full.items()}
+    of_classes = list(full.values())
+    full["micro"] = curve(scores.positive[scores.known], scores.p[scores.known])
+    full["macro"] = macro(of_classes)
+    return {name: _thinned(one, *axes) for name, one in full.items()}
 
 
 def _pr_curve(y: np.ndarray, p: np.ndarray) -> Curve:

@@ -19,8 +19,6 @@ from ecgcore.evaluation.evaluate import scores_of, use_report
 from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.subgroups import traits_of_run
 from ecgcore.home import Home
-from ecgcore.models import create_model, model_info
-from ecgcore.models.cost import cost
 from ecgcore.training.run import Run
 
 SHOWN_DISAGREEMENTS = 20
@@ -62,16 +60,6 @@ class Side:
         """How it was trained, every default made explicit."""
         config = vars(self.run.config)
         return {name: config[name] for name in SETTINGS}
-
-    @property
-    def network(self) -> dict[str, Any]:
-        """Title, parameters and multiply-adds of its network."""
-        meta, info = self.meta, model_info(self.meta["model"])
-        model = create_model(meta["model"], len(meta["classes"]), **self.run.config.model_options)
-        given = meta["input"]
-        samples = round(given["fs_hz"] * given["duration_s"])
-        one = (3, *given["size"]) if "layout" in given else (len(meta["leads"]), samples)
-        return {"title": info.title} | cost(model, one)._asdict()
 
     @property
     def best(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ecgcore.evaluation.refer import refer_report
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.imaging import geometry_of
 from ecgcore.labels.sets import label_set
+from ecgcore.models import model_info
 from ecgcore.report.facts import Facts, Side
 
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_auc": "Macro AUC"}
@@ -204,7 +205,8 @@ def _models(facts: Facts) -> list[dict]:
         (name.replace("_", " "), _said(a.settings[name]), _said(b.settings[name]))
         for name in a.settings
     ]
-    columns = [_network(side) for side in facts.sides], [_kept(side) for side in facts.sides]
+    networks = [_network(side, facts.comparison["cost"]) for side in facts.sides]
+    columns = networks, [_kept(side) for side in facts.sides]
     network, kept = ([(name, of_a[name], of_b[name]) for name in of_a] for of_a, of_b in columns)
     return [
         text(f"Settings that differ: {differ or 'none'}."),
@@ -218,12 +220,12 @@ def _models(facts: Facts) -> list[dict]:
     ]
 
 
-def _network(side: Side) -> dict[str, str]:
-    found = side.network
+def _network(side: Side, cost: dict[str, dict]) -> dict[str, str]:
+    model, letter = side.meta["model"], side.letter.lower()
     return {
-        "network": f"{side.meta['model']}: {found['title']}",
-        "parameters": f"{found['parameters']:,}",
-        "multiply-adds a record": f"{found['multiply_adds'] / 1e9:.3f} G",
+        "network": f"{model}: {model_info(model).title}",
+        "parameters": f"{cost['parameters'][letter]:,}",
+        "multiply-adds a record": f"{cost['multiply_adds'][letter] / 1e9:.3f} G",
     }
 
 
