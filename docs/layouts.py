@@ -18,6 +18,7 @@ from ecgcore.evaluation.evaluate import evaluate_run
 from ecgcore.evaluation.text import number, with_interval
 from ecgcore.home import Home
 from ecgcore.labels.classes import CODES
+from ecgcore.studies.markdown import table
 from ecgcore.training.run import Run, find_run
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -120,12 +121,6 @@ def differences(first: Run, others: list[Run], names: list[str]) -> str:
             )
         )
     return table(("picture", "macro AUC", "macro F1"), rows)
-
-
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ core.
 import ast
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from ecgcore.records.finding import find_records
 from ecgcore.records.reading import read_record
 from ecgcore.records.record import Record
 from ecgcore.records.resampling import resampled
+from ecgcore.studies.markdown import table as table_of
 
 PAGE = Path(__file__).resolve().with_suffix(".md")
 FIGURES = "<!-- what follows is made by docs/measurements.py -->\n"
@@ -72,13 +73,6 @@ def main(data: Path) -> None:
         speed(data / "ptb-xl"),
     ]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
-
-
-def table_of(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table."""
-    lines = [list(map(str, head)), *(list(map(str, row)) for row in rows)]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def against_marks(answer: dict[str, Any]) -> str:

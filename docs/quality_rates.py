@@ -10,7 +10,7 @@ import csv
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from ecgcore.records.finding import find_records
 from ecgcore.records.reading import read_record
 from ecgcore.records.record import Record
 from ecgcore.records.resampling import resampled
+from ecgcore.studies.markdown import table as table_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SETS = {
@@ -84,13 +85,6 @@ def records(folder: Path) -> Iterator[Record]:
 def codes(record: Record) -> set[str]:
     """Return the codes of a record's flags."""
     return {flag.code for flag in quality(record)}
-
-
-def table_of(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table."""
-    lines = [list(map(str, head)), *(list(map(str, row)) for row in rows)]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def opening() -> str:
