@@ -105,8 +105,9 @@ def train(
     split: Annotated[
         str,
         typer.Option(
-            help="patient (70/15/15 beside an untouched fold), folds (published), or source:NAME "
-            "(that source tests, the others train)."
+            help="patient (70/15/15 beside an untouched fold), folds (published), source:NAME "
+            "(that source tests, the others train), fold:K (that fold tests, all others train) or "
+            "none (all train)."
         ),
     ] = "patient",
     seed: Annotated[int, typer.Option(help="Draw, split, start and order follow from it.")] = 1,
@@ -186,11 +187,12 @@ def _stopped_gently(run: Any) -> Iterator[None]:
 
 
 def _epoch_line(row: dict[str, Any]) -> str:
+    trained = f"epoch {row['epoch']:3d}  loss {row['train_loss']:.4f}"
+    if row["val_loss"] is None:
+        return trained
     auc = "n/a" if row["val_macro_auc"] is None else f"{row['val_macro_auc']:.3f}"
-    return (
-        f"epoch {row['epoch']:3d}  loss {row['train_loss']:.4f}  validation: loss "
-        f"{row['val_loss']:.4f}, macro AUC {auc}{'  (best)' if row['best'] else ''}"
-    )
+    best = "  (best)" if row["best"] else ""
+    return f"{trained}  validation: loss {row['val_loss']:.4f}, macro AUC {auc}{best}"
 
 
 @runs_app.command("list")

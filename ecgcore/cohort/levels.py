@@ -102,7 +102,7 @@ def plan(
     part[pool & ~drawn] = ""
     if split == "folds":
         part[drawn] = splits.by_folds(index, group)[drawn]
-    else:
+    elif splits.validates(split):
         fractions = splits.FRACTIONS if split == "patient" else splits.without_test()
         part[drawn] = splits.by_patient(group[drawn], stated[drawn], seed, fractions)
     counts = _counts(classes, drawn_for, stated, part, pool, drawn, asked)
@@ -144,9 +144,11 @@ def _sides(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (N,) str: what no draw touches (``untouched``, or the ``test`` fold or source),
     ``train`` for all that may be drawn, '' for the rest; and (N,) why the rest is left out."""
+    why = np.full(len(index), "", object)
     if way == "patient":
         part = np.where(splits.held_out(index, group), "untouched", "train").astype("<U10")
-        why = np.full(len(index), "", object)
+    elif not splits.validates(way):
+        part = splits.without_validation(index, group, way)
     elif way == "folds":
         part = splits.by_folds(index, group)
         part[part == "validation"] = "train"
@@ -220,6 +222,8 @@ def _level_notes(level: int | str, counts: pd.DataFrame) -> list[str]:
 
 
 def _untouched_notes(index: pd.DataFrame, part: np.ndarray, way: str) -> list[str]:
+    if way == "none":
+        return ["All records train; nothing validates or tests, and the last epoch is kept."]
     name = "untouched" if (part == "untouched").any() else "test"
     kept = part == name
     told = f"{kept.sum():,} records, the same for every level, model and seed."
@@ -229,6 +233,9 @@ def _untouched_notes(index: pd.DataFrame, part: np.ndarray, way: str) -> list[st
     which = "a fixed 15 % of patients by hash"
     if len(splits.published_folds(index)) > 1 and len(folds):
         which = f"published fold {folds[-1]:.0f}"
+    if (fold := splits.left_out_fold(way)) is not None:
+        told += " All others train; nothing validates, and the last epoch is kept."
+        which = f"published fold {fold}"
     return [f"{name.title()}: {which}, {told}"]
 
 

@@ -13,8 +13,8 @@ from ecgcore.cohort.overlaps import concerned, overlaps_of
 from ecgcore.errors import NotFound, RequestError
 
 PARTS = ("train", "validation", "test", "untouched")
-WAYS = ("patient", "folds", "source:NAME")
-BY_SOURCE = "source:"
+WAYS = ("patient", "folds", "fold:K", "source:NAME", "none")
+BY_SOURCE, BY_FOLD = "source:", "fold:"
 FRACTIONS = (0.70, 0.15, 0.15)
 """Train, validation, test, as in paper 001."""
 UNTOUCHED_SHARE = 0.15
@@ -38,12 +38,16 @@ def split(
     by
         ``patient``: an untouched fold, and the rest cut by ``fractions`` of its patients.
         ``folds``: the published folds; the highest tests, the next validates, the others train.
+        ``fold:K``: that published fold tests, all others train; nothing validates.
         ``source:NAME``: all of that source tests, the others train and validate.
+        ``none``: all train; nothing validates or tests.
     """
     check_way(by)
     group = groups(index)
     if by == "folds":
         return by_folds(index, group)
+    if not validates(by):
+        return without_validation(index, group, by)
     if source := left_out_source(by):
         part = by_source(index, group, source)[0]
         others = part == "train"
@@ -57,13 +61,45 @@ def split(
 
 def check_way(by: str) -> None:
     """Refuse a way to split that is not one of WAYS."""
-    if by not in WAYS[:2] and not left_out_source(by):
+    known = ("patient", "folds", "none")
+    if by not in known and not left_out_source(by) and left_out_fold(by) is None:
         raise NotFound.among("way to split", by, WAYS)
 
 
 def left_out_source(by: str) -> str:
     """Return the source that ``source:NAME`` names, '' for another way to split."""
     return by.removeprefix(BY_SOURCE) if by.startswith(BY_SOURCE) else ""
+
+
+def left_out_fold(by: str) -> int | None:
+    """Return the fold that ``fold:K`` names, None for another way to split."""
+    number = by.removeprefix(BY_FOLD)
+    return int(number) if by.startswith(BY_FOLD) and number.isdecimal() else None
+
+
+def validates(by: str) -> bool:
+    """Tell whether a way to split sets validation records aside."""
+    return by != "none" and left_out_fold(by) is None
+
+
+def without_validation(index: pd.DataFrame, group: np.ndarray, by: str) -> np.ndarray:
+    """Return the part of every record by ``fold:K`` or ``none``.
+
+    A group that reaches into fold K tests as a whole.
+
+    Raises
+    ------
+    NotFound
+        No record is of that fold.
+    """
+    part = np.full(len(index), "train", "<U10")
+    if (fold := left_out_fold(by)) is not None:
+        of_fold = _folds(index) == fold
+        if not of_fold.any():
+            there = [f"{known:.0f}" for known in published_folds(index)]
+            raise NotFound.among("fold", str(fold), there or ["none"])
+        part[np.isin(group, group[of_fold])] = "test"
+    return part
 
 
 def without_test(fractions: tuple[float, float, float] = FRACTIONS) -> tuple[float, float, float]:

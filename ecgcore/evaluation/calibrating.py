@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from ecgcore.training.run import Run
 
 FITTED_ON = "validation"
+OUT_OF_FOLD = "out-of-fold"
+"""A shipped model learnt from all records; its calibration comes from networks of the same recipe,
+each of which answered the fold that it had not learnt from. These answers are its part ``test``."""
+UNCALIBRATED = {
+    "temperature": None,
+    "thresholds": {},
+    "thresholds_by": "not chosen: nothing validated",
+    "refer": None,
+    "from": None,
+}
+PART_OF = {FITTED_ON: "validation", OUT_OF_FOLD: "test"}
 BEST_F1 = Choice()
 
 
@@ -25,37 +36,44 @@ def fit_calibration(
     target_mode: str,
     choice: Choice = BEST_F1,
     alpha: float = ALPHA,
+    source: str = FITTED_ON,
 ) -> dict:
     """Return what ``calibration.json`` holds, fitted on validation records.
 
     Parameters
     ----------
     validation
-        Rows of ``predictions.parquet`` with logits ``z_``, all of part ``validation``.
+        Rows of ``predictions.parquet`` with logits ``z_``, all of part ``validation``; of none,
+        nothing is fitted.
     alpha
         Share of records in which a class outside its refer band may be wrong.
+    source
+        ``validation``, or ``out-of-fold``: the rows are such answers, of part ``test``.
 
     Raises
     ------
     RequestError
-        Records of another part are among them, or there are none.
+        Records of another part are among them.
     """
-    if strange := sorted(set(validation["part"]) - {FITTED_ON}):
-        raise RequestError(f"Calibration is fitted on validation alone, not on {strange[0]}.")
+    part = PART_OF[source]
+    if strange := sorted(set(validation["part"]) - {part}):
+        raise RequestError(f"Calibration is fitted on {source} records, not on {strange[0]}.")
+    if validation.empty:
+        return dict(UNCALIBRATED)
     y = validation[[f"y_{c}" for c in classes]].to_numpy(float)
     z = validation[[f"z_{c}" for c in classes]].to_numpy(float)
     temperature = fit_temperature(z, y, target_mode)
     table = with_probabilities(validation, classes, target_mode, temperature)
-    scores = Scores.read(table, classes, target_mode, part=FITTED_ON)
+    scores = Scores.read(table, classes, target_mode, part=part)
     by_class = target_mode == "multilabel"
     thresholds = choose_thresholds(scores, choice) if by_class else {}
-    scores = Scores.read(table, classes, target_mode, thresholds, part=FITTED_ON)
+    scores = Scores.read(table, classes, target_mode, thresholds, part=part)
     return {
         "temperature": temperature,
         "thresholds": thresholds,
         "thresholds_by": choice.words if by_class else "the most probable class",
         "refer": fit_refer(scores, alpha),
-        "from": FITTED_ON,
+        "from": source,
     }
 
 
@@ -72,13 +90,16 @@ def calibrate_run(run: "Run", choice: Choice = BEST_F1, alpha: float = ALPHA) ->
             f"Run {run.id} answers with one class a record ({mode}); there are no thresholds to "
             "choose."
         )
-    validation = predictions[predictions["part"] == FITTED_ON]
-    found = fit_calibration(validation, classes, mode, choice, alpha)
+    file = run.folder / "calibration.json"
+    source = run.calibration.get("from") if file.exists() else None
+    source = OUT_OF_FOLD if source == OUT_OF_FOLD else FITTED_ON
+    rows = predictions[predictions["part"] == PART_OF[source]]
+    found = fit_calibration(rows, classes, mode, choice, alpha, source)
     table = with_probabilities(predictions, classes, mode, found["temperature"])
     write_whole(
         run.folder / "predictions.parquet", lambda path: table.to_parquet(path, index=False)
     )
-    write_json(run.folder / "calibration.json", found)
+    write_json(file, found)
     evaluation = evaluate_run(run) | {"run": meta["run"]}
     write_json(run.folder / "evaluation.json", evaluation)
     return evaluation

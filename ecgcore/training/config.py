@@ -12,7 +12,7 @@ from ecgcore.records.record import LEADS
 LEVELS = ("204", "440", "all")
 TIERS = ("core", "broad")
 SPLITS = ("patient", "folds")
-"""Ways to split that every cohort has; ``source:NAME`` is another."""
+"""Ways to split to choose from; ``splits.WAYS`` has all."""
 SCHEDULES = ("cosine", "step", "constant")
 SMALLEST_SIDE_PX = 67  # below, nothing is left after the last pool
 AUGMENTS = ("none", "standard", "targeted")
@@ -91,8 +91,10 @@ class TrainConfig:
     deterministic
         Only algorithms that give the same twice, on a GPU as well; slower there.
     split
-        ``patient`` (70/15/15 beside an untouched fold), ``folds`` (the published ones), or
-        ``source:NAME`` (all of that source tests, the others train and validate).
+        ``patient`` (70/15/15 beside an untouched fold), ``folds`` (the published ones),
+        ``source:NAME`` (all of that source tests, the others train and validate), ``fold:K`` (that
+        fold tests, all others train), or ``none`` (all train). Where nothing validates, the last
+        epoch is kept and nothing is calibrated.
     device, precision
         ``auto`` takes the GPU where there is one, and bfloat16 where the device computes in it.
     """
@@ -166,6 +168,8 @@ class TrainConfig:
         from ecgcore.models import model_info  # torch comes with it: not for reading a run
 
         splits.check_way(self.split)
+        if self.patience is not None and not splits.validates(self.split):
+            raise RequestError(f"Split '{self.split}' has no validation; patience needs one.")
         info = model_info(self.model)
         for kind, value, known in (
             ("label set", self.label_set, LABEL_SETS),

@@ -24,6 +24,7 @@ from ecgcore.training.weights import write_tensors
 from ecgcore.training.working import Working
 
 Progress = Callable[[Run, dict], None]
+SCORES = ("val_loss", "val_macro_auc", "val_macro_f1", "val_accuracy")
 
 
 def run_epochs(working: Working, on_progress: Progress) -> int:
@@ -83,6 +84,9 @@ def step(training: Training, working: Working, inputs: Tensor, targets: Tensor) 
 
 
 def _validate(working: Working, training: Training) -> dict[str, Any]:
+    """Return the scores on validation, None each where nothing validates."""
+    if not (working.plan.part == "validation").any():
+        return dict.fromkeys(SCORES)
     logits, targets = working.predict("validation", training.judged)
     if not np.isfinite(logits).all():
         raise EcgError("The network's outputs are no longer numbers: lower --learning-rate.")
@@ -101,9 +105,12 @@ def _validate(working: Working, training: Training) -> dict[str, Any]:
 
 
 def _keep(working: Working, training: Training, row: dict) -> None:
-    """Append the epoch's row; keep the weights if it is the best by validation macro AUC."""
-    auc = row["val_macro_auc"]
-    score = -row["val_loss"] if auc is None else auc
+    """Append the epoch's row; keep the weights if it is the best by validation macro AUC.
+
+    Where nothing validates, the last epoch is the one to keep.
+    """
+    auc, loss = row["val_macro_auc"], row["val_loss"]
+    score = row["epoch"] if loss is None else -loss if auc is None else auc
     row["best"] = score > training.best
     if row["best"]:
         training.best, training.best_epoch = score, row["epoch"]

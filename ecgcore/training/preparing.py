@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ecgcore.cohort.levels import Plan, plan
 from ecgcore.cohort.measuring import ensure_measured
+from ecgcore.cohort.splits import validates
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import Home, folder_made_whole, write_json
@@ -40,13 +41,20 @@ def plan_of(config: TrainConfig, home: Home) -> tuple[Cohort, Plan]:
         cohort, level, asked.target_mode, asked.tier, asked.split, asked.seed,
         asked.policy, asked.thresholds, asked.label_set,
     )  # fmt: skip
-    for part in ("train", "validation", "test"):
+    for part in needed_parts(asked.split):
         if not (drawn.part == part).any():
             raise RequestError(
                 f"Cohort '{cohort.name}' leaves no record for {part} at level {level} "
                 f"({len(drawn.part)} records with a target); choose another level or cohort."
             )
     return cohort, drawn
+
+
+def needed_parts(split: str) -> tuple[str, ...]:
+    """Return the parts that a training by this way to split cannot do without."""
+    if split == "none":
+        return ("train",)
+    return ("train", "validation", "test") if validates(split) else ("train", "test")
 
 
 def prepare(config: TrainConfig, home: Home) -> Run:

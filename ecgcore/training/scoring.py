@@ -32,10 +32,16 @@ def prediction_table(
 
 
 def score_run(working: Working) -> None:
-    """Load the best epoch, predict every part in float32, and write the run's results."""
+    """Load the best epoch, predict every part in float32, and write the run's results.
+
+    Where all records trained there is nothing to score.
+    """
     run = working.run
     fill(working.model, read_tensors(run.weights)[0], run.weights, run.meta["model"])
+    keep_learnt(run, working.cohort, working.plan.rows[np.isin(working.plan.part, LEARNT)])
     there = [part for part in SCORED_PARTS if (working.plan.part == part).any()]
+    if not there:
+        return
     tables = [prediction_table(working, part, *working.predict(part, exact=True)) for part in there]
     rows = np.concatenate([working.plan.rows[working.plan.part == part] for part in there])
     traits = traits_of(working.cohort, rows)
@@ -43,5 +49,4 @@ def score_run(working: Working) -> None:
     write_whole(
         run.folder / "predictions.parquet", lambda path: table.to_parquet(path, index=False)
     )
-    keep_learnt(run, working.cohort, working.plan.rows[np.isin(working.plan.part, LEARNT)])
     calibrate_run(run)

@@ -58,6 +58,28 @@ def test_no_patient_and_no_recording_lies_on_two_sides(seed, by, folds):
     assert set(part) == set(PARTS if by == "patient" else PARTS[:3])
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_each_fold_is_left_out_once_with_all_who_reach_into_it(seed):
+    index, stated = a_random_cohort(seed, folds=True)
+    for fold in range(1, 11):
+        part = split(index, stated, by=f"fold:{fold}", seed=seed)
+        assert leaks(index, part) == []
+        assert set(part) == {"train", "test"}
+        assert (part[index["fold"] == fold] == "test").all()
+
+
+def test_all_records_train_where_nothing_is_left_out():
+    index, stated = a_random_cohort(0)
+    assert set(split(index, stated, by="none")) == {"train"}
+
+
+@pytest.mark.parametrize("by", ["fold:", "fold:one", "fold:11", "nothing"])
+def test_a_fold_that_is_not_there_is_refused(by):
+    index, stated = a_random_cohort(0, folds=True)
+    with pytest.raises(NotFound, match="There is no"):
+        split(index, stated, by=by)
+
+
 def test_patients_who_share_a_recording_are_one_group_in_chains():
     index = an_index(["a", "b", "b", "c", "d", None, None], ["1", "1", "2", "2", "3", "3", "4"])
     group = groups(index)

@@ -211,3 +211,25 @@ def test_a_head_over_another_label_set_trains_answers_and_is_scored(
     assert classifier.probabilities([record]).shape == (1, classes)
     code, out, _ = run("evaluate", answer["run"], "--home", examples_home.path)
     assert code == 0
+
+
+def test_where_nothing_validates_the_last_epoch_is_kept_and_nothing_calibrated(examples_home):
+    run = train(replace(SMALL, split="fold:3", level="all"), examples_home)
+    assert run.status["best_epoch"] == 2
+    assert run.history["val_macro_auc"].isna().all()
+    assert set(run.predictions["part"]) == {"test"}
+    assert run.calibration["temperature"] is None
+    assert run.calibration["from"] is None
+
+
+def test_where_all_records_train_nothing_is_scored(examples_home):
+    run = train(replace(SMALL, split="none", level="all", epochs=1), examples_home)
+    assert run.status["state"] == "done"
+    assert run.evaluation is None
+    assert run.meta["split"]["records"] == {"train": 160}
+    assert len(load(run.id, examples_home).classes) == 10
+
+
+def test_waiting_for_a_better_epoch_needs_validation(examples_home):
+    with pytest.raises(RequestError, match="patience needs one"):
+        train(replace(SMALL, split="none", level="all", patience=2), examples_home)
