@@ -1,9 +1,9 @@
 """Several runs a side: the same training with other seeds, compared as such."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ecgcore.comparison.compare import compare, differences_between
 from ecgcore.comparison.seeds import difference_over_seeds, over_seeds
@@ -14,6 +14,9 @@ from ecgcore.evaluation.evaluate import scores_of
 
 if TYPE_CHECKING:
     from ecgcore.training.run import Run
+
+BY_THE_WAY = {"seed", "device", "precision"}
+"""Settings in which runs of one recipe may differ."""
 
 
 def compare_given(
@@ -70,6 +73,33 @@ def compare_sides(
     return found
 
 
+def all_seeds(
+    a: Sequence["Run"], b: Sequence["Run"], there: Iterable["Run"]
+) -> tuple[list["Run"], list["Run"]]:
+    """Return both sides with every seed that both have, one run a seed, in order of seeds.
+
+    ``there`` are the runs to choose from; one belongs to a side where it differs from its first run
+    in the seed alone, on the same cohort and labels. Those given stay before others of their seed.
+    """
+    there = list(there)
+    by_seed = [_by_seed(side, there) for side in (a, b)]
+    common = sorted(set(by_seed[0]) & set(by_seed[1]))
+    return [by_seed[0][seed] for seed in common], [by_seed[1][seed] for seed in common]
+
+
+def _by_seed(side: Sequence["Run"], there: Sequence["Run"]) -> dict[int, "Run"]:
+    recipe = _recipe(side[0])
+    runs = [*side, *(run for run in there if _recipe(run) == recipe)]
+    return {run.config.seed: run for run in reversed(runs)}
+
+
+def _recipe(run: "Run") -> dict[str, Any]:
+    """Return all that runs of other seeds have in common."""
+    meta = run.meta
+    config = {k: v for k, v in asdict(run.config).items() if k not in BY_THE_WAY}
+    return config | {name: meta.get(name) for name in ("cohort", "labels")}
+
+
 def _paired(a: Sequence["Run"], b: Sequence["Run"]) -> tuple[list["Run"], list["Run"], list[str]]:
     """Return both sides so that pairs have the same seed where they can, and what is to be said."""
     for name, side in (("A", a), ("B", b)):
@@ -94,7 +124,7 @@ def _strange(name: str, side: Sequence["Run"]) -> str:
     """Say which settings beside the seed differ on one side."""
     first = asdict(side[0].config)
     other = {key for run in side[1:] for key in differences_between(first, asdict(run.config))}
-    differ = sorted(other - {"seed", "device", "precision"})
+    differ = sorted(other - BY_THE_WAY)
     if not differ:
         return ""
     return f"The runs of side {name} differ in {', '.join(differ)}, not in their seeds alone."

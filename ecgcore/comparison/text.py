@@ -28,6 +28,20 @@ def finding(comparison: Mapping) -> str:
     return f"{said} macro-F1 {f1}, macro AUC {auc}. {_certainty(comparison)}".strip()
 
 
+def finding_over_seeds(comparison: Mapping) -> str:
+    """Return what several seeds a side found, with the intervals over seeds and patients."""
+    name_a, name_b = names(comparison)
+    seeds = comparison["seeds"]
+    spans = {metric: seeds["differences"][metric]["both"] for metric in _METRICS}
+    told = [
+        f"{words} {with_range(spans[metric], digits=3, signed=True)}"
+        for metric, words in _METRICS.items()
+    ]
+    verdict = _certainty({"differences": spans})
+    how_many = f"{len(seeds['a'])} seeds a side, seeds and patients drawn"
+    return f"{name_b} minus {name_a}, {how_many}: {', '.join(told)}. {verdict}".strip()
+
+
 def names(comparison: Mapping) -> tuple[str, str]:
     """Return what to call both sides: their models, or their run ids where those are equal."""
     models = comparison.get("models") or {}

@@ -176,6 +176,16 @@ def interval(
     return found | ({"note": NO_WIDTH} if low == high else {})
 
 
+def expected_interval(value: float, patients: int, level: float = LEVEL) -> dict:
+    """Return the interval that a share would get, were it ``value`` of one record a patient.
+
+    As :func:`interval` has it, with the standard error of a binomial share.
+    """
+    error = float(np.sqrt(value * (1 - value) / patients))
+    low, high = _arcsine(value, error, Basis(patients, patients), level)
+    return {"value": value, "low": low, "high": high, "level": level, "unit": "patients"}
+
+
 def difference_interval(
     value_a: float | None,
     value_b: float | None,

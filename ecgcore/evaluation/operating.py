@@ -76,6 +76,31 @@ def operating_points(
     return found
 
 
+def points_of(scores: Scores) -> dict[str, dict[str, float | None]]:
+    """Return where each class's calls lie on its curves; no intervals.
+
+    Returns
+    -------
+    dict
+        class code → ``sensitivity``, ``specificity``, ``precision`` (None where nothing is called)
+        and ``threshold`` (None: the most probable class is called). Classes without positives or
+        negatives have none.
+    """
+    found: dict[str, dict[str, float | None]] = {}
+    for i, code in enumerate(scores.classes):
+        known = scores.known[:, i]
+        y, called = scores.positive[known, i], scores.called[known, i]
+        if y.any() and not y.all():
+            by_class = scores.target_mode == "multilabel"
+            found[code] = {
+                "sensitivity": float(called[y].mean()),
+                "specificity": float(1 - called[~y].mean()),
+                "precision": float(y[called].mean()) if called.any() else None,
+                "threshold": float(scores.thresholds[i]) if by_class else None,
+            }
+    return found
+
+
 def _of_class(
     scores: Scores, side: _Side, prevalence: float | None, resamples: int
 ) -> dict[str, object]:

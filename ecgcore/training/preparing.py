@@ -2,13 +2,14 @@
 
 import platform
 import secrets
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
 
+from ecgcore.cohort.leakage import LeakCheck, check_sides
 from ecgcore.cohort.levels import Plan, plan
 from ecgcore.cohort.measuring import ensure_measured
 from ecgcore.cohort.splits import validates
@@ -17,12 +18,13 @@ from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import Home, folder_made_whole, write_json
 from ecgcore.imaging import geometry
 from ecgcore.labels.tables import tables_hash
-from ecgcore.models import create_model, model_info
+from ecgcore.models import model_info
 from ecgcore.records.record import LEADS
 from ecgcore.training.config import Recipe, TrainConfig
 from ecgcore.training.device import find_devices
+from ecgcore.training.forecast import disk_bytes, parameters_of
 from ecgcore.training.run import Run, process_stamp
-from ecgcore.training.starting import find_parent
+from ecgcore.training.starting import Parent, find_parent
 
 STAMPED = ("ecgcore", "torch", "torchvision", "numpy", "pandas", "wfdb", "captum")
 
@@ -57,8 +59,19 @@ def needed_parts(split: str) -> tuple[str, ...]:
     return ("train", "validation", "test") if validates(split) else ("train", "test")
 
 
-def prepare(config: TrainConfig, home: Home) -> Run:
-    """Write the folder of a run that is ready to be worked on, or say what is wrong."""
+@dataclass(frozen=True)
+class Planned:
+    """A training that can be begun: nothing is written yet."""
+
+    recipe: Recipe
+    cohort: Cohort
+    plan: Plan
+    parent: Parent | None
+    leaks: LeakCheck
+
+
+def planned(config: TrainConfig, home: Home) -> Planned:
+    """Return what a training would be, or say what is wrong with the request."""
     parent = find_parent(config.init, home)
     find_devices(config.device)
     recipe = config.filled() if parent is None else parent.followed_by(config.filled())
@@ -66,8 +79,16 @@ def prepare(config: TrainConfig, home: Home) -> Run:
     if parent is not None:
         parent.check(cohort)
         drawn = replace(drawn, notes=(*drawn.notes, parent.note(cohort, drawn, home)))
-    model = create_model(recipe.model, len(drawn.classes), **recipe.model_options)
-    parameters = sum(p.numel() for p in model.parameters())
+    return Planned(recipe, cohort, drawn, parent, check_sides(cohort.index, drawn))
+
+
+def prepare(config: TrainConfig, home: Home) -> Run:
+    """Write the folder of a run that is ready to be worked on, or say what is wrong."""
+    found = planned(config, home)
+    recipe, cohort, drawn, parent = found.recipe, found.cohort, found.plan, found.parent
+    if not found.leaks.passed:
+        raise EcgError(found.leaks.text)
+    parameters = parameters_of(recipe, len(drawn.classes))
     _need_disk(home, parameters, recipe)
     now = datetime.now(UTC)
     name = f"{recipe.model}-{cohort.name}-{recipe.level}-s{recipe.seed}"
@@ -84,13 +105,7 @@ def prepare(config: TrainConfig, home: Home) -> Run:
 
 
 def _need_disk(home: Home, parameters: int, recipe: Recipe) -> None:
-    """Refuse where there is no room for the best weights and for what is needed to go on.
-
-    The latter is there twice while it is written anew.
-    """
-    moments = {"sgd": 1, "adamw": 2}[recipe.optimiser]
-    copies = 1 + 2 * (1 + moments + (recipe.average > 0))
-    needed, free = 4 * parameters * copies, home.free_bytes()
+    needed, free = disk_bytes(parameters, recipe), home.free_bytes()
     if free < needed:
         raise EcgError(
             f"This training needs {needed / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are free; "

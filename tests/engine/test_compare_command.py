@@ -9,8 +9,8 @@ from simulated import predictions
 from ecgcore.comparison.compare import compare
 from ecgcore.comparison.costs import costs_of, ms_per_ecg
 from ecgcore.comparison.several import compare_several
-from ecgcore.comparison.sides import compare_given, compare_sides
-from ecgcore.comparison.text import comparison_text, several_text
+from ecgcore.comparison.sides import all_seeds, compare_given, compare_sides
+from ecgcore.comparison.text import comparison_text, finding_over_seeds, several_text
 from ecgcore.errors import RequestError
 from ecgcore.labels.classes import CODES
 from ecgcore.training.config import TrainConfig
@@ -58,6 +58,21 @@ def test_what_else_differs_between_seeds_is_said(sides):
         "The runs of side A differ in epochs, not in their seeds alone.",
         "The sides' seeds are 1, 2 and 4, 5: runs are paired in the order given.",
     ]
+
+
+def test_all_seeds_of_both_sides_are_found_and_those_given_stay():
+    a1, a2, a3, again = (a_run(name, int(name[1])) for name in ("a1", "a2", "a3", "a2-again"))
+    b1, b2, b3 = (a_run(name, int(name[1]), batch=8) for name in ("b1", "b2", "b3"))
+    other = a_run("other", 4, epochs=3)
+    found = all_seeds([a1, again], [b1], [a3, a2, b3, b2, other])
+    assert found == ([a1, again, a3], [b1, b2, b3])
+    assert all_seeds([a1], [b1], [a2, a3, b3]) == ([a1, a3], [b1, b3])  # seeds that both have
+
+
+def test_the_finding_over_seeds_names_what_was_drawn(sides):
+    said = finding_over_seeds(compare_sides(*sides, resamples=FEW))
+    assert "3 seeds a side, seeds and patients drawn: accuracy " in said
+    assert said.endswith(("no difference is shown.", "accuracy.", "macro-F1.", "macro AUC."))
 
 
 def test_one_run_a_side_has_no_seeds(sides):

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.evaluation.decision import decision_curve, decision_table
 from ecgcore.evaluation.evaluate import evaluate, evaluate_run
-from ecgcore.evaluation.operating import operating_points
+from ecgcore.evaluation.operating import operating_points, points_of
 from ecgcore.evaluation.roc import MAX_POINTS, pr_curves
 from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.subgroups import FEW, subgroups
@@ -67,6 +67,18 @@ def test_operating_points_equal_scikit_learns():
             at = tpr[fpr <= 1 - float(specificity) + 1e-9].max()
             assert found["value"] == pytest.approx(at), (code, specificity)
             assert found["low"] <= found["value"] <= found["high"]
+
+
+@pytest.mark.parametrize("mode", ["multilabel", "exclusive"])
+def test_the_points_on_the_curves_are_the_operating_points(mode):
+    scores = Scores.read(predictions(mode=mode), CODES, mode, {"NSR": 0.3})
+    points, found = points_of(scores), operating_points(scores, resamples=2)
+    assert set(points) == set(found)
+    for code, point in points.items():
+        assert point["threshold"] == found[code]["threshold"]
+        for name in ("sensitivity", "specificity"):
+            assert point[name] == pytest.approx(found[code][name]["value"])
+        assert point["precision"] == pytest.approx(found[code]["ppv"]["value"])
 
 
 def test_predictive_values_follow_the_prevalence_that_is_given():
