@@ -2,7 +2,7 @@
 # make test    all tests (browser tests need Debian's chromium; they skip with a reason without it)
 # make check   format, lint, types
 # make setup   only the environment, in .venv/
-# make checkpoints PTBXL=path/to/ptb-xl   trains the shipped pair again (an hour on two cores)
+# make checkpoints PTBXL=path/to/ptb-xl   trains the shipped networks again (a night on two cores)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,17 +31,12 @@ format: .venv/.dev
 setup: .venv/.dev
 
 PTBXL ?= data/ptb-xl
-SHIPPED := alexnet_gap alexnet_m_se_gap
-ATTRIBUTION := Trained on PTB-XL (Wagner et al. 2020, https://doi.org/10.13026/kfzx-aw45, CC BY 4.0); weights and predictions here derive from it and carry the same licence.
-RECIPE := --level all --split folds --epochs 6 --optimiser adamw --learning-rate 0.0005 --seed 1
+SHIPPED := resnet1d_scaled resnet1d_ptbxl71 alexnet_m_se_gap alexnet_gap
 
 checkpoints: .venv/.runtime
 	$(BIN)/ecgcore ingest $(PTBXL) --cohort ptbxl
-	for model in $(SHIPPED); do \
-	  run=$$($(BIN)/ecgcore train --cohort ptbxl --model $$model $(RECIPE) --json | \
-	    $(BIN)/python -c 'import json, sys; print(json.loads(sys.stdin.read().splitlines()[-1])["run"])') && \
-	  $(BIN)/ecgcore export $$run --to checkpoints/$$model --attribution '$(ATTRIBUTION)' || exit 1; \
-	done
+	$(BIN)/ecgcore study shipped
+	for model in $(SHIPPED); do $(BIN)/ecgcore ship $$model || exit 1; done
 
 $(EXAMPLES): | .venv/.runtime
 	@echo "Reading the example ECGs into the cohort 'examples' (a few seconds) ..."

@@ -1,5 +1,7 @@
 """Studies: many trainings that answer one question."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +13,7 @@ from ecgcore.home import Home
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="Which: rates or levels.")],
+    name: Annotated[str, typer.Argument(help="Which: rates, levels or shipped.")],
     cohort: Annotated[str, typer.Option(help="The cohort to train on.")] = "ptbxl",
     to: Annotated[
         Path, typer.Option(help="Folder of finished cells and pages; what is there is kept.")
@@ -33,12 +35,7 @@ def study(
     from ecgcore.studies.study import train_missing
 
     chosen, found, trained = find_study(name), Home.find(home), 0
-    with bar() as progress:
-        task = progress.add_task(name, total=None, note="")
-
-        def show(run: Any, now: dict[str, Any]) -> None:
-            progress.update(task, completed=now["step"], total=now["steps"], note=run.id)
-
+    with _progress_of(name) as show:
         if train:
             for cell in train_missing(chosen, cohort, found, to, only, show):
                 trained += 1
@@ -48,3 +45,45 @@ def study(
         say_json({"study": name, "trained": trained, "left": left, "page": str(page)})
     else:
         out.print(f"{trained} cells trained, {left} left; {page} written.", markup=False)
+
+
+@app.command()
+def ship(
+    name: Annotated[str, typer.Argument(help="A shipped network, such as alexnet_m_se_gap.")],
+    cohort: Annotated[str, typer.Option(help="The cohort to train on.")] = "ptbxl",
+    studies: Annotated[
+        Path, typer.Option(help="Folder of the study 'shipped', whose folds say how good it is.")
+    ] = Path("docs/studies"),
+    to: Annotated[
+        Path | None, typer.Option(help="Folder to write; by default checkpoints/NAME.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a shipped network on all records of a cohort and write it.
+
+    Its calibration and figures come from the folds of `ecgcore study shipped`.
+
+    Example: ecgcore ship resnet1d_scaled --to my_checkpoint
+    """
+    from ecgcore.studies.making import make_shipped
+
+    folder = to or Path("checkpoints") / name
+    with _progress_of(name) as show:
+        size = make_shipped(name, cohort, Home.find(home), studies, folder, show)
+    if as_json:
+        say_json({"model": name, "folder": str(folder), "bytes": size})
+    else:
+        out.print(f"{folder} written: {size / 1e6:.1f} MB.", markup=False)
+
+
+@contextmanager
+def _progress_of(name: str) -> Iterator[Callable[[Any, dict[str, Any]], None]]:
+    """Show a bar for the training under way."""
+    with bar() as progress:
+        task = progress.add_task(name, total=None, note="")
+
+        def show(run: Any, now: dict[str, Any]) -> None:
+            progress.update(task, completed=now["step"], total=now["steps"], note=run.id)
+
+        yield show

@@ -1,11 +1,17 @@
 """Calibrating a run: temperature, thresholds and refer band from its validation records."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ecgcore.errors import RequestError
-from ecgcore.evaluation.calibration import fit_temperature, with_probabilities
+from ecgcore.evaluation.calibration import (
+    FITTED_ON,
+    OUT_OF_FOLD,
+    PART_OF,
+    fit_temperature,
+    with_probabilities,
+)
 from ecgcore.evaluation.evaluate import evaluate_run
 from ecgcore.evaluation.refer import ALPHA, fit_refer
 from ecgcore.evaluation.scores import Scores
@@ -15,18 +21,13 @@ from ecgcore.home import write_json, write_whole
 if TYPE_CHECKING:
     from ecgcore.training.run import Run
 
-FITTED_ON = "validation"
-OUT_OF_FOLD = "out-of-fold"
-"""A shipped model learnt from all records; its calibration comes from networks of the same recipe,
-each of which answered the fold that it had not learnt from. These answers are its part ``test``."""
-UNCALIBRATED = {
+UNCALIBRATED: dict[str, Any] = {
     "temperature": None,
     "thresholds": {},
     "thresholds_by": "not chosen: nothing validated",
     "refer": None,
     "from": None,
 }
-PART_OF = {FITTED_ON: "validation", OUT_OF_FOLD: "test"}
 BEST_F1 = Choice()
 
 

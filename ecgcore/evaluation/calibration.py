@@ -13,6 +13,16 @@ from scipy.special import expit, log_softmax, softmax
 
 from ecgcore.evaluation.scores import Scores
 
+FITTED_ON = "validation"
+OUT_OF_FOLD = "out-of-fold"
+"""A shipped model learnt from all records; its calibration comes from networks of the same recipe,
+each of which answered the fold that it had not learnt from. These answers are its part ``test``."""
+PART_OF = {FITTED_ON: "validation", OUT_OF_FOLD: "test"}
+OUT_OF_FOLD_NOTE = (
+    "Out of fold: each record was answered by a network of the same recipe that had not learnt "
+    "from its fold; the network itself learnt from all of them. Temperature and thresholds come "
+    "from these answers, too."
+)
 BINS = 10
 BINNING = f"{BINS} bins of equally many records, by probability"
 COLDEST, HOTTEST = 0.05, 20.0

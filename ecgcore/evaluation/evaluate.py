@@ -1,6 +1,7 @@
 """Evaluate: how good is a run on one part of its records, and how sure can one be?"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,13 @@ from ecgcore.evaluation.bootstrap import (
     interval,
     resample,
 )
-from ecgcore.evaluation.calibration import BINNING, calibration_of, with_probabilities
+from ecgcore.evaluation.calibration import (
+    BINNING,
+    OUT_OF_FOLD,
+    OUT_OF_FOLD_NOTE,
+    calibration_of,
+    with_probabilities,
+)
 from ecgcore.evaluation.decision import decision_table
 from ecgcore.evaluation.metrics import accuracy_of
 from ecgcore.evaluation.operating import operating_points
@@ -116,14 +123,18 @@ def scores_of(run: "Run", part: str = "test", raw: bool = False) -> Scores:
     meta, predictions = run.meta, run.predictions
     if raw:
         predictions = with_probabilities(predictions, meta["classes"], meta["target_mode"])
-    return Scores.read(
+    fitted = run.calibration
+    scores = Scores.read(
         predictions,
         meta["classes"],
         meta["target_mode"],
-        run.calibration["thresholds"],
+        fitted["thresholds"],
         run=run.id,
         part=part,
     )
+    if fitted.get("from") == OUT_OF_FOLD:
+        return replace(scores, notes=(*scores.notes, OUT_OF_FOLD_NOTE))
+    return scores
 
 
 def evaluate(

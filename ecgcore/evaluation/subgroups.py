@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ecgcore.training.run import Run
 
 COLUMNS = ("age", "sex", "source", "quality")
+VALIDATED = "validated"
+"""A trait where the source says so: whether a human validated its statements (PTB-XL does)."""
+BY_A_HUMAN = "by a human"
+TRAITS = (*COLUMNS, VALIDATED)
 FEW = 20
 """Below this many records a group's figures are drawn grey."""
 UNKNOWN = "unknown"
@@ -26,9 +30,11 @@ _BANDS = ((0, "under 40"), (40, "40 to 59"), (60, "60 to 79"), (80, "80 and over
 
 
 def traits_of(cohort: "Cohort", rows: np.ndarray) -> pd.DataFrame:
-    """Return what subgroups are made of: ``age``, ``sex``, ``source`` and ``quality``, a row each.
+    """Return what subgroups are made of, a row each: ``age``, ``sex``, ``source``, ``quality`` and
+    ``validated``.
 
     ``quality`` is ``flagged`` or ``no flag``; missing where the cohort is not measured.
+    ``validated`` is ``by a human`` or ``not``; missing where the source does not say.
     """
     told = cohort.index.iloc[rows]
     quality = np.full(len(rows), None, object)
@@ -36,7 +42,18 @@ def traits_of(cohort: "Cohort", rows: np.ndarray) -> pd.DataFrame:
         flags = cohort.measures["quality"].iloc[rows]
         quality = np.where([bool(json.loads(text)) for text in flags], "flagged", "no flag")
     found = {name: told[name].array for name in ("age", "sex", "source")}
-    return pd.DataFrame(found | {"quality": pd.array(quality, dtype="str")})
+    return pd.DataFrame(
+        found
+        | {
+            "quality": pd.array(quality, dtype="str"),
+            VALIDATED: pd.array(told["details"].map(_validated), dtype="str"),
+        }
+    )
+
+
+def _validated(details: str) -> str | None:
+    said = json.loads(details).get("validated_by_human")
+    return {"True": BY_A_HUMAN, "False": "not"}.get(said)
 
 
 def traits_of_run(run: "Run", part: str, home: Home | None) -> pd.DataFrame | None:
@@ -44,7 +61,7 @@ def traits_of_run(run: "Run", part: str, home: Home | None) -> pd.DataFrame | No
     predictions = run.predictions
     rows = predictions[predictions["part"] == part]
     if set(COLUMNS) <= set(rows):
-        return rows[["record", *COLUMNS]]
+        return rows[["record", *(name for name in TRAITS if name in rows)]]
     if home is None:
         return None
     from ecgcore.cohort.store import Cohort
@@ -65,7 +82,8 @@ def subgroups(scores: Scores, traits: pd.DataFrame, resamples: int = RESAMPLES) 
     Parameters
     ----------
     traits
-        ``record``, ``age``, ``sex``, ``source``, ``quality``; the records of ``scores`` among them.
+        ``record`` and what ``traits_of`` gives; the records of ``scores`` among them. ``validated``
+        may lack.
 
     Returns
     -------
@@ -78,6 +96,8 @@ def subgroups(scores: Scores, traits: pd.DataFrame, resamples: int = RESAMPLES) 
         "age": _bands(told["age"]),
         **{name: told[name].fillna(UNKNOWN).to_numpy(object) for name in COLUMNS[1:]},
     }
+    if VALIDATED in told and told[VALIDATED].notna().any():
+        groups[VALIDATED] = told[VALIDATED].fillna(UNKNOWN).to_numpy(object)
     return {
         trait: {
             str(name): _group(scores.take(of == name), resamples) for name in _in_order(of, trait)

@@ -12,7 +12,7 @@ from ecgcore.models.alexnet import AlexNet
 from ecgcore.models.resnet1d import ResNet1d, scaled
 
 FC_SIZE = (224, 224)
-SCALED_STEP = 2
+SCALED_STEP = 0
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """A cell: one training of a study, and the small file that is kept of it.
 
 ``NAME.json`` holds configuration, split, history and versions; ``NAME.parquet``, where the study
-scores test records, labels (int8) and logits (float16: 0.1 % of a logit) of every scored part. No
-weights are kept.
+scores test records, labels (int8) and logits (float16: 0.1 % of a logit) of every scored part, and
+what subgroups are made of. No weights are kept.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgcore.evaluation.calibration import probabilities
+from ecgcore.evaluation.calibration import with_probabilities
 from ecgcore.evaluation.scores import Scores
+from ecgcore.evaluation.subgroups import TRAITS
 from ecgcore.home import read_json, write_json, write_whole
 from ecgcore.training.config import Recipe, TrainConfig
 from ecgcore.training.run import Run
@@ -62,24 +63,20 @@ class Finished:
         """One row an epoch, as in a run."""
         return pd.DataFrame(self.content["history"])
 
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """The table of ``predictions.parquet`` without probabilities: labels float, NaN unknown."""
+        kept = pd.read_parquet(self.file.with_suffix(".parquet"))
+        labels = [f"y_{c}" for c in self.content["classes"]]
+        known = kept[labels].astype(np.float32)
+        return kept.assign(**known.where(known != UNKNOWN))
+
     def scores(self, part: str) -> Scores:
         """Return labels and probabilities of a part, at the cell's own thresholds."""
-        kept = pd.read_parquet(self.file.with_suffix(".parquet"))
-        classes, mode = self.content["classes"], self.content["target_mode"]
-        logits = kept[[f"z_{c}" for c in classes]].to_numpy(np.float64)
-        p_of = probabilities(logits, mode, self.content.get("temperature"))
-        told = {f"p_{c}": p for c, p in zip(classes, p_of.T, strict=True)}
-        labels = kept[[f"y_{c}" for c in classes]].astype(float)
-        table = pd.concat(
-            [
-                kept[["record", "patient", "part"]],
-                labels.where(labels != UNKNOWN),
-                pd.DataFrame(told),
-            ],
-            axis=1,
-        )
-        thresholds = self.content["thresholds"]
-        return Scores.read(table, classes, mode, thresholds, self.name, part)
+        told = self.content
+        classes, mode = told["classes"], told["target_mode"]
+        table = with_probabilities(self.predictions, classes, mode, told.get("temperature"))
+        return Scores.read(table, classes, mode, told["thresholds"], self.name, part)
 
 
 def keep(name: str, run: Run, folder: Path, scored: bool) -> None:
@@ -105,5 +102,6 @@ def _compact(predictions: pd.DataFrame, classes: Sequence[str]) -> Any:
     """Return a writer of the table without probabilities, which the logits give again."""
     labels = predictions[[f"y_{c}" for c in classes]].fillna(UNKNOWN).astype(np.int8)
     logits = predictions[[f"z_{c}" for c in classes]].astype(np.float16)
-    table = pd.concat([predictions[["record", "patient", "part"]], labels, logits], axis=1)
+    told = [c for c in ("record", "patient", "part", *TRAITS) if c in predictions]
+    table = pd.concat([predictions[told], labels, logits], axis=1)
     return lambda path: table.to_parquet(path, index=False, compression="zstd")

@@ -1,10 +1,10 @@
 """The studies by name."""
 
 from ecgcore.errors import NotFound
-from ecgcore.studies import levels, rates
+from ecgcore.studies import levels, rates, shipped
 from ecgcore.studies.study import Study
 
-STUDIES = {study.name: study for study in (rates.STUDY, levels.STUDY)}
+STUDIES = {study.name: study for study in (rates.STUDY, levels.STUDY, shipped.STUDY)}
 
 
 def find_study(name: str) -> Study:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from ecgcore.errors import RequestError
 from ecgcore.home import Home, write_whole
 from ecgcore.studies.cell import Cell, Finished, keep
+from ecgcore.training.config import TrainConfig
 from ecgcore.training.loop import Progress
 from ecgcore.training.preparing import prepare
 from ecgcore.training.run import Run, list_runs
@@ -115,7 +116,7 @@ def train_missing(
 
 def _train(study: Study, cell: Cell, home: Home, folder: Path, on_progress: Progress) -> None:
     """Train a cell, keep what is small, and delete its run."""
-    run = _begun(study, cell, home)
+    run = begun(f"{study.name}/{cell.name}", cell.config, home)
     if run.status["state"] != "done":
         work(run, home, on_progress)
     if run.status["state"] != "done":
@@ -124,13 +125,15 @@ def _train(study: Study, cell: Cell, home: Home, folder: Path, on_progress: Prog
     shutil.rmtree(run.folder)
 
 
-def _begun(study: Study, cell: Cell, home: Home) -> Run:
-    """Return the run of a cell that was begun before (or finished since), else a new one."""
-    mark = f"{study.name}/{cell.name}"
+def begun(mark: str, config: TrainConfig, home: Home) -> Run:
+    """Return the run of a cell that was begun before (or finished since), else a new one.
+
+    ``mark`` says which cell of which study it is.
+    """
     for run in list_runs(home):
         file = run.folder / MARK
-        if file.exists() and file.read_text("utf-8") == mark and run.config == cell.recipe:
+        if file.exists() and file.read_text("utf-8") == mark and run.config == config.filled():
             return run
-    run = prepare(cell.config, home)
+    run = prepare(config, home)
     (run.folder / MARK).write_text(mark, "utf-8")
     return run

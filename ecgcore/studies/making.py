@@ -1,0 +1,66 @@
+"""Make a shipped network: train it on all records, and give it what its folds say out of fold."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from ecgcore.errors import RequestError
+from ecgcore.evaluation.calibrating import fit_calibration
+from ecgcore.evaluation.calibration import OUT_OF_FOLD, with_probabilities
+from ecgcore.evaluation.evaluate import evaluate_run
+from ecgcore.home import Home, write_json, write_whole
+from ecgcore.inference.shipping import ship
+from ecgcore.studies.shipped import ATTRIBUTION, STUDY, out_of_fold, recipe
+from ecgcore.studies.study import begun
+from ecgcore.training.loop import Progress
+from ecgcore.training.run import Run
+from ecgcore.training.work import work
+
+
+def make_shipped(
+    name: str, cohort: str, home: Home, folder: Path, to: Path, on_progress: Progress | None = None
+) -> int:
+    """Train a shipped network on all records of a cohort and write it; return the size in bytes.
+
+    Parameters
+    ----------
+    folder
+        Where the study ``shipped`` keeps its cells.
+    to
+        The folder to write, such as ``checkpoints/NAME``.
+
+    Raises
+    ------
+    RequestError
+        A fold is not finished, or was trained on another cohort or by another recipe.
+    """
+    finished = [cell for cell in STUDY.finished(folder) if cell.name.startswith(f"{name}-fold")]
+    answers = out_of_fold(name, finished)
+    asked = replace(recipe(name), cohort=cohort, split="none")
+    run = begun(f"{STUDY.name}/{name}", asked, home)
+    for cell in finished:
+        if cell.content["cohort"]["hash"] != run.meta["cohort"]["hash"]:
+            raise RequestError(
+                f"Cell {cell.name} was trained on another state of cohort '{cohort}'; delete its "
+                "files and run `ecgcore study shipped`."
+            )
+    if run.status["state"] != "done":
+        work(run, home, on_progress)
+    if run.status["state"] != "done":
+        raise RequestError(f"{name}: {run.status['message']}")
+    _attach(run, answers)
+    return ship(run, to, ATTRIBUTION)
+
+
+def _attach(run: Run, answers: pd.DataFrame) -> None:
+    """Write predictions, calibration and scores of a run from what was answered out of fold."""
+    classes, mode = run.meta["classes"], run.meta["target_mode"]
+    fitted = fit_calibration(answers, classes, mode, source=OUT_OF_FOLD)
+    table = with_probabilities(answers, classes, mode, fitted["temperature"])
+    write_whole(
+        run.folder / "predictions.parquet",
+        lambda path: table.to_parquet(path, index=False, compression="zstd"),
+    )
+    write_json(run.folder / "calibration.json", fitted)
+    write_json(run.folder / "evaluation.json", evaluate_run(run) | {"run": run.meta["run"]})

@@ -1,0 +1,150 @@
+"""The networks that come with the product: their recipes, and how good each is out of fold.
+
+A shipped network learns from all records of its cohort, so none is left to test it. In its place
+networks of the same recipe, one a published fold, each answer the fold that they have not learnt
+from; together they answer every record once. The shipped network's temperature, thresholds, refer
+band and figures are those of these answers. The number of epochs belongs to the recipe, which was
+chosen on fold 4 by networks that had learnt from folds 1 to 3.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from ecgcore.errors import NotFound, RequestError
+from ecgcore.evaluation.calibrating import fit_calibration
+from ecgcore.evaluation.calibration import OUT_OF_FOLD, with_probabilities
+from ecgcore.evaluation.evaluate import evaluate_scores
+from ecgcore.evaluation.scores import Scores
+from ecgcore.evaluation.subgroups import BY_A_HUMAN, VALIDATED
+from ecgcore.evaluation.text import number, with_range
+from ecgcore.studies.cell import Cell, Finished
+from ecgcore.studies.markdown import table
+from ecgcore.studies.study import Study
+from ecgcore.training.config import TrainConfig
+
+FOLDS = (1, 2, 3, 4, 5)
+"""Of PTB-XL's ten those whose records the shipped networks learnt from."""
+
+_SIGNALS = TrainConfig(
+    cohort="", level="all", augment="standard", epochs=12, batch=64, weight_decay=0.02,
+    warm_up=0.2, clip_norm=1.0, average=0.99,
+)  # fmt: skip
+_IMAGES = TrainConfig(cohort="", level="all", epochs=6, learning_rate=5e-4)
+RECIPES = {
+    "resnet1d_scaled": replace(_SIGNALS, model="resnet1d_scaled"),
+    "resnet1d_ptbxl71": replace(_SIGNALS, model="resnet1d_scaled", label_set="ptbxl71"),
+    "alexnet_m_se_gap": replace(_IMAGES, model="alexnet_m_se_gap"),
+    "alexnet_gap": replace(_IMAGES, model="alexnet_gap"),
+}
+ATTRIBUTION = (
+    "Trained on PTB-XL (Wagner et al. 2020, https://doi.org/10.13026/kfzx-aw45, CC BY 4.0); "
+    "weights and predictions here derive from it and carry the same licence."
+)
+
+# The benchmark's xresnet1d101 (Strodthoff et al. 2021, doi:10.1109/JBHI.2020.3022989): its released
+# predictions of fold 10, grouped into these classes. Another fold: to stand beside, not to be
+# subtracted.
+BENCHMARK = {
+    "NSR": 0.909, "STACH": 0.994, "SBRAD": 0.946, "LBBB": 0.998, "RBBB": 0.997, "LVH": 0.951,
+    "RVH": 0.949, "STEMI": 0.855, "STD": 0.939, "ECT": 0.982,
+}  # fmt: skip
+BENCHMARK_MACRO = {"paper10": 0.952, "ptbxl71": 0.925}
+
+HEAD = """\
+Each recipe was trained once a published fold, on all other folds of cohort `{cohort}`, and answered
+the fold that it had not learnt from: out of fold, every record is answered once, by a network that
+knew neither it nor its patient. The networks in `checkpoints/` are of the same recipes and learnt
+from all records; these figures are the best estimate of theirs. Labels are expert statements, core
+tier, several a record. Intervals are at 95 %, over patients.
+
+"""
+
+
+def recipe(name: str) -> TrainConfig:
+    """Return the recipe of a shipped network, or say which there are."""
+    if name not in RECIPES:
+        raise NotFound.among("shipped network", name, RECIPES)
+    return RECIPES[name]
+
+
+def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
+    """Return a training a recipe and fold."""
+    return [
+        Cell(f"{name}-fold{fold}", replace(asked, cohort=cohort, split=f"fold:{fold}"))
+        for name, asked in RECIPES.items()
+        for fold in FOLDS
+    ]
+
+
+def out_of_fold(name: str, finished: Sequence[Finished]) -> pd.DataFrame:
+    """Return what a recipe's networks answered out of fold, as ``predictions.parquet`` has it.
+
+    Raises
+    ------
+    RequestError
+        A fold is not finished yet.
+    """
+    there = {cell.name: cell for cell in finished}
+    asked = [f"{name}-fold{fold}" for fold in FOLDS]
+    if lacking := [one for one in asked if one not in there]:
+        raise RequestError(f"Not finished yet: {', '.join(lacking)}; run `ecgcore study shipped`.")
+    answers = pd.concat([there[one].predictions for one in asked], ignore_index=True)
+    first = there[asked[0]].content
+    return with_probabilities(answers, first["classes"], first["target_mode"])
+
+
+def page(finished: Sequence[Finished]) -> str:
+    """Return a section for each recipe whose folds are all there."""
+    text = HEAD.format(cohort=finished[0].content["cohort"]["name"])
+    for name in RECIPES:
+        of = [cell for cell in finished if cell.name.startswith(f"{name}-fold")]
+        if len(of) == len(FOLDS):
+            text += _section(name, of)
+    return text
+
+
+def _section(name: str, of: Sequence[Finished]) -> str:
+    """Return a recipe's words, its macro AUC, and its classes."""
+    content, answers = of[0].content, out_of_fold(name, of)
+    classes, mode, config = content["classes"], content["target_mode"], of[0].config
+    fitted = fit_calibration(answers, classes, mode, source=OUT_OF_FOLD)
+    checked = answers[answers[VALIDATED] == BY_A_HUMAN]
+    sides = [
+        evaluate_scores(Scores.read(rows, classes, mode, fitted["thresholds"], name))
+        for rows in (answers, checked)
+    ]
+    minutes = sum(cell.history["seconds"].sum() for cell in of) / 60
+    beside = BENCHMARK_MACRO[config.label_set]
+    return (
+        f"## `{name}`\n\n`{config.model}`, {content['parameters']:,} parameters, "
+        f"{config.epochs} epochs of batches of {config.batch}, augmentation {config.augment}; "
+        f"{minutes:.0f} minutes for {len(of)} folds. Temperature {fitted['temperature']:.3f}.\n\n"
+        + table(
+            ("records", "n", "macro AUC", "over classes", "macro-F1", "benchmark, fold 10"),
+            [
+                (who, f"{e['n']:,}", with_range(e["macro_auc"]), len(e["macro_auc"]["over"]),
+                 number(e["macro_f1"]), number(beside) if who == "all" else "")
+                for who, e in zip(("all", "validated by a human"), sides, strict=True)
+            ],
+        )
+        + "\n"
+        + (_classes(sides) if config.label_set == "paper10" else "")
+    )  # fmt: skip
+
+
+def _classes(sides: Sequence[dict]) -> str:
+    rows = []
+    for code, beside in BENCHMARK.items():
+        figures = [
+            text
+            for e in sides
+            for text in (f"{e['classes'][code]['n']:,}", number(e["classes"][code]["auc"]))
+        ]
+        rows.append((code, *figures, number(sides[0]["classes"][code]["f1"]), number(beside)))
+    head = ("class", "n", "AUC", "n validated", "AUC", "F1", "benchmark, fold 10")
+    return table(head, rows) + "\n"
+
+
+STUDY = Study("shipped", "The shipped networks, out of fold", cells, page)

@@ -1,0 +1,60 @@
+"""Shipped networks: every record is answered out of fold once, and the shipped one says so."""
+
+import numpy as np
+import pytest
+
+from ecgcore.errors import NotFound, RequestError
+from ecgcore.evaluation.evaluate import scores_of
+from ecgcore.inference.classifier import load
+from ecgcore.studies import shipped
+from ecgcore.studies.making import make_shipped
+from ecgcore.studies.study import train_missing
+from ecgcore.training.config import TrainConfig
+from ecgcore.training.learnt import learnt_by
+
+TINY = TrainConfig("", "resnet1d", "all", depth=4, width=4, epochs=1, device="cpu")
+
+
+def ignored(run, now):
+    """Take no notice of progress."""
+
+
+@pytest.fixture
+def recipes(monkeypatch):
+    monkeypatch.setattr(shipped, "RECIPES", {"tiny": TINY})
+
+
+def test_a_shipped_network_learns_from_all_and_is_judged_out_of_fold(
+    examples_home, tmp_path, recipes
+):
+    with pytest.raises(RequestError, match="Not finished yet: tiny-fold1, tiny-fold2"):
+        make_shipped("tiny", "examples", examples_home, tmp_path, tmp_path / "tiny")
+    trained = train_missing(shipped.STUDY, "examples", examples_home, tmp_path, "*", ignored)
+    assert len(list(trained)) == 5
+    page = shipped.STUDY.write_page(tmp_path).read_text("utf-8")
+    assert "| all | 160 |" in page
+    assert "| validated by a human |" in page
+
+    to = tmp_path / "checkpoints" / "tiny"
+    make_shipped("tiny", "examples", examples_home, tmp_path, to)
+    ready = load(str(to), examples_home)
+    predictions = ready.run.predictions
+    assert predictions["record"].is_unique
+    assert len(predictions) == 160
+    assert len(learnt_by(ready.run, examples_home)) == 160
+    assert ready.run.calibration["from"] == "out-of-fold"
+    assert ready.temperature == ready.run.calibration["temperature"]
+    assert any(note.startswith("Out of fold") for note in ready.run.evaluation["notes"])
+    kept = next(c for c in shipped.STUDY.finished(tmp_path) if c.name == "tiny-fold2")
+    fold = kept.predictions.set_index("record")["z_NSR"]
+    answered = predictions.set_index("record")["z_NSR"]
+    assert np.array_equal(answered[fold.index], fold)
+    assert scores_of(ready.run).n_patients == ready.run.evaluation["patients"]
+    card = (to / "README.md").read_text("utf-8")
+    assert "160 train" in card
+    assert "CC BY 4.0" in card
+
+
+def test_a_network_that_is_not_shipped_has_no_recipe():
+    with pytest.raises(NotFound, match="no shipped network 'alexnet_m_se'"):
+        shipped.recipe("alexnet_m_se")
