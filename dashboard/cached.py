@@ -7,7 +7,6 @@ ecgcore's modules that need torch are imported on first use: the first page come
 
 import hashlib
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
     from ecgcore.explain.explaining import Explanation
     from ecgcore.inference.classifier import Classifier
 
-# Networks are shared by all sessions, and Grad-CAM hooks into them: one question at a time.
-_one_at_a_time = threading.RLock()
+SLOW = frozenset({"integrated_gradients", "occlusion_lead", "occlusion_beat", "occlusion_wave"})
 
 
 def home() -> Home:
@@ -239,9 +237,10 @@ def _classifier(home_path: Path, reference: str, stamp: int) -> "Classifier":
 def answers(reference: str, asked: list[Record]) -> list[dict[str, Any]]:
     """Return what ``ecgcore classify`` says of each record."""
     from ecgcore.inference.classify import classify_records
+    from ecgcore.inference.sharing import asked as asked_alone
 
-    with _one_at_a_time:
-        return classify_records(asked, classifier(reference))
+    with asked_alone(classifier(reference)) as network:
+        return classify_records(asked, network)
 
 
 def called(reference: str, probabilities: dict[str, float]) -> list[str]:
@@ -252,18 +251,20 @@ def called(reference: str, probabilities: dict[str, float]) -> list[str]:
 
 @st.cache_data(max_entries=32, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
 def explain(reference: str, shown: Record, code: str, method: str) -> "Explanation":
-    """Return what ``ecgcore explain`` finds; the network is shared, so one at a time."""
+    """Return what ``ecgcore explain`` finds."""
     from ecgcore.explain.explaining import explain as explain_record
+    from ecgcore.inference.sharing import asked
 
-    with _one_at_a_time:
-        return explain_record(classifier(reference), shown, code, method)
+    with asked(classifier(reference), slow=method in SLOW) as network:
+        return explain_record(network, shown, code, method)
 
 
 @st.cache_data(max_entries=32, show_spinner="Checking …", hash_funcs=BY_CONTENT, scope="session")
 def trust(reference: str, shown: Record, code: str, method: str) -> dict[str, Any]:
     """Return what ``ecgcore explain --trust`` says of a map: verdict and checks."""
     from ecgcore.explain.trust import checked
+    from ecgcore.inference.sharing import asked
 
     found = explain(reference, shown, code, method)
-    with _one_at_a_time:
-        return checked(found, classifier(reference), shown).trust
+    with asked(classifier(reference), slow=True) as network:
+        return checked(found, network, shown).trust
