@@ -22,7 +22,6 @@ from ecgcore.imaging import Geometry
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.contradictions import contradictions as contradictions_of
 from ecgcore.labels.expert import Labels, became, label_record
-from ecgcore.labels.targets import class_counts as count_classes
 from ecgcore.records.record import Record
 from ecgcore.training.run import find_run
 
@@ -79,11 +78,6 @@ def _cohort(home_path: Path, name: str, stamp: int) -> Cohort:
     return Cohort.open(name, Home(home_path))
 
 
-def class_counts(name: str) -> dict[str, int]:
-    """Return how many records of a cohort state each class (core tier)."""
-    return count_classes(cohort(name).states("core"))
-
-
 def records(name: str) -> pd.DataFrame:
     """Return what Browse lists of each record: id, classes, age, sex, source, statements."""
     return _records(home().path, name, written(home().cohorts / name / "cohort.json"))
@@ -104,27 +98,6 @@ def _records(home_path: Path, name: str, stamp: int) -> pd.DataFrame:
             "statements": said,
         }
     )
-
-
-def filtered(
-    rows: pd.DataFrame,
-    classes: tuple[str, ...],
-    sexes: tuple[str, ...],
-    ages: tuple[int, int],
-    text: str,
-) -> pd.DataFrame:
-    """Return the records that state one of the classes, and match all else."""
-    keep = pd.Series(True, index=rows.index)
-    if classes:
-        keep &= rows["classes"].map(lambda stated: not set(classes).isdisjoint(stated))
-    if sexes:
-        keep &= rows["sex"].isin(sexes)
-    if ages != (0, 90):
-        keep &= rows["age"].between(*ages)
-    if text.strip():
-        where = rows["record"] + " " + rows["source"] + " " + rows["statements"]
-        keep &= where.str.contains(text.strip(), case=False, regex=False)
-    return rows[keep]
 
 
 def record(cohort_name: str, name: str) -> Record:

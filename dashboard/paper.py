@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import cached, draw, state
+from dashboard import cached, paper_view, state
 from ecgcore.imaging.display_filter import FILTERS
 from ecgcore.imaging.paper import FORMATS, page_bytes
 from ecgcore.imaging.sheet import (
@@ -30,7 +30,7 @@ def show(record: Record, key: str) -> None:
         with st.popover("Save", icon=":material/download:", key=f"{key}_save"):
             save(record, how, key)
     how["measured"] = cached.measured(record)
-    draw.paper(record, state.is_dark(), **how)
+    paper_view.show(record, state.is_dark(), f"{key}_paper", **how)
 
 
 def choices(record: Record, key: str) -> dict[str, Any]:

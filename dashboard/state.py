@@ -5,7 +5,11 @@ and carry no page's name: the record chosen in Browse is the one that Saliency e
 else is a page's own, and its key carries that page's name.
 """
 
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Literal
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -14,6 +18,9 @@ from ecgcore.records.record import Record
 COHORT = "cohort"
 RECORD = "record"
 RUN_A, RUN_B = "a", "b"
+RECORDS, WHY = "records", "why"
+LONGEST_WHY = 120
+_LONGEST_LINK = 6000  # characters: browsers and proxies take 8,000 and more
 URL: Literal["query-params"] = "query-params"
 
 _UPLOADS = "session_uploads"
@@ -22,6 +29,19 @@ _UPLOADS = "session_uploads"
 def forget_record() -> None:
     """Look at no record: the one looked at belongs to another cohort, or other filters."""
     st.session_state[RECORD] = ""
+
+
+def asking_for(cohort: str, records: Sequence[str], why: str) -> dict[str, str]:
+    """Return what a link to Browse carries to show these records, and in words which they are.
+
+    Where there are more than a link holds it carries the first, and says so.
+    """
+    room = _LONGEST_LINK - 3 * LONGEST_WHY
+    ends = list(accumulate(len(quote(name)) + 3 for name in records))
+    held = bisect_right(ends, room)
+    if held < len(records):
+        why = f"the first {held:,} of {len(records):,}, {why}"
+    return {COHORT: cohort, RECORDS: ",".join(records[:held]), WHY: why[:LONGEST_WHY]}
 
 
 def settle(key: str, options: list[str], first: str) -> None:

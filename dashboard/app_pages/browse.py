@@ -1,72 +1,78 @@
 """Browse: filter a cohort's records, and see one on ECG paper, as the network sees it, and with
-its labels and where they come from."""
+its labels and where they come from; or see the cohort as a whole."""
 
-import pandas as pd
+import numpy as np
 import streamlit as st
 
-from dashboard import cached, controls, draw, palette, paper, state
+from dashboard import (
+    cached,
+    cached_browse,
+    cohort_view,
+    controls,
+    filters,
+    keyboard,
+    palette,
+    record_view,
+    state,
+)
 from ecgcore.errors import EcgError
-from ecgcore.imaging import LAYOUTS
 from ecgcore.labels.classes import CODES
-from ecgcore.records.record import Record
+
+MOST_ROWS = 50_000
+KEYS = {
+    "← →": "previous, next record",
+    "1 to 9, 0": f"filter by a class, or no longer: {', '.join(CODES)}",
+    "?": "these keys",
+    "On the ECG": "arrows move a point by 1 mm (Shift: 0.1 mm), Enter sets it, Escape clears, "
+    "+ and − zoom",
+}
 
 
-def filters(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the records that the filters leave; the first is looked at when one changes."""
-    classes = controls.choose_classes("browse_class")
-    sexes = st.multiselect(
-        "Sex", ["female", "male"], key="browse_sex", bind=state.URL,
-        placeholder="Both, or unknown", on_change=state.forget_record,
-    )  # fmt: skip
-    ages = st.slider(
-        "Age, years (90: 90 or more)", 0, 90, (0, 90), key="browse_age", bind=state.URL,
-        on_change=state.forget_record,
-    )  # fmt: skip
-    text = st.text_input(
-        "Statement, source or record", key="browse_text", bind=state.URL,
-        placeholder="e.g. CLBBB", on_change=state.forget_record,
-    )  # fmt: skip
-    return cached.filtered(rows, tuple(classes), tuple(sexes), ages, text)
-
-
-def table(rows: pd.DataFrame) -> None:
+def table(cohort: str, rows: np.ndarray, policy: str) -> None:
     """Show the records; a selected row becomes the record looked at."""
 
     def look_at() -> None:
         if chosen := st.session_state["browse_table"].selection.rows:
-            st.session_state[state.RECORD] = rows["record"].iloc[chosen[0]]
+            name = cached_browse.listing(cohort).name_of(rows[chosen[0]])
+            st.session_state[state.RECORD] = name
 
     st.dataframe(
-        rows,
+        cached_browse.table(cohort, rows[:MOST_ROWS], policy),
         hide_index=True,
-        height=388,
+        height=470,
         key="browse_table",
         on_select=look_at,
         selection_mode="single-row",
         alt="Records that the filters leave",
         column_config={
-            "record": "Record",
+            "record": st.column_config.Column("Record", width=140),
             "classes": st.column_config.MultiselectColumn(
-                "Classes (core)", options=CODES, color=[palette.of_class(c) for c in CODES]
+                f"Classes ({filters.POLICY[policy]})", options=CODES, width=180,
+                color=[palette.of_class(c) for c in CODES],
             ),
-            "age": st.column_config.NumberColumn("Age, years", format="%d"), "sex": "Sex",
-            "source": "Source", "statements": "Statements",
+            "age": st.column_config.NumberColumn("Age, years", format="%d", width=85),
+            "sex": st.column_config.Column("Sex", width=75),
+            "quality": st.column_config.Column("Quality", width=130),
+            "source": st.column_config.Column("Source", width=95), "statements": "Statements",
         },
     )  # fmt: skip
 
 
-def steps(cohort: str, names: list[str]) -> str:
-    """Let the visitor step through the records; return the one looked at."""
+def steps(cohort: str, rows: np.ndarray) -> str:
+    """Let the visitor step through the records that are left; return the one looked at."""
+    listing = cached_browse.listing(cohort)
 
     def step(by: int) -> None:
-        here = names.index(record) if among else (-1 if by > 0 else 0)
-        st.session_state[state.RECORD] = names[(here + by) % len(names)]
+        here = place if among else (-1 if by > 0 else 0)
+        st.session_state[state.RECORD] = listing.name_of(rows[(here + by) % len(rows)])
 
     if not st.session_state.get(state.RECORD):
-        st.session_state[state.RECORD] = names[0]
+        st.session_state[state.RECORD] = listing.name_of(rows[0])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         record = st.text_input("Record", key=state.RECORD, bind=state.URL, width=220) or ""
-        among = record in names
+        row = listing.row_of(record)
+        place = int(np.searchsorted(rows, row)) if row is not None else len(rows)
+        among = place < len(rows) and rows[place] == row
         st.button(
             "Previous", icon=":material/arrow_back:", on_click=step, args=(-1,), shortcut="Left",
             key="browse_previous",
@@ -75,60 +81,62 @@ def steps(cohort: str, names: list[str]) -> str:
             "Next", icon=":material/arrow_forward:", on_click=step, args=(1,), shortcut="Right",
             key="browse_next",
         )  # fmt: skip
-        place = f"{names.index(record) + 1:,} of {len(names):,}" if among else "not in the filters"
-        st.caption(place)
+        st.caption(f"{place + 1:,} of {len(rows):,}" if among else "not in the filters")
         looked_at = {state.COHORT: cohort, state.RECORD: record}
         controls.link("Where do the networks look?", "saliency", "center_focus_strong", looked_at)
     return record
 
 
-def labels_and_image(record: Record) -> None:
-    """Show where the labels come from beside the image that a network gets."""
-    left, right = st.columns([3, 2], gap="large")
+def press(pressed: str) -> None:
+    """Do what a key asks for."""
+    if pressed == "?":
+        st.session_state["browse_keys_shown"] = True
+    else:
+        filters.turn_class((int(pressed) - 1) % len(CODES))
+
+
+@st.dialog("Keys")
+def show_keys() -> None:
+    """List the keys."""
+    st.markdown("\n".join(f"- **{key}** {does}" for key, does in KEYS.items()))
+
+
+def records(cohort: str) -> None:
+    """Show the filters, the records that they leave, and one of them."""
+    left, right = st.columns([1, 3])
     with left:
-        st.subheader("Labels and why")
-        by = st.segmented_control(
-            "Stated (core or broad tier), or measured (criteria)", ["core", "broad", "criteria"],
-            default="core", required=True, key="browse_tier", bind=state.URL,
-        )  # fmt: skip
-        if by == "criteria":
-            st.caption("Measurements, and labels from them: automatic, unconfirmed.")
-        there, absent = cached.trace(record, by)
-        st.markdown("\n".join(f"- {line}" for line in there) or "No class is present or unknown.")
-        if absent:
-            with st.expander("Absent, and why"):
-                st.markdown("\n".join(f"- {line}" for line in absent))
-        if against := cached.contradictions(record):
-            st.warning(f"Stated together: {'; '.join(against)}.")
+        wanted = filters.choose(cohort)
+    rows = cached_browse.kept(cohort, wanted)
     with right:
-        st.subheader("As the network sees it")
-        layout = st.segmented_control(
-            "Image layout", LAYOUTS, default=LAYOUTS[0], required=True, key="browse_image_layout",
-            bind=state.URL,
-        )  # fmt: skip
-        image, measures = cached.network_image(record, layout)
-        draw.network_image(image, f"Network image of record {record.name}, {layout}")
-        st.caption(draw.image_scale(measures))
+        filters.show_asked_for(len(rows))
+        st.write(f"**{len(rows):,}** of {len(cached_browse.listing(cohort)):,} records")
+        table(cohort, rows, wanted.policy)
+        if len(rows) > MOST_ROWS:
+            st.caption(f"The table holds the first {MOST_ROWS:,}; filter to see the others.")
+    if not len(rows):
+        st.info("No record is left by these filters. Widen one of them.")
+        return
+    record_view.show(cached.record(cohort, steps(cohort, rows)))
 
 
 st.title("Browse")
 controls.need_cohort()
-left, right = st.columns([1, 3])
-with left:
-    cohort = controls.choose_cohort()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(width=320):
+        cohort = controls.choose_cohort()
+    view = st.segmented_control(
+        "Show", ["records", "cohort"], default="records", required=True, key="browse_view",
+        bind=state.URL,
+    )  # fmt: skip
+    if st.button("Keys", icon=":material/keyboard:", key="browse_keys", type="tertiary"):
+        show_keys()
 try:
-    rows = cached.records(cohort)
-    with left:
-        kept = filters(rows)
-    with right:
-        st.write(f"**{len(kept):,}** of {len(rows):,} records")
-        table(kept)
-    if kept.empty:
-        st.info("No record is left by these filters. Widen one of them.")
-        st.stop()
-    record = cached.record(cohort, steps(cohort, kept["record"].tolist()))
-    paper.show(record, "browse")
-    draw.quality(cached.quality(record))
-    labels_and_image(record)
+    if view == "cohort":
+        cohort_view.show(cohort)
+    else:
+        records(cohort)
+        keyboard.listen("browse_pressed", "1234567890?", press)
 except EcgError as error:
     st.error(str(error))
+if st.session_state.pop("browse_keys_shown", False):
+    show_keys()

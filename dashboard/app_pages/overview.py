@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import cached, cached_runs, controls, draw, figures, palette, state
+from dashboard import cached, cached_browse, cached_runs, controls, draw, figures, palette, state
 from ecgcore.comparison.text import finding
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
@@ -44,7 +44,7 @@ def cohorts() -> None:
         controls.offer_examples()
         return
     rows = [
-        {"cohort": c.name, "records": c.records, "Hz": c.fs_hz, **cached.class_counts(c.name)}
+        {"cohort": c.name, "records": c.records, "Hz": c.fs_hz, **cached_browse.class_counts(c)}
         for c in found
     ]
     shown = st.dataframe(

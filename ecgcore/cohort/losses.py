@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from pathlib import PurePath
 
+import pandas as pd
+
 from ecgcore.cohort.paths import read_paths
 from ecgcore.cohort.store import Cohort
 
@@ -22,12 +24,24 @@ def losses(cohort: Cohort) -> dict[str, int]:
     from a file.
     """
     outcome = read_paths(cohort.folder, cohort.meta["shards"])
-    rejected = outcome[outcome["status"] == "rejected"]
-    told = zip(rejected["reason"], rejected["path"], rejected["record"], strict=True)
-    kinds = Counter(kind_of_reason(*row) for row in told)
+    kinds = Counter(one["reason"] for one in _refused(outcome))
     if n := int((outcome["status"] == "duplicate").sum()):
         kinds[DUPLICATE] = n
     return dict(kinds.most_common())
+
+
+def refused(cohort: Cohort) -> list[dict[str, str]]:
+    """Return the files of a cohort that were refused: ``record`` (its id) and ``reason``.
+
+    A reason is told as its kind, for file names and what stands in files may hold names.
+    """
+    return _refused(read_paths(cohort.folder, cohort.meta["shards"]))
+
+
+def _refused(outcome: pd.DataFrame) -> list[dict[str, str]]:
+    rejected = outcome[outcome["status"] == "rejected"]
+    told = zip(rejected["reason"], rejected["path"], rejected["record"], strict=True)
+    return [{"record": row[2], "reason": kind_of_reason(*row)} for row in told]
 
 
 def kind_of_reason(reason: str, path: str, record: str) -> str:

@@ -106,6 +106,13 @@ def read(shards: Iterable[Path], sizes: Iterable[int]) -> pd.DataFrame:
     return pa.concat_tables(tables).to_pandas()
 
 
+def read_numbers(shards: Iterable[Path], sizes: Iterable[int]) -> pd.DataFrame:
+    """Return the measured numbers alone, without R peaks and flags: what labels rest on."""
+    names = [name for name in schema().names if name not in ("record", "quality", PEAKS)]
+    tables = [_read(*pair, names) for pair in zip(shards, sizes, strict=True)]
+    return pa.concat_tables(tables).to_pandas()
+
+
 def read_peaks(shards: Iterable[Path], sizes: Iterable[int]) -> pa.ChunkedArray:
     """Return R peaks in s over some shards, a list a record, null where none were sought."""
     pairs = zip(shards, sizes, strict=True)
@@ -117,7 +124,7 @@ def _read(shard: Path, size: int, columns: list[str] | None = None) -> pa.Table:
     wanted = pa.schema([schema().field(name) for name in names])
     if not is_measured(shard):
         return pa.table({f.name: pa.nulls(size, f.type) for f in wanted}, wanted)
-    there = pq.read_table(shard / FILE, columns=columns)
+    there = pq.ParquetFile(shard / FILE).read(columns)
     filled = [
         there.column(f.name) if f.name in there.column_names else pa.nulls(size, f.type)
         for f in wanted

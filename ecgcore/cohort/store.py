@@ -7,6 +7,7 @@ Paths stand only in the private table ``private/NNNNN.parquet`` (mode 600), one 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,7 @@ class Cohort:
         return self.index[[f"{tier}_{code}" for code in CODES]].to_numpy(np.int8)
 
     def _criteria(self, tier: str, thresholds: str) -> np.ndarray:
+        from ecgcore.cohort import measured
         from ecgcore.labels.criteria import criteria_states
 
         if not self.is_measured:
@@ -127,7 +129,8 @@ class Cohort:
                 f"Cohort '{self.name}' has not been measured, and criteria need measurements. "
                 f"Make them: ecgcore ingest FOLDER --cohort {self.name}."
             )
-        return criteria_states(self.measures, self.index, thresholds, tier)
+        numbers = measured.read_numbers(self._shards, self._sizes)
+        return criteria_states(numbers, self.index, thresholds, tier)
 
     def row_of(self, record: str) -> int:
         """Return the row of a record."""
@@ -136,7 +139,7 @@ class Cohort:
         except KeyError:
             raise NotFound(
                 f"Cohort '{self.name}' has no record '{record}' among its {len(self)}, such as "
-                f"'{self.index['record'].iloc[0]}'."
+                f"'{next(iter(self._rows))}'."
             ) from None
 
     def signals(self, rows: np.ndarray | Iterable[int]) -> np.ndarray:
@@ -200,7 +203,15 @@ class Cohort:
     def record(self, which: int | str) -> Record:
         """Return a record as it is stored, by row or name, at the cohort's rate and length."""
         row = self.row_of(which) if isinstance(which, str) else int(which)
-        return as_record(self.index.iloc[row], self.signals([row])[0], self.fs_hz)
+        return as_record(self._told(row), self.signals([row])[0], self.fs_hz)
+
+    def _told(self, row: int) -> pd.Series:
+        """Return a row of the index; where that was not read yet, of its own shard's alone."""
+        if "index" in self.__dict__:
+            return self.index.iloc[row]
+        shard = int(np.searchsorted(self._ends, row, side="right"))
+        first = self._ends[shard - 1] if shard else 0
+        return self._table(self._shards[shard] / "index.parquet").iloc[row - first]
 
     def path_of(self, record: str) -> Path:
         """Return the file that a record was read from. For the caller's own eyes only."""
@@ -230,11 +241,13 @@ class Cohort:
 
     @cached_property
     def _rows(self) -> dict[str, int]:
-        return {record: row for row, record in enumerate(self.index["record"])}
+        files = [shard / "index.parquet" for shard in self._shards]
+        names = chain.from_iterable(self._table(file, ["record"])["record"] for file in files)
+        return {record: row for row, record in enumerate(names)}
 
-    def _table(self, file: Path) -> pd.DataFrame:
+    def _table(self, file: Path, columns: list[str] | None = None) -> pd.DataFrame:
         try:
-            return pd.read_parquet(file)
+            return pd.read_parquet(file, columns=columns)
         except (OSError, ValueError) as error:
             raise DamagedFile(
                 f"Cohort '{self.name}': {file.parent.name}/{file.name} cannot be read; "
