@@ -106,10 +106,16 @@ def train(
         str,
         typer.Option(
             help="patient (70/15/15 beside an untouched fold), folds (published), source:NAME "
-            "(that source tests, the others train), fold:K (that fold tests, all others train) or "
-            "none (all train)."
+            "(that source tests, the others train), fold:K (that fold tests, all others train), "
+            "rest (what a level leaves tests) or none (all train)."
         ),
     ] = "patient",
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="Records that take part, such as 'site=2' or 'source=georgia,device!=CS-12'."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Draw, split, start and order follow from it.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda (any free GPU) or cuda:1.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
@@ -133,7 +139,7 @@ def train(
         schedule=schedule, warm_up=warm_up, balance=balance, label_smoothing=label_smoothing,
         dropout=dropout, clip_norm=clip_norm, patience=patience, average=average, depth=depth,
         width=width, kernel=kernel, init=init, trunk_rate=trunk_rate, deterministic=deterministic,
-        split=split, seed=seed, device=device, precision=precision,
+        split=split, only=only, seed=seed, device=device, precision=precision,
     )  # fmt: skip
     run = prepare(config, found)
     err.print(f"Run {run.id}")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.cohort import splits
+from ecgcore.cohort.choosing import chosen
 from ecgcore.errors import RequestError
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.sets import label_set
@@ -80,13 +81,14 @@ def plan(
     policy: str = "expert",
     thresholds: str = "paper",
     of: str = "paper10",
+    only: str | None = None,
 ) -> Plan:
     """Return the plan of a run on ``cohort``.
 
     ``level`` is a number of records or ``all``; ``split`` one of ``splits.WAYS``. The untouched
     records (in a split by folds: the test fold; by source: that source) are set aside first, and
     all of them that have a target are kept, whatever the level. ``policy``, ``thresholds`` and
-    ``of`` (the label set) as in ``Cohort.states``.
+    ``of`` (the label set) as in ``Cohort.states``; ``only`` as in ``choosing``.
     """
     splits.check_way(split)
     classes = label_set(of).codes
@@ -94,12 +96,18 @@ def plan(
     index = cohort.index
     made = targets(cohort.states(tier, policy, thresholds, of), mode, classes)
     group = splits.groups(index)
-    part, why = _sides(index, group, split, made.used)
+    reason, used = made.reason, made.used
+    if only is not None:
+        kept = chosen(index, group, only)
+        reason, used = np.where(kept, reason, f"not asked for ({only})"), used & kept
+    part, why = _sides(index, group, split, used)
     pool = part == "train"  # until it is split
     stated = np.asarray(made.y == 1)
     drawn_for = stated if asked is None else _one_class(stated, classes)
     drawn = pool if asked is None else _draw(drawn_for, group, pool, asked, seed)
     part[pool & ~drawn] = ""
+    if split == "rest":
+        part[pool & ~np.isin(group, group[drawn])] = "test"
     if split == "folds":
         part[drawn] = splits.by_folds(index, group)[drawn]
     elif splits.validates(split):
@@ -118,7 +126,7 @@ def plan(
             *_policy_notes(policy, thresholds),
         ),
         counts=counts,
-        left_out=_left_out(made.reason, why, part, pool, level),
+        left_out=_left_out(reason, why, part, pool, level),
         patients={name: len(np.unique(group[part == name])) for name in splits.PARTS},
         hash=_hash(index["record"].to_numpy()[rows], made.y[rows], part[rows]),
     )
@@ -226,6 +234,9 @@ def _untouched_notes(index: pd.DataFrame, part: np.ndarray, way: str) -> list[st
         return ["All records train; nothing validates or tests, and the last epoch is kept."]
     name = "untouched" if (part == "untouched").any() else "test"
     kept = part == name
+    if way == "rest":
+        told = f"Test: the {kept.sum():,} records of other patients than those drawn."
+        return [f"{told} Nothing validates, and the last epoch is kept."]
     told = f"{kept.sum():,} records, the same for every level, model and seed."
     if source := splits.left_out_source(way):
         return [f"Test: source {source}, {told}", *splits.source_notes(index, source)]

@@ -13,7 +13,7 @@ from ecgcore.cohort.overlaps import concerned, overlaps_of
 from ecgcore.errors import NotFound, RequestError
 
 PARTS = ("train", "validation", "test", "untouched")
-WAYS = ("patient", "folds", "fold:K", "source:NAME", "none")
+WAYS = ("patient", "folds", "fold:K", "source:NAME", "rest", "none")
 BY_SOURCE, BY_FOLD = "source:", "fold:"
 FRACTIONS = (0.70, 0.15, 0.15)
 """Train, validation, test, as in paper 001."""
@@ -40,7 +40,7 @@ def split(
         ``folds``: the published folds; the highest tests, the next validates, the others train.
         ``fold:K``: that published fold tests, all others train; nothing validates.
         ``source:NAME``: all of that source tests, the others train and validate.
-        ``none``: all train; nothing validates or tests.
+        ``none`` (and ``rest``, where a level draws from them): all train; nothing validates.
     """
     check_way(by)
     group = groups(index)
@@ -61,7 +61,7 @@ def split(
 
 def check_way(by: str) -> None:
     """Refuse a way to split that is not one of WAYS."""
-    known = ("patient", "folds", "none")
+    known = ("patient", "folds", "rest", "none")
     if by not in known and not left_out_source(by) and left_out_fold(by) is None:
         raise NotFound.among("way to split", by, WAYS)
 
@@ -79,11 +79,11 @@ def left_out_fold(by: str) -> int | None:
 
 def validates(by: str) -> bool:
     """Tell whether a way to split sets validation records aside."""
-    return by != "none" and left_out_fold(by) is None
+    return by not in ("rest", "none") and left_out_fold(by) is None
 
 
 def without_validation(index: pd.DataFrame, group: np.ndarray, by: str) -> np.ndarray:
-    """Return the part of every record by ``fold:K`` or ``none``.
+    """Return the part of every record by ``fold:K``, ``rest`` or ``none``.
 
     A group that reaches into fold K tests as a whole.
 

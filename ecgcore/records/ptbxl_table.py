@@ -1,6 +1,7 @@
-"""PTB-XL's own table beside its records: patient, age, sex, fold, statements, stadium.
+"""PTB-XL's own table beside its records: patient, age, sex, fold, statements, stadium, and the
+recording's device and site (a model's name and a number).
 
-Dates, reports, sites, nurses and devices are not taken over.
+Dates, reports and nurses are not taken over.
 """
 
 import ast
@@ -24,6 +25,8 @@ _DETAILS = (
     "pacemaker",
     "extra_beats",
     "validated_by_human",
+    "device",
+    "site",
 )
 _COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", *_DETAILS)
 _SEXES = {0: "male", 1: "female"}
@@ -58,7 +61,9 @@ def completed(record: Record, path: Path) -> Record:
         fold=None if pd.isna(row.strat_fold) else int(row.strat_fold),
         statements=_statements(record.name, row.scp_codes),
         details={
-            name: str(told).strip() for name in _DETAILS if not pd.isna(told := getattr(row, name))
+            name: " ".join(str(told).removesuffix(".0").split())
+            for name in _DETAILS
+            if not pd.isna(told := getattr(row, name))
         },
     )
 

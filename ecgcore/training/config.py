@@ -93,8 +93,10 @@ class TrainConfig:
     split
         ``patient`` (70/15/15 beside an untouched fold), ``folds`` (the published ones),
         ``source:NAME`` (all of that source tests, the others train and validate), ``fold:K`` (that
-        fold tests, all others train), or ``none`` (all train). Where nothing validates, the last
-        epoch is kept and nothing is calibrated.
+        fold tests, all others train), ``rest`` (what a level leaves tests) or ``none`` (all
+        train). Where nothing validates, the last epoch is kept and nothing is calibrated.
+    only
+        Conditions on records that take part (see ``cohort.choosing``), such as ``site=2``.
     device, precision
         ``auto`` takes the GPU where there is one, and bfloat16 where the device computes in it.
     """
@@ -131,6 +133,7 @@ class TrainConfig:
     trunk_rate: float = 1.0
     deterministic: bool = False
     split: str = "patient"
+    only: str | None = None
     seed: int = 1
     device: str = "auto"
     precision: str = "auto"
@@ -162,12 +165,15 @@ class TrainConfig:
 
     def _check(self) -> None:
         from ecgcore.cohort import splits  # scipy comes with it
+        from ecgcore.cohort.choosing import conditions
         from ecgcore.cohort.store import POLICIES
         from ecgcore.labels.criteria import SETS
         from ecgcore.labels.sets import SETS as LABEL_SETS
         from ecgcore.models import model_info  # torch comes with it: not for reading a run
 
         splits.check_way(self.split)
+        if self.only is not None:
+            conditions(self.only)
         if self.patience is not None and not splits.validates(self.split):
             raise RequestError(f"Split '{self.split}' has no validation; patience needs one.")
         info = model_info(self.model)

@@ -41,7 +41,7 @@ def plan_of(config: TrainConfig, home: Home) -> tuple[Cohort, Plan]:
     level = "all" if asked.level == "all" else int(asked.level)
     drawn = plan(
         cohort, level, asked.target_mode, asked.tier, asked.split, asked.seed,
-        asked.policy, asked.thresholds, asked.label_set,
+        asked.policy, asked.thresholds, asked.label_set, asked.only,
     )  # fmt: skip
     for part in needed_parts(asked.split):
         if not (drawn.part == part).any():
