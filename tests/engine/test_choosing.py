@@ -40,9 +40,9 @@ def test_what_is_no_condition_is_refused(text):
 
 
 def test_an_attribute_or_value_that_no_record_has_is_refused():
-    with pytest.raises(NotFound, match="no site '7'.* There is: 0, 2"):
+    with pytest.raises(NotFound, match=r"no site '7'.* There is: 0, 2"):
         chosen(INDEX, GROUP, "site=7")
-    with pytest.raises(NotFound, match="no attribute 'ward'.* There is: site, source"):
+    with pytest.raises(NotFound, match=r"no attribute 'ward'.* There is: site, source"):
         chosen(INDEX, GROUP, "ward=7")
 
 
