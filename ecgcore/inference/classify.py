@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.imaging.png import Picture
 from ecgcore.inference.classifier import Classifier
 from ecgcore.inference.sights import Sight, read_sight
+from ecgcore.measure.gate import PASSES, REFUSED, Gate, gate
 from ecgcore.measure.quality import quality
 from ecgcore.records.finding import find_records
 from ecgcore.records.reading import AS_STATED, Reading
@@ -19,7 +21,8 @@ BATCH = 16
 
 def classify_records(records: Sequence[Sight], classifier: Classifier) -> list[dict[str, Any]]:
     """Return one answer a record: probabilities by class (calibrated, and raw), the highest,
-    whether to refer it and about which classes the doubt is, and what was assumed.
+    whether to refer it and about which classes the doubt is, what the quality gate says, and what
+    was assumed. It answers about all that can be read; ``gate`` "refused" says not to rely on it.
 
     A picture that this program drew of a record is answered like the record; it holds no signal
     whose quality could be judged.
@@ -46,6 +49,7 @@ def classify_records(records: Sequence[Sight], classifier: Classifier) -> list[d
                     c for c, is_so in zip(classifier.classes, uncertain[row], strict=True) if is_so
                 ],
                 "quality": _flags(record),
+                "gate": _gate(record).verdict,
                 "notes": list(record.notes),
                 "error": None,
             }
@@ -61,6 +65,23 @@ def _flags(shown: Sight) -> list[str]:
     return [str(flag) for flag in quality(shown)] if isinstance(shown, Record) else []
 
 
+def _gate(shown: Sight) -> Gate:
+    return gate(shown) if isinstance(shown, Record) else Gate(PASSES, ())
+
+
+def classify_sights(sights: Sequence[Sight], classifier: Classifier) -> list[dict[str, Any]]:
+    """Return one answer a record or picture; one with ``error`` where the run cannot read it."""
+    refused: dict[int, dict[str, Any]] = {}
+    for place, shown in enumerate(sights):
+        try:
+            if isinstance(shown, Picture):
+                classifier.fitting(shown)
+        except UnreadableRecord as error:
+            refused[place] = unanswered(shown.name, error, classifier)
+    read = iter(classify_records([s for i, s in enumerate(sights) if i not in refused], classifier))
+    return [refused[i] if i in refused else next(read) for i in range(len(sights))]
+
+
 def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> dict[str, Any]:
     """Return the answer for a record that cannot be read: no class, and why."""
     nothing = dict.fromkeys(("probabilities", "raw", "top", "refer", "uncertain"))
@@ -69,6 +90,7 @@ def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> di
         "run": classifier.run_id,
         **nothing,
         "quality": [],
+        "gate": REFUSED,
         "notes": [],
         "error": str(error),
     }

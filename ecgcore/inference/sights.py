@@ -1,6 +1,7 @@
 """What a network is shown: a record, which is then drawn, or a picture drawn of one before."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from ecgcore.errors import UnreadableRecord
 from ecgcore.imaging.png import Picture, read_png
 from ecgcore.records import sniffing
 from ecgcore.records.containers import on_disk
-from ecgcore.records.reading import AS_STATED, Reading, read_record
+from ecgcore.records.reading import AS_STATED, Reading, read_record, read_upload
 from ecgcore.records.record import Record
 
 if TYPE_CHECKING:
@@ -41,6 +42,50 @@ def read_sight(path: Path, classifier: "Classifier", how: Reading = AS_STATED) -
             if not member and sniffing.kind(file) == "own_picture":
                 return _fitting(path, read_png(file), classifier)
     return read_record(path, **how._asdict())
+
+
+def read_uploaded(
+    files: Mapping[str, bytes], *, most: int, longest_s: float, how: Reading = AS_STATED
+) -> list[tuple[str, Sight | UnreadableRecord]]:
+    """Read uploaded files: recordings, and pictures of ``ecgcore convert``; with what came of each.
+
+    What is read is called ``ECG 1``, ``ECG 2`` … in order: a name in a file may be a person's.
+
+    Parameters
+    ----------
+    files
+        Content by name.
+    most
+        Records that are read; of more the first.
+    longest_s
+        Seconds that are kept of each.
+    """
+    pictures = {name: content for name, content in files.items() if _is_picture(name, content)}
+    others = {name: content for name, content in files.items() if name not in pictures}
+    found: list[tuple[str, Sight | UnreadableRecord]] = [
+        (Path(name).name, _picture_or_why(name, content)) for name, content in pictures.items()
+    ]
+    found += read_upload(
+        others, fs_hz=how.fs_hz, assume_order=how.assume_order, most=most, longest_s=longest_s
+    )
+    return [(name, _numbered(sight, n)) for n, (name, sight) in enumerate(found, start=1)]
+
+
+def _is_picture(name: str, content: bytes) -> bool:
+    return sniffing.kind_of(content[: sniffing.HEAD_BYTES], name) == "own_picture"
+
+
+def _picture_or_why(name: str, content: bytes) -> Picture | UnreadableRecord:
+    try:
+        return read_png(Path(Path(name).name), content)
+    except UnreadableRecord as error:
+        return error
+
+
+def _numbered(sight: Sight | UnreadableRecord, n: int) -> Sight | UnreadableRecord:
+    if isinstance(sight, Record):
+        return replace(sight, name=f"ECG {n}", patient=None)
+    return replace(sight, record=f"ECG {n}") if isinstance(sight, Picture) else sight
 
 
 def _fitting(path: Path, picture: Picture, classifier: "Classifier") -> Sight:

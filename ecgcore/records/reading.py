@@ -172,7 +172,12 @@ def _glance(path: Path, member: str) -> Glance:
 
 
 def read_upload(
-    files: Mapping[str, bytes], *, fs_hz: float | None = None, assume_order: bool = False
+    files: Mapping[str, bytes],
+    *,
+    fs_hz: float | None = None,
+    assume_order: bool = False,
+    most: int | None = None,
+    longest_s: float | None = None,
 ) -> list[tuple[str, Record | UnreadableRecord]]:
     """Read uploaded files: each record's own file once, in the order given, with what came of it.
 
@@ -186,6 +191,8 @@ def read_upload(
         Content by name.
     fs_hz, assume_order
         As in ``read_record``.
+    most, longest_s
+        Records that are read (of more, the first, and a line that says so), and seconds of each.
     """
     with tempfile.TemporaryDirectory(prefix="ecgcore-upload-") as place:
         folders: dict[str, Path] = {}
@@ -196,7 +203,19 @@ def read_upload(
             for path in paths
             for record in ([r for r in found if path == r or path in r.parents] or _alone(path))
         ]
-        return [(path.name, _read_or_why(path, fs_hz, assume_order)) for path in own]
+        read = [(p.name, _read_or_why(p, fs_hz, assume_order, longest_s)) for p in own[:most]]
+        return read + _left_out(own[len(read) :], len(own))
+
+
+def _left_out(paths: list[Path], found: int) -> list[tuple[str, Record | UnreadableRecord]]:
+    """Return one line for all that were too many."""
+    if not paths:
+        return []
+    why = (
+        f"{found:,} records were given; the first {found - len(paths):,} are read here. For all of "
+        "them: ecgcore classify FOLDER --run RUN."
+    )
+    return [(paths[0].name, UnreadableRecord(why))]
 
 
 def _put(place: Path, folders: dict[str, Path], name: str, content: bytes) -> Path:
@@ -217,9 +236,11 @@ def _alone(path: Path) -> list[Path]:
     return [] if is_part or has_header else [path]
 
 
-def _read_or_why(path: Path, fs_hz: float | None, assume_order: bool) -> Record | UnreadableRecord:
+def _read_or_why(
+    path: Path, fs_hz: float | None, assume_order: bool, longest_s: float | None
+) -> Record | UnreadableRecord:
     try:
-        return read_record(path, fs_hz=fs_hz, assume_order=assume_order)
+        return read_record(path, fs_hz=fs_hz, assume_order=assume_order, duration_s=longest_s)
     except UnreadableRecord as error:
         return error
 
