@@ -16,9 +16,9 @@ import pandas as pd
 import streamlit as st
 
 from ecgcore.cohort.store import Cohort, list_cohorts
-from ecgcore.errors import UnreadableRecord
 from ecgcore.home import Home
 from ecgcore.imaging import Geometry
+from ecgcore.imaging.png import Picture
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.contradictions import contradictions as contradictions_of
 from ecgcore.labels.expert import Labels, became, label_record
@@ -45,11 +45,19 @@ def written(file: Path) -> int:
 
 def _record_key(record: Record) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(record.signal_mv).tobytes())
-    digest.update(repr((record.name, record.fs_hz, record.statements, record.details)).encode())
+    about = record.name, record.fs_hz, record.statements, record.details, record.notes
+    digest.update(repr((about, record.age_years, record.sex, record.machine)).encode())
     return digest.hexdigest()
 
 
-BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {Record: _record_key}
+def _picture_key(picture: Picture) -> bytes:
+    return picture.image.tobytes() + repr((picture.record, picture.geometry)).encode()
+
+
+BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {
+    Record: _record_key,
+    Picture: _picture_key,
+}
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples" / "ptb-xl"
 
 
@@ -152,7 +160,7 @@ def quality(shown: Record) -> list[str]:
     return [str(flag) for flag in flags_of(shown)]
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
+@st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
 def network_image(shown: Record, layout: str) -> tuple[np.ndarray, Geometry]:
     """Return the image (3, 224, 224) in 0..1 that a network sees of a record, and its measures."""
     from ecgcore.imaging.seen import seen
@@ -175,16 +183,6 @@ def examples() -> dict[str, Path]:
         if len(classes) == 1:
             found.setdefault(classes[0], path)
     return {code: found[code] for code in CODES if code in found}
-
-
-@st.cache_data(max_entries=16, show_spinner="Reading …", scope="session")
-def read_upload(
-    files: dict[str, bytes], fs_hz: float | None, assume_order: bool
-) -> list[tuple[str, "Record | UnreadableRecord"]]:
-    """Return what uploaded files hold: a record each, or the reason why not."""
-    from ecgcore.records.reading import read_upload as read
-
-    return read(files, fs_hz=fs_hz, assume_order=assume_order)
 
 
 def example(code: str) -> Record:
@@ -222,8 +220,8 @@ def called(reference: str, probabilities: dict[str, float]) -> list[str]:
     return [code for code, p in probabilities.items() if p >= thresholds.get(code, 0.5)]
 
 
-@st.cache_data(max_entries=32, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
-def explain(reference: str, shown: Record, code: str, method: str) -> "Explanation":
+@st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
+def explain(reference: str, shown: Record | Picture, code: str, method: str) -> "Explanation":
     """Return what ``ecgcore explain`` finds."""
     from ecgcore.explain.explaining import explain as explain_record
     from ecgcore.inference.sharing import asked
@@ -233,7 +231,7 @@ def explain(reference: str, shown: Record, code: str, method: str) -> "Explanati
 
 
 @st.cache_data(max_entries=32, show_spinner="Checking …", hash_funcs=BY_CONTENT, scope="session")
-def trust(reference: str, shown: Record, code: str, method: str) -> dict[str, Any]:
+def trust(reference: str, shown: Record | Picture, code: str, method: str) -> dict[str, Any]:
     """Return what ``ecgcore explain --trust`` says of a map: verdict and checks."""
     from ecgcore.explain.trust import checked
     from ecgcore.inference.sharing import asked

@@ -6,13 +6,14 @@ else is a page's own, and its key carries that page's name.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Literal
 from urllib.parse import quote
 
 import streamlit as st
 
+from ecgcore.imaging.png import Picture
 from ecgcore.records.record import Record
 
 COHORT = "cohort"
@@ -59,11 +60,11 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def keep_uploads(records: dict[str, Record]) -> None:
-    """Keep this session's uploaded records (name → record) for the Saliency page; memory only."""
-    st.session_state[_UPLOADS] = records
+def keep_uploads(sights: Mapping[str, Record | Picture]) -> None:
+    """Keep what was uploaded in this session (file → record or picture); memory only."""
+    st.session_state[_UPLOADS] = dict(sights)
 
 
-def uploads() -> dict[str, Record]:
-    """Return this session's uploaded records."""
+def uploads() -> dict[str, Record | Picture]:
+    """Return what was uploaded in this session."""
     return st.session_state.get(_UPLOADS, {})

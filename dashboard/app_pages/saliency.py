@@ -5,32 +5,33 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import cached, controls, draw, figures, palette, state
-from ecgcore.errors import EcgError
+from dashboard import cached, cached_visits, controls, explained_view, state, uploads
+from ecgcore.errors import EcgError, RequestError
 from ecgcore.explain.names import NAMES, TELLS
-from ecgcore.records.record import Record
 
 if TYPE_CHECKING:
     from ecgcore.explain.explaining import Explanation
+    from ecgcore.inference.sights import Sight
+    from ecgcore.training.run import Run
 
-FROM_COHORT, UPLOADED = "a cohort's record", "the ECG from Classify"
+FROM_COHORT, OWN = "a cohort's record", "an ECG of mine"
+IMAGE, PAPER = "on the network's image", "on paper"
 
 
-def choose_record() -> Record:
-    """Let the visitor choose a record of a cohort, or one that was uploaded in this session."""
-    uploads = state.uploads()
-    left, right = st.columns(2, vertical_alignment="bottom")
-    with left:
-        source = FROM_COHORT
-        if uploads:
-            first = FROM_COHORT if state.RECORD in st.query_params else UPLOADED
-            source = st.segmented_control(
-                "Explain", [FROM_COHORT, UPLOADED], default=first, required=True,
-                key="saliency_source",
-            )  # fmt: skip
-    if source == UPLOADED:
-        return uploads[right.selectbox("ECG", list(uploads), key="saliency_upload")]
+def choose_record() -> "Sight":
+    """Let the visitor choose a record of a cohort, or an ECG uploaded in this session, or here."""
+    mine = bool(state.uploads()) and state.RECORD not in st.query_params
+    source = st.segmented_control(
+        "Explain", [FROM_COHORT, OWN], default=OWN if mine else FROM_COHORT, required=True,
+        key="saliency_source",
+    )  # fmt: skip
+    return of_cohort() if source == FROM_COHORT else own()
+
+
+def of_cohort() -> "Sight":
+    """Let the visitor choose a cohort's record."""
     controls.need_cohort()
+    left, right = st.columns(2, vertical_alignment="bottom")
     with left:
         cohort = controls.choose_cohort()
     if not st.session_state.get(state.RECORD):
@@ -39,96 +40,91 @@ def choose_record() -> Record:
     return cached.record(cohort, name)
 
 
+def own() -> "Sight":
+    """Let the visitor upload an ECG, or choose one of those uploaded in this session."""
+    given = uploads.ask("saliency")
+    for why in given.refused:
+        st.error(why)
+    there = state.uploads()
+    if not there:
+        st.info("Give an ECG file, or try an example on Classify: it can be explained here, too.")
+        st.stop()
+    return there[st.selectbox("ECG", list(there), key="saliency_upload")]
+
+
+def choose_class(chosen: "list[Run]", tops: list[str]) -> str:
+    """Let the visitor choose a class that all chosen networks answer."""
+    answered = [set(run.meta["classes"]) for run in chosen]
+    codes = [code for code in chosen[0].meta["classes"] if all(code in of for of in answered)]
+    if not codes:
+        raise RequestError(
+            "These networks answer different classes; choose one, or two of one label set."
+        )
+    state.settle("saliency_class", codes, tops[-1] if tops[-1] in codes else codes[0])
+    st.selectbox("Class", codes, index=None, key="saliency_class", bind=state.URL)
+    return st.session_state["saliency_class"]
+
+
 def choose_method() -> str:
-    """Let the visitor choose how the networks are explained; say what that can tell."""
+    """Let the visitor choose how the networks are explained."""
     state.settle("saliency_method", list(NAMES), "grad_cam")
     st.selectbox(
         "Method", list(NAMES), format_func=lambda name: NAMES[name], index=None,
         key="saliency_method", bind=state.URL,
     )  # fmt: skip
-    method = str(st.session_state["saliency_method"])
-    st.caption(f"{NAMES[method]} {TELLS[method]}.")
-    return method
+    return str(st.session_state["saliency_method"])
 
 
-def side(
-    place: int, run_id: str, name: str, record: Record, code: str, method: str
-) -> "Explanation":
-    """Show one network's map on the image, and its check on demand; return what it found."""
-    answer = cached.answers(run_id, [record])[0]
-    found = cached.explain(run_id, record, code, method)
-    st.markdown(f"**{'AB'[place]} · {name}** · {code} {answer['probabilities'][code]:.3f}")
-    alt = f"Image that {name} saw, with its map by {NAMES[method]} for {code}"
-    if found.map is None:
-        draw.network_image(found.image, alt)
-    else:
-        draw.relevance_image(found.image, found.map, alt)
-    st.caption(found.message)
-    if found.warning:
-        st.warning(found.warning)
-    if st.button("Check whether to trust it", key=f"saliency_trust_{place}"):
-        draw.trust(cached.trust(run_id, record, code, method))
-    return found
-
-
-def bars(found: dict[str, "Explanation"], code: str) -> None:
-    """Show relevance by lead and by wave, as far as the maps tell them apart; else say why not."""
-    colours = dict(zip(found, palette.MODEL[state.is_dark()].values(), strict=False))
-    leads = {n: f.lead_relevance for n, f in found.items() if any(f.lead_relevance.values())}
-    if leads:
-        st.subheader("Leads")
-        drawn = figures.lead_relevance(leads, [colours[n] for n in leads])
-        draw.figure(drawn, "saliency_leads", f"Share of relevance by lead for {code}")
-    waves = {n: f.wave_relevance for n, f in found.items() if f.wave_relevance is not None}
-    chance = {n: f.wave_time for n, f in found.items() if f.wave_time is not None}
-    st.subheader("Waves")
-    if waves:
-        drawn = figures.wave_relevance(waves, chance, [colours[n] for n in waves])
-        draw.figure(drawn, "saliency_waves", f"Share of relevance by wave for {code}")
-    for name, explained in found.items():
-        if explained.why_no_waves:
-            st.caption(f"{name}, no bars by wave: {explained.why_no_waves}.")
+def found_by(run: "Run", name: str, sight: "Sight", code: str, method: str) -> "Explanation":
+    """Return what a method finds; say how long it works where it takes seconds."""
+    with st.spinner(f"{NAMES[method]} of {name} …", show_time=True):
+        return cached.explain(run.id, sight, code, method)
 
 
 st.title("Saliency")
-st.write(
-    "Where did each network find evidence for a class? An ECG classified in this session can be "
-    "explained here, too."
-)
+st.write("Where did each network find evidence for a class, and how finely can that be told?")
 there = controls.answering()
 if not there:
     st.info("There is no trained network yet. Train one first; its maps can be seen here at once.")
     controls.link("Train both", "train", "model_training")
     st.stop()
 try:
-    record = choose_record()
+    sight = choose_record()
     chosen = controls.choose_runs("Networks (one or two)", "saliency_runs", there)
     if not chosen:
         st.info("Choose a network.")
         st.stop()
+    said = [cached_visits.answers(run.id, [sight])[0] for run in chosen]
+    for answer in said:
+        if answer["error"]:
+            raise RequestError(answer["error"])
+    left, right = st.columns(2)
+    with left:
+        code = choose_class(chosen, [answer["top"] for answer in said])
+    with right:
+        method = choose_method()
+    st.caption(f"{NAMES[method]} {TELLS[method]}.")
     names = controls.short_names(chosen)
-    tops = [cached.answers(run.id, [record])[0]["top"] for run in chosen]
-    answered = [set(run.meta["classes"]) for run in chosen]
-    codes = [code for code in chosen[0].meta["classes"] if all(code in of for of in answered)]
-    if not codes:
-        st.info("These networks answer different classes; choose one, or two of one label set.")
-        st.stop()
-    state.settle("saliency_class", codes, tops[-1] if tops[-1] in codes else codes[0])
-    st.selectbox("Class", codes, index=None, key="saliency_class", bind=state.URL)
-    code = st.session_state["saliency_class"]
-    method = choose_method()
-    columns = st.columns(len(chosen))
-    found = []
-    for place, (column, run, name) in enumerate(zip(columns, chosen, names, strict=True)):
+    pairs = list(zip(chosen, names, strict=True))
+    found = [found_by(run, name, sight, code, method) for run, name in pairs]
+    view = st.segmented_control(
+        "Map", [IMAGE, PAPER], default=IMAGE, required=True, key="saliency_view", bind=state.URL
+    )
+    places = st.columns(len(chosen)) if view == IMAGE else [st.container() for _ in chosen]
+    sides = zip(places, names, found, said, strict=True)
+    for place, (column, name, explained, answer) in enumerate(sides):
         with column:
-            found.append(side(place, run.id, name, record, code, method))
+            explained_view.head("AB"[place], name, code, answer["probabilities"][code])
+            if view == IMAGE:
+                explained_view.on_image(explained, name)
+            else:
+                explained_view.on_paper(sight, explained, "ab"[place])
+            explained_view.told(explained)
+            explained_view.trust(chosen[place].id, sight, explained, "AB"[place])
     st.caption(
         "Amber to dark red: relevance as a share of each map's own highest value, one scale for "
         "all networks."
     )
-    bars(dict(zip(names, found, strict=True)), code)
-    for name, explained in zip(names, found, strict=True):
-        st.subheader(f"On paper: {name}")
-        draw.explained_paper(record, state.is_dark(), explained)
+    explained_view.bars(dict(zip(names, found, strict=True)), code)
 except EcgError as error:
     st.error(str(error))

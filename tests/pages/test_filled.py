@@ -141,7 +141,7 @@ def test_an_uploaded_pair_is_classified_and_explained(open_page, filled):
     assert "Most probable" in words(app) or "The networks differ" in words(app)
     assert "Behind the trace: Grad-CAM" in words(app)
     app.switch_page("app_pages/saliency.py").run()
-    assert app.segmented_control(key="saliency_source").value == "the ECG from Classify"
+    assert app.segmented_control(key="saliency_source").value == "an ECG of mine"
 
 
 def test_several_uploads_become_a_table_and_the_bad_one_a_line(open_page, filled):
@@ -151,7 +151,8 @@ def test_several_uploads_become_a_table_and_the_bad_one_a_line(open_page, filled
             app.file_uploader(key="classify_files").upload(file.name, file.read_bytes())
     app.file_uploader(key="classify_files").upload("two.csv", b"I,II\n0.1,0.2\n0.2,0.3\n").run()
     assert len(app.dataframe[0].value) == 2
-    assert [button.label for button in app.download_button] == ["Download as CSV"]
+    assert app.dataframe[0].value["quality gate"].tolist() == ["passes", "passes"]
+    assert "Download as CSV" in [button.label for button in app.download_button]
     assert len(app.error) == 1
     assert "two" in app.error[0].value
 
