@@ -100,18 +100,18 @@ def _plan(home_path: Path, stamp: int, config: TrainConfig) -> "Plan":
 
 
 def compare(a: str, b: str, part: str) -> dict[str, Any]:
-    """Return what ``ecgcore compare A B --part PART --json`` prints."""
-    stamps = [written(run(r).folder / PREDICTIONS) for r in (a, b)]
+    """Return what ``ecgcore compare A B --part PART --json`` prints; seeds are joined by commas."""
+    stamps = [written(run(r).folder / PREDICTIONS) for r in (*a.split(","), *b.split(","))]
     return _compare(home().path, a, b, part, *stamps)
 
 
 @st.cache_data(max_entries=16, show_spinner="Comparing (bootstrap over patients) …")
 def _compare(home_path: Path, a: str, b: str, part: str, *stamps: int) -> dict[str, Any]:
-    from ecgcore.comparison.compare import compare as compare_runs
+    from ecgcore.comparison.sides import compare_sides
 
-    pair = find_run(a, Home(home_path)), find_run(b, Home(home_path))
-    found = compare_runs(*pair, part)
-    note_look(Home(home_path), "pages", pair, part)
+    sides = [[find_run(r, Home(home_path)) for r in side.split(",")] for side in (a, b)]
+    found = compare_sides(sides[0], sides[1], part)
+    note_look(Home(home_path), "pages", [*sides[0], *sides[1]], part)
     return found
 
 
@@ -126,20 +126,3 @@ def report(a: str, b: str, part: str) -> str:
     from ecgcore.report.writing import report_page
 
     return report_page(gather(run(a), run(b), home(), part))
-
-
-def roc(a: str, b: str, part: str) -> tuple[dict, dict]:
-    """Return the ROC curves of both runs on their common records."""
-    stamps = [written(run(r).folder / PREDICTIONS) for r in (a, b)]
-    return _roc(home().path, a, b, part, *stamps)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _roc(home_path: Path, a: str, b: str, part: str, *stamps: int) -> tuple[dict, dict]:
-    from ecgcore.comparison.compare import on_common_records
-    from ecgcore.evaluation.evaluate import scores_of
-    from ecgcore.evaluation.roc import curves_of
-
-    runs = [find_run(reference, Home(home_path)) for reference in (a, b)]
-    common = on_common_records(*(scores_of(r, part) for r in runs))
-    return curves_of(common[0]), curves_of(common[1])

@@ -2,7 +2,8 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import streamlit as st
 from PIL import Image
 
 from dashboard import palette
+from dashboard.figure_data import csv_of
 from ecgcore.imaging.paper import page_svg
 from ecgcore.records.record import Record
 from ecgcore.training.run import ALIVE, Run
@@ -21,20 +23,49 @@ if TYPE_CHECKING:
     from ecgcore.explain.explaining import Explanation
     from ecgcore.imaging import Geometry
 
+PICTURES = ("SVG", "PNG")
 
-def figure(drawn: go.Figure, key: str, alt: str, width_px: int | None = None) -> None:
-    """Show a figure that can be saved as SVG; ``alt`` says what it shows."""
+
+def figure(
+    drawn: go.Figure,
+    key: str,
+    alt: str,
+    width_px: int | None = None,
+    on_click: Callable[[], None] | None = None,
+) -> None:
+    """Show a figure that can be saved as SVG, PNG and CSV; ``alt`` says what it shows.
+
+    ``on_click`` is called when a point is clicked; ``st.session_state[key]`` holds it.
+    """
+    form = st.session_state.get(f"{key}_picture") or PICTURES[0]
     st.plotly_chart(
         drawn,
         width=width_px or "stretch",
         key=key,
         alt=alt,
+        on_select=on_click or "ignore",
+        selection_mode="points",
         config={
             "displaylogo": False,
             "modeBarButtons": [["toImage"]],
-            "toImageButtonOptions": {"format": "svg", "filename": key},
+            "toImageButtonOptions": {"format": form.lower(), "filename": key, "scale": 2},
         },
     )
+    with st.container(width=width_px or "stretch", horizontal_alignment="right"):
+        _save(drawn, key, alt)
+
+
+def _save(drawn: go.Figure, key: str, alt: str) -> None:
+    """Offer a figure's data, and choose what its camera saves."""
+    with st.popover("Save", type="tertiary", icon=":material/download:", key=f"{key}_save"):
+        st.segmented_control(
+            "The camera on the figure saves it as", PICTURES, default=PICTURES[0], required=True,
+            key=f"{key}_picture",
+        )  # fmt: skip
+        st.download_button(
+            "Data as CSV", partial(csv_of, drawn, alt), f"{key}.csv", "text/csv",
+            key=f"{key}_csv", icon=":material/table:", on_click="ignore", width="stretch",
+        )  # fmt: skip
 
 
 def table(rows: pd.DataFrame, alt: str, left: tuple[str, ...] = ()) -> None:

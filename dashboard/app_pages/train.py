@@ -3,7 +3,7 @@ watch them. Trainings are processes of their own: closing this page stops none o
 
 import streamlit as st
 
-from dashboard import cached, cached_runs, controls, draw, figures, palette, state
+from dashboard import cached, cached_runs, controls, draw, figures_training, palette, state
 from ecgcore.errors import EcgError
 from ecgcore.imaging import LAYOUTS
 from ecgcore.labels.targets import MODES
@@ -82,7 +82,7 @@ def show_plan(config: TrainConfig) -> bool:
     left, right = st.columns([3, 2])
     with left:
         alt = "Records of each class: asked for at this level, there, and drawn"
-        draw.figure(figures.level_bars(plan.counts), "train_classes", alt)
+        draw.figure(figures_training.level_bars(plan.counts), "train_classes", alt)
     with right:
         draw.parts_table(plan)
         for note in plan.notes:
@@ -105,7 +105,7 @@ def watch() -> None:
     histories = dict(zip(names, (r.history for r in shown), strict=True))
     epochs = max(r.status["epochs"] for r in shown)
     alt = "Loss and validation macro AUC by epoch of each training"
-    draw.figure(figures.training_curves(histories, colours, epochs), "train_curves", alt)
+    draw.figure(figures_training.training_curves(histories, colours, epochs), "train_curves", alt)
     for run, name in zip(shown, names, strict=True):
         draw.progress(run, name)
     if st.session_state.get("train_alive") and not alive:

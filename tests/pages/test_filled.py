@@ -101,25 +101,6 @@ def test_train_shows_what_a_level_finds_before_the_start(open_page, filled):
     assert app.button(key="train_start").disabled
 
 
-def test_compare_shows_the_numbers_of_the_command(open_page, filled, small_pair):
-    a, b = small_pair[1:]
-    app = open_page("compare", a=a.id, b=b.id)
-    found = compare(a, b)
-    assert finding(found) in words(app)
-    rows = app.table[0].value
-    change = found["differences"]["macro_auc"]
-    assert rows.loc["Macro AUC", "A"] == f"{found['evaluations']['a']['macro_auc']['value']:.3f}"
-    assert rows.loc["Macro AUC", "B − A"] == f"{change['value']:.3f}".replace("-", "−")
-    assert len(app.dataframe[0].value) == len(found["disagreements"])
-
-
-def test_runs_that_share_no_record_are_refused_in_one_line(open_page, filled, small_pair):
-    a = small_pair[1]
-    app = open_page("compare", a=a.id, b=a.id, compare_curve="no such class")
-    assert not app.error
-    assert app.selectbox(key="compare_curve").value == "All classes"
-
-
 def test_an_example_is_classified_as_the_command_does(open_page, filled, small_pair):
     run = small_pair[2]
     app = open_page("classify", classify_example="LBBB", classify_runs=run.id)
@@ -211,11 +192,3 @@ def test_what_is_no_ecg_is_refused_by_name_and_gets_no_answer(
     app.file_uploader(key="classify_files").upload(name, content).run()
     assert reason in app.error[0].value
     assert "Most probable" not in words(app)
-
-
-def test_the_comparison_can_be_downloaded_whole(open_page, filled):
-    app = open_page("compare")
-    assert [button.label for button in app.download_button] == [
-        "Download report",
-        "Download as JSON",
-    ]
