@@ -38,9 +38,9 @@ def answers(sides: Mapping[str, Side], dark: bool) -> go.Figure:
             _add_raw(figure, side, name, place)
     classes = len(next(iter(sides.values())).probabilities)
     figure.update_xaxes(title="probability", range=[0, 1.08], tickvals=[0, 0.25, 0.5, 0.75, 1])
-    figure.update_yaxes(autorange="reversed", ticks="")
+    figure.update_yaxes(range=[classes - 0.5, -0.5], ticks="")
     figure.update_layout(
-        height=110 + 22 * classes * len(sides), margin=MARGINS, bargap=0.25, barmode="group",
+        height=120 + 22 * classes * len(sides), margin=MARGINS | {"t": 64}, bargap=0.25, barmode="group",
         legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "traceorder": "normal"},
     )  # fmt: skip
     return figure
