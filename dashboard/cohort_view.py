@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import cached_browse, draw, figures_cohort
+from dashboard import cached_browse, draw, figures_cohort, importing
 from ecgcore.labels.classes import CODES
 
 
@@ -48,14 +48,7 @@ def refused(cohort: str) -> None:
     if not rows:
         st.caption("None: each file that was found is a record, or a copy of one.")
         return
-    st.dataframe(
-        pd.DataFrame(rows), hide_index=True, key="browse_refused", alt="Refused files",
-        column_config={"record": "Record id", "reason": st.column_config.Column("Why", width=700)},
-    )  # fmt: skip
-    st.caption(
-        "File names may hold names of patients and are not shown: `ecgcore ingest` of the same "
-        "folder again lists them on its own output."
-    )
+    importing.refused(rows, len(rows), "browse_refused")
 
 
 def classes(found: dict[str, Any]) -> None:

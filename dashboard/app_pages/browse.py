@@ -10,6 +10,7 @@ from dashboard import (
     cohort_view,
     controls,
     filters,
+    importing,
     keyboard,
     palette,
     record_view,
@@ -120,7 +121,10 @@ def records(cohort: str) -> None:
 
 
 st.title("Browse")
-controls.need_cohort()
+if not cached.cohorts():
+    controls.offer_examples()
+    importing.offer("browse")
+    st.stop()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.container(width=320):
         cohort = controls.choose_cohort()

@@ -1,28 +1,43 @@
-"""Overview: which cohorts and runs there are, what was found last, and what to do next."""
+"""Overview: what was found last, which cohorts and runs there are, and what to do next."""
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import cached, cached_browse, cached_runs, controls, draw, figures, palette, state
+from dashboard import (
+    cached,
+    cached_browse,
+    cached_runs,
+    controls,
+    draw,
+    figures,
+    importing,
+    palette,
+    state,
+)
 from ecgcore.comparison.text import finding
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
 from ecgcore.training.run import ALIVE, Run
 
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_auc": "Macro AUC"}
+ALIKE = ("cohort", "target_mode", "tier")  # what two runs that are compared have in common
 
 
-def latest_comparison() -> bool:
-    """Show the last two comparable runs as B − A with intervals; tell whether there are any."""
+def latest_comparison() -> None:
+    """Show the last two comparable runs as B − A with intervals, or what this is all about."""
     pair = cached_runs.latest_pair()
     if pair is None:
-        return False
+        st.write(
+            "Does the M-SE network read ECG images better than plain AlexNet? Choose a cohort, "
+            "train both on it, compare them on the same records."
+        )
+        return
     a, b = pair
     try:
         found = cached_runs.compare(a.id, b.id, "test")
     except EcgError as error:
         st.error(str(error))
-        return True
+        return
     st.write(finding(found))
     rows = {name: found["differences"][metric] for metric, name in METRICS.items()}
     drawn = figures.differences(rows, palette.MODEL[state.is_dark()]["b"])
@@ -33,7 +48,6 @@ def latest_comparison() -> bool:
     )
     looked_at = {state.RUN_A: a.id, state.RUN_B: b.id}
     controls.link("Open the comparison", "compare", "compare_arrows", looked_at)
-    return True
 
 
 def cohorts() -> None:
@@ -44,71 +58,101 @@ def cohorts() -> None:
         controls.offer_examples()
         return
     rows = [
-        {"cohort": c.name, "records": c.records, "Hz": c.fs_hz, **cached_browse.class_counts(c)}
+        {
+            "cohort": c.name,
+            "records": c.records,
+            "classes": list(cached_browse.class_counts(c).values()),
+            "patients": c.patients,
+        }
         for c in found
     ]
+    number = st.column_config.NumberColumn(format="localized", width="small")
     shown = st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        key="overview_cohorts",
-        on_select="rerun",
-        selection_mode="single-row",
-        alt="Cohorts with their records a class",
+        pd.DataFrame(rows), hide_index=True, key="overview_cohorts", on_select="rerun",
+        selection_mode="single-row", alt="Cohorts with their records a class",
         column_config={
-            name: st.column_config.NumberColumn(format="localized") for name in ("records", *CODES)
+            "records": number, "patients": number,
+            "classes": st.column_config.BarChartColumn(width=150, y_min=0),
         },
-    )
-    st.caption("Classes by expert statements, core tier; a record may state several.")
+    )  # fmt: skip
+    st.caption(f"Bars: records of each class ({', '.join(CODES)}), expert statements, core tier.")
     if shown.selection.rows:
         chosen = found[shown.selection.rows[0]].name
         st.switch_page("app_pages/browse.py", query_params={state.COHORT: chosen})
 
 
 def runs() -> None:
-    """List runs and shipped models with their state and scores."""
+    """List runs and shipped models with their state and scores; a click opens one."""
     st.subheader("Runs and shipped models")
     found = [*cached_runs.runs(), *cached_runs.shipped()]
     if not found:
         st.info("No network was trained yet.")
         return
-    decimals = st.column_config.NumberColumn(format="%.3f")
-    st.dataframe(
-        pd.DataFrame([run_row(run) for run in found]),
-        hide_index=True,
-        key="overview_runs",
-        alt="Runs with their state and scores",
+    decimals = st.column_config.NumberColumn(format="%.3f", width="small")
+    shown = st.dataframe(
+        pd.DataFrame([run_row(run) for run in found]), hide_index=True, key="overview_runs",
+        on_select="rerun", selection_mode="single-row", alt="Runs with their state and scores",
         column_config={
-            "accuracy": decimals, "macro-F1": decimals, "macro AUC": decimals,
-            "test records": st.column_config.NumberColumn(format="localized"),
-            "done": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+            "macro AUC": decimals, "macro-F1": decimals, "accuracy": decimals,
+            "test records": st.column_config.NumberColumn(format="localized", width="small"),
+            "run": st.column_config.Column("run", width="medium"),
         },
     )  # fmt: skip
+    st.caption("Accuracy and macro-F1 on each run's own test records.")
+    if shown.selection.rows:
+        open_run(found[shown.selection.rows[0]])
 
 
 def run_row(run: Run) -> dict:
     """Return what the table says of a run."""
     meta, status, scores = run.meta, run.status, run.evaluation or {}
     return {
-        "run": run.id,
         "network": meta["model"],
         "cohort": meta["cohort"]["name"],
-        "level": meta["config"]["level"],
-        "state": status["state"],
-        "done": status["epoch"] / max(1, status["epochs"]) if status["state"] in ALIVE else 1.0,
-        "test records": scores.get("n"),
-        "accuracy": scores.get("accuracy"),
-        "macro-F1": scores.get("macro_f1"),
+        "level": str(meta["config"]["level"]),
+        "state": how_far(status),
         "macro AUC": (scores.get("macro_auc") or {}).get("value"),
+        "macro-F1": scores.get("macro_f1"),
+        "accuracy": scores.get("accuracy"),
+        "test records": scores.get("n"),
+        "run": run.id,
     }
 
 
+def how_far(status: dict) -> str:
+    """Return a run's state, with how much of it is done while it works."""
+    share = status["epoch"] / max(1, status["epochs"])
+    return f"{status['state']} {share:.0%}" if status["state"] in ALIVE else status["state"]
+
+
+def open_run(run: Run) -> None:
+    """Go to a run's comparison with another network's, or to Train where there is none."""
+    others = [o for o in cached_runs.comparable() if o.meta["model"] != run.meta["model"]]
+    alike = [o for o in others if all(o.meta[k] == run.meta[k] for k in ALIKE)]
+    level = run.meta["config"]["level"]
+    alike.sort(key=lambda other: other.meta["config"]["level"] != level)
+    if not alike or run.evaluation is None:
+        st.switch_page("app_pages/train.py")
+    a, b = sorted((run, alike[0]), key=lambda one: "m_se" in one.meta["model"])
+    st.switch_page("app_pages/compare.py", query_params={state.RUN_A: a.id, state.RUN_B: b.id})
+
+
+def what_next() -> None:
+    """Offer the next steps."""
+    if cached.cohorts():
+        with st.container(horizontal=True):
+            controls.link("Train both on a cohort", "train", "model_training")
+            controls.link("Classify an ECG", "classify", "upload_file")
+    importing.offer("overview")
+
+
 st.title("Overview")
-if not latest_comparison():
-    st.write(
-        "Does the M-SE network read ECG images better than plain AlexNet? Choose a cohort, train "
-        "both on it, compare them on the same records."
-    )
-if cached.cohorts():
-    controls.link("Train both on a cohort", "train", "model_training")
-cohorts()
-runs()
+finding_above = st.container()  # written last: a comparison takes a second on a fresh server
+left, right = st.columns([2, 3], gap="large")
+with left:
+    cohorts()
+with right:
+    runs()
+what_next()
+with finding_above:
+    latest_comparison()

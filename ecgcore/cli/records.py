@@ -62,20 +62,20 @@ def ingest(
 
     Example: ecgcore ingest examples/ptb-xl --cohort examples
     """
-    from ecgcore.cohort.ingest import ingest as ingest_folder
-    from ecgcore.records.reading import Reading
+    from ecgcore.cohort import imports
 
+    request = imports.Request(
+        str(folder), cohort, fs_hz, seconds, upsample, measure, file_hz, assume_order, from_s,
+        workers,
+    )  # fmt: skip
     with bar() as progress:
         task = progress.add_task("Reading", total=None, note="")
 
-        def show(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total, note=f"{done}/{total}")
+        def show(status: dict[str, Any]) -> None:
+            done, total = status["done"], status["found"]
+            progress.update(task, completed=done, total=total, note=imports.in_words(status))
 
-        answer = ingest_folder(
-            folder, cohort, Home.find(home), workers=workers, fs_hz=fs_hz, on_progress=show,
-            measure=measure, duration_s=seconds, upsample=upsample,
-            reading=Reading(file_hz, assume_order, from_s),
-        )  # fmt: skip
+        answer = imports.run(request, Home.find(home), show)
     if list_files:
         from ecgcore.cohort.files import files
 

@@ -33,6 +33,8 @@ def ingest(
     duration_s: float | None = None,
     upsample: bool = False,
     reading: Reading = AS_IT_SAYS,
+    on_start: Callable[[], None] = lambda: None,
+    on_refused: Callable[[int], None] = lambda refused: None,
 ) -> dict[str, Any]:
     """Read a folder of recordings into the cohort ``name``, or bring that cohort up to date.
 
@@ -62,6 +64,10 @@ def ingest(
     reading
         What to take for granted of files that leave it open (their rate, the order of unnamed
         leads), and at which second to begin. Files that were rejected before are tried again.
+    on_start
+        Called once the cohort is held: no other ingest writes it then.
+    on_refused
+        Called before ``on_progress`` with how many of the records done were refused.
 
     Returns
     -------
@@ -81,21 +87,27 @@ def ingest(
     folder = Path(folder)
     _refuse_odd(folder, name, fs_hz, duration_s)
     with written_alone(name, home):
+        on_start()
         update = Update(folder, home.cohorts / name, home.patient_key())
         form = update.form(fs_hz, duration_s, upsample, reading)
-        update.run(form, home.free_bytes(), workers, measure, on_progress)
+        update.run(form, home.free_bytes(), workers, measure, on_progress, on_refused)
         if measure and update.exists:
             measure_missing(update.cohort, workers, on_progress)
     answer = totals.answer(update.cohort, form, update.outcome, folder)
     return answer | {"seconds": round(time.monotonic() - started, 2)}
 
 
-def _refuse_odd(folder: Path, name: str, fs_hz: int | None, duration_s: float | None) -> None:
+def refuse_odd_name(name: str) -> None:
+    """Refuse what no cohort can be called."""
     if not _NAME.fullmatch(name):
         raise RequestError(
             f"A cohort cannot be called '{name}': letters, digits, - and _ are accepted, 64 at "
             "most, the first a letter or digit."
         )
+
+
+def _refuse_odd(folder: Path, name: str, fs_hz: int | None, duration_s: float | None) -> None:
+    refuse_odd_name(name)
     if not folder.exists():
         raise RequestError(f"There is no folder {folder}.")
     if fs_hz is not None and fs_hz not in RATES_HZ:

@@ -43,17 +43,17 @@ def write_shard(
     work: Work,
     form: Form,
     measure: bool = False,
-    on_record: Callable[[], None] = lambda: None,
+    on_record: Callable[[bool], None] = lambda is_refused: None,
 ) -> None:
     """Read the records of ``work`` and write shard ``name`` and its piece of the private table.
 
     One record is in memory at a time; a shard that a killed run began is gone on with.
-    ``on_record`` is called after each.
+    ``on_record`` is called after each, with whether it was refused.
     """
     plan = plan_hash(work, form)
     with Draft(cohort, name, plan, form) as draft:
-        for _ in range(draft.done):
-            on_record()
+        for place in range(draft.done):
+            on_record(place < draft.done - draft.read)
         for files in work[draft.done :]:
             record, outcome = _first_readable(files, form)
             line: dict[str, Any] = {"files": outcome, "row": None}
@@ -66,7 +66,7 @@ def write_shard(
                     "measures": measured.row_of(record, form.duration_s) if measure else None,
                 }
             draft.add(stored, line)
-            on_record()
+            on_record(record is None)
         _write_tables(draft, cohort, name, plan)
         draft.finish()
 

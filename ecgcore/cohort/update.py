@@ -79,6 +79,7 @@ class Update:
         workers: int | None,
         measure: bool,
         on_progress: Callable[[int, int], None],
+        on_refused: Callable[[int], None],
     ) -> None:
         """Do what has to be done; ``outcome`` tells what has become of all recordings then."""
         touched = self._touched(form)
@@ -88,7 +89,7 @@ class Update:
             work = self._work(touched, form.fs_hz)
             _refuse_full_disk(len(work), form, free_bytes)
             fresh = self._free_names()
-            new = self._written(work, form, fresh, workers, measure, on_progress)
+            new = self._written(work, form, fresh, workers, measure, on_progress, on_refused)
             kept = self._kept(old, touched, fresh)
             if tables_changed:
                 self._relabel(kept)
@@ -161,6 +162,7 @@ class Update:
         workers: int | None,
         measure: bool,
         on_progress: Callable[[int, int], None],
+        on_refused: Callable[[int], None],
     ) -> list[str]:
         """Write ``work`` in shards, but for those that a killed run left whole; return all."""
         whole, begun = self._left_over(), drafts.plans_of_drafts(self.cohort)
@@ -181,6 +183,7 @@ class Update:
             workers or workers_for(todo),
             lambda done: on_progress(before + done, len(work)),
             needs=MEASURING if measure else (),
+            on_refused=on_refused,
         )
         return names
 

@@ -17,7 +17,7 @@ _PRELOADED = ("ecgcore.cohort.one_thread", "ecgcore.cohort.shards")
 MEASURING = ("ecgcore.measure.measurements", "ecgcore.measure.quality")
 """What workers need that measure."""
 _shared: dict[str, Any] = {}
-"""In a worker: how many records all workers have done, and whether to stop."""
+"""In a worker: how many records all workers have done and refused, and whether to stop."""
 
 
 class _Stopped(Exception):
@@ -40,20 +40,22 @@ def run_all(
     workers: int,
     on_done: Callable[[int], None],
     needs: tuple[str, ...] = (),
+    on_refused: Callable[[int], None] = lambda refused: None,
 ) -> list[Any]:
     """Do ``work(*job, on_record)`` for each job, in this process if one is enough.
 
     Returns what came of them, in the order in which they were done.
 
-    ``work`` calls ``on_record`` after each record; ``on_done`` is told how many all have done.
-    ``needs`` are modules that are imported once for all.
+    ``work`` calls ``on_record`` after each record, with True where it was refused; ``on_refused``
+    is told how many all have refused, then ``on_done`` how many all have done. ``needs`` are
+    modules that are imported once for all.
     """
     if min(workers, len(jobs)) <= 1:
-        return _run_here(work, jobs, on_done)
+        return _run_here(work, jobs, on_done, on_refused)
     context = _context(needs)
-    done, stop = context.Value("q", 0), context.Event()
+    done, refused, stop = context.Value("q", 0), context.Value("q", 0), context.Event()
     pool = ProcessPoolExecutor(
-        min(workers, len(jobs)), context, initializer=_start, initargs=(done, stop)
+        min(workers, len(jobs)), context, initializer=_start, initargs=(done, refused, stop)
     )
     results = []
     try:
@@ -61,6 +63,7 @@ def run_all(
         while pending:
             finished, pending = wait(pending, timeout=_POLL_S)
             results += [future.result() for future in finished]
+            on_refused(refused.value)
             on_done(done.value)
     except BrokenProcessPool:
         raise EcgError(
@@ -84,13 +87,18 @@ def _context(needs: tuple[str, ...]) -> Any:
 
 
 def _run_here(
-    work: Callable[..., Any], jobs: list[tuple], on_done: Callable[[int], None]
+    work: Callable[..., Any],
+    jobs: list[tuple],
+    on_done: Callable[[int], None],
+    on_refused: Callable[[int], None],
 ) -> list[Any]:
-    done = 0
+    done = refused = 0
 
-    def count() -> None:
-        nonlocal done
+    def count(is_refused: bool = False) -> None:
+        nonlocal done, refused
         done += 1
+        refused += is_refused
+        on_refused(refused)
         on_done(done)
 
     return [work(*job, count) for job in jobs]
@@ -100,10 +108,10 @@ def _run(work: Callable[..., Any], job: tuple) -> Any:
     return work(*job, _count)
 
 
-def _start(done, stop) -> None:
+def _start(done, refused, stop) -> None:
     """Set a worker up: Ctrl-C is the parent's, and a worker without a parent ends at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _shared.update(done=done, stop=stop)
+    _shared.update(done=done, refused=refused, stop=stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -114,8 +122,11 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _count() -> None:
+def _count(is_refused: bool = False) -> None:
     if _shared["stop"].is_set():
         raise _Stopped
+    if is_refused:
+        with _shared["refused"].get_lock():
+            _shared["refused"].value += 1
     with _shared["done"].get_lock():
         _shared["done"].value += 1

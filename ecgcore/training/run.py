@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 
 from ecgcore.errors import DamagedFile, NotFound, NotWritten, RequestError
 from ecgcore.home import Home, read_json, write_json
+from ecgcore.processes import lives
+from ecgcore.processes import process_stamp as process_stamp
 from ecgcore.training.config import Recipe
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -78,7 +79,7 @@ class Run:
         What a killed process left behind is put right: it died, or was to be cancelled anyway.
         """
         status = read_json(self.folder / "status.json")
-        if status["state"] in ALIVE and not _lives(status):
+        if status["state"] in ALIVE and not lives(status):
             state, said = ("cancelled", CANCELLED) if self.cancel_asked else ("died", DIED)
             status |= {"state": state, "eta_s": None, "message": said.format(id=self.id)}
         return status
@@ -166,22 +167,6 @@ def _write_over(file: Path, content: dict[str, Any]) -> None:
     text = json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
     with file.open("r+b", buffering=0) as there:
         there.write(text.ljust(file.stat().st_size))
-
-
-def _lives(status: dict[str, Any]) -> bool:
-    """Tell whether the process that works on the run still runs (by pid and start time)."""
-    try:
-        process = psutil.Process(status["pid"])
-        alike = abs(process.create_time() - status["pid_started"]) < 1.0
-        return alike and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def process_stamp(pid: int | None = None) -> dict[str, Any]:
-    """Return what a status says of the process that works on the run: by default this one."""
-    process = psutil.Process(pid)
-    return {"pid": process.pid, "pid_started": process.create_time()}
 
 
 def list_runs(home: Home) -> list[Run]:

@@ -1,0 +1,106 @@
+"""Importing a folder of the server: chosen below the roots, watched, cancelled, gone on with."""
+
+from pathlib import Path
+
+import pytest
+from reading import labels, links, words
+
+from ecgcore.cohort import imports
+from ecgcore.cohort.imports import Import, Request
+from ecgcore.cohort.roots import VARIABLE
+from ecgcore.home import Home
+from ecgcore.processes import process_stamp
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch) -> Path:
+    """Return the one root that may be imported from."""
+    made = tmp_path / "archive"
+    (made / "ward").mkdir(parents=True)
+    monkeypatch.setenv(VARIABLE, str(made))
+    return made
+
+
+@pytest.fixture
+def at_work(home: Home) -> Import:
+    """Return an import that seems to be at work: its process is this one."""
+    one = Import(home.path / "imports" / "ward-7")
+    one.begin(Request("/in/Petra", "ward-7"), **process_stamp())
+    one.report(found=45_000, done=900, refused=3, rate=60.0, eta_s=735.0)
+    return one
+
+
+def open_form(open_page):
+    app = open_page("overview")
+    app.session_state["overview_import"] = True
+    return app.run()
+
+
+def test_a_folder_below_a_root_is_imported_with_the_options_chosen(
+    open_page, home, root, monkeypatch
+):
+    started = []
+    monkeypatch.setattr(imports, "start", lambda request, home: started.append(request))
+    app = open_form(open_page)
+    assert app.selectbox(key="import_root").options == ["archive"]
+    assert app.selectbox(key="import_below").options == [".", "ward"]
+    assert app.button(key="import_start").disabled
+    app.selectbox(key="import_below").select("ward")
+    app.selectbox(key="import_rate").select("500 Hz")
+    app.checkbox(key="import_measure").uncheck()
+    app.text_input(key="import_cohort").set_value("ward-7").run()
+    app.button(key="import_start").click().run()
+    assert not app.exception
+    folder = str((root / "ward").resolve())
+    assert started == [Request(folder, "ward-7", fs_hz=500, measure=False)]
+
+
+def test_a_name_that_no_cohort_can_have_is_one_line_and_starts_nothing(open_page, home, root):
+    app = open_form(open_page)
+    app.text_input(key="import_cohort").set_value("../x").run()
+    app.button(key="import_start").click().run()
+    assert "A cohort cannot be called '../x'" in app.error[0].value
+    assert not (home.path / "imports").exists()
+
+
+def test_without_a_root_nothing_can_be_imported(open_page, home, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "")
+    assert f"set {VARIABLE}" in words(open_form(open_page))
+
+
+@pytest.mark.parametrize("page", ["overview", "browse"])
+def test_an_import_at_work_shows_how_far_it_is_and_how_long_yet(open_page, at_work, page):
+    app = open_page(page)
+    assert app.get("progress")[0].proto.text == (
+        "**Import of ward-7** · running · 900 of 45,000, 3 refused, 60 a second · 12 min left"
+    )
+    assert "Cancel" in labels(app)
+    assert "Petra" not in words(app)
+
+
+def test_cancel_stops_the_process_and_what_was_read_can_go_on(open_page, at_work, monkeypatch):
+    ended, started = [], []
+    monkeypatch.setattr("psutil.Process.terminate", lambda process: ended.append(process.pid))
+    monkeypatch.setattr(imports, "start", lambda request, home: started.append(request))
+    app = open_page("overview")
+    app.button(key="import_cancel_ward-7").click().run()
+    assert ended == [at_work.status["pid"]]
+    at_work.report(pid_started=1.0)  # it is gone
+    app = open_page("overview")
+    assert "cancelled" in app.get("progress")[0].proto.text
+    app.button(key="import_go_on_ward-7").click().run()
+    assert started == [Request("/in/Petra", "ward-7")]
+    assert not app.exception
+
+
+def test_what_was_refused_is_listed_when_an_import_is_done(open_page, at_work, home):
+    at_work.report(
+        state="done", found=4, read=3, refused=1, duplicates=0, seconds=2.0,
+        rejected=[{"record": "r0123", "reason": "the signal file is missing"}],
+    )  # fmt: skip
+    app = open_page("overview")
+    assert "4 found = 3 records, 1 refused" in words(app)
+    assert app.dataframe[-1].value["record"].tolist() == ["r0123"]
+    assert {"Browse it", "Train both"} <= set(links(app))
+    app.button(key="import_forget_ward-7").click().run()
+    assert not at_work.folder.exists()
