@@ -1,19 +1,12 @@
 """A real server on a free port with a home of its own, and a real browser that opens it."""
 
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
+from serving import serving
 
-ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = [
     "--no-sandbox",
@@ -30,38 +23,8 @@ ALLOWED_404 = ("/_stcore/health", "/_stcore/host-config")
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Return (address, home) of a running dashboard; its home is empty."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = tmp_path / "home"
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/streamlit_app.py"]
-    log = (tmp_path / "server.log").open("wb")
-    process = subprocess.Popen(
-        [*command, "--server.port", str(port)],
-        cwd=ROOT,
-        env=os.environ | {"ECGCORE_HOME": str(home)},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(address, process)
-        yield address, home
-    finally:
-        process.kill()
-        process.wait()
-        log.close()
-
-
-def _wait_for(address: str, process: subprocess.Popen) -> None:
-    for _ in range(240):
-        assert process.poll() is None, "The server ended at once."
-        try:
-            with urlopen(f"{address}/_stcore/health"):
-                return
-        except URLError:
-            time.sleep(0.25)
-    raise TimeoutError(f"No answer on {address}.")
+    with serving(tmp_path / "home", tmp_path / "server.log") as address:
+        yield address, tmp_path / "home"
 
 
 @pytest.fixture
