@@ -13,7 +13,7 @@ from ecgcore.home import Home
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="Which: rates, levels or shipped.")],
+    name: Annotated[str, typer.Argument(help="rates, levels, ablation, finetune, scale or shipped.")],
     cohort: Annotated[str, typer.Option(help="The cohort to train on.")] = "ptbxl",
     to: Annotated[
         Path, typer.Option(help="Folder of finished cells and pages; what is there is kept.")

@@ -6,7 +6,7 @@ what subgroups are made of. No weights are kept.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Cell:
-    """One training that a study asks for."""
+    """One training that a study asks for; ``parent`` is one whose weights it starts from."""
 
     name: str
     config: TrainConfig
+    parent: "Cell | None" = None
 
     @property
     def recipe(self) -> Recipe:
@@ -79,14 +80,19 @@ class Finished:
         return Scores.read(table, classes, mode, told["thresholds"], self.name, part)
 
 
-def keep(name: str, run: Run, folder: Path, scored: bool) -> None:
-    """Write what is kept of a cell's finished run; predictions where it is ``scored``."""
-    meta = run.meta
+def keep(cell: Cell, run: Run, folder: Path, scored: bool, parent: Run | None = None) -> None:
+    """Write what is kept of a cell's finished run; predictions where it is ``scored``.
+
+    ``parent`` is the run that it started from.
+    """
+    meta, name = run.meta, cell.name
     if scored:
         write_whole(folder / f"{name}.parquet", _compact(run.predictions, meta["classes"]))
     content = {
         "cell": name,
-        **{name: meta[name] for name in ("config", "parameters", "classes", "target_mode")},
+        "parent": None if parent is None else _told_of(parent),
+        "config": asdict(cell.recipe),
+        **{name: meta[name] for name in ("parameters", "classes", "target_mode")},
         **{name: meta[name] for name in ("input", "cohort", "labels", "split", "versions")},
         "best_epoch": run.status["best_epoch"],
         "device": run.status["device"],
@@ -96,6 +102,16 @@ def keep(name: str, run: Run, folder: Path, scored: bool) -> None:
         "history": run.history.to_dict("records"),
     }
     write_json(folder / f"{name}.json", content)
+
+
+def _told_of(parent: Run) -> dict[str, Any]:
+    """Return what a cell tells of the run that it started from."""
+    meta = parent.meta
+    return {
+        "only": meta["config"].get("only"),
+        "epochs": meta["config"]["epochs"],
+        "records": meta["split"]["records"]["train"],
+    }
 
 
 def _compact(predictions: pd.DataFrame, classes: Sequence[str]) -> Any:

@@ -1,10 +1,11 @@
 """The studies by name."""
 
 from ecgcore.errors import NotFound
-from ecgcore.studies import levels, rates, shipped
+from ecgcore.studies import ablation, finetune, levels, rates, scale, shipped
 from ecgcore.studies.study import Study
 
-STUDIES = {study.name: study for study in (rates.STUDY, levels.STUDY, shipped.STUDY)}
+_ALL = (rates, levels, ablation, finetune, scale, shipped)
+STUDIES = {study.STUDY.name: study.STUDY for study in _ALL}
 
 
 def find_study(name: str) -> Study:

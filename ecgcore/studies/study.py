@@ -6,7 +6,7 @@ is missing, and its page is written again without training.
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def train_missing(
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
         cell = lacking[0]
         tried.add(cell.name)
-        lock = FileLock(home.runs / f".study-{study.name}-{cell.name}.lock")
+        lock = FileLock(_lock(study, cell, home))
         home.runs.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(blocking=False)
@@ -115,14 +115,32 @@ def train_missing(
 
 
 def _train(study: Study, cell: Cell, home: Home, folder: Path, on_progress: Progress) -> None:
-    """Train a cell, keep what is small, and delete its run."""
+    """Train a cell, keep what is small, and delete its run.
+
+    The run of a parent stays in the home, where other cells start from it.
+    """
+    parent, begins = None, cell
+    if cell.parent is not None:
+        with FileLock(_lock(study, cell.parent, home)):
+            parent = _trained(study, cell.parent, home, on_progress)
+        begins = replace(cell, config=replace(cell.config, init=parent.id))
+    run = _trained(study, begins, home, on_progress)
+    keep(cell, run, folder / study.name / "cells", study.scored, parent)
+    shutil.rmtree(run.folder)
+
+
+def _trained(study: Study, cell: Cell, home: Home, on_progress: Progress) -> Run:
+    """Return a cell's run when it is done."""
     run = begun(f"{study.name}/{cell.name}", cell.config, home)
     if run.status["state"] != "done":
         work(run, home, on_progress)
     if run.status["state"] != "done":
         raise RequestError(f"Cell {cell.name}: {run.status['message']}")
-    keep(cell.name, run, folder / study.name / "cells", study.scored)
-    shutil.rmtree(run.folder)
+    return run
+
+
+def _lock(study: Study, cell: Cell, home: Home) -> Path:
+    return home.runs / f".study-{study.name}-{cell.name}.lock"
 
 
 def begun(mark: str, config: TrainConfig, home: Home) -> Run:

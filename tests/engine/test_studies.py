@@ -67,7 +67,7 @@ def test_a_cell_that_was_trained_in_another_way_is_not_mixed_in(examples_home, t
 
 def test_kept_predictions_say_what_the_runs_did(small_pair, tmp_path):
     _, run, _ = small_pair
-    keep("pair", run, tmp_path, scored=True)
+    keep(Cell("pair", run.config), run, tmp_path, scored=True)
     kept, own = (
         Finished.read(tmp_path / "pair.json").scores("untouched"), scores_of(run, "untouched"),
     )  # fmt: skip
@@ -110,7 +110,7 @@ def test_the_levels_page_compares_the_same_seeds_and_names_every_interval(
 ):
     _, *runs = small_pair
     for name, run in zip(("alexnet_gap-204-s1", "alexnet_m_se_gap-204-s1"), runs, strict=True):
-        keep(name, run, tmp_path / "levels" / "cells", scored=True)
+        keep(Cell(name, run.config), run, tmp_path / "levels" / "cells", scored=True)
     monkeypatch.setattr(levels, "LEVELS", ("all",))  # the pair's
     text = levels.STUDY.write_page(tmp_path).read_text()
     assert "## `alexnet_gap` and `alexnet_m_se_gap`, level all" in text
@@ -121,7 +121,7 @@ def test_the_levels_page_compares_the_same_seeds_and_names_every_interval(
 def test_the_command_writes_the_page_without_training(small_pair, tmp_path, run):
     _, a, b = small_pair
     for name, of in (("alexnet_gap-204-s1", a), ("alexnet_m_se_gap-204-s1", b)):
-        keep(name, of, tmp_path / "levels" / "cells", scored=True)
+        keep(Cell(name, of.config), of, tmp_path / "levels" / "cells", scored=True)
     asked = ("study", "levels", "--no-train", "--to", tmp_path, "--only", "alexnet-440-*")
     code, out, _ = run(*asked, "--json")
     assert code == 0

@@ -1,0 +1,92 @@
+"""Which part of AlexNet-M-SE earns its gain (paper 001): BatchNorm, Squeeze-and-Excitation, both?
+
+All are trained alike on folds 1 to 3 and scored on fold 5; fold 4 chooses the epoch. The heads are
+`_gap`, the paper's own remedy, at which the four differ in these parts alone.
+"""
+
+from collections.abc import Sequence
+
+from ecgcore.comparison.seeds import difference_over_seeds, over_seeds
+from ecgcore.evaluation.text import with_range
+from ecgcore.studies.cell import Cell, Finished
+from ecgcore.studies.markdown import table
+from ecgcore.studies.study import Study
+from ecgcore.training.config import TrainConfig
+
+NETWORKS = {
+    "alexnet_gap": "plain (local response normalisation)",
+    "alexnet_bn_gap": "with BatchNorm",
+    "alexnet_se_gap": "with Squeeze-and-Excitation",
+    "alexnet_m_se_gap": "with both: M-SE",
+}
+PLAIN, BOTH = "alexnet_gap", "alexnet_m_se_gap"
+LAYOUTS = ("clinical", "panels")
+SEEDS = (1, 2, 3)
+SIZE_PX = 128
+EPOCHS = 5
+RANGES = ("patients", "seeds", "both")
+
+HEAD = """\
+{seeds} seeds, {epochs} epochs of batches of 16 on {train:,} records of cohort `{cohort}`, images of
+{size} × {size} pixels, each network at its own rate; {test:,} records of fold 5 test. Labels are
+expert statements, core tier, several a record. Intervals are at 95 %: *patients* (other patients,
+the same networks), *seeds* (other starts), *both*. Differences are paired by seed.
+
+"""
+
+
+def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
+    """Return a training a network and seed, and those of other layouts."""
+    return [
+        *(_cell(cohort, name, "stacked", seed) for seed in SEEDS for name in NETWORKS),
+        *(_cell(cohort, BOTH, layout, seed) for seed in SEEDS for layout in LAYOUTS),
+    ]
+
+
+def _cell(cohort: str, model: str, layout: str, seed: int) -> Cell:
+    asked = TrainConfig(
+        cohort, model, "all", split="folds", layout=layout, size=SIZE_PX, epochs=EPOCHS, seed=seed
+    )
+    return Cell(f"{model}-{layout}-s{seed}", asked)
+
+
+def page(finished: Sequence[Finished]) -> str:
+    """Return the table of the parts, and that of the layouts."""
+    first = finished[0].content
+    records = first["split"]["records"]
+    text = HEAD.format(
+        seeds=len(SEEDS), epochs=EPOCHS, train=records["train"], test=records["test"],
+        size=SIZE_PX, cohort=first["cohort"]["name"],
+    )  # fmt: skip
+    parts = {(name, "stacked"): words for name, words in NETWORKS.items()}
+    text += f"## The parts\n\n{_table(parts, (PLAIN, 'stacked'), finished)}\n"
+    layouts = {(BOTH, layout): f"`{layout}`" for layout in ("stacked", *LAYOUTS)}
+    text += f"## The layouts, `{BOTH}`\n\n{_table(layouts, (BOTH, 'stacked'), finished)}\n"
+    return text
+
+
+def _table(
+    rows: dict[tuple[str, str], str], against: tuple[str, str], finished: Sequence[Finished]
+) -> str:
+    """Return macro AUC and macro-F1 of each row, and the difference from ``against``."""
+    of = {
+        key: {c.config.seed: c for c in finished if (c.config.model, c.config.layout) == key}
+        for key in rows
+    }
+    lines = []
+    for key, words in rows.items():
+        seeds = sorted(set(of[key]) & set(of[against]))
+        if not seeds:
+            continue
+        mine, base = ([of[k][s].scores("test") for s in seeds] for k in (key, against))
+        for metric, name in (("macro_auc", "macro AUC"), ("macro_f1", "macro-F1")):
+            figures = over_seeds(mine)[metric]
+            lines.append((words, name, *(with_range(figures[unit]) for unit in RANGES)))
+            if key != against:
+                apart = difference_over_seeds(base, mine)[metric]
+                told = (with_range(apart[unit], 3, True) for unit in RANGES)
+                lines.append(("", f"{name}, difference from {rows[against]}", *told))
+    return table(("", "", *RANGES), lines)
+
+
+STUDY = Study("ablation", "Which part of AlexNet-M-SE earns its gain?", cells, page)

@@ -1,0 +1,189 @@
+"""Does a network that knows other recordings learn a small target better (paper 002)?
+
+Targets are small sets from elsewhere: a device and a site of PTB-XL with no patient on both sides,
+and other hospitals. Of each a level draws a few records, the same for every arm; all records of
+other patients test. Arms: from scratch; the head alone on a random encoder; and fine-tuning a
+network that learnt from one other source, or from several.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from ecgcore.comparison.seeds import difference_over_seeds, over_seeds
+from ecgcore.evaluation.metrics import class_metrics
+from ecgcore.evaluation.scores import Scores
+from ecgcore.evaluation.text import number, with_range
+from ecgcore.studies.cell import Cell, Finished
+from ecgcore.studies.markdown import table
+from ecgcore.studies.study import Study
+from ecgcore.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a network is to be used.
+
+    Attributes
+    ----------
+    only
+        Its records (see ``cohort.choosing``).
+    cohort
+        Its cohort, where it is another one than the sources'.
+    sizes
+        How many records are drawn.
+    one, several
+        The records of one other source, and of several.
+    """
+
+    title: str
+    only: str
+    sizes: tuple[str, ...]
+    one: str
+    several: str | None
+    cohort: str = ""
+
+
+TARGETS = {
+    "at60": Target(
+        "PTB-XL's device AT-60 3", "device=AT-60 3", ("50", "100"),
+        "device=CS100 3,device!=AT-60 3", "device!=AT-60 3",
+    ),
+    "site2": Target(
+        "PTB-XL's site 2", "site=2", ("50", "100", "200", "400"), "site=0,site!=2", "site!=2",
+    ),
+    "others": Target(
+        "other hospitals (Chapman–Ningbo, CPSC, Georgia, LUDB, CODE-15 %)",
+        "source!=ptb-xl,source!=ptb", ("50", "100"), "device=CS100 3", None, "others",
+    ),
+}  # fmt: skip
+ARMS = {
+    "scratch": "from scratch",
+    "frozen": "random encoder, frozen",
+    "one": "fine-tuned from one source",
+    "several": "fine-tuned from several",
+}
+SEEDS = (1, 2, 3, 4, 5)
+CLAIMS = (("scratch", "one"), ("scratch", "several"), ("frozen", "several"))
+
+_SHAPE = TrainConfig(
+    cohort="", model="resnet1d", depth=4, width=32, kernel=5, level="all", batch=64,
+    weight_decay=0.02, warm_up=0.2, clip_norm=1.0,
+)  # fmt: skip
+PARENT = replace(_SHAPE, split="none", epochs=6, augment="standard", average=0.99)
+CHILD = replace(
+    _SHAPE, split="rest", target_mode="multilabel", epochs=30, batch=16, augment="standard",
+)  # fmt: skip
+
+HEAD = """\
+`resnet1d` ({shape}) on signals at 100 Hz, labels expert statements, core tier, several a record;
+{epochs} epochs of batches of {batch} for each arm, at the network's own rate. A parent learnt for
+{parent} epochs. Each draw takes about a tenth of its records for each class, as far as there are
+any; every record of the target's other patients tests. {seeds} draws; differences are paired by
+draw. Intervals at 95 %: over patients, over draws, and over both.
+
+"""
+
+
+def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
+    """Return the trainings: for each target and size all arms, draw by draw."""
+    return [
+        cell
+        for key, target in TARGETS.items()
+        for size in target.sizes
+        for seed in SEEDS
+        for cell in _arms(key, target, cohort, size, seed)
+    ]
+
+
+def _arms(key: str, target: Target, cohort: str, size: str, seed: int) -> Iterator[Cell]:
+    asked = replace(CHILD, cohort=target.cohort or cohort, only=target.only, level=size, seed=seed)
+    frozen = replace(asked, trunk_rate=0.0)
+    one, several = (
+        Cell(f"{key}-{name}", replace(PARENT, cohort=cohort, only=only))
+        for name, only in (("one", target.one), ("several", target.several))
+    )
+    for arm, config, parent in (
+        ("scratch", asked, None),
+        ("frozen", frozen, None),
+        ("one", asked, one),
+        ("several", asked, several),
+    ):
+        yield Cell(f"{key}-{size}-{arm}-s{seed}", config, parent)
+
+
+def page(finished: Sequence[Finished]) -> str:
+    """Return a section for each target with its arms, its differences, and its classes."""
+    text = HEAD.format(
+        shape=f"depth {CHILD.depth}, width {CHILD.width}, kernel {CHILD.kernel}",
+        epochs=CHILD.epochs, batch=CHILD.batch, parent=PARENT.epochs, seeds=len(SEEDS),
+    )  # fmt: skip
+    for key, target in TARGETS.items():
+        for size in target.sizes:
+            text += _section(key, target, size, finished)
+    return text
+
+
+def _section(key: str, target: Target, size: str, finished: Sequence[Finished]) -> str:
+    of = {
+        arm: {c.config.seed: c for c in finished if c.name.startswith(f"{key}-{size}-{arm}-s")}
+        for arm in ARMS
+    }
+    seeds = sorted(set.intersection(*(set(cells) for cells in of.values())))
+    if len(seeds) < 2:
+        return ""
+    sides = {arm: [of[arm][seed].scores("test") for seed in seeds] for arm in ARMS}
+    tested = sorted(len(scores) for scores in sides["scratch"])
+    drawn = sorted(of["scratch"][seed].content["split"]["records"]["train"] for seed in seeds)
+    parents = {arm: of[arm][seeds[0]].content["parent"]["records"] for arm in ("one", "several")}
+    return (
+        f"## {target.title}: {size} records asked\n\n{_span(drawn)} drawn, {_span(tested)} tested "
+        f"in {len(seeds)} draws; the parents learnt from {parents['one']:,} and "
+        f"{parents['several']:,} records.\n\n{_figures(sides)}\n{_by_class(sides)}\n"
+    )
+
+
+def _span(values: Sequence[int]) -> str:
+    return f"{values[0]:,}" if values[0] == values[-1] else f"{values[0]:,} to {values[-1]:,}"
+
+
+def _figures(sides: dict[str, list[Scores]]) -> str:
+    """Return the table of macro AUCs of each arm, and of what the paper claims."""
+    rows = []
+    for arm, words in ARMS.items():
+        spread = over_seeds(sides[arm])["macro_auc"]
+        rows.append((words, *(with_range(spread[unit]) for unit in ("patients", "seeds", "both"))))
+    for a, b in CLAIMS:
+        spread = difference_over_seeds(sides[a], sides[b])["macro_auc"]
+        ranges = (with_range(spread[unit], 3, True) for unit in ("patients", "seeds", "both"))
+        rows.append((f"**{ARMS[b]} − {ARMS[a]}**", *ranges))
+    return table(("macro AUC", "patients", "draws", "both"), rows)
+
+
+def _by_class(sides: dict[str, list[Scores]]) -> str:
+    """Return the gain of each class beside how often it is there, and how the two go together."""
+    classes = sides["scratch"][0].classes
+    rows, gains, shares = [], [], []
+    for i, code in enumerate(classes):
+        n = float(np.mean([scores.positive[:, i].sum() for scores in sides["scratch"]]))
+        areas = {arm: [class_metrics(s, i)["auc"] for s in sides[arm]] for arm in ARMS}
+        if any(area is None for of in areas.values() for area in of):
+            rows.append((code, f"{n:.0f}", "n/a", "n/a", "n/a"))
+            continue
+        before, after = (float(np.mean(areas[arm])) for arm in ("scratch", "several"))
+        rows.append((code, f"{n:.0f}", number(before), number(after), f"{after - before:+.3f}"))
+        gains.append(after - before)
+        shares.append(n)
+    text = table(("class", "positives tested", "scratch", "from several", "gain in AUC"), rows)
+    if len(gains) > 2:
+        found = spearmanr(shares, gains)
+        text += (
+            f"\nGain against frequency over {len(gains)} classes: Spearman's ρ "
+            f"{found.statistic:+.2f} (p {found.pvalue:.2f}).\n"
+        )
+    return text.replace("-0.", "−0.")
+
+
+STUDY = Study("finetune", "Fine-tuning on a small target", cells, page)
