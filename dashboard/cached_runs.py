@@ -18,7 +18,9 @@ from ecgcore.training.queue import in_queue
 from ecgcore.training.run import Run, find_run, list_runs, shipped_models
 
 if TYPE_CHECKING:
-    from ecgcore.cohort.levels import Plan
+    from ecgcore.models.registry import ModelInfo
+    from ecgcore.training.forecast import Forecast
+    from ecgcore.training.preparing import Planned
 
 PREDICTIONS = "predictions.parquet"
 
@@ -82,18 +84,62 @@ def resume_all() -> None:
     jobs.resume_all(home())
 
 
-def plan(config: TrainConfig) -> "Plan":
-    """Return which records a training would use, and what it would leave out."""
+def resume(run: Run) -> None:
+    """Go on with one training, as ``ecgcore runs resume`` does, in a process of its own."""
+    jobs.resume(run, home())
+
+
+def with_weights() -> list[str]:
+    """Return what a training can start from: shipped models and runs that have weights."""
+    return [one.id for one in (*shipped(), *runs()) if one.weights.exists()]
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def networks() -> dict[str, "ModelInfo"]:
+    """Return what is known of each network, by name."""
+    from ecgcore.models import list_models, model_info
+
+    return {name: model_info(name) for name in list_models()}
+
+
+# Before a training ------------------------------------------------------------------------------
+
+
+def planned(config: TrainConfig) -> "Planned":
+    """Return which records a training would use, and what it would leave out; shared, only read."""
     filled = config.filled()
-    stamp = written(home().cohorts / filled.cohort / "cohort.json")
-    return _plan(home().path, stamp, filled)
+    stamps = [written(home().cohorts / filled.cohort / "cohort.json")]
+    if filled.init is not None:
+        stamps.append(written(run(filled.init).weights))
+    return _planned(home().path, filled, *stamps)
 
 
-@st.cache_data(max_entries=16, show_spinner="Drawing the records of this level …")
-def _plan(home_path: Path, stamp: int, config: TrainConfig) -> "Plan":
-    from ecgcore.training.preparing import plan_of
+@st.cache_resource(max_entries=8, show_spinner="Drawing the records of this level …")
+def _planned(home_path: Path, config: TrainConfig, *stamps: int) -> "Planned":
+    from ecgcore.training.preparing import planned as planned_of
 
-    return plan_of(config, Home(home_path))[1]
+    return planned_of(config, Home(home_path))
+
+
+def forecast(config: TrainConfig, first: "Planned") -> "Forecast":
+    """Return how long a training takes, on the same records as ``first``, and how much disk."""
+    from ecgcore.training.forecast import forecast as foresee
+
+    return foresee(config.filled(), first.plan, home())
+
+
+def expected_intervals(of: "Planned") -> dict[str, Any]:
+    """Return how wide the interval of an accuracy of 0.8 would be: part → interval."""
+    from ecgcore.training.forecast import expected_intervals as intervals_of
+
+    return intervals_of(of.cohort, of.plan)
+
+
+def measure(cohort: str) -> None:
+    """Measure the records of a cohort that are not measured."""
+    from ecgcore.cohort.measuring import ensure_measured
+
+    ensure_measured(cohort, home())
 
 
 # Comparison ------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from dashboard import palette
 from dashboard.figure_data import csv_of
 from ecgcore.imaging.paper import page_svg
 from ecgcore.records.record import Record
-from ecgcore.training.run import ALIVE, Run
 
 if TYPE_CHECKING:
     from ecgcore.cohort.levels import Plan
@@ -104,25 +103,6 @@ def parts_table(plan: "Plan") -> None:
         if patients
     }
     table(pd.DataFrame(rows).T, "Records and patients of each part")
-
-
-def progress(run: Run, name: str) -> None:
-    """Show how far a training is, with its log, and a button that stops it."""
-    status = run.status
-    alive = status["state"] in ALIVE
-    left, right = st.columns([5, 1], vertical_alignment="center")
-    said = f"**{name}** · {status['state']} · epoch {status['epoch']} of {status['epochs']}"
-    if alive:
-        said += f" · {minutes(status['eta_s'])}"
-    if status["state"] != "done":
-        said += f" · {status['message']}"
-    left.progress(status["epoch"] / max(1, status["epochs"]), text=said)
-    with right.container(horizontal=True, horizontal_alignment="right"):
-        if alive and st.button("Cancel", key=f"train_cancel_{run.id}"):
-            run.cancel()
-        with st.popover("Log"):
-            last = run.log[-4000:] or "Nothing was printed yet."
-            st.code(last, language=None, wrap_lines=True)
 
 
 def paper(record: Record, dark: bool, **how: Any) -> None:

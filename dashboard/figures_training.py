@@ -33,7 +33,8 @@ def level_bars(counts: pd.DataFrame) -> go.Figure:
     most = max(1, counts["asked"].max())
     figure.update_yaxes(autorange="reversed", ticks="")
     figure.update_xaxes(title="records of each class", range=[0, 1.6 * most])
-    figure.update_layout(height=330, margin=MARGINS | {"t": 8})
+    height = 60 + 27 * max(4, len(counts))
+    figure.update_layout(height=height, margin=MARGINS | {"t": 8})
     return figure
 
 

@@ -1,0 +1,182 @@
+"""Train, before the start: what can be asked for, and what is told before anything begins."""
+
+import json
+
+import pytest
+from reading import labels, links, words
+
+from dashboard import train_before, train_settings
+from ecgcore.home import Home
+from ecgcore.models import list_models
+from ecgcore.training.config import TrainConfig
+from ecgcore.training.preparing import prepare
+from ecgcore.training.run import Run
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Return the trainings that the page would start, newest last; none is started."""
+    started: list[TrainConfig] = []
+    monkeypatch.setattr("ecgcore.training.jobs.start", lambda config, home: started.append(config))
+    return started
+
+
+def test_the_paper_s_protocol_for_both_is_what_stands_there(open_page, filled, asked):
+    app = open_page("train", cohort="examples")
+    app.button(key="train_start").click().run()
+    assert not app.exception
+    assert asked == [TrainConfig("examples", model=model) for model in train_settings.BOTH]
+
+
+def test_every_setting_is_passed_on_and_goes_back_at_a_click(open_page, filled, asked):
+    app = open_page("train", cohort="examples")
+    assert app.pills(key="train_networks").options == [
+        *train_settings.BOTH,
+        *(name for name in list_models() if name not in train_settings.BOTH),
+    ]
+    app.pills(key="train_networks").set_value(["alexnet_gap"]).run()
+    app.segmented_control(key="train_level").set_value("own").run()
+    app.number_input(key="train_records").set_value(80)
+    for name, value in (
+        ("optimiser", "sgd"), ("schedule", "step"), ("balance", "weights"), ("tier", "broad"),
+        ("layout", "clinical"), ("augment", "standard"), ("target_mode", "priority"),
+        ("precision", "float32"),
+    ):  # fmt: skip
+        app.selectbox(key=f"train_{name}").select(value)
+    for name, number in (
+        ("epochs", 3), ("batch", 8), ("seed", 7), ("size", 96), ("patience", 2), ("dropout", 0.4),
+        ("learning_rate", 0.01), ("weight_decay", 0.02), ("clip_norm", 1.5), ("average", 0.99),
+        ("warm_up", 0.1), ("label_smoothing", 0.1),
+    ):  # fmt: skip
+        app.number_input(key=f"train_{name}").set_value(number)
+    app.run()
+    app.selectbox(key="train_rhythm").select("V1").run()
+    app.button(key="train_start").click().run()
+    assert asked == [
+        TrainConfig(
+            "examples", model="alexnet_gap", level="80", optimiser="sgd", schedule="step",
+            balance="weights", tier="broad", layout="clinical", rhythm="V1", augment="standard",
+            target_mode="priority", precision="float32", epochs=3, batch=8, seed=7, size=96,
+            patience=2, dropout=0.4, learning_rate=0.01, weight_decay=0.02, clip_norm=1.5,
+            average=0.99, warm_up=0.1, label_smoothing=0.1,
+        )
+    ]  # fmt: skip
+    app.button(key="train_reset").click().run()
+    app.button(key="train_start").click().run()
+    assert asked[1:] == [TrainConfig("examples", model=model) for model in train_settings.BOTH]
+
+
+def test_a_network_on_signals_has_its_shape_and_no_picture(open_page, filled, asked):
+    app = open_page("train", cohort="examples", train_layout="clinical")
+    app.pills(key="train_networks").set_value(["resnet1d"]).run()
+    assert app.selectbox(key="train_layout").disabled
+    app.number_input(key="train_width").set_value(16).run()
+    app.button(key="train_start").click().run()
+    assert asked == [TrainConfig("examples", model="resnet1d", width=16)]
+
+
+def test_labels_by_criteria_and_other_label_sets_can_be_asked_for(open_page, filled, asked):
+    app = open_page("train", cohort="examples", train_level="all")
+    app.selectbox(key="train_policy").select("criteria").run()
+    app.selectbox(key="train_thresholds").select("udmi2018").run()
+    assert "Labels by criteria (udmi2018) from measurements" in words(app)
+    app.selectbox(key="train_label_set").select("ptbxl5").run()
+    assert app.selectbox(key="train_policy").disabled
+    app.button(key="train_start").click().run()
+    assert {c.label_set for c in asked} == {"ptbxl5"}
+    assert {c.policy for c in asked} == {"expert"}
+
+
+def test_what_the_settings_do_not_allow_is_said_in_a_line_and_cannot_start(open_page, filled):
+    app = open_page("train", cohort="examples")
+    app.number_input(key="train_size").set_value(128).run()
+    assert "alexnet reads 224×224 pixels, not 128×128" in app.error[0].value
+    assert app.button(key="train_start").disabled
+
+
+def test_fine_tuning_takes_the_network_of_the_run_and_says_what_it_learnt_from(
+    open_page, filled, small_pair, asked
+):
+    app = open_page("train", cohort="examples", train_level="all", train_seed="1")
+    app.selectbox(key="train_init").select(small_pair[2].id).run()
+    said = words(app)
+    assert f"Network: alexnet_m_se_gap, as run {small_pair[2].id} has it" in said
+    assert "no patient that it learnt from is tested here" in said
+    app.button(key="train_start").click().run()
+    assert [(c.model, c.init) for c in asked] == [("alexnet_m_se_gap", small_pair[2].id)]
+    app.number_input(key="train_seed").set_value(2).run()
+    assert "learnt from" in app.error[0].value
+    assert app.button(key="train_start").disabled
+
+
+def test_what_to_expect_is_told_with_its_assumption(open_page, filled, small_pair):
+    app = open_page("train", cohort="examples", train_level="all", train_size="96")
+    app.pills(key="train_networks").set_value(["alexnet_gap", "alexnet_bn_gap"]).run()
+    said = words(app)
+    assert "No patient and no recording on two sides: checked (" in said
+    assert "95 % interval of the accuracy, were 80 % right: 0." in said
+    assert "alexnet_gap: about " in said
+    assert "by 1 epoch of it here before" in said
+    assert "alexnet_bn_gap: not known until its first epoch is done" in said
+    assert "while one trains" in said
+
+
+def test_a_leak_is_told_in_red_and_nothing_can_start(open_page, filled, monkeypatch):
+    from ecgcore.cohort.leakage import LeakCheck
+
+    leaky = LeakCheck(160, 158, 160, 0, shared_patients=2, shared_recordings=0)
+    monkeypatch.setattr("ecgcore.training.preparing.check_sides", lambda index, plan: leaky)
+    app = open_page("train", cohort="examples")
+    assert "2 patients and 0 recordings are on two sides" in app.error[0].value
+    assert app.button(key="train_start").disabled
+
+
+def test_a_cancelled_training_goes_on_at_a_click(open_page, own_copy: Home, monkeypatch):
+    run = prepare(TrainConfig("examples", model="alexnet_gap", level="60"), own_copy)
+    run.report(state="cancelled", message="Cancelled.", queued_at=1.0)
+    resumed: list[Run] = []
+    monkeypatch.setattr("ecgcore.training.jobs.resume", lambda run, home: resumed.append(run))
+    app = open_page("train")
+    app.button(key=f"train_resume_{run.id}").click().run()
+    assert not app.exception
+    assert resumed == [run]
+
+
+def test_before_a_training_is_stopped_it_is_said_what_is_kept(open_page, own_copy: Home):
+    runs = [
+        prepare(TrainConfig("examples", model="alexnet_gap", level="60"), own_copy)
+        for _ in range(2)
+    ]
+    from ecgcore.training.queue import enter
+
+    for run in runs:
+        enter(run, own_copy, ["cpu"])
+    runs[0].report(state="running", message="Training.", eta_s=100)
+    app = open_page("train")
+    said = words(app)
+    assert "The best epoch so far is kept" in said
+    assert "it leaves the queue" in said
+    shown = [bar.proto.text for bar in app.get("progress")]
+    assert "place 2 in the queue" in shown[1]
+
+
+def test_earlier_trainings_are_shown_by_the_url_and_two_lead_to_their_comparison(
+    open_page, filled, small_pair
+):
+    a, b = small_pair[1:]
+    app = open_page("train", train_shown=b.id)
+    assert [bar.proto.text.split(" · ")[0] for bar in app.get("progress")] == [
+        f"**{b.meta['model']}**"
+    ]
+    app.multiselect(key="train_shown").set_value([b.id, a.id]).run()
+    assert links(app)["Compare these two"] == f"compare?a={a.id}&b={b.id}"
+    spec = json.loads(app.get("plotly_chart")[-1].proto.spec)
+    assert sum(len(trace["x"]) > 0 for trace in spec["data"]) == 6
+    assert "Train both" in labels(app)
+
+
+def test_times_and_sizes_in_words():
+    assert [train_before.duration(s) for s in (0.2, 42, 700, 12_600)] == [
+        "1 s", "42 s", "12 min", "3.5 h",
+    ]  # fmt: skip
+    assert [train_before.size(n) for n in (61_000_000, 1_633_000_000)] == ["61 MB", "1.6 GB"]
