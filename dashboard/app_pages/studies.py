@@ -1,0 +1,28 @@
+"""Studies: what the papers claim, tried again on real recordings, with all trainings behind it."""
+
+import streamlit as st
+
+from dashboard import cached_studies, draw, figures_studies, palette, state
+
+st.title("Studies")
+there = {found.name: found for found in cached_studies.states()}
+if not there:
+    st.info("No study has a finished training yet. Begin one: `ecgcore study levels`.")
+    st.stop()
+st.write(
+    "What the three papers claim, tried again on real recordings. Each study is one command; its "
+    "page is written from the trainings that are kept beside it."
+)
+state.settle("studies_name", list(there), next(iter(there)))
+st.segmented_control(
+    "Study", list(there), key="studies_name", bind=state.URL, required=True
+)  # fmt: skip
+chosen = there[st.session_state["studies_name"]]
+st.subheader(chosen.title)
+left = chosen.asked - chosen.finished
+said = f"{chosen.finished:,} of {chosen.asked:,} trainings finished."
+st.caption(f"{said} The others: `ecgcore study {chosen.name}`." if left > 0 else said)
+colour = palette.MODEL[state.is_dark()]["b"]
+drawn = figures_studies.trainings(cached_studies.points(chosen.name), colour)
+draw.figure(drawn, "studies_points", f"Macro AUC of each training of study {chosen.name}")
+st.markdown(chosen.page.partition("\n")[2])
