@@ -40,7 +40,8 @@ def answers(sides: Mapping[str, Side], dark: bool) -> go.Figure:
     figure.update_xaxes(title="probability", range=[0, 1.08], tickvals=[0, 0.25, 0.5, 0.75, 1])
     figure.update_yaxes(range=[classes - 0.5, -0.5], ticks="")
     figure.update_layout(
-        height=120 + 22 * classes * len(sides), margin=MARGINS | {"t": 64}, bargap=0.25, barmode="group",
+        height=120 + 22 * classes * len(sides), margin=MARGINS | {"t": 64}, bargap=0.25,
+        barmode="group",
         legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "traceorder": "normal"},
     )  # fmt: skip
     return figure

@@ -12,8 +12,11 @@ ROOT = str(HERE.parent)
 if ROOT not in sys.path:  # `streamlit run` knows this folder only; pages import from `dashboard`
     sys.path.insert(0, ROOT)
 
+from dashboard import sign_in  # noqa: E402 (not found before)
+
 st.set_page_config(page_title="ECG workplace", page_icon=str(HERE / "icon.svg"), layout="wide")
 
+why_not = sign_in.why_not()
 page = st.navigation(
     [
         st.Page(
@@ -53,10 +56,20 @@ page = st.navigation(
             icon=":material/center_focus_strong:",
             help="Where did each network look, and how finely can that be told?",
         ),
+        st.Page(
+            "app_pages/studies.py",
+            title="Studies",
+            icon=":material/science:",
+            help="What the three papers claim, tried again on real recordings.",
+        ),
     ],
-    position="top",
+    position="top" if why_not is None else "hidden",
 )
 body = st.container()  # the footer is written first: a page that stops early keeps it
 st.caption(f"{RESEARCH_USE_ONLY} Every answer is automatic and unconfirmed.")
 with body:
-    page.run()
+    if why_not is None:
+        sign_in.show_who()
+        page.run()
+    else:
+        sign_in.ask(why_not)

@@ -13,6 +13,7 @@ twenty visitors measure the server. Knows nothing of the pages.
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlencode
 
@@ -37,6 +38,7 @@ class Visitor:
         self._http = requests.Session()
         self._http.get(f"{address}/_stcore/health", timeout=patience_s).raise_for_status()
         self._xsrf = self._http.cookies.get("_streamlit_xsrf", "")
+        self._open = ExitStack()
         self._socket = self._connected()
         self._shown: dict[tuple[int, ...], Element] = {}  # of the current run alone
         self._running = False
@@ -46,7 +48,7 @@ class Visitor:
 
     def _connected(self) -> ClientConnection:
         cookies = "; ".join(f"{name}={value}" for name, value in self._http.cookies.items())
-        return connect(
+        asked = connect(
             f"{self.address.replace('http', 'ws', 1)}/_stcore/stream",
             origin=self.address,  # type: ignore[arg-type]
             subprotocols=["streamlit", self._xsrf],  # type: ignore[list-item]
@@ -54,6 +56,7 @@ class Visitor:
             max_size=None,
             compression=None,
         )
+        return self._open.enter_context(asked)
 
     def open(self, page: str = "", until: Told | None = None, **looked_at: str) -> None:
         """Open a page (its name in the URL), or go to it, and wait until it is there."""
@@ -79,7 +82,7 @@ class Visitor:
         """Give a file uploader these files, and no others."""
         state = WidgetState(id=self.widget(key).id)
         told = state.file_uploader_state_value.uploaded_file_info
-        for urls, (name, content) in zip(self._places(list(files)), files.items(), strict=True):
+        for urls, (name, content) in zip(self.places(list(files)), files.items(), strict=True):
             self.put(urls, name, content).raise_for_status()
             told.append(
                 UploadedFileInfo(name=name, size=len(content), file_id=urls.file_id, file_urls=urls)
@@ -97,7 +100,8 @@ class Visitor:
             timeout=self.patience_s,
         )
 
-    def _places(self, names: list[str]) -> list[FileURLs]:
+    def places(self, names: list[str]) -> list[FileURLs]:
+        """Return where the server wants files put, one a name."""
         ask = BackMsg()
         ask.file_urls_request.request_id = "1"
         ask.file_urls_request.session_id = self._session
@@ -180,5 +184,5 @@ class Visitor:
 
     def leave(self) -> None:
         """Close the tab."""
-        self._socket.close()
+        self._open.close()
         self._http.close()
