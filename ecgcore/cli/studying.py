@@ -13,7 +13,9 @@ from ecgcore.home import Home
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(help="rates, levels, ablation, finetune, scale or shipped.")],
+    name: Annotated[
+        str, typer.Argument(help="rates, levels, ablation, finetune, scale or shipped.")
+    ],
     cohort: Annotated[str, typer.Option(help="The cohort to train on.")] = "ptbxl",
     to: Annotated[
         Path, typer.Option(help="Folder of finished cells and pages; what is there is kept.")
@@ -45,6 +47,25 @@ def study(
         say_json({"study": name, "trained": trained, "left": left, "page": str(page)})
     else:
         out.print(f"{trained} cells trained, {left} left; {page} written.", markup=False)
+
+
+@app.command()
+def results(
+    studies: Annotated[Path, typer.Option(help="Folder of the studies.")] = Path("docs/studies"),
+    to: Annotated[Path, typer.Option(help="File to write.")] = Path("docs/RESULTS.md"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write which of the papers' claims hold, from all finished trainings of the studies.
+
+    Example: ecgcore results --to my_results.md
+    """
+    from ecgcore.studies.results import write_results
+
+    file = write_results(studies, to)
+    if as_json:
+        say_json({"file": str(file)})
+    else:
+        out.print(f"{file} written.", markup=False)
 
 
 @app.command()

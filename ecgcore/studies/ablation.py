@@ -7,8 +7,10 @@ All are trained alike on folds 1 to 3 and scored on fold 5; fold 4 chooses the e
 from collections.abc import Sequence
 
 from ecgcore.comparison.seeds import difference_over_seeds, over_seeds
+from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.text import with_range
 from ecgcore.studies.cell import Cell, Finished
+from ecgcore.studies.claims import Claim
 from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
 from ecgcore.training.config import TrainConfig
@@ -65,20 +67,39 @@ def page(finished: Sequence[Finished]) -> str:
     return text
 
 
+def claims(finished: Sequence[Finished]) -> list[Claim]:
+    """Return whether each part, and both together, read better than the plain network."""
+    found = []
+    for name, words in list(NETWORKS.items())[1:]:
+        base, mine = _paired((PLAIN, "stacked"), (name, "stacked"), finished)
+        if len(mine) > 1:
+            apart = difference_over_seeds(base, mine)["macro_auc"]["both"]
+            what = f"macro AUC on {len(mine[0]):,} records of fold 5, {len(mine)} seeds (both vary)"
+            found.append(Claim(f"AlexNet {words} reads better than the plain one", apart, what))
+    return found
+
+
+def _paired(
+    a: tuple[str, str], b: tuple[str, str], finished: Sequence[Finished]
+) -> tuple[list[Scores], list[Scores]]:
+    """Return the test scores of two networks and layouts, seed by seed."""
+    of_a, of_b = (
+        {c.config.seed: c for c in finished if (c.config.model, c.config.layout) == key}
+        for key in (a, b)
+    )
+    seeds = sorted(set(of_a) & set(of_b))
+    return [of_a[s].scores("test") for s in seeds], [of_b[s].scores("test") for s in seeds]
+
+
 def _table(
     rows: dict[tuple[str, str], str], against: tuple[str, str], finished: Sequence[Finished]
 ) -> str:
     """Return macro AUC and macro-F1 of each row, and the difference from ``against``."""
-    of = {
-        key: {c.config.seed: c for c in finished if (c.config.model, c.config.layout) == key}
-        for key in rows
-    }
     lines = []
     for key, words in rows.items():
-        seeds = sorted(set(of[key]) & set(of[against]))
-        if not seeds:
+        base, mine = _paired(against, key, finished)
+        if not mine:
             continue
-        mine, base = ([of[k][s].scores("test") for s in seeds] for k in (key, against))
         for metric, name in (("macro_auc", "macro AUC"), ("macro_f1", "macro-F1")):
             figures = over_seeds(mine)[metric]
             lines.append((words, name, *(with_range(figures[unit]) for unit in RANGES)))
@@ -89,4 +110,4 @@ def _table(
     return table(("", "", *RANGES), lines)
 
 
-STUDY = Study("ablation", "Which part of AlexNet-M-SE earns its gain?", cells, page)
+STUDY = Study("ablation", "Which part of AlexNet-M-SE earns its gain?", cells, page, claims=claims)

@@ -12,6 +12,7 @@ from ecgcore.evaluation.baseline import naive_baseline
 from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.studies.cell import Cell, Finished
+from ecgcore.studies.claims import Claim
 from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
 from ecgcore.training.config import TrainConfig
@@ -64,19 +65,42 @@ def page(finished: Sequence[Finished]) -> str:
     return "".join(parts)
 
 
-def _section(pair: tuple[str, str], level: str, finished: Sequence[Finished]) -> str:
-    """Return the tables of both parts, over the seeds that both networks have."""
+def claims(finished: Sequence[Finished]) -> list[Claim]:
+    """Return the paper's claim for each pair of heads and level, on the untouched fold."""
+    found = []
+    for pair in PAIRS:
+        for level in LEVELS:
+            if len((of := _paired(pair, level, finished))[0]) < 2:
+                continue
+            a, b = ([cell.scores("untouched") for cell in side] for side in of)
+            apart = difference_over_seeds(a, b)["macro_auc"]["both"]
+            says = f"`{pair[1]}` reads better than `{pair[0]}` at level {level}"
+            what = f"macro AUC on {len(a[0]):,} untouched records, {len(a)} seeds (both vary)"
+            found.append(Claim(says, apart, what))
+    return found
+
+
+def _paired(
+    pair: tuple[str, str], level: str, finished: Sequence[Finished]
+) -> tuple[list[Finished], list[Finished]]:
+    """Return the cells of both networks, seed by seed."""
     of = [
         {c.config.seed: c for c in finished if (c.config.model, c.config.level) == (name, level)}
         for name in pair
     ]
     seeds = sorted(set(of[0]) & set(of[1]))
-    if not seeds:
+    return [of[0][seed] for seed in seeds], [of[1][seed] for seed in seeds]
+
+
+def _section(pair: tuple[str, str], level: str, finished: Sequence[Finished]) -> str:
+    """Return the tables of both parts, over the seeds that both networks have."""
+    sides = _paired(pair, level, finished)
+    if not sides[0]:
         return ""
-    notes = " ".join(of[0][seeds[0]].content["split"]["notes"])
-    text = f"## `{pair[0]}` and `{pair[1]}`, level {level}\n\n{len(seeds)} seeds. {notes}\n\n"
+    notes = " ".join(sides[0][0].content["split"]["notes"])
+    text = f"## `{pair[0]}` and `{pair[1]}`, level {level}\n\n{len(sides[0])} seeds. {notes}\n\n"
     for part, name in PARTS.items():
-        a, b = ([side[seed].scores(part) for seed in seeds] for side in of)
+        a, b = ([cell.scores(part) for cell in side] for side in sides)
         sizes = sorted({len(scores) for scores in a})
         n = " or ".join(f"{size:,}" for size in sizes)
         text += f"On the {name} ({n} records a seed):\n\n{_table(pair, a, b)}\n"
@@ -101,4 +125,6 @@ def _table(pair: tuple[str, str], a: list[Scores], b: list[Scores]) -> str:
     return table(("", "", *INTERVALS, "each seed", "baseline"), rows)
 
 
-STUDY = Study("levels", "AlexNet against AlexNet-M-SE at the paper's levels", cells, page)
+STUDY = Study(
+    "levels", "AlexNet against AlexNet-M-SE at the paper's levels", cells, page, claims=claims
+)

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
+from scipy.stats import t
 
 from ecgcore.evaluation.bootstrap import LEVEL
 from ecgcore.evaluation.text import number
 from ecgcore.models import create_model
 from ecgcore.models.cost import cost
 from ecgcore.studies.cell import Cell, Finished
+from ecgcore.studies.claims import Claim
 from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
 from ecgcore.training.config import TrainConfig
@@ -66,7 +68,7 @@ def page(finished: Sequence[Finished]) -> str:
     for of in LABEL_SETS:
         there = [cell for cell in finished if cell.config.label_set == of]
         if there:
-            text += f"## `{of}`\n\n{_shapes(there)}\n{_worth(there)}\n"
+            text += f"## `{of}`\n\n{_shapes(there)}\n{_worths(there)}\n"
     return text
 
 
@@ -130,31 +132,57 @@ def _multiply_adds(shape: tuple[int, int, int]) -> int:
     return _cost(shape)[1]
 
 
-def _worth(cells: Sequence[Finished]) -> str:
-    """Return what twice the depth, width or kernel adds, with intervals.
+def claims(finished: Sequence[Finished]) -> list[Claim]:
+    """Return the paper's three claims, for each label set."""
+    found = []
+    for of in LABEL_SETS:
+        worth = _worth([cell for cell in finished if cell.config.label_set == of])
+        for axis, says, sign in (
+            ("depth", "shallower is better", -1),
+            ("width", "wider is better", 1),
+            ("kernel", "a smaller kernel is better", -1),
+        ):
+            if axis in worth:
+                value, reach = sign * worth[axis][0], worth[axis][1]
+                apart = {"value": value, "low": value - reach, "high": value + reach}
+                word = {1: "twice", -1: "half"}[sign]
+                what = f"macro AUC on validation for {word} the {axis}"
+                found.append(Claim(f"On `{of}`, {says}", apart, what))
+    return found
 
-    Least squares of the AUC on the three logarithms over all cells, Student's t.
+
+def _worth(cells: Sequence[Finished]) -> dict[str, tuple[float, float]]:
+    """Return what twice the depth, width or kernel adds to the AUC, and half its interval.
+
+    Least squares of the AUC on the three logarithms over all cells, Student's t; empty where there
+    are too few cells.
     """
-    from scipy.stats import t
-
-    found = [(cell, _auc(cell)) for cell in cells]
-    if len(found) <= len(AXES) + 1:
-        return ""
-    shapes = np.array([[getattr(c.config, axis) for axis in AXES] for c, _ in found], float)
-    x = np.column_stack([np.ones(len(found)), np.log2(shapes)])
-    y = np.array([auc for _, auc in found])
+    if len(cells) <= len(AXES) + 1:
+        return {}
+    shapes = np.array([[getattr(cell.config, axis) for axis in AXES] for cell in cells], float)
+    x = np.column_stack([np.ones(len(cells)), np.log2(shapes)])
+    y = np.array([_auc(cell) for cell in cells])
     slopes, *_ = np.linalg.lstsq(x, y)
     free = len(y) - x.shape[1]
-    spread = np.linalg.inv(x.T @ x) * ((y - x @ slopes) ** 2).sum() / free
+    spread = np.linalg.pinv(x.T @ x) * ((y - x @ slopes) ** 2).sum() / free
     reach = t.ppf((1 + LEVEL) / 2, free) * np.sqrt(np.diag(spread))
+    return {a: (float(s), float(r)) for a, s, r in zip(AXES, slopes[1:], reach[1:], strict=True)}
+
+
+def _worths(cells: Sequence[Finished]) -> str:
     rows = [
         (f"twice the {axis}", f"{s:+.4f} ({s - r:.4f} to {s + r:.4f})".replace("-", "−"))
-        for axis, s, r in zip(AXES, slopes[1:], reach[1:], strict=True)
+        for axis, (s, r) in _worth(cells).items()
     ]
+    if not rows:
+        return ""
     return (
         table(("", f"AUC (interval at {LEVEL:.0%}, over cells)"), rows)
         + "\nLeast squares over all cells on the logarithms of depth, width and kernel.\n"
     )
 
 
-STUDY = Study("scale", "Depth, width and kernel of a network on signals", cells, page, scored=False)
+STUDY = Study(
+    "scale", "Depth, width and kernel of a network on signals", cells, page,
+    scored=False, claims=claims,
+)  # fmt: skip

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from ecgcore.errors import RequestError
 from ecgcore.home import Home, write_whole
 from ecgcore.studies.cell import Cell, Finished, keep
+from ecgcore.studies.claims import Claim
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.loop import Progress
 from ecgcore.training.preparing import prepare
@@ -41,6 +42,8 @@ class Study:
         Finished cells → Markdown.
     scored
         Whether test records are looked at; their predictions are then kept.
+    claims
+        Finished cells → what a paper says and whether it holds, as far as it is tried.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Study:
     cells: Callable[[str, Sequence[Finished]], list[Cell]]
     page: Callable[[Sequence[Finished]], str]
     scored: bool = True
+    claims: Callable[[Sequence[Finished]], list[Claim]] = lambda finished: []
 
     def finished(self, folder: Path) -> list[Finished]:
         """Return the cells that are there, by name."""

@@ -7,6 +7,7 @@ import pytest
 
 from ecgcore.studies import ablation, finetune, scale
 from ecgcore.studies.cell import Cell, Finished, keep
+from ecgcore.studies.claims import Claim
 from ecgcore.studies.study import train_missing
 from ecgcore.training.run import list_runs
 
@@ -91,6 +92,25 @@ def test_the_ablation_page_compares_each_part_with_the_plain_network(
     assert "| with both: M-SE | macro AUC |" in page
     assert "macro AUC, difference from plain (local response normalisation)" in page
     assert "with BatchNorm" not in page  # none of its cells is there
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.01, 0.2, "holds"), (-0.2, -0.01, "does not hold"), (-0.1, 0.1, "is not shown")],
+)
+def test_a_claim_holds_where_its_whole_interval_speaks_for_it(low, high, verdict):
+    claim = Claim("It works", {"value": (low + high) / 2, "low": low, "high": high}, "AUC")
+    assert claim.line.startswith(f"- It works: **{verdict}**. ")
+    assert Claim("It works", {"value": 0.1, "low": None, "high": None}, "AUC").verdict != "holds"
+
+
+def test_the_results_name_each_study_and_what_holds(tmp_path, run):
+    code, _, _ = run("results", "--to", tmp_path / "RESULTS.md")
+    assert code == 0
+    text = (tmp_path / "RESULTS.md").read_text("utf-8")
+    assert "## AlexNet against AlexNet-M-SE at the paper's levels (paper 001)" in text
+    assert "`alexnet_m_se_gap` reads better than `alexnet_gap` at level 204: **holds**" in text
+    assert "studies/levels/README.md)" in text
 
 
 @pytest.mark.parametrize(

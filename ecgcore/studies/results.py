@@ -1,0 +1,56 @@
+"""docs/RESULTS.md: what was run, on what, and which of the papers' claims hold."""
+
+import os
+from pathlib import Path
+
+from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.errors import RequestError
+from ecgcore.home import write_whole
+from ecgcore.studies.cell import Finished
+from ecgcore.studies.claims import told
+from ecgcore.studies.registry import STUDIES
+from ecgcore.studies.study import PAGE, Study
+
+PAPERS = {
+    "rates": "001", "levels": "001", "ablation": "001", "finetune": "002", "scale": "003",
+    "shipped": "",
+}  # fmt: skip
+HEAD = f"""# Results
+
+{RESEARCH_USE_ONLY}
+
+What the three papers claim, tried again on real recordings. Written by `ecgcore results` from the
+finished trainings below `docs/studies/`; each study's page has all figures and says how they were
+made. A claim *holds* where the whole 95 % interval of the difference speaks for it, *does not hold*
+where it speaks against it, and *is not shown* where the interval includes zero.
+
+"""
+
+
+def write_results(studies: Path, to: Path) -> Path:
+    """Write the results of all studies with finished cells, and return the file."""
+    text, any_there = HEAD, False
+    for name, study in STUDIES.items():
+        if finished := study.finished(studies):
+            any_there = True
+            text += _section(study, finished, studies / name / PAGE, to.parent)
+    if not any_there:
+        raise RequestError(f"No study has a finished cell in {studies} yet.")
+    write_whole(to, lambda path: path.write_text(text, encoding="utf-8"))
+    return to
+
+
+def _section(study: Study, finished: list[Finished], page: Path, beside: Path) -> str:
+    first = finished[0].content
+    asked = len(study.cells(first["cohort"]["name"], finished))
+    paper = f" (paper {PAPERS[study.name]})" if PAPERS[study.name] else ""
+    cohorts = sorted({cell.content["cohort"]["name"] for cell in finished})
+    hours = sum(cell.history["seconds"].sum() for cell in finished) / 3600
+    devices = sorted({cell.content["device"] for cell in finished})
+    link = Path(os.path.relpath(page, beside)).as_posix()
+    claims = study.claims(finished)
+    return (
+        f"## {study.title}{paper}\n\n{len(finished):,} of {asked:,} trainings on "
+        f"{' and '.join(cohorts)}, {hours:.1f} hours on {' and '.join(devices)}. "
+        f"[All figures]({link}).\n\n" + (f"{told(claims)}\n" if claims else "")
+    )
