@@ -150,10 +150,10 @@ class Visitor:
         if kind == "new_session":
             self._running, self._shown = True, {}
             self._session = message.new_session.initialize.session_id or self._session
-            self._page = message.new_session.page_script_hash
         elif kind == "navigation":
             pages = message.navigation.app_pages
             self._pages = {p.url_pathname: p.page_script_hash for p in pages}
+            self._page = message.navigation.page_script_hash
         elif kind == "page_info_changed":
             self._query = message.page_info_changed.query_string
         elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":

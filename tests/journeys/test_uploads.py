@@ -1,0 +1,169 @@
+"""In a browser: each kind of file is answered as the command does, or refused in one line."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from serving import ROOT, serving
+
+from ecgcore.cohort.store import Cohort
+from ecgcore.imaging.convert import convert
+from ecgcore.inference.classifier import load
+from ecgcore.inference.classify import classify_paths
+from ecgcore.records.reading import read_record
+
+sys.path.append(str(ROOT / "tests" / "engine"))
+from recordings import write_csv, write_wfdb
+from vendor_binary_files import write_dicom, write_scp
+from vendor_person import PERSON
+
+pytestmark = pytest.mark.browser
+expect = pytest.importorskip("playwright.sync_api").expect
+expect.set_options(timeout=120_000)
+
+RECORD = ROOT / "tests" / "data" / "ptb-xl" / "records500" / "00000" / "00001_hr.hea"
+RUNS = ("alexnet_gap", "alexnet_m_se_gap")
+BARS = ".barlayer .bartext, .barlayer text"
+MOST_MB = 200
+
+
+@pytest.fixture(scope="module")
+def place(examples_home, tmp_path_factory):
+    """Return (address, home) of a server, and the folder in which it may make temporary files."""
+    folder = tmp_path_factory.mktemp("uploads")
+    (folder / "tmp").mkdir()
+    with serving(examples_home.path, folder / "log", TMPDIR=str(folder / "tmp")) as address:
+        yield address, examples_home, folder
+
+
+@pytest.fixture
+def server(place):
+    """Return the server that all tests of this module share."""
+    return place[0], place[1].path
+
+
+@pytest.fixture(scope="module")
+def networks(examples_home):
+    return [load(run, examples_home) for run in RUNS]
+
+
+@pytest.fixture(scope="module")
+def files(examples_home, networks, tmp_path_factory):
+    """Return one real ECG in every kind of file: kind → what is uploaded, the record's own first.
+
+    The picture is of another record: one that the example cohort holds.
+    """
+    folder = tmp_path_factory.mktemp("files")
+    record = read_record(RECORD)
+    signal_uv = np.rint(record.signal_mv * 1000).astype(np.int16)
+    header = write_wfdb(folder, "visit", signal_uv, suffix=".mat")
+    convert(
+        Cohort.open("examples", examples_home), folder / "png", run_input=networks[0].input,
+        workers=1,
+    )  # fmt: skip
+    return {
+        "wfdb": [header, folder / "visit.mat"],
+        "csv": [write_csv(folder / "visit_500hz.csv", signal_uv.T / 1000)],
+        "dicom": [write_dicom(folder / "visit.dcm", signal_uv)],
+        "scp": [write_scp(folder / "visit.scp", signal_uv, interval_us=2000)],
+        "png": [next((folder / "png").rglob("01500_lr.png"))],
+    }
+
+
+@pytest.mark.parametrize("kind", ["wfdb", "csv", "dicom", "scp", "png"])
+def test_each_kind_of_file_is_answered_as_the_command_does(open_tab, files, networks, kind):
+    tab = open_tab("classify")
+    put(tab, files[kind])
+    expect(tab.locator(BARS)).to_have_count(20)
+    expect(tab.get_by_text("Behind the trace: Grad-CAM")).to_be_visible()
+    told = [next(classify_paths(files[kind][:1], n))["probabilities"] for n in networks]
+    expected = sorted(f"{p:.3f}" for by_class in told for p in by_class.values())
+    assert sorted(tab.locator(BARS).all_text_contents()) == expected
+    shown = tab.content()
+    assert [v for v in (PERSON.family, PERSON.given, PERSON.number) if v in shown] == []
+    expect(tab.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_what_is_no_ecg_is_refused_in_a_line_and_leaves_nothing_behind(open_tab, place):
+    tab = open_tab("classify")
+    refused = {
+        "photo.png": (picture(), "a picture of an ECG that this program did not draw"),
+        "cut.dcm": (b"\0" * 128 + b"DICM" + b"\1\2", "cut"),
+        "empty.csv": (b"", "empty.csv is empty"),
+        "../../etc/passwd": (b"root:x:0:0:root", "passwd"),
+    }
+    for name, (content, reason) in refused.items():
+        put(tab, {"name": name, "mimeType": "application/octet-stream", "buffer": content})
+        error = tab.get_by_test_id("stAlert").filter(has_text=reason)
+        expect(error).to_have_count(1)
+        assert "\n" not in error.inner_text().strip()
+        assert "Traceback" not in tab.content()
+        tab.get_by_role("button", name=re.compile("Remove|Delete")).first.click()
+        expect(error).to_have_count(0)
+    assert tab.locator(BARS).count() == 0
+    assert not list((place[2] / "tmp").glob("ecgcore-upload-*"))
+    assert "passwd" not in (place[2] / "log").read_text()
+
+
+def test_300_mb_are_refused_at_once(open_tab, tmp_path):
+    large = tmp_path / "long.edf"
+    with large.open("wb") as file:
+        file.truncate(300 * 1024 * 1024)  # sparse
+    tab = open_tab("classify")
+    put(tab, large)
+    expect(tab.get_by_text(f"File must be {MOST_MB}.0MB or smaller.")).to_be_visible(timeout=30_000)
+    assert tab.locator(BARS).count() == 0
+
+
+def test_a_path_as_a_name_and_too_many_bytes_are_refused_without_a_browser_too(place):
+    from visitor import Visitor
+
+    address, home, folder = place
+    before = sorted(folder.rglob("*")) + sorted(home.path.rglob("*"))
+    visitor = Visitor(address)
+    visitor.open("classify")
+    content = b"".join(b"%d," % i for i in range(12)) + b"\n"
+    visitor.upload("classify_files", {"../../../etc/cron.d/x.csv": content})
+    assert [e for e in visitor.errors() if "x.csv" in e or "Record x" in e]
+    [url] = visitor.places(["large"])
+    assert visitor.put(url, "large", b"\0" * (MOST_MB * 1024 * 1024 + 1)).status_code == 413
+    visitor.leave()
+    assert sorted(folder.rglob("*")) + sorted(home.path.rglob("*")) == before
+    assert not Path("/etc/cron.d/x.csv").exists()
+
+
+def test_several_files_become_a_table_and_a_csv(open_tab, files, place):
+    tab = open_tab("classify")
+    put(tab, [*files["csv"], *files["dicom"], *files["wfdb"]])
+    with tab.expect_download() as coming:
+        tab.get_by_role("button", name="Download as CSV", exact=True).click()
+    rows = Path(coming.value.path()).read_text("utf-8").splitlines()
+    assert len(rows) == 4
+    assert "Research use only" in rows[1]
+    ask = ["classify", str(files["csv"][0]), "--run", RUNS[0], "--json"]
+    told = subprocess.run(
+        [sys.executable, "-m", "ecgcore", *ask, "--home", str(place[1].path)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert f",{json.loads(told.stdout)['probabilities']['NSR']}" in rows[1]
+
+
+def put(tab, files) -> None:
+    tab.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(files)
+
+
+def picture() -> bytes:
+    """Return a PNG that another program drew."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    out = BytesIO()
+    Image.new("RGB", (400, 300), "white").save(out, "PNG")
+    return out.getvalue()
