@@ -12,7 +12,6 @@ import streamlit as st
 from dashboard.cached import home, written
 from ecgcore.evaluation.ledger import looks_at, looks_text, note_look
 from ecgcore.home import Home
-from ecgcore.training import jobs
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.queue import in_queue
 from ecgcore.training.run import Run, find_run, list_runs, shipped_models
@@ -37,6 +36,8 @@ def alive_runs() -> list[Run]:
 
 def cut_off_runs() -> list[Run]:
     """Return the runs whose processes died, in the order of the queue."""
+    from ecgcore.training import jobs
+
     return jobs.cut_off(home())
 
 
@@ -76,16 +77,22 @@ def run(reference: str) -> Run:
 
 def start(config: TrainConfig) -> Run:
     """Start a training in a process of its own, as ``ecgcore train`` would."""
+    from ecgcore.training import jobs
+
     return jobs.start(config, home())
 
 
 def resume_all() -> None:
     """Go on with all that was cut off, as ``ecgcore runs resume --all`` does."""
+    from ecgcore.training import jobs
+
     jobs.resume_all(home())
 
 
 def resume(run: Run) -> None:
     """Go on with one training, as ``ecgcore runs resume`` does, in a process of its own."""
+    from ecgcore.training import jobs
+
     jobs.resume(run, home())
 
 
