@@ -85,7 +85,7 @@ def _records(of: Pair, cell: tuple[str, str, str], cohort: str) -> None:
     """List a cell's records, with links to see one or all of them."""
     rows = cached_comparison.cell(of, *cell)
     why = cell_words(*cell)
-    st.markdown(f"**{len(rows):,} records** · {why}")
+    st.markdown(f"**{figures_matrices.counted(len(rows))}** · {why}")
     if not rows:
         return
     said = cell[1]

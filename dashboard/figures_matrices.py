@@ -27,7 +27,7 @@ def confusion(
     scale = [[0, palette.rgba(palette.COUNTS, 0)], [1, palette.rgba(palette.COUNTS, 1)]]
     figure = _matrix(share, codes, scale, (0, 1))
     _write(figure, [[f"{n:,}" if n else "" for n in row] for row in table], codes, share, dark)
-    said = [f"{n:,} records, {part:.0%} of the row" for n, part in _flat(table, share)]
+    said = [f"{counted(n)}, {part:.0%} of the row" for n, part in _flat(table, share)]
     return _clickable(figure, codes, said, chosen)
 
 
@@ -50,6 +50,11 @@ def confusion_difference(
     return _clickable(figure, codes, said, chosen)
 
 
+def counted(records: int) -> str:
+    """Return ``1 record``, ``2 records``."""
+    return "1 record" if records == 1 else f"{records:,} records"
+
+
 def _flat(table: np.ndarray, share: np.ndarray) -> zip:
     return zip(table.ravel().tolist(), share.ravel().tolist(), strict=True)
 
@@ -66,8 +71,9 @@ def _matrix(
             z=z, x=list(codes), y=list(codes), colorscale=colours, zmin=low, zmax=high,
             showscale=False, xgap=1, ygap=1, hoverinfo="skip",
         )  # fmt: skip
-    figure.update_xaxes(title="predicted", tickangle=-60, showgrid=False, ticks="")
-    figure.update_yaxes(title="label", autorange="reversed", showgrid=False, ticks="")
+    ends = [-0.5, len(codes) - 0.5]  # by itself the axis makes room for markers at its border
+    figure.update_xaxes(title="predicted", tickangle=-60, showgrid=False, ticks="", range=ends)
+    figure.update_yaxes(title="label", showgrid=False, ticks="", range=ends[::-1])
     figure.update_layout(height=380, margin=MARGINS | {"t": 8}, clickmode="event+select")
     return figure
 

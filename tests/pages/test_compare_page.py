@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from reading import labels, links, words
 
+from dashboard.figures_matrices import counted
 from ecgcore.comparison.compare import compare, on_common_records
 from ecgcore.comparison.text import finding
 from ecgcore.evaluation.evaluate import scores_of
@@ -143,7 +144,7 @@ def test_a_cell_in_the_url_lists_its_records_and_leads_to_browse(open_tab, small
     )
     why = f"label {codes[row]}, B says {codes[column]}"
     n = counts[row][column]
-    assert f"**{n:,} records** · {why}" in words(app)
+    assert f"**{counted(n)}** · {why}" in words(app)
     rows = app.dataframe[0].value
     assert len(rows) == n
     assert set(rows["b"]) == {codes[column]}
