@@ -6,7 +6,6 @@ ecgcore's modules that need torch are imported on first use: the first page come
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,28 +83,6 @@ def cohort(name: str) -> Cohort:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _cohort(home_path: Path, name: str, stamp: int) -> Cohort:
     return Cohort.open(name, Home(home_path))
-
-
-def records(name: str) -> pd.DataFrame:
-    """Return what Browse lists of each record: id, classes, age, sex, source, statements."""
-    return _records(home().path, name, written(home().cohorts / name / "cohort.json"))
-
-
-@st.cache_data(max_entries=8, show_spinner="Reading the cohort's index …")
-def _records(home_path: Path, name: str, stamp: int) -> pd.DataFrame:
-    opened = Cohort.open(name, Home(home_path))
-    index, states = opened.index, opened.states("core")
-    said = [" ".join(code for _, code, _ in json.loads(s)) for s in index["statements"]]
-    return pd.DataFrame(
-        {
-            "record": index["record"],
-            "classes": [[CODES[i] for i in np.flatnonzero(row == 1)] for row in states],
-            "age": index["age"],
-            "sex": index["sex"],
-            "source": index["source"],
-            "statements": said,
-        }
-    )
 
 
 def record(cohort_name: str, name: str) -> Record:

@@ -47,7 +47,7 @@ def choose() -> None:
         except EcgError as error:
             st.error(str(error))
         else:
-            st.rerun()
+            st.rerun()  # it is watched above
 
 
 def options() -> dict[str, Any]:
@@ -79,18 +79,24 @@ def options() -> dict[str, Any]:
 
 def watch() -> None:
     """Show the imports at work and those that ended, live while there is one at work."""
-    alive = any(one.status["state"] in ALIVE for one in imports.list_imports(cached.home()))
-    st.session_state["import_alive"] = alive
+    found = imports.list_imports(cached.home())
+    st.session_state["import_done"] = _done(found)
+    alive = any(one.status["state"] in ALIVE for one in found)
     st.fragment(_all, run_every="1s" if alive else None)()
 
 
 def _all() -> None:
+    if said := st.session_state.pop("import_error", None):
+        st.error(said)
     found = imports.list_imports(cached.home())
     for one in found:
         _one(one)
-    alive = any(one.status["state"] in ALIVE for one in found)
-    if st.session_state.get("import_alive") and not alive:
+    if _done(found) - st.session_state["import_done"]:
         st.rerun()  # the whole page: there is a cohort more
+
+
+def _done(found: list[Import]) -> set[str]:
+    return {one.cohort for one in found if one.status["state"] == "done"}
 
 
 def _one(one: Import) -> None:
@@ -157,15 +163,8 @@ def refused(rows: list[dict[str, str]], n: int, key: str) -> None:
     )
 
 
-def show_error() -> None:
-    """Say what went wrong at the last click."""
-    if said := st.session_state.pop("import_error", None):
-        st.error(said)
-
-
 def offer(key: str) -> None:
     """Show the imports there are, and the form behind a click."""
-    show_error()
     watch()
     with st.expander(
         "Import a folder", icon=":material/folder_open:", key=f"{key}_import", on_change="rerun"

@@ -1,41 +1,185 @@
-"""Measure how quickly the dashboard answers on a large cohort, made by repeating a real one.
+"""Make docs/browse_speed.md: how quickly Browse answers on large cohorts.
 
-``repeated`` makes the cohort: rows of a real cohort's index under new ids, its signals linked, not
-copied, so that 45,000 records take seconds and no room. ``main`` opens Browse and Overview on a
-real server and times what a visitor waits for. Run it from the repository's root:
+    .venv/bin/python docs/browse_speed.py --cohort ptbxl
 
-    python docs/browse_speed.py --cohort ptbxl --records 45000
+``repeated`` makes a cohort of rows of a real index under new ids, its signals linked, not copied:
+45,000 records take seconds and hardly any room. Each figure comes from a server of its own, through
+its websocket (docs/visitor.py) or a real Chromium. Takes some minutes.
 """
 
+import argparse
 import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import numpy as np
 import pandas as pd
+from visitor import Visitor
 
 from ecgcore.cohort import measured
 from ecgcore.cohort.index import write_index
+from ecgcore.cohort.listing import Filters, Listing
 from ecgcore.cohort.paths import write_paths
 from ecgcore.cohort.store import Cohort
 from ecgcore.home import Home, folder_made_whole, write_json
 
+DOCS = Path(__file__).resolve().parent
+SIZES = (45_000, 200_000)
+CHANGES = (
+    ("browse_class", {"string_array_value": {"data": ["LVH"]}}),
+    ("browse_sex", {"string_array_value": {"data": ["female"]}}),
+    ("browse_class", {"string_array_value": {"data": []}}),
+    ("browse_text", {"string_value": "bundle"}),
+    ("browse_quality", {"string_array_value": {"data": ["nothing doubtful"]}}),
+    ("browse_text", {"string_value": ""}),
+    ("browse_age", {"double_array_value": {"data": [40, 60]}}),
+    ("browse_age", {"double_array_value": {"data": [0, 90]}}),
+    ("browse_sex", {"string_array_value": {"data": []}}),
+)  # one filter changed after another; three of them leave most of the records
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--cohort", default="ptbxl", help="a measured cohort to repeat")
+    asked.add_argument("--home", default=None, help="its home; default ./workspace")
+    options = asked.parse_args()
+    real = Cohort.open(options.cohort, Home.find(options.home))
+    with tempfile.TemporaryDirectory(dir=real.folder.parents[1]) as place:
+        home = Home(Path(place))
+        rows = [measured_row(repeated(real, f"simulated-{n}", home, n), home) for n in SIZES]
+    (DOCS / "browse_speed.md").write_text(page(real, rows), "utf-8")
+
+
+def measured_row(cohort: Cohort, home: Home) -> dict[str, str]:
+    """Return one size's figures, in seconds."""
+    with server(home) as address:
+        fresh_s = seconds(lambda: browser_opens(address, cohort, patience_s=300))
+        told, drawn = warm_filters(address, cohort), warm_keys(address, cohort)
+    with server(home) as address:
+        visitor = Visitor(address, 300)
+        whole_s = seconds(lambda: visitor.open("browse", cohort=cohort.name))
+        visitor.leave()
+    row = {
+        "records": f"{len(cohort):,}",
+        "cohort opened and listed": f"{seconds(lambda: listed(cohort, home)):.2f}",
+        "first page of a fresh server, whole (websocket)": f"{whole_s:.2f}",
+        "first page of a fresh server, ECG drawn (Chromium)": f"{fresh_s:.2f}",
+        "a filter changed, whole page (websocket)": told,
+        "a filter changed, count drawn (Chromium)": drawn,
+    }
+    print(row, flush=True)
+    return row
+
+
+def listed(cohort: Cohort, home: Home) -> None:
+    """Open a cohort and make the table that Browse shows at first."""
+    listing = Listing(Cohort.open(cohort.name, home))
+    listing.table(listing.kept(Filters())[:50_000], "core")
+
+
+def warm_filters(address: str, cohort: Cohort) -> str:
+    """Change filters one after another, as the server sees it; return median and longest."""
+    visitor = Visitor(address, 300)
+    visitor.open("browse", cohort=cohort.name)
+    taken = [
+        seconds(lambda key=key, value=value: visitor.set(key, **value)) for key, value in CHANGES
+    ]
+    if errors := visitor.errors():
+        raise RuntimeError("; ".join(errors))
+    visitor.leave()
+    return f"{statistics.median(taken):.2f}, longest {max(taken):.2f}"
+
+
+def warm_keys(address: str, cohort: Cohort) -> str:
+    """Press the keys of classes, as a visitor sees it; return median and longest."""
+    counts = [int((Listing(cohort).states("core")[:, i] == 1).sum()) for i in range(5)]
+    with tab(address, cohort, 300) as shown:
+        taken = []
+        for i, count in enumerate(counts):
+            for kept in (count, len(cohort)):  # the filter on, and off again
+                shown.keyboard.press(str(i + 1))
+                told = shown.get_by_text(f"{kept:,} of {len(cohort):,} records")
+                taken.append(seconds(told.wait_for))
+                shown.wait_for_timeout(1500)
+    return f"{statistics.median(taken):.2f}, longest {max(taken):.2f}"
+
+
+def browser_opens(address: str, cohort: Cohort, patience_s: float) -> None:
+    """Open Browse in Chromium and wait for an ECG."""
+    with tab(address, cohort, patience_s):
+        pass
+
+
+@contextmanager
+def tab(address: str, cohort: Cohort, patience_s: float) -> Iterator:
+    """Yield a tab of Chromium with Browse open and an ECG drawn."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=QUIET)
+        shown = browser.new_page(viewport={"width": 1280, "height": 1000})
+        shown.set_default_timeout(1000 * patience_s)
+        shown.goto(f"{address}/browse?cohort={cohort.name}")
+        shown.get_by_role("img", name="Twelve-lead ECG").wait_for()
+        yield shown
+        browser.close()
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """Return how long something takes."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+@contextmanager
+def server(home: Home) -> Iterator[str]:
+    """Run a fresh dashboard on a home and yield its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard/streamlit_app.py"]
+    process = subprocess.Popen(
+        [*command, "--server.port", str(port)],
+        cwd=DOCS.parent, env=os.environ | {"ECGCORE_HOME": str(home.path)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(240):
+            try:
+                urlopen(f"http://127.0.0.1:{port}/_stcore/health").close()
+                break
+            except URLError:
+                time.sleep(0.25)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
 
 def repeated(cohort: Cohort, name: str, home: Home, records: int) -> Cohort:
     """Make a cohort of so many records by repeating those of another under new ids."""
-    folder = home.cohorts / name
+    folder, sources = home.cohorts / name, cohort.meta["shards"]
     shards: list[str] = []
     made = 0
     while made < records:
-        source = (
-            cohort.folder
-            / "shards"
-            / cohort.meta["shards"][len(shards) % len(cohort.meta["shards"])]
-        )
+        source = cohort.folder / "shards" / sources[len(shards) % len(sources)]
         shards.append(f"{len(shards):05d}")
         made += _repeated_shard(source, folder, shards[-1], records - made)
     meta = cohort.meta | {"name": name, "records": records, "patients": records, "shards": shards}
-    meta |= {"hash": f"repeated{records}", "sources": {"ptb-xl": records}}
-    write_json(folder / "cohort.json", meta)
+    write_json(folder / "cohort.json", meta | {"hash": f"simulated{records}"})
     return Cohort.open(name, home)
 
 
@@ -44,14 +188,39 @@ def _repeated_shard(source: Path, folder: Path, name: str, most: int) -> int:
     index = pd.read_parquet(source / "index.parquet").iloc[:most]
     index["record"] = [f"{name}-{record}" for record in index["record"]]
     index["patient"] = [f"{name}-{i}" for i in range(len(index))]
-    kept = np.arange(len(np.load(source / "signals.npy", mmap_mode="r"))) < most
+    signals = np.load(source / "signals.npy", mmap_mode="r")
+    kept = np.arange(len(signals)) < most
     with folder_made_whole(folder / "shards" / name) as made:
         write_index(made / "index.parquet", index.to_dict("records"), "")
         if kept.all():
             os.link(source / "signals.npy", made / "signals.npy")
         else:
-            np.save(made / "signals.npy", np.load(source / "signals.npy", mmap_mode="r")[kept])
+            np.save(made / "signals.npy", signals[kept])
         measured.copy(source, made, kept)
     row = {"path": "", "stamp": "", "status": "read", "reason": "", "of": "", "fs_hz": 100.0}
     write_paths(folder, name, (row | {"key": r, "record": r} for r in index["record"]))
     return len(index)
+
+
+def page(real: Cohort, rows: list[dict[str, str]]) -> str:
+    """Return the page."""
+    heads = list(rows[0])
+    lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join("---:" for _ in heads) + " |"]
+    lines += ["| " + " | ".join(row.values()) + " |" for row in rows]
+    table = "\n".join(lines)
+    return f"""# How quickly Browse answers on large cohorts
+
+Seconds. Simulated cohorts: the {len(real):,} records of `{real.name}` repeated under new ids. Made
+by `docs/browse_speed.py` on {os.cpu_count()} cores ({platform.machine()}), load average at the end
+{os.getloadavg()[0]:.1f}. "Whole" is until the page's script has finished, the ECG, its measurements
+and the network's image among it; medians over {len(CHANGES)} changes through the websocket, 10 keys
+in Chromium.
+
+{table}
+
+The table sends at most 50,000 rows to the browser; filters, counts and stepping know all of them.
+"""
+
+
+if __name__ == "__main__":
+    main()

@@ -22,6 +22,8 @@ from ecgcore.training.run import ALIVE, Run
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_auc": "Macro AUC"}
 ALIKE = ("cohort", "target_mode", "tier")  # what two runs that are compared have in common
 
+FINDING_PX = 430
+
 
 def latest_comparison() -> None:
     """Show the last two comparable runs as B − A with intervals, or what this is all about."""
@@ -147,7 +149,9 @@ def what_next() -> None:
 
 
 st.title("Overview")
-finding_above = st.container()  # written last: a comparison takes a second on a fresh server
+# Written last, for a comparison takes a while on a fresh server; its place is kept meanwhile.
+has_finding = cached_runs.latest_pair() is not None
+finding_above = st.container(height=FINDING_PX if has_finding else "content", border=False)
 left, right = st.columns([2, 3], gap="large")
 with left:
     cohorts()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import cached, cached_visits, controls, explained_view, state, uploads
+from dashboard import cached, cached_browse, cached_visits, controls, explained_view, state, uploads
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.explain.names import NAMES, TELLS
 
@@ -35,7 +35,7 @@ def of_cohort() -> "Sight":
     with left:
         cohort = controls.choose_cohort()
     if not st.session_state.get(state.RECORD):
-        st.session_state[state.RECORD] = cached.records(cohort)["record"].iloc[0]
+        st.session_state[state.RECORD] = cached_browse.listing(cohort).name_of(0)
     name = right.text_input("Record", key=state.RECORD, bind=state.URL) or ""
     return cached.record(cohort, name)
 

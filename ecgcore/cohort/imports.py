@@ -134,8 +134,16 @@ class Import:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._cancel.unlink(missing_ok=True)
         write_whole(self._request, lambda path: _write_private(path, asdict(request)))
-        first = {"state": "running", "phase": "looking for recordings", "found": None, "done": 0}
-        first |= {"refused": 0, "rate": None, "eta_s": None, "message": "", "began": time.time()}
+        first: dict[str, Any] = {"state": "running", "phase": "looking for recordings"}
+        first |= {
+            "found": None,
+            "done": 0,
+            "refused": 0,
+            "rate": None,
+            "eta_s": None,
+            "message": "",
+            "began": time.time(),
+        }
         write_json(self.folder / "status.json", first | {"cohort": request.cohort} | stamp)
 
     @property
