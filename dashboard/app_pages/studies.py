@@ -25,4 +25,9 @@ st.caption(f"{said} The others: `ecgcore study {chosen.name}`." if left > 0 else
 colour = palette.MODEL[state.is_dark()]["b"]
 drawn = figures_studies.trainings(cached_studies.points(chosen.name), colour)
 draw.figure(drawn, "studies_points", f"Macro AUC of each training of study {chosen.name}")
-st.markdown(chosen.page.partition("\n")[2])
+for piece in chosen.page:
+    if isinstance(piece, str):
+        st.markdown(piece)
+    else:
+        alt, svg = piece
+        st.image(svg, alt=alt, width=960)

@@ -13,6 +13,7 @@ from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.studies.cell import Cell, Finished
 from ecgcore.studies.claims import Claim
+from ecgcore.studies.levels_beside import beside_the_paper, figures
 from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
 from ecgcore.training.config import TrainConfig
@@ -62,7 +63,7 @@ def page(finished: Sequence[Finished]) -> str:
     for pair in PAIRS:
         for level in LEVELS:
             parts.append(_section(pair, level, finished))
-    return "".join(parts)
+    return "".join(parts) + beside_the_paper(finished)
 
 
 def claims(finished: Sequence[Finished]) -> list[Claim]:
@@ -126,5 +127,10 @@ def _table(pair: tuple[str, str], a: list[Scores], b: list[Scores]) -> str:
 
 
 STUDY = Study(
-    "levels", "AlexNet against AlexNet-M-SE at the paper's levels", cells, page, claims=claims
+    "levels",
+    "AlexNet against AlexNet-M-SE at the paper's levels",
+    cells,
+    page,
+    claims=claims,
+    figures=figures,
 )

@@ -1,5 +1,6 @@
 """The studies at a glance: what each asks, how much of it is done, and a figure a training."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +16,20 @@ KEPT = Path(__file__).resolve().parents[2] / "docs" / "studies"
 PARTS = ("untouched", "test")
 
 
+_PICTURE = re.compile(r"^!\[(.*)\]\((.*)\)$", re.MULTILINE)
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
+
+
 @dataclass(frozen=True)
 class State:
-    """A study, its page, and how many of its trainings are finished."""
+    """A study, its page, and how many of its trainings are finished.
+
+    ``page`` is text, then what a picture shows and its SVG, then text again, and so on.
+    """
 
     name: str
     title: str
-    page: str
+    page: tuple[str | tuple[str, str], ...]
     finished: int
     asked: int
 
@@ -34,9 +42,25 @@ def states(folder: Path = KEPT) -> list[State]:
         if not cells:
             continue
         asked = len(study.cells(cells[0].config.cohort, cells))
-        text = (folder / name / PAGE).read_text("utf-8")
-        found.append(State(name, study.title, text, len(cells), asked))
+        page = _pieces((folder / name / PAGE).read_text("utf-8"), folder / name)
+        found.append(State(name, study.title, page, len(cells), asked))
     return found
+
+
+def _pieces(text: str, folder: Path) -> tuple[str | tuple[str, str], ...]:
+    """Return a page without its title, cut at its pictures; links become their words."""
+    body = _LINK.sub(
+        lambda link: link[0] if _is_picture(link) else link[1], text.partition("\n")[2]
+    )
+    told = _PICTURE.split(body)
+    found: list[str | tuple[str, str]] = [told[0]]
+    for words, file, after in zip(told[1::3], told[2::3], told[3::3], strict=True):
+        found += [(words, (folder / file).read_text("utf-8")), after]
+    return tuple(found)
+
+
+def _is_picture(link: re.Match) -> bool:
+    return link.string[max(0, link.start() - 1) : link.start()] == "!"
 
 
 def points(name: str, folder: Path = KEPT) -> pd.DataFrame:

@@ -8,12 +8,15 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from matplotlib.figure import Figure
 
 from ecgcore.errors import RequestError
 from ecgcore.home import Home, write_whole
+from ecgcore.report.drawings import svg
 from ecgcore.studies.cell import Cell, Finished, keep
 from ecgcore.studies.claims import Claim
 from ecgcore.training.config import TrainConfig
@@ -44,6 +47,8 @@ class Study:
         Whether test records are looked at; their predictions are then kept.
     claims
         Finished cells → what a paper says and whether it holds, as far as it is tried.
+    figures
+        Finished cells → the SVG files that the page shows.
     """
 
     name: str
@@ -52,6 +57,7 @@ class Study:
     page: Callable[[Sequence[Finished]], str]
     scored: bool = True
     claims: Callable[[Sequence[Finished]], list[Claim]] = lambda finished: []
+    figures: Callable[[Sequence[Finished]], dict[str, Figure]] = lambda finished: {}
 
     def finished(self, folder: Path) -> list[Finished]:
         """Return the cells that are there, by name."""
@@ -88,10 +94,16 @@ class Study:
         finished = self.finished(folder)
         if not finished:
             raise RequestError(f"Study '{self.name}' has no finished cell in {folder} yet.")
+        for name, figure in self.figures(finished).items():
+            write_whole(folder / self.name / name, partial(_write, svg(figure)))
         text = f"# {self.title}\n\n{self.page(finished)}"
         page = folder / self.name / PAGE
         write_whole(page, lambda path: path.write_text(text, encoding="utf-8"))
         return page
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def train_missing(
