@@ -5,11 +5,13 @@ pandas and plotly loaded these are half a million objects and 0.3 s a run, longe
 take. What a server has loaded once is set aside; what runs leave is collected as before.
 """
 
+import atexit
 import gc
 import sys
 
 MANY = 100  # modules that were loaded since: a library, not a page
 _loaded = 0
+atexit.register(gc.unfreeze)  # libraries in C look at the end whether all is gone
 
 
 def set_aside() -> None:
