@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
+BOTH = ("alexnet_gap", "alexnet_m_se_gap")
 TRAINED_MS = 900_000  # two epochs take under a minute on two free cores
 expect.set_options(timeout=180_000)
 
@@ -27,7 +28,7 @@ def test_the_whole_way_from_reading_to_saliency(open_tab, server, tmp_path):
     browse_one_record(tab)
     a, b = train_both(tab, open_tab, home)
     tab = open_tab("train")
-    tab.get_by_role("link", name="Compare the last two").click()
+    tab.get_by_role("link", name="Compare these two").click()
     compare_as_the_command_does(tab, home, a, b)
     classify_as_the_command_does(tab, home, (a, b), as_mat_pair(tmp_path))
     see_where_they_looked(tab)
@@ -53,8 +54,11 @@ def browse_one_record(tab) -> None:
 def train_both(tab, open_tab, home: Path) -> tuple[str, str]:
     """Train both networks for two epochs; the tab that started it is closed meanwhile."""
     tab.get_by_role("link", name="Train").click()
+    networks = tab.get_by_test_id("stButtonGroup").filter(has_text="resnet1d")
+    for name in ("alexnet", "alexnet_m_se", *BOTH):  # the first two are chosen already
+        networks.get_by_role("button", name=name, exact=True).click()
     tab.get_by_text("More settings").click()
-    tab.get_by_label("Epochs").fill("2")
+    tab.get_by_label("Epochs", exact=True).fill("2")
     tab.keyboard.press("Tab")
     tab.get_by_role("button", name="Train both").click()
     expect(tab.get_by_text("Training now")).to_be_visible()
@@ -66,7 +70,8 @@ def train_both(tab, open_tab, home: Path) -> tuple[str, str]:
         r["model"]: r for r in ask(home, "runs", "list")["runs"] if r["cohort"] == "examples"
     }
     tab.close()
-    return by_model["alexnet"]["run"], by_model["alexnet_m_se"]["run"]
+    a, b = (by_model[name]["run"] for name in BOTH)
+    return a, b
 
 
 def compare_as_the_command_does(tab, home: Path, a: str, b: str) -> None:
@@ -79,6 +84,7 @@ def compare_as_the_command_does(tab, home: Path, a: str, b: str) -> None:
     change = told["differences"]["macro_auc"]
     assert shown[:3] == [text(v) for v in (*sides, change["value"])]
     assert shown[3] == f"{text(change['low'])} to {text(change['high'])}"
+    tab.get_by_role("tab", name="Disagreements").click()
     heading = f"Disagreements: {len(told['disagreements'])} of {told['n_common']} records"
     expect(tab.get_by_text(heading)).to_be_visible()
     with tab.expect_download() as coming:
