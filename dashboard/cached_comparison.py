@@ -88,7 +88,9 @@ def calibration(of: Pair) -> list[dict[str, Any]]:
     ]
 
 
-@st.cache_data(max_entries=8, show_spinner="Scoring subgroups (bootstrap over patients) …")
+@st.cache_data(
+    max_entries=8, show_spinner="Scoring subgroups (bootstrap over patients) …", show_time=True
+)
 def subgroups(of: Pair) -> list[dict[str, Any] | None]:
     """Return each side's figures by subgroup; None where it is not known what the records are."""
     from ecgcore.evaluation.subgroups import subgroups as figures_of
@@ -101,7 +103,11 @@ def subgroups(of: Pair) -> list[dict[str, Any] | None]:
     return [figures_of(side, told[0]) for side in scores(of)]
 
 
-@st.cache_data(max_entries=8, show_spinner="Scoring operating points (bootstrap over patients) …")
+@st.cache_data(
+    max_entries=8,
+    show_spinner="Scoring operating points (bootstrap over patients) …",
+    show_time=True,
+)
 def operating(of: Pair) -> list[dict[str, dict[str, Any]]]:
     """Return each side's operating points with intervals: class → sensitivity, …"""
     from ecgcore.evaluation.operating import operating_points

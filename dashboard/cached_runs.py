@@ -158,7 +158,7 @@ def compare(a: str, b: str, part: str) -> dict[str, Any]:
     return _compare(home().path, a, b, part, *stamps)
 
 
-@st.cache_data(max_entries=16, show_spinner="Comparing (bootstrap over patients) …")
+@st.cache_data(max_entries=16, show_spinner="Comparing (bootstrap over patients) …", show_time=True)
 def _compare(home_path: Path, a: str, b: str, part: str, *stamps: int) -> dict[str, Any]:
     from ecgcore.comparison.sides import compare_sides
 

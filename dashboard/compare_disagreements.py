@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -32,7 +33,7 @@ def disagreements(
 
     def look_at() -> None:
         if chosen := st.session_state["compare_disagreements"].selection.rows:
-            st.session_state[SHOWN] = rows["record"].iloc[chosen[0]]
+            _look_at(details[chosen[0]])
 
     st.dataframe(
         rows,
@@ -47,7 +48,7 @@ def disagreements(
         },
     )  # fmt: skip
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        place = _steps(rows["record"].tolist())
+        place = _steps(details)
         link_to_all(cohort, rows["record"].tolist(), "A and B differ")
     if place is None:
         st.caption("Select a record to see its ECG.")
@@ -55,12 +56,27 @@ def disagreements(
     _one(details[place], pair, names, cohort)
 
 
-def _steps(names: list[str]) -> int | None:
+def _look_at(differs: Mapping[str, Any]) -> None:
+    """Look at a record, and at the evidence for a class on which the runs differ there."""
+    st.session_state[SHOWN] = differs["record"]
+    st.session_state["compare_map_class"] = _telling(differs)
+
+
+def _telling(differs: Mapping[str, Any]) -> str:
+    """Return the class to ask about: one that only one run calls, the label's own if it is so."""
+    apart = [
+        c for c in (*differs["b"], *differs["a"]) if (c in differs["a"]) != (c in differs["b"])
+    ]
+    return next((c for c in differs["truth"] if c in apart), apart[0])
+
+
+def _steps(details: Sequence[Mapping[str, Any]]) -> int | None:
     """Let the visitor step through the records; return the place of the one looked at."""
+    names = [differs["record"] for differs in details]
 
     def step(by: int) -> None:
         here = names.index(record) if record in names else (-1 if by > 0 else 0)
-        st.session_state[SHOWN] = names[(here + by) % len(names)]
+        _look_at(details[(here + by) % len(names)])
 
     record = st.text_input("Record", key=SHOWN, bind=state.URL, width=220) or ""
     st.button(
@@ -91,8 +107,7 @@ def _one(
         st.info(f"The ECG cannot be shown: {error}")
         return
     codes = pair[0].meta["classes"]
-    apart = [c for c in codes if (c in differs["a"]) != (c in differs["b"])]
-    state.settle("compare_map_class", codes, (apart or codes)[0])
+    state.settle("compare_map_class", codes, _telling(differs))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
             "Evidence for", codes, index=None, key="compare_map_class", bind=state.URL, width=160
@@ -116,10 +131,8 @@ def _maps(record: Record, pair: Sequence[Run], names: Sequence[str], code: str) 
             found = cached.explain(run.id, record, code, METHOD)
             st.markdown(f"**{letter} · {name}** · {code} {p:.3f}")
             alt = f"Image that {name} saw, with its map by {NAMES[METHOD]} for {code}"
-            if found.map is None:
-                draw.network_image(found.image, alt)
-            else:
-                draw.relevance_image(found.image, found.map, alt)
+            nothing = np.zeros(found.image.shape[1:])
+            draw.relevance_image(found.image, nothing if found.map is None else found.map, alt)
             st.caption(found.message)
     st.caption(
         f"{NAMES[METHOD]}. Amber to dark red: relevance as a share of each map's own highest "

@@ -89,15 +89,21 @@ def all_seeds(
 
 def _by_seed(side: Sequence["Run"], there: Sequence["Run"]) -> dict[int, "Run"]:
     recipe = _recipe(side[0])
+    if recipe is None:
+        return {}
     runs = [*side, *(run for run in there if _recipe(run) == recipe)]
     return {run.config.seed: run for run in reversed(runs)}
 
 
-def _recipe(run: "Run") -> dict[str, Any]:
-    """Return all that runs of other seeds have in common."""
+def _recipe(run: "Run") -> dict[str, Any] | None:
+    """Return all that runs of other seeds have in common; None of another version's run."""
+    try:
+        config = asdict(run.config)
+    except RequestError:
+        return None
     meta = run.meta
-    config = {k: v for k, v in asdict(run.config).items() if k not in BY_THE_WAY}
-    return config | {name: meta.get(name) for name in ("cohort", "labels")}
+    kept = {name: value for name, value in config.items() if name not in BY_THE_WAY}
+    return kept | {name: meta.get(name) for name in ("cohort", "labels")}
 
 
 def _paired(a: Sequence["Run"], b: Sequence["Run"]) -> tuple[list["Run"], list["Run"], list[str]]:

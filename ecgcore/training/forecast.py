@@ -1,5 +1,6 @@
 """Before a training: how long it will take, how much disk, and how sure its score can be."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
@@ -9,6 +10,7 @@ import torch
 from ecgcore.cohort import splits
 from ecgcore.cohort.levels import Plan
 from ecgcore.cohort.store import Cohort
+from ecgcore.errors import RequestError
 from ecgcore.evaluation.bootstrap import expected_interval
 from ecgcore.home import Home
 from ecgcore.models import create_model, model_info
@@ -114,10 +116,11 @@ def pace_of(recipe: Recipe, home: Home) -> Pace | None:
     """
     devices = {name.partition(":")[0] for name in find_devices(recipe.device)}
     for run in list_runs(home):
-        if run.meta["model"] == recipe.model and _alike(run.config, recipe):
-            found = _pace(run, devices)
-            if found is not None:
-                return found
+        with suppress(RequestError):  # settings of another version
+            if run.meta["model"] == recipe.model and _alike(run.config, recipe):
+                found = _pace(run, devices)
+                if found is not None:
+                    return found
     return None
 
 

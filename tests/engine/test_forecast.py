@@ -8,6 +8,7 @@ import pytest
 from simulated import predictions
 
 from ecgcore.cohort.store import Cohort
+from ecgcore.comparison.sides import all_seeds
 from ecgcore.evaluation.bootstrap import expected_interval
 from ecgcore.evaluation.evaluate import evaluate
 from ecgcore.home import Home
@@ -16,7 +17,7 @@ from ecgcore.models import create_model
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.forecast import expected_intervals, forecast, pace_of, parameters_of
 from ecgcore.training.preparing import plan_of
-from ecgcore.training.run import Run
+from ecgcore.training.run import Run, list_runs
 
 SMALL = TrainConfig("examples", "alexnet_gap", level="all", size=96, epochs=7, device="cpu")
 
@@ -45,6 +46,16 @@ def test_the_time_follows_from_an_earlier_run_of_the_same_network(own_pair):
     records = int((plan.part == "train").sum())
     assert found.seconds == pytest.approx(3.0 / learnt_from * records * 7)
     assert (found.pace.run, found.pace.epochs) == (run.id, 3)
+
+
+def test_a_run_of_another_version_tells_nothing_and_is_in_nobody_s_way(own_pair):
+    home, run = own_pair
+    for other in list_runs(home):
+        meta = other.meta
+        meta["config"]["a_setting_to_come"] = 1
+        (other.folder / "run.json").write_text(json.dumps(meta))
+    assert pace_of(SMALL.filled(), home) is None
+    assert all_seeds([run], [run], list_runs(home)) == ([], [])
 
 
 def test_the_disk_is_that_of_weights_and_of_what_is_needed_to_go_on(small_pair):
