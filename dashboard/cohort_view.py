@@ -31,7 +31,7 @@ def flow(told: dict[str, Any]) -> None:
         "paper's target mode asks for."
     )
     draw.figure(figures_cohort.flow(told), "browse_flow", "Files found, readable, labelled, used")
-    lost = [("not readable", told["not_readable"]), ("not labelled", told["not_labelled"])]
+    lost = [("unreadable, or a copy", told["not_readable"]), ("not labelled", told["not_labelled"])]
     lost += [
         (f"not used ({mode})", one["left_out"])
         for mode, one in told["used"].items()
