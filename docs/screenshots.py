@@ -23,13 +23,15 @@ DOCS = Path(__file__).resolve().parent
 SHIPPED = "&{0}_runs=alexnet_gap&{0}_runs=alexnet_m_se_gap"
 PAGES = {
     "overview": "",
-    "browse": "browse?cohort=examples&browse_class=LBBB",
-    "train": "train",
+    "browse": "browse?cohort=examples&browse_class=LBBB&record=01500_lr",
+    "train": "train?cohort=examples",
     "compare": "compare?a=alexnet_gap&b=alexnet_m_se_gap",
     "classify": "classify?classify_example=LBBB" + SHIPPED.format("classify"),
-    "saliency": "saliency?cohort=examples&record=01500_lr" + SHIPPED.format("saliency"),
+    "saliency": "saliency?cohort=examples&record=01500_lr&saliency_class=LBBB"
+    + SHIPPED.format("saliency"),
+    "studies": "studies",
 }
-WIDTH_PX, MOST_PX = 1280, 2400
+WIDTH_PX, MOST_PX = 1280, 2600
 WORKING = (
     "[data-testid=stSpinner], [data-testid=stSkeleton], "
     "[data-testid=stStatusWidget], [data-stale=true]"
