@@ -4,6 +4,9 @@ As in ``cached``: values in, answers out, every cache bounded, nothing stale. A 
 so one stands for all sessions of the server.
 """
 
+import sys
+import threading
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,8 @@ from ecgcore.home import Home
 
 if TYPE_CHECKING:
     from ecgcore.cohort.store import CohortSummary
+
+_DRAWS_IMAGES = "ecgcore.imaging.seen"
 
 
 def listing(name: str) -> Listing:
@@ -57,6 +62,22 @@ def _class_counts(home_path: Path, name: str, *stamps: int) -> dict[str, int]:
     from ecgcore.cohort.listing import class_counts_of
 
     return class_counts_of(Cohort.open(name, Home(home_path)))
+
+
+def can_draw_images() -> bool:
+    """Whether what draws networks' images is loaded; on a fresh server it is loaded beside the
+    page, which takes seconds (torch) and would else hold up the ECG."""
+    if hasattr(sys.modules.get(_DRAWS_IMAGES), "seen"):
+        return True
+    _loading()
+    return False
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _loading() -> threading.Thread:
+    thread = threading.Thread(target=import_module, args=(_DRAWS_IMAGES,), daemon=True)
+    thread.start()
+    return thread
 
 
 def audit(name: str) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def show_asked_for(found: int) -> None:
         return
     why = st.query_params.get(state.WHY, "")[: state.LONGEST_WHY] or "as the link asks for"
     records = "1 record" if asked == 1 else f"{asked:,} records"
-    missing = f" ({asked - found:,} left out: not in this cohort, or in no filter)"
+    missing = f" ({asked - found:,} left out: not in this cohort, or filtered out)"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.text(f"{records}: {why}{missing if found < asked else ''}", width="content")
         st.button(

@@ -5,10 +5,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import cached, draw, paper, state
+from dashboard import cached, cached_browse, draw, paper, state
 from ecgcore.imaging import LAYOUTS
 from ecgcore.records.record import Record
 
+_IMAGE_PX = 520  # an image of 448 px and its caption
 _ROWS = (  # name with unit, ours, the electrocardiograph's own, decimals
     ("Rate, /min", "rate_bpm", "rate_bpm", 0),
     ("PR, ms", "pr_ms", "pr_ms", 0),
@@ -81,9 +82,19 @@ def network_image(record: Record) -> None:
         "Image layout", LAYOUTS, default=LAYOUTS[0], required=True, key="browse_image_layout",
         bind=state.URL,
     )  # fmt: skip
+    if not cached_browse.can_draw_images():
+        with st.container(height=_IMAGE_PX, border=False):
+            st.fragment(_wait_for_images, run_every="0.5s")()
+        return
     image, measures = cached.network_image(record, layout)
     draw.network_image(image, f"Network image of record {record.name}, {layout}")
     st.caption(draw.image_scale(measures))
+
+
+def _wait_for_images() -> None:
+    st.caption("Loading what draws it …")
+    if cached_browse.can_draw_images():
+        st.rerun()
 
 
 def _told(value: Any, digits: int) -> str:

@@ -44,7 +44,7 @@ def test_a_link_to_records_shows_them_and_why_and_can_be_cleared(open_page, fill
     link = state.asking_for("examples", ["00747_lr", "gone", "00530_lr"], "label LVH, A says NSR")
     app = open_page("browse", **link)
     assert shown(app) == ["00530_lr", "00747_lr"]
-    said = "3 records: label LVH, A says NSR (1 left out: not in this cohort, or in no filter)"
+    said = "3 records: label LVH, A says NSR (1 left out: not in this cohort, or filtered out)"
     assert [text.value for text in app.text] == [said]
     app.button(key="browse_all").click().run()
     assert len(shown(app)) == 160
