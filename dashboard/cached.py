@@ -203,7 +203,7 @@ def explain(reference: str, shown: Record | Picture, code: str, method: str) -> 
     from ecgcore.explain.explaining import explain as explain_record
     from ecgcore.inference.sharing import asked
 
-    with asked(classifier(reference), slow=method in SLOW) as network:
+    with asked(classifier(reference), can_wait=True, slow=method in SLOW) as network:
         return explain_record(network, shown, code, method)
 
 

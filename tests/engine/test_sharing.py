@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from ecgcore.explain.explaining import explain
 from ecgcore.home import Home
 from ecgcore.inference.classifier import load
 from ecgcore.inference.classify import classify_records
-from ecgcore.inference.sharing import asked, own_modules
+from ecgcore.inference.sharing import Turns, asked, own_modules
 from ecgcore.records.reading import read_record
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
@@ -53,3 +54,21 @@ def test_answers_and_maps_asked_for_at_once_are_those_asked_for_one_by_one(netwo
             assert told["probabilities"][code] == pytest.approx(p, abs=1e-5)
         assert (seen is None) == (there is None)
         assert there is None or np.allclose(seen, there, atol=1e-4)
+
+
+def test_who_can_wait_lets_others_pass_and_nobody_is_left_out():
+    turns, order = Turns(1), []
+
+    def act(name, can_wait):
+        with turns.turn(can_wait):
+            order.append(name)
+
+    with ThreadPoolExecutor(8) as pool:
+        with turns.turn(can_wait=False):
+            maps = [pool.submit(act, "map", True) for _ in range(3)]
+            classes = [pool.submit(act, "class", False) for _ in range(3)]
+            while turns._urgent < len(classes):
+                sleep(0.01)
+        for done in (*maps, *classes):
+            done.result(timeout=10)
+    assert order == ["class"] * 3 + ["map"] * 3
