@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import cached, controls, draw, state
+from dashboard import cached, cached_visits, controls, draw, explained_view, state
 from dashboard.compare_cells import link_to_all
 from ecgcore.errors import EcgError
 from ecgcore.explain.names import NAMES
@@ -127,13 +126,11 @@ def _maps(record: Record, pair: Sequence[Run], names: Sequence[str], code: str) 
     """Show both networks' maps side by side, on one scale."""
     for letter, column, run, name in zip("AB", st.columns(2), pair, names, strict=True):
         with column, st.spinner(f"Asking {name} …"):
-            p = cached.answers(run.id, [record])[0]["probabilities"][code]
+            answer = cached_visits.answers(run.id, [record])[0]
             found = cached.explain(run.id, record, code, METHOD)
-            st.markdown(f"**{letter} · {name}** · {code} {p:.3f}")
-            alt = f"Image that {name} saw, with its map by {NAMES[METHOD]} for {code}"
-            nothing = np.zeros(found.image.shape[1:])
-            draw.relevance_image(found.image, nothing if found.map is None else found.map, alt)
-            st.caption(found.message)
+            explained_view.head(letter, name, code, answer["probabilities"][code])
+            explained_view.on_image(found, name)
+            explained_view.told(found)
     st.caption(
         f"{NAMES[METHOD]}. Amber to dark red: relevance as a share of each map's own highest "
         "value, one scale for both."

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from dashboard import cached, draw, figures, palette, paper_view, state
@@ -21,12 +22,10 @@ def head(side: str, name: str, code: str, probability: float) -> None:
 
 
 def on_image(found: "Explanation", name: str) -> None:
-    """Show the map behind the ink of the image that the network saw."""
+    """Show the map behind the ink of the image that the network saw; ink alone without a map."""
     alt = f"Image that {name} saw, with its map by {NAMES[found.method]} for {found.class_code}"
-    if found.map is None:
-        draw.network_image(found.image, alt)
-    else:
-        draw.relevance_image(found.image, found.map, alt)
+    nothing = np.zeros(found.image.shape[1:])
+    draw.relevance_image(found.image, nothing if found.map is None else found.map, alt)
 
 
 def on_paper(sight: Sight, found: "Explanation", side: str) -> None:

@@ -106,11 +106,11 @@ def classify_as_the_command_does(tab, home: Path, runs, pair: list[Path]) -> Non
 
 
 def see_where_they_looked(tab) -> None:
-    tab.get_by_role("link", name="See the maps").click()
-    maps = tab.get_by_role("img", name=re.compile("Image that alexnet(_m_se)? saw"))
+    tab.get_by_role("link", name="Look closer").click()
+    maps = tab.get_by_role("img", name=re.compile("Image that alexnet(_m_se)?_gap saw"))
     expect(maps).to_have_count(2)
     finding = re.compile("a cell of it spans|and all leads|No positive evidence")
-    assert tab.get_by_text(finding).count() == 2
+    expect(tab.get_by_text(finding)).to_have_count(2)
 
 
 def as_mat_pair(folder: Path) -> list[Path]:
