@@ -3,6 +3,8 @@
 import re
 import shutil
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from serving import serving
@@ -17,6 +19,7 @@ expect.set_options(timeout=180_000)
 EPOCHS = 14  # of 42 records: enough to see the curves move, and to be at work still afterwards
 TRAINED_MS = 900_000  # both take some ten seconds on two free cores
 BOTH = ("alexnet_gap", "alexnet_m_se_gap")
+POINTS = ".st-key-train_curves .point"
 SMALL = "train?cohort=examples&train_level=own&train_records=60&train_size=96&train_epochs={}"
 
 
@@ -32,11 +35,30 @@ def home(tmp_path, examples_home):
     wait_until(lambda: not any(run.status["state"] in ALIVE for run in list_runs(home)))
 
 
+class Place:
+    """The address and home of a server that can be stopped and started anew."""
+
+    def __init__(self, home: Home, log: Path):
+        self.home, self.log, self.address = home.path, log, ""
+        self.running = ExitStack()
+
+    def __getitem__(self, place: int):
+        return (self.address, self.home)[place]
+
+    def start(self) -> None:
+        self.address = self.running.enter_context(serving(self.home, self.log))
+
+    def stop(self) -> None:
+        self.running.close()
+
+
 @pytest.fixture
-def server(home, tmp_path, request):
+def server(home, tmp_path):
     """Return (address, home) of a server that the test may stop and start anew."""
-    with serving(home.path, tmp_path / "log") as address:
-        yield address, home.path
+    place = Place(home, tmp_path / "log")
+    place.start()
+    yield place
+    place.stop()
 
 
 def wait_until(holds, seconds: float = 180) -> None:
@@ -53,49 +75,39 @@ def asked_for(epochs: int, *networks: str) -> str:
 
 def points_of(tab) -> int:
     """Return how many points the curves have."""
-    return tab.locator(".st-key-train_curves .point").count()
+    return tab.locator(POINTS).count()
+
+
+def wait_for_points(tab, more_than: int) -> None:
+    tab.wait_for_function(f"document.querySelectorAll('{POINTS}').length > {more_than}")
 
 
 def test_both_train_to_their_end_while_the_tab_is_closed_and_the_server_restarted(
-    browser, home, tmp_path
+    open_tab, server, home
 ):
-    errors: list[str] = []
-
-    def opened(address: str, page: str):
-        tab = browser.new_page(viewport={"width": 1280, "height": 1000})
-        tab.set_default_timeout(180_000)
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.goto(f"{address}/{page}")
-        return tab
-
-    with serving(home.path, tmp_path / "first.log") as address:
-        tab = opened(address, asked_for(EPOCHS, *BOTH))
-        expect(tab.get_by_text("No patient and no recording on two sides: checked")).to_be_visible()
-        tab.get_by_role("button", name="Train both").click()
-        expect(tab.get_by_text("Training now")).to_be_visible()
-        expect(tab.get_by_text("place 2 in the queue")).to_be_visible()
-        tab.wait_for_function("document.querySelectorAll('.st-key-train_curves .point').length > 0")
-        before = points_of(tab)
-        tab.wait_for_function(
-            f"document.querySelectorAll('.st-key-train_curves .point').length > {before}"
-        )
-        tab.close()
-        a, b = sorted(list_runs(home), key=lambda run: BOTH.index(run.meta["model"]))
-        workers = [run.status["pid"] for run in (a, b)]
+    tab = open_tab(asked_for(EPOCHS, *BOTH))
+    expect(tab.get_by_text("No patient and no recording on two sides: checked")).to_be_visible()
+    tab.get_by_role("button", name="Train both").click()
+    expect(tab.get_by_text("Training now")).to_be_visible()
+    expect(tab.get_by_text("place 2 in the queue")).to_be_visible()
+    wait_for_points(tab, more_than=0)
+    wait_for_points(tab, more_than=points_of(tab))
+    tab.close()
+    a, b = sorted(list_runs(home), key=lambda run: BOTH.index(run.meta["model"]))
+    workers = [run.status["pid"] for run in (a, b)]
+    server.stop()
     assert b.status["state"] in ALIVE  # the server is gone, its trainings are not
     done = len(a.history) + len(b.history)
     wait_until(lambda: len(a.history) + len(b.history) > done or b.status["state"] == "done")
-    with serving(home.path, tmp_path / "second.log") as address:
-        tab = opened(address, "train")
-        expect(tab.get_by_text(f"done · epoch {EPOCHS} of {EPOCHS}")).to_have_count(
-            2, timeout=TRAINED_MS
-        )
-        expect(tab.get_by_text("Last trained")).to_be_visible()
-        link = tab.get_by_role("link", name="Compare these two")
-        expect(link).to_have_attribute("href", re.compile(f"a={a.id}&b={b.id}"))
-        expect(tab.get_by_test_id("stException")).to_have_count(0)
+    server.start()
+    tab = open_tab("train")
+    ended = tab.get_by_text(f"done · epoch {EPOCHS} of {EPOCHS}")
+    expect(ended).to_have_count(2, timeout=TRAINED_MS)
+    expect(tab.get_by_text("Last trained")).to_be_visible()
+    link = tab.get_by_role("link", name="Compare these two")
+    expect(link).to_have_attribute("href", re.compile(f"a={a.id}&b={b.id}"))
+    expect(tab.get_by_test_id("stException")).to_have_count(0)
     assert [run.status["pid"] for run in (a, b)] == workers  # nobody began anew
-    assert errors == []
 
 
 def test_a_training_is_stopped_once_it_is_said_what_is_kept_and_goes_on(open_tab, home):
