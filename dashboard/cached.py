@@ -85,9 +85,9 @@ def _cohort(home_path: Path, name: str, stamp: int) -> Cohort:
     return Cohort.open(name, Home(home_path))
 
 
-def record(cohort_name: str, name: str) -> Record:
-    """Return one record of a cohort as it is stored."""
-    return cohort(cohort_name).record(name)
+def record(cohort_name: str, which: str | int) -> Record:
+    """Return one record of a cohort as it is stored, by name or, more quickly, by row."""
+    return cohort(cohort_name).record(which)
 
 
 def trace(shown: Record, by: str) -> tuple[list[str], list[str]]:

@@ -117,7 +117,9 @@ def records(cohort: str) -> None:
     if not len(rows):
         st.info("No record is left by these filters. Widen one of them.")
         return
-    record_view.show(cached.record(cohort, steps(cohort, rows)))
+    name = steps(cohort, rows)
+    row = cached_browse.listing(cohort).row_of(name)
+    record_view.show(cached.record(cohort, name if row is None else row))
 
 
 st.title("Browse")

@@ -7,12 +7,13 @@ Paths stand only in the private table ``private/NNNNN.parquet`` (mode 600), one 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ecgcore.cohort.stored import as_record, in_mv, statements_in
 from ecgcore.errors import DamagedFile, NotFound, RequestError
@@ -241,18 +242,29 @@ class Cohort:
 
     @cached_property
     def _rows(self) -> dict[str, int]:
-        files = [shard / "index.parquet" for shard in self._shards]
-        names = chain.from_iterable(self._table(file, ["record"])["record"] for file in files)
+        if "index" in self.__dict__:
+            return {record: row for row, record in enumerate(self.index["record"])}
+        tables = [self._names(shard / "index.parquet") for shard in self._shards]
+        names = pa.concat_tables(tables)["record"].to_pylist() if tables else []
         return {record: row for row, record in enumerate(names)}
 
-    def _table(self, file: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    def _names(self, file: Path) -> pa.Table:
         try:
-            return pd.read_parquet(file, columns=columns)
+            return pq.ParquetFile(file).read(["record"])
+        except (OSError, pa.ArrowInvalid) as error:
+            raise self._damaged(file) from error
+
+    def _table(self, file: Path) -> pd.DataFrame:
+        try:
+            return pd.read_parquet(file)
         except (OSError, ValueError) as error:
-            raise DamagedFile(
-                f"Cohort '{self.name}': {file.parent.name}/{file.name} cannot be read; "
-                "ingest its folder again."
-            ) from error
+            raise self._damaged(file) from error
+
+    def _damaged(self, file: Path) -> DamagedFile:
+        return DamagedFile(
+            f"Cohort '{self.name}': {file.parent.name}/{file.name} cannot be read; "
+            "ingest its folder again."
+        )
 
 
 def private_piece(cohort: Path, shard: str) -> Path:
