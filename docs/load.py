@@ -47,12 +47,13 @@ def main() -> None:
         expected = answers(home, headers)
         with server(home) as (address, process):
             warm = [alone(address, header, expected) for header in headers[: WARM + 1]][1:]
-            rounds, memory = [], []
+            rounds, memory, busy_s = [], [], cpu_s(process.pid)
             for done in range(ROUNDS):
                 rounds.append(at_once(address, headers, expected, BROWSERS if done == 0 else 0))
                 memory.append(rss_anon_mb(process.pid))
                 print(f"round {done + 1}: {line(rounds[-1])}; {memory[-1]:.0f} MB", flush=True)
-    (DOCS / "load.md").write_text(page(warm, rounds, memory), "utf-8")
+            busy_s = (cpu_s(process.pid) - busy_s) / (VISITORS * ROUNDS)
+    (DOCS / "load.md").write_text(page(warm, rounds, memory, busy_s), "utf-8")
 
 
 def run_command(home: Path, *command: str) -> str:
@@ -187,6 +188,12 @@ def rss_anon_mb(pid: int) -> float:
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
 
+def cpu_s(pid: int) -> float:
+    """Return how long a process has had a core."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def line(visits: list[Times]) -> str:
     """Return median, 90th percentile and longest of each time, in s."""
     told = []
@@ -197,7 +204,7 @@ def line(visits: list[Times]) -> str:
     return ", ".join(told)
 
 
-def page(warm: list[Times], rounds: list[list[Times]], memory: list[float]) -> str:
+def page(warm: list[Times], rounds: list[list[Times]], memory: list[float], busy_s: float) -> str:
     """Return the page's text."""
     names = {
         "browse": "Browse opened",
@@ -236,8 +243,11 @@ The server's own memory (RssAnon) was {memory[0]:.0f} MB after {VISITORS} upload
 {memory[-1]:.0f} MB after {VISITORS * ROUNDS} ({growth:+.0%}; goal: within 15 %):
 {", ".join(f"{mb:.0f}" for mb in memory)} MB after each twenty.
 
-Measured on {cores} cores ({platform.machine()}), shared with other work (load average
-{os.getloadavg()[1]:.1f} over the five minutes before the end), Python {platform.python_version()}.
+A visit, from Browse to the complete page with its map, took the server {busy_s:.2f} s of one core.
+
+Measured on {cores} cores ({platform.machine()}) shared with other work: load average
+{os.getloadavg()[0]:.1f} over the last minute; server and visitors ran at nice {os.nice(0)}. Python
+{platform.python_version()}.
 """
 
 
