@@ -37,7 +37,7 @@ def ask() -> list[TrainConfig]:
     """Let the visitor choose; return one training a network."""
     settings = _records()
     networks = st.container()
-    with st.expander("More settings; as they stand they are the paper's protocol"):
+    with st.expander("More settings"):
         settings |= _labels(settings["cohort"])
         settings |= _learning()
         settings |= _pictures()
@@ -46,9 +46,24 @@ def ask() -> list[TrainConfig]:
             "Back to the paper's protocol", icon=":material/undo:", key="train_reset",
             on_click=_reset,
         )  # fmt: skip
+        _say_what_differs(settings)
     with networks:
         chosen = _networks(settings["init"])
     return [_of(network, settings) for network in chosen]
+
+
+def _say_what_differs(settings: Settings) -> None:
+    """Say how far the settings are those of the paper's protocol."""
+    known = {"level": LEVELS[:2], "seed": [settings["seed"]]}  # any seed, and its two levels
+    differ = [
+        name.replace("_", " ")
+        for name, value in settings.items()
+        if name != "cohort" and value not in known.get(name, [getattr(PAPER, name)])
+    ]
+    if differ:
+        st.caption(f"Not as in the paper's protocol: {', '.join(differ)}.")
+    else:
+        st.caption("This is the paper's protocol.")
 
 
 def _key(name: str) -> str:

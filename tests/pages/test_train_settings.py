@@ -23,6 +23,7 @@ def asked(monkeypatch):
 
 def test_the_paper_s_protocol_for_both_is_what_stands_there(open_page, filled, asked):
     app = open_page("train", cohort="examples")
+    assert "This is the paper's protocol." in words(app)
     app.button(key="train_start").click().run()
     assert not app.exception
     assert asked == [TrainConfig("examples", model=model) for model in train_settings.BOTH]
@@ -79,7 +80,9 @@ def test_labels_by_criteria_and_other_label_sets_can_be_asked_for(open_page, fil
     app = open_page("train", cohort="examples", train_level="all")
     app.selectbox(key="train_policy").select("criteria").run()
     app.selectbox(key="train_thresholds").select("udmi2018").run()
-    assert "Labels by criteria (udmi2018) from measurements" in words(app)
+    said = words(app)
+    assert "Labels by criteria (udmi2018) from measurements" in said
+    assert "Not as in the paper's protocol: level, policy, thresholds." in said
     app.selectbox(key="train_label_set").select("ptbxl5").run()
     assert app.selectbox(key="train_policy").disabled
     app.button(key="train_start").click().run()
