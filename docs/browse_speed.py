@@ -212,9 +212,10 @@ def page(real: Cohort, rows: list[dict[str, str]]) -> str:
 
 Seconds. Simulated cohorts: the {len(real):,} records of `{real.name}` repeated under new ids. Made
 by `docs/browse_speed.py` on {os.cpu_count()} cores ({platform.machine()}), load average at the end
-{os.getloadavg()[0]:.1f}. "Whole" is until the page's script has finished, the ECG, its measurements
-and the network's image among it; medians over {len(CHANGES)} changes through the websocket, 10 keys
-in Chromium.
+{os.getloadavg()[0]:.1f} (other work shared the cores). "Whole" is until the page's script has
+finished, the ECG and its measurements among it; on a fresh server the network's image follows once
+torch is loaded. Chromium's first page holds its own start and the loading of Streamlit's scripts.
+Medians over {len(CHANGES)} changes through the websocket, and 10 keys in Chromium.
 
 {table}
 
