@@ -63,7 +63,7 @@ def _add_band(figure: go.Figure, side: Side, name: str, place: int) -> None:
     figure.add_bar(
         y=codes, base=[low for low, _ in ends], x=[high - low for low, high in ends],
         name="uncertain: refer", orientation="h", offsetgroup=name, showlegend=place == 0,
-        marker={"color": "rgba(107,114,128,0.22)", "line": {"width": 0}},
+        marker={"color": "rgba(107,114,128,0.30)", "line": {"width": 0}},
         customdata=ends,
         hovertemplate="%{y}: not certain from %{customdata[0]:.2f} to %{customdata[1]:.2f}"
         f"<extra>{name}</extra>",
