@@ -4,18 +4,10 @@ its labels and where they come from; or see the cohort as a whole."""
 import numpy as np
 import streamlit as st
 
-from dashboard import (
-    cached,
-    cached_browse,
-    cohort_view,
-    controls,
-    filters,
-    importing,
-    keyboard,
-    palette,
-    record_view,
-    state,
-)
+from dashboard import state
+from dashboard.asking import cached, cached_browse
+from dashboard.drawing import palette
+from dashboard.parts import cohort_view, controls, filters, importing, keyboard, record_view
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
 

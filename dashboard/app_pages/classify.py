@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import answer_view, cached, cached_visits, controls, state, uploads
+from dashboard import state
+from dashboard.asking import cached, cached_visits
+from dashboard.parts import answer_view, controls, uploads
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import EcgError
 from ecgcore.training.run import Run

@@ -6,9 +6,10 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import (
-    cached_comparison,
-    cached_runs,
+from dashboard import state
+from dashboard.asking import cached_comparison, cached_runs
+from dashboard.drawing import palette
+from dashboard.parts import (
     compare_cells,
     compare_curves,
     compare_disagreements,
@@ -16,8 +17,6 @@ from dashboard import (
     compare_tables,
     compare_use,
     controls,
-    palette,
-    state,
 )
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.comparison.text import finding, finding_over_seeds

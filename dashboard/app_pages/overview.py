@@ -3,17 +3,10 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import (
-    cached,
-    cached_browse,
-    cached_runs,
-    controls,
-    draw,
-    figures,
-    importing,
-    palette,
-    state,
-)
+from dashboard import state
+from dashboard.asking import cached, cached_browse, cached_runs
+from dashboard.drawing import draw, figures, palette
+from dashboard.parts import controls, importing
 from ecgcore.comparison.text import finding
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import cached, cached_browse, cached_visits, controls, explained_view, state, uploads
+from dashboard import state
+from dashboard.asking import cached, cached_browse, cached_visits
+from dashboard.parts import controls, explained_view, uploads
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.explain.names import NAMES, TELLS
 

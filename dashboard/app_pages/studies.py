@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from dashboard import cached_studies, draw, figures_studies, palette, state
+from dashboard import state
+from dashboard.asking import cached_studies
+from dashboard.drawing import draw, figures_studies, palette
 
 st.title("Studies")
 there = {found.name: found for found in cached_studies.states()}

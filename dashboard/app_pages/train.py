@@ -3,7 +3,8 @@ watch them. Trainings are processes of their own: closing this page stops none o
 
 import streamlit as st
 
-from dashboard import cached_runs, controls, train_before, train_settings, train_watch
+from dashboard.asking import cached_runs
+from dashboard.parts import controls, train_before, train_settings, train_watch
 from ecgcore.errors import EcgError
 
 st.title("Train")

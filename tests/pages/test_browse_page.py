@@ -5,7 +5,8 @@ import json
 import pytest
 from reading import labels, words
 
-from dashboard import filters, state
+from dashboard import state
+from dashboard.parts import filters
 from ecgcore.cohort.label_audit import audit_cohort
 from ecgcore.cohort.listing import Filters, Listing
 from ecgcore.cohort.store import Cohort

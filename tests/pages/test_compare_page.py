@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from reading import labels, links, words
 
-from dashboard.figures_matrices import counted
+from dashboard.drawing.figures_matrices import counted
 from ecgcore.comparison.compare import compare, on_common_records
 from ecgcore.comparison.text import finding
 from ecgcore.evaluation.evaluate import scores_of
@@ -109,7 +109,7 @@ def test_only_the_open_tab_is_computed(open_tab, monkeypatch):
         raise AssertionError("not asked for")
 
     for name in ("subgroups", "operating", "calibration", "curves", "cell"):
-        monkeypatch.setattr(f"dashboard.cached_comparison.{name}", refuse)
+        monkeypatch.setattr(f"dashboard.asking.cached_comparison.{name}", refuse)
     assert "DeLong" in words(open_tab("By class")) or "n/a" in words(open_tab("By class"))
     assert "Disagreements: " in words(open_tab("Disagreements"))
 
@@ -217,8 +217,8 @@ def test_the_comparison_can_be_downloaded_whole(open_page, filled):
 
 
 def test_a_figure_s_data_is_what_is_drawn(small_pair):
-    from dashboard.figure_data import csv_of, rows_of
-    from dashboard.figures_curves import of_runs
+    from dashboard.drawing.figure_data import csv_of, rows_of
+    from dashboard.drawing.figures_curves import of_runs
     from ecgcore.evaluation.roc import curves_of
 
     curve = curves_of(scores_of(small_pair[1]))["LBBB"]

@@ -5,7 +5,7 @@ import json
 import pytest
 from reading import labels, links, words
 
-from dashboard import train_before, train_settings
+from dashboard.parts import train_before, train_settings
 from ecgcore.home import Home
 from ecgcore.models import list_models
 from ecgcore.training.config import TrainConfig

@@ -1,0 +1,181 @@
+"""Runs as the pages ask for them: those there are, what one would learn from, how two compare.
+
+As in ``cached``: values in, answers out, every cache bounded, nothing stale.
+"""
+
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from dashboard.asking.cached import home, written
+from ecgcore.evaluation.ledger import looks_at, looks_text, note_look
+from ecgcore.home import Home
+from ecgcore.training.config import TrainConfig
+from ecgcore.training.queue import in_queue
+from ecgcore.training.run import Run, find_run, list_runs, shipped_models
+
+if TYPE_CHECKING:
+    from ecgcore.models.registry import ModelInfo
+    from ecgcore.training.forecast import Forecast
+    from ecgcore.training.preparing import Planned
+
+PREDICTIONS = "predictions.parquet"
+
+
+def runs() -> list[Run]:
+    """Return this home's runs, the newest first."""
+    return list_runs(home())
+
+
+def alive_runs() -> list[Run]:
+    """Return the runs that work or wait now, in the order of the queue."""
+    return in_queue(home())
+
+
+def cut_off_runs() -> list[Run]:
+    """Return the runs whose processes died, in the order of the queue."""
+    from ecgcore.training import jobs
+
+    return jobs.cut_off(home())
+
+
+def done_runs() -> list[Run]:
+    """Return the runs that can be evaluated: done, or cancelled with something learned."""
+    return [r for r in runs() if r.evaluation is not None]
+
+
+def latest_pair() -> tuple[Run, Run] | None:
+    """Return the newest run that can be compared with another network's on the same labels.
+
+    The plain network is A, the M-SE one B. Without runs of this home it is the shipped pair.
+    """
+    there = comparable()
+    for first, second in combinations(there, 2):
+        same = all(first.meta[k] == second.meta[k] for k in ("cohort", "target_mode", "tier"))
+        if same and first.meta["model"] != second.meta["model"]:
+            a, b = sorted((first, second), key=lambda run: "m_se" in run.meta["model"])
+            return a, b
+    return None
+
+
+def comparable() -> list[Run]:
+    """Return the runs and shipped models whose predictions are there."""
+    return [r for r in (*done_runs(), *shipped()) if (r.folder / PREDICTIONS).exists()]
+
+
+def shipped() -> list[Run]:
+    """Return the models that come with the product."""
+    return shipped_models()
+
+
+def run(reference: str) -> Run:
+    """Return a run by id, or a shipped model by name."""
+    return find_run(reference, home())
+
+
+def start(config: TrainConfig) -> Run:
+    """Start a training in a process of its own, as ``ecgcore train`` would."""
+    from ecgcore.training import jobs
+
+    return jobs.start(config, home())
+
+
+def resume_all() -> None:
+    """Go on with all that was cut off, as ``ecgcore runs resume --all`` does."""
+    from ecgcore.training import jobs
+
+    jobs.resume_all(home())
+
+
+def resume(run: Run) -> None:
+    """Go on with one training, as ``ecgcore runs resume`` does, in a process of its own."""
+    from ecgcore.training import jobs
+
+    jobs.resume(run, home())
+
+
+def with_weights() -> list[str]:
+    """Return what a training can start from: shipped models and runs that have weights."""
+    return [one.id for one in (*shipped(), *runs()) if one.weights.exists()]
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def networks() -> dict[str, "ModelInfo"]:
+    """Return what is known of each network, by name."""
+    from ecgcore.models import list_models, model_info
+
+    return {name: model_info(name) for name in list_models()}
+
+
+# Before a training ------------------------------------------------------------------------------
+
+
+def planned(config: TrainConfig) -> "Planned":
+    """Return which records a training would use, and what it would leave out; shared, only read."""
+    filled = config.filled()
+    stamps = [written(home().cohorts / filled.cohort / "cohort.json")]
+    if filled.init is not None:
+        stamps.append(written(run(filled.init).weights))
+    return _planned(home().path, filled, *stamps)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Drawing the records of this level …")
+def _planned(home_path: Path, config: TrainConfig, *stamps: int) -> "Planned":
+    from ecgcore.training.preparing import planned as planned_of
+
+    return planned_of(config, Home(home_path))
+
+
+def forecast(config: TrainConfig, first: "Planned") -> "Forecast":
+    """Return how long a training takes, on the same records as ``first``, and how much disk."""
+    from ecgcore.training.forecast import forecast as foresee
+
+    return foresee(config.filled(), first.plan, home())
+
+
+def expected_intervals(of: "Planned") -> dict[str, Any]:
+    """Return how wide the interval of an accuracy of 0.8 would be: part → interval."""
+    from ecgcore.training.forecast import expected_intervals as intervals_of
+
+    return intervals_of(of.cohort, of.plan)
+
+
+def measure(cohort: str) -> None:
+    """Measure the records of a cohort that are not measured."""
+    from ecgcore.cohort.measuring import ensure_measured
+
+    ensure_measured(cohort, home())
+
+
+# Comparison ------------------------------------------------------------------------------------
+
+
+def compare(a: str, b: str, part: str) -> dict[str, Any]:
+    """Return what ``ecgcore compare A B --part PART --json`` prints; seeds are joined by commas."""
+    stamps = [written(run(r).folder / PREDICTIONS) for r in (*a.split(","), *b.split(","))]
+    return _compare(home().path, a, b, part, *stamps)
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing (bootstrap over patients) …", show_time=True)
+def _compare(home_path: Path, a: str, b: str, part: str, *stamps: int) -> dict[str, Any]:
+    from ecgcore.comparison.sides import compare_sides
+
+    sides = [[find_run(r, Home(home_path)) for r in side.split(",")] for side in (a, b)]
+    found = compare_sides(sides[0], sides[1], part)
+    note_look(Home(home_path), "pages", [*sides[0], *sides[1]], part)
+    return found
+
+
+def looks(a: str, b: str, part: str) -> str:
+    """Return how often the test sets of two runs were looked at, in a sentence."""
+    return looks_text(looks_at(home(), [run(reference) for reference in (a, b)], part))
+
+
+def report(a: str, b: str, part: str) -> str:
+    """Return the page that ``ecgcore report A B --part PART`` writes."""
+    from ecgcore.report.facts import gather
+    from ecgcore.report.writing import report_page
+
+    return report_page(gather(run(a), run(b), home(), part))

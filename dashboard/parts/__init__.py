@@ -1,0 +1,1 @@
+"""What the pages are made of: choices, tables and views; the prefix names the page."""
