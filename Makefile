@@ -17,7 +17,7 @@ run: .venv/.runtime $(EXAMPLES)
 	$(BIN)/streamlit run dashboard/streamlit_app.py --server.address $(HOST) --server.port $(PORT)
 
 test: .venv/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .

@@ -37,20 +37,20 @@ def figure(
     ``on_click`` is called when a point is clicked; ``st.session_state[key]`` holds it.
     """
     form = st.session_state.get(f"{key}_picture") or PICTURES[0]
-    st.plotly_chart(
-        drawn,
-        width=width_px or "stretch",
-        key=key,
-        alt=alt,
-        on_select=on_click or "ignore",
-        selection_mode="points",
-        config={
-            "displaylogo": False,
-            "modeBarButtons": [["toImage"]],
-            "toImageButtonOptions": {"format": form.lower(), "filename": key, "scale": 2},
-        },
-    )
-    with st.container(width=width_px or "stretch", horizontal_alignment="right"):
+    with st.container(width=width_px or "stretch", horizontal_alignment="right", gap=None):
+        st.plotly_chart(
+            drawn,
+            width=width_px or "stretch",
+            key=key,
+            alt=alt,
+            on_select=on_click or "ignore",
+            selection_mode="points",
+            config={
+                "displaylogo": False,
+                "modeBarButtons": [["toImage"]],
+                "toImageButtonOptions": {"format": form.lower(), "filename": key, "scale": 2},
+            },
+        )
         _save(drawn, key, alt)
 
 

@@ -76,7 +76,13 @@ def classes(found: Mapping[str, Any]) -> None:
         }  # fmt: skip
     draw.table(pd.DataFrame(rows).T, "F1 and AUC of each class, and their difference")
     why = {t["why"] for t in found["delong"].values() if t["why"]}
-    forms = {t["form"] for t in found["delong"].values() if t["p"] is not None}
-    notes = [*sorted(forms), *sorted(why), *found["evaluations"]["a"]["notes"]]
+    forms: dict[str, list[str]] = {}
+    for code, test in found["delong"].items():
+        if test["p"] is not None:
+            forms.setdefault(test["form"], []).append(code)
+    tests = [
+        form if len(forms) == 1 else f"{', '.join(codes)}: {form}" for form, codes in forms.items()
+    ]
+    notes = [*tests, *sorted(why), *found["evaluations"]["a"]["notes"]]
     missing = [f"{code}: {reason}" for code, reason in a["not_available"].items()]
     st.caption(". ".join(n.rstrip(".") for n in [*notes, *missing]) + ".")

@@ -70,8 +70,8 @@ def _progress(run: Run, name: str, alive: Sequence[Run]) -> None:
     said = f"**{name}** · {state_now} · epoch {status['epoch']} of {status['epochs']}"
     if state_now == "running":
         said += f" · {draw.minutes(status['eta_s'])}"
-    if state_now == "queued":
-        said += f" · place {1 + [r.id for r in alive].index(run.id)} in the queue" * (run in alive)
+    if state_now == "queued" and run in alive:  # else its process is only just starting
+        said += f" · place {1 + alive.index(run)} in the queue"
     if state_now != "done":
         said += f" · {status['message']}"
     left.progress(status["epoch"] / max(1, status["epochs"]), text=said)

@@ -157,7 +157,7 @@ def test_nothing_of_test_enters_the_calibration(small_pair, tmp_path):
 def test_test_records_are_refused_where_a_calibration_is_fitted():
     with pytest.raises(RequestError) as refused:
         fit_calibration(predictions(), list(CODES), "multilabel")
-    assert str(refused.value) == "Calibration is fitted on validation alone, not on test."
+    assert str(refused.value) == "Calibration is fitted on validation records, not on test."
 
 
 def test_a_finished_run_is_calibrated(small_pair):

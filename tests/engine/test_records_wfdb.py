@@ -44,10 +44,10 @@ def test_a_ptb_xl_record_has_its_signal_and_what_the_table_says():
     assert record.notes == ()
 
 
-def test_no_date_report_or_device_of_the_table_is_taken_over():
+def test_no_date_report_or_nurse_of_the_table_is_taken_over():
     details = read_record(PTB_XL / "00001_lr.hea").details
-    assert "validated_by_human" in details
-    assert not {"recording_date", "report", "device", "site", "nurse"} & set(details)
+    assert (details["device"], details["site"]) == ("CS-12 E", "0")
+    assert not {"recording_date", "report", "nurse"} & set(details)
 
 
 def test_the_signal_file_stands_for_its_header():

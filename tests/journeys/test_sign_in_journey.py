@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -125,5 +126,8 @@ def test_who_is_on_the_list_comes_to_the_page_asked_for_and_can_sign_out(tab, ad
 
 
 def test_nothing_is_stored_of_who_signed_in(address, examples_home):
-    held = [f for f in Path(examples_home.path).rglob("*.json*") if "ada@" in f.read_text().lower()]
+    held = []
+    for file in Path(examples_home.path).rglob("*.json*"):
+        with suppress(FileNotFoundError):  # of a training that just ended
+            held += [file] if "ada@" in file.read_text().lower() else []
     assert held == []

@@ -92,3 +92,10 @@ def test_a_cohort_of_several_sources_offers_to_leave_one_out(open_page, own_copy
     ways.select("source:georgia").run()
     assert not app.exception
     assert "Test: source georgia, " in words(app)
+
+
+def test_a_training_that_waits_without_a_process_yet_is_shown(open_page, own_copy):
+    config = TrainConfig("examples", "resnet1d", "30", epochs=1, depth=4, width=4, device="cpu")
+    run = prepare(config, own_copy)
+    app = open_page("train", cohort="examples", train_shown=run.id)
+    assert not app.exception
