@@ -32,6 +32,7 @@ DOCS = Path(__file__).resolve().parent
 EXAMPLES = DOCS.parent / "examples" / "ptb-xl"
 SHIPPED = ("alexnet_gap", "alexnet_m_se_gap")
 VISITORS, BROWSERS, ROUNDS, WARM = 20, 2, 10, 9
+MIXED = (0, 5)  # rounds with browsers among the visitors
 PATIENCE_S = 180
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 Told = dict[str, list[str]]  # file → the probabilities of both networks, three decimals, sorted
@@ -49,7 +50,7 @@ def main() -> None:
             warm = [alone(address, header, expected) for header in headers[: WARM + 1]][1:]
             rounds, memory, busy_s = [], [], cpu_s(process.pid)
             for done in range(ROUNDS):
-                rounds.append(at_once(address, headers, expected, BROWSERS if done == 0 else 0))
+                rounds.append(at_once(address, headers, expected, BROWSERS if done in MIXED else 0))
                 memory.append(rss_anon_mb(process.pid))
                 print(f"round {done + 1}: {line(rounds[-1])}; {memory[-1]:.0f} MB", flush=True)
             busy_s = (cpu_s(process.pid) - busy_s) / (VISITORS * ROUNDS)
@@ -211,11 +212,14 @@ def page(warm: list[Times], rounds: list[list[Times]], memory: list[float], busy
         "answer": "upload → class of both networks",
         "map": "upload → Grad-CAM behind the trace, page complete",
     }
-    lights = [visit for visits in rounds[1:] for visit in visits]
+    mixed, lights = (
+        [visit for done, visits in enumerate(rounds) for visit in visits if (done in MIXED) is kind]
+        for kind in (True, False)
+    )
     columns = {
         f"alone, {len(warm)} visits": warm,
-        f"{VISITORS} at once, {BROWSERS} of them Chromium": rounds[0],
-        f"{VISITORS} at once, no browser, {len(rounds) - 1} rounds": lights,
+        f"{VISITORS} at once, {BROWSERS} of them Chromium, {len(MIXED)} rounds": mixed,
+        f"{VISITORS} at once, no browser, {len(rounds) - len(MIXED)} rounds": lights,
     }
     rows = [
         f"| {label} | "

@@ -34,7 +34,7 @@ from ecgcore.records.resampling import bring_to
 
 FOLDER_MODES = ("exclusive", "priority")
 _PART = 32  # records a job
-_UNFINISHED = re.compile(r"\.(.+)\.(?:csv|png)\.[0-9a-f]{8}")  # as write_whole names it
+_UNFINISHED = re.compile(r"\.(.+)\.(?:csv|png)\.[0-9a-f]{8}(?:\.\d+)?")  # as write_whole names it
 
 
 class _Form(NamedTuple):

@@ -181,8 +181,8 @@ def test_a_conversion_killed_in_the_middle_goes_on_and_leaves_nothing_half_done(
     assert 5 <= len(there) < 100
     for name in there:
         read_png(out / name)  # whole, or not there
-    (out / "LBBB" / ".A0001.png.0123abcd").write_bytes(b"half")
-    os.utime(out / "LBBB" / ".A0001.png.0123abcd", (1, 1))
+    (out / "LBBB" / ".A0001.png.0123abcd.77").write_bytes(b"half")
+    os.utime(out / "LBBB" / ".A0001.png.0123abcd.77", (1, 1))
     before = {name: (out / name).stat().st_mtime_ns for name in there}
     answer = convert(many, out, size=64)
     assert answer["images"] == 100

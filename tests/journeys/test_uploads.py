@@ -11,6 +11,7 @@ import pytest
 from serving import ROOT, serving
 
 from ecgcore.cohort.store import Cohort
+from ecgcore.home import Home
 from ecgcore.imaging.convert import convert
 from ecgcore.inference.classifier import load
 from ecgcore.inference.classify import classify_paths
@@ -32,12 +33,13 @@ MOST_MB = 200
 
 
 @pytest.fixture(scope="module")
-def place(examples_home, tmp_path_factory):
+def place(tmp_path_factory):
     """Return (address, home) of a server, and the folder in which it may make temporary files."""
     folder = tmp_path_factory.mktemp("uploads")
     (folder / "tmp").mkdir()
-    with serving(examples_home.path, folder / "log", TMPDIR=str(folder / "tmp")) as address:
-        yield address, examples_home, folder
+    home = Home(folder / "home")  # without runs: the page asks the shipped pair
+    with serving(home.path, folder / "log", TMPDIR=str(folder / "tmp")) as address:
+        yield address, home, folder
 
 
 @pytest.fixture
