@@ -55,8 +55,8 @@ BENCHMARK_MACRO = {"paper10": 0.952, "ptbxl71": 0.925}
 HEAD = """\
 Each recipe was trained once a published fold, on all other folds of cohort `{cohort}`, and answered
 the fold that it had not learnt from: out of fold, every record is answered once, by a network that
-knew neither it nor its patient. The networks that `ecgcore ship` makes are of the same recipes and learn
-from all records; these figures are the best estimate of theirs. Labels are expert statements, core
+knew neither it nor its patient. What `ecgcore ship` makes is of the same recipe and learns from
+all records; these figures are the best estimate of theirs. Labels are expert statements, core
 tier, several a record. Intervals are at 95 %, over patients.
 
 """
