@@ -10,20 +10,16 @@ its websocket (docs/visitor.py) or a real Chromium. Takes some minutes.
 import argparse
 import os
 import platform
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import numpy as np
 import pandas as pd
+from serving import serving
 from visitor import Visitor
 
 from ecgcore.cohort import measured
@@ -64,10 +60,10 @@ def main() -> None:
 
 def measured_row(cohort: Cohort, home: Home) -> dict[str, str]:
     """Return one size's figures, in seconds."""
-    with server(home) as address:
+    with serving(home.path, Path(os.devnull)) as address:
         fresh_s = seconds(lambda: browser_opens(address, cohort, patience_s=300))
         told, drawn = warm_filters(address, cohort), warm_keys(address, cohort)
-    with server(home) as address:
+    with serving(home.path, Path(os.devnull)) as address:
         visitor = Visitor(address, 300)
         whole_s = seconds(lambda: visitor.open("browse", cohort=cohort.name))
         visitor.leave()
@@ -142,31 +138,6 @@ def seconds(act: Callable[[], object]) -> float:
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
-
-
-@contextmanager
-def server(home: Home) -> Iterator[str]:
-    """Run a fresh dashboard on a home and yield its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/streamlit_app.py"]
-    process = subprocess.Popen(
-        [*command, "--server.port", str(port)],
-        cwd=DOCS.parent, env=os.environ | {"ECGCORE_HOME": str(home.path)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        for _ in range(240):
-            try:
-                urlopen(f"http://127.0.0.1:{port}/_stcore/health").close()
-                break
-            except URLError:
-                time.sleep(0.25)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def repeated(cohort: Cohort, name: str, home: Home, records: int) -> Cohort:

@@ -12,20 +12,16 @@ import json
 import os
 import platform
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier
-from urllib.error import URLError
-from urllib.request import urlopen
 
+from serving import running
 from visitor import Visitor
 
 DOCS = Path(__file__).resolve().parent
@@ -46,7 +42,7 @@ def main() -> None:
         home = Path(place) / "home"
         run_command(home, "ingest", str(EXAMPLES), "--cohort", "examples")
         expected = answers(home, headers)
-        with server(home) as (address, process):
+        with running(home) as (address, process):
             warm = [alone(address, header, expected) for header in headers[: WARM + 1]][1:]
             rounds, memory, busy_s = [], [], cpu_s(process.pid)
             for done in range(ROUNDS):
@@ -73,31 +69,6 @@ def answers(home: Path, headers: list[Path]) -> Told:
         for row in map(json.loads, lines.splitlines()):
             told[row["record"]] += [f"{p:.3f}" for p in row["probabilities"].values()]
     return {name: sorted(values) for name, values in told.items()}
-
-
-@contextmanager
-def server(home: Path) -> Iterator[tuple[str, subprocess.Popen]]:
-    """Give the address and process of a running dashboard."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = ["streamlit", "run", "dashboard/streamlit_app.py", "--server.port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", *app], cwd=DOCS.parent, env=os.environ | {"ECGCORE_HOME": str(home)},
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urlopen(f"{address}/_stcore/health").close()
-                break
-            except URLError:
-                time.sleep(0.25)
-        yield address, process
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def alone(address: str, header: Path, expected: Told) -> Times:

@@ -7,17 +7,15 @@ It shows what is there: read the examples and train both networks first. Needs C
 """
 
 import io
+import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from serving import serving
+
+from ecgcore.home import Home
 
 DOCS = Path(__file__).resolve().parent
 SHIPPED = "&{0}_runs=alexnet_gap&{0}_runs=alexnet_m_se_gap"
@@ -40,28 +38,8 @@ WORKING = (
 
 def main() -> None:
     """Start a dashboard, take a picture of each page, stop it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = ["streamlit", "run", "dashboard/streamlit_app.py", "--server.port", str(port)]
-    server = subprocess.Popen([sys.executable, "-m", *app], cwd=DOCS.parent)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health")
-        take_all(f"http://127.0.0.1:{port}")
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def wait_for(address: str) -> None:
-    """Wait until the server answers."""
-    for _ in range(120):
-        try:
-            urlopen(address).close()
-            return
-        except URLError:
-            time.sleep(0.5)
-    raise TimeoutError(address)
+    with serving(Home.find().path, Path(os.devnull)) as address:
+        take_all(address)
 
 
 def take_all(address: str) -> None:

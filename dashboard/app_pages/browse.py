@@ -66,14 +66,7 @@ def steps(cohort: str, rows: np.ndarray) -> str:
         row = listing.row_of(record)
         place = int(np.searchsorted(rows, row)) if row is not None else len(rows)
         among = place < len(rows) and rows[place] == row
-        st.button(
-            "Previous", icon=":material/arrow_back:", on_click=step, args=(-1,), shortcut="Left",
-            key="browse_previous",
-        )  # fmt: skip
-        st.button(
-            "Next", icon=":material/arrow_forward:", on_click=step, args=(1,), shortcut="Right",
-            key="browse_next",
-        )  # fmt: skip
+        controls.step_buttons("browse", step)
         st.caption(f"{place + 1:,} of {len(rows):,}" if among else "not in the filters")
         looked_at = {state.COHORT: cohort, state.RECORD: record}
         controls.link("Where do the networks look?", "saliency", "center_focus_strong", looked_at)

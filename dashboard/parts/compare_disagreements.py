@@ -81,14 +81,7 @@ def _steps(details: Sequence[Mapping[str, Any]]) -> int | None:
         _look_at(details[(here + by) % len(names)])
 
     record = st.text_input("Record", key=SHOWN, bind=state.URL, width=220) or ""
-    st.button(
-        "Previous", icon=":material/arrow_back:", on_click=step, args=(-1,), shortcut="Left",
-        key="compare_previous",
-    )  # fmt: skip
-    st.button(
-        "Next", icon=":material/arrow_forward:", on_click=step, args=(1,), shortcut="Right",
-        key="compare_next",
-    )  # fmt: skip
+    controls.step_buttons("compare", step)
     if record not in names:
         if record:
             st.caption("not among them")

@@ -1,6 +1,6 @@
 """Choosing: a cohort, a run, a class. Each choice stands in the URL; each lack says what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -60,6 +60,18 @@ def link(label: str, page: str, icon: str, looked_at: Mapping[str, str] | None =
         icon=f":material/{icon}:",
         query_params=dict(looked_at or {}),
     )
+
+
+def step_buttons(key: str, step: Callable[[int], None]) -> None:
+    """Offer to go to the previous and the next record, by ← and →, too: ``step`` gets −1 or 1."""
+    st.button(
+        "Previous", icon=":material/arrow_back:", on_click=step, args=(-1,), shortcut="Left",
+        key=f"{key}_previous",
+    )  # fmt: skip
+    st.button(
+        "Next", icon=":material/arrow_forward:", on_click=step, args=(1,), shortcut="Right",
+        key=f"{key}_next",
+    )  # fmt: skip
 
 
 def choose_run(label: str, key: str, runs: Sequence[Run], first: Run) -> Run:

@@ -19,11 +19,12 @@ from ecgcore.home import Home, folder_made_whole, write_json
 from ecgcore.imaging import geometry
 from ecgcore.labels.tables import tables_hash
 from ecgcore.models import model_info
+from ecgcore.processes import process_stamp
 from ecgcore.records.record import LEADS
 from ecgcore.training.config import Recipe, TrainConfig
 from ecgcore.training.device import find_devices
 from ecgcore.training.forecast import disk_bytes, parameters_of
-from ecgcore.training.run import Run, process_stamp
+from ecgcore.training.run import Run
 from ecgcore.training.starting import Parent, find_parent
 
 STAMPED = ("ecgcore", "torch", "torchvision", "numpy", "pandas", "wfdb", "captum")

@@ -15,7 +15,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ecgcore.home import Home
-from ecgcore.training.run import ALIVE, Cancelled, Run, process_stamp
+from ecgcore.processes import process_stamp
+from ecgcore.training.run import ALIVE, Cancelled, Run
 
 FOLDER = ".queue"
 LOOK_EVERY_S = 0.5

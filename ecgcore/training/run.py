@@ -24,7 +24,6 @@ import pandas as pd
 from ecgcore.errors import DamagedFile, NotFound, NotWritten, RequestError
 from ecgcore.home import Home, read_json, write_json
 from ecgcore.processes import lives
-from ecgcore.processes import process_stamp as process_stamp
 from ecgcore.training.config import Recipe
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"

@@ -11,11 +11,12 @@ import pytest
 
 from ecgcore.errors import RequestError
 from ecgcore.home import Home, remove_leftovers
+from ecgcore.processes import process_stamp
 from ecgcore.training import jobs, queue
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.preparing import prepare
 from ecgcore.training.queue import enter, in_queue, turn
-from ecgcore.training.run import Cancelled, Run, process_stamp
+from ecgcore.training.run import Cancelled, Run
 from ecgcore.training.work import train, work
 
 SMALL = TrainConfig(

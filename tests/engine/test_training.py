@@ -14,12 +14,13 @@ from ecgcore.imaging.geometry import geometry
 from ecgcore.imaging.png import Picture
 from ecgcore.inference.classifier import load
 from ecgcore.labels.sets import label_set
+from ecgcore.processes import process_stamp
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.device import find_devices
 from ecgcore.training.objective import Objective
 from ecgcore.training.optimising import rate_share
 from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run, find_run, list_runs, process_stamp
+from ecgcore.training.run import Run, find_run, list_runs
 from ecgcore.training.work import train, work
 
 SMALL = TrainConfig(

@@ -1,4 +1,4 @@
-"""A real dashboard in a process of its own, and a visitor to it without a browser."""
+"""A real dashboard in a process of its own: for the measurements here and for the tests."""
 
 import os
 import socket
@@ -11,8 +11,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "docs"))  # visitor.py
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
@@ -20,7 +19,16 @@ def serving(
     home: Path, log: Path, *options: str, port: int = 0, **environment: str
 ) -> Iterator[str]:
     """Run a dashboard on a home; give its address. ``options`` are those of `streamlit run`."""
-    port = port or free_port()
+    with running(home, log, *options, port=port, **environment) as (address, _):
+        yield address
+
+
+@contextmanager
+def running(
+    home: Path, log: Path = Path(os.devnull), *options: str, port: int = 0, **environment: str
+) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Run a dashboard as ``serving`` does; give its address and its process."""
+    address = f"http://127.0.0.1:{(port := port or free_port())}"
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/streamlit_app.py"]
     with log.open("wb") as said:
         process = subprocess.Popen(
@@ -31,8 +39,8 @@ def serving(
             stderr=subprocess.STDOUT,
         )
         try:
-            wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-            yield f"http://127.0.0.1:{port}"
+            wait_for(f"{address}/_stcore/health", process)
+            yield address, process
         finally:
             process.kill()
             process.wait()
