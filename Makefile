@@ -1,5 +1,6 @@
 # make run     the dashboard on http://127.0.0.1:8501, set up on first use
 # make test    all tests (browser tests need Debian's chromium; they skip with a reason without it)
+# make test-cluster   the tests that start Ray, one after another (installs the extra "cluster")
 # make check   format, lint, types
 # make setup   only the environment, in .venv/
 # make checkpoints PTBXL=path/to/ptb-xl   trains the shipped networks again (a night on two cores)
@@ -10,7 +11,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8501
 EXAMPLES := workspace/cohorts/examples/cohort.json
 
-.PHONY: run test check format setup checkpoints clean
+.PHONY: run test test-cluster check format setup checkpoints clean
 
 run: .venv/.runtime $(EXAMPLES)
 	@echo "The dashboard will answer on http://$(HOST):$(PORT) (stop it with Ctrl-C)."
@@ -18,6 +19,9 @@ run: .venv/.runtime $(EXAMPLES)
 
 test: .venv/.dev
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+
+test-cluster: .venv/.cluster
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 check: .venv/.dev
 	$(BIN)/ruff format --check .
@@ -56,6 +60,11 @@ $(BIN)/uv:
 .venv/.dev: requirements-dev.txt .venv/.runtime
 	@echo "Installing what the tests need ..."
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --requirement requirements-dev.txt
+	@touch $@
+
+.venv/.cluster: pyproject.toml .venv/.dev
+	@echo "Installing what work on a cluster needs (Ray, 80 MB) ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[cluster]"
 	@touch $@
 
 clean:
