@@ -15,8 +15,8 @@ from ecgcore.cohort.paths import read_paths
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.stored import as_record, in_mv
 from ecgcore.cohort.survey import Stamps
-from ecgcore.cohort.workers import MEASURING, run_all, workers_for
 from ecgcore.cohort.writing import written_alone
+from ecgcore.engines.local import MEASURING, run_all, workers_for
 from ecgcore.errors import UnreadableRecord
 from ecgcore.home import Home, read_json
 from ecgcore.records.reading import read_record

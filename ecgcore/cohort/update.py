@@ -19,7 +19,7 @@ from ecgcore.cohort.shards import Work, is_whole, plan_hash, rewritten, write_sh
 from ecgcore.cohort.store import private_piece
 from ecgcore.cohort.survey import Seen, by_preference, is_there, rate_of, survey, uniquely_named
 from ecgcore.cohort.twins import find_twins
-from ecgcore.cohort.workers import MEASURING, run_all, workers_for
+from ecgcore.engines.local import MEASURING, run_all, workers_for
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import read_json, write_json
 from ecgcore.labels.tables import tables_hash

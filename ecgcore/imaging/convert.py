@@ -21,7 +21,7 @@ import torch
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.cohort.store import Cohort
-from ecgcore.cohort.workers import run_all, workers_for
+from ecgcore.engines.local import run_all, workers_for
 from ecgcore.errors import NotFound, RequestError, UnreadableRecord
 from ecgcore.home import write_whole
 from ecgcore.imaging.drawing import draw_as
