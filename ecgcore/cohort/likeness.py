@@ -7,8 +7,8 @@ spectra survives the projection (Johnson & Lindenstrauss 1984). Signs of the pro
 that the same recordings share by equality (Charikar 2002, doi:10.1145/509907.509965): of 24 signs,
 as keys of 16 are shared by so many of 200,000 other records that comparing them would take longer
 than reading. Two copies at a likeness of 0.97 share none of the 128 keys in 3 of 100,000 cases
-(simulated; where only two pieces can be compared, in 5 of 1,000). The pieces stand at fixed times: a
-copy that begins elsewhere, or was delayed by more than some 3 ms, is another recording here.
+(simulated; where only two pieces can be compared, in 5 of 1,000). The pieces stand at fixed times:
+a copy that begins elsewhere, or was delayed by more than some 3 ms, is another recording here.
 """
 
 from collections.abc import Iterator, Sequence
