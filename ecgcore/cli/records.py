@@ -11,6 +11,7 @@ from ecgcore.cli.shell import (
     FromOption,
     HomeOption,
     JsonOption,
+    OnOption,
     WorkersOption,
     app,
     bar,
@@ -53,6 +54,7 @@ def ingest(
     assume_order: AssumeOrderOption = False,
     from_s: FromOption = 0,
     workers: WorkersOption = None,
+    on: OnOption = "local",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,7 +68,7 @@ def ingest(
 
     request = imports.Request(
         str(folder), cohort, fs_hz, seconds, upsample, measure, file_hz, assume_order, from_s,
-        workers,
+        workers, on,
     )  # fmt: skip
     with bar() as progress:
         task = progress.add_task("Reading", total=None, note="")

@@ -61,6 +61,9 @@ FromOption = Annotated[
     float, typer.Option("--from-s", min=0, help="Second of each recording to begin at.")
 ]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")]
+OnOption = Annotated[
+    str, typer.Option("--on", help="Where to work: local, ray or ray://HOST:PORT.")
+]
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ import psutil
 from ecgcore.cohort.ingest import ingest, refuse_odd_name
 from ecgcore.cohort.losses import kind_of_reason
 from ecgcore.cohort.writing import written_alone
+from ecgcore.engines.choosing import LOCAL
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import Home, read_json, write_json, write_whole
 from ecgcore.processes import lives, process_stamp
@@ -53,6 +54,7 @@ class Request:
     assume_order: bool = False
     from_s: float = 0.0
     workers: int | None = None
+    on: str = LOCAL
 
     def command(self, home: Home) -> list[str]:
         """Return the command line that does it."""
@@ -63,6 +65,7 @@ class Request:
         options = [word for name, value in given.items() if value for word in (name, f"{value:g}")]
         options += ["--upsample"] * self.upsample + ["--assume-order"] * self.assume_order
         options += [] if self.measure else ["--no-measure"]
+        options += [] if self.on == LOCAL else ["--on", self.on]
         said = ["ingest", "--cohort", self.cohort, "--home", str(home.path), *options]
         return [sys.executable, "-m", "ecgcore", *said, "--", self.folder]
 
@@ -205,7 +208,7 @@ def run(
             Path(request.folder), request.cohort, home, request.workers, request.fs_hz,
             watched.progress, measure=request.measure, duration_s=request.seconds,
             upsample=request.upsample, on_refused=watched.refused,
-            on_start=watched.held,
+            on_start=watched.held, on=request.on,
             reading=Reading(request.file_hz, request.assume_order, request.from_s),
         )  # fmt: skip
     except EcgError as error:

@@ -14,6 +14,7 @@ from ecgcore.cohort.measuring import measure_missing
 from ecgcore.cohort.survey import RATES_HZ
 from ecgcore.cohort.update import Update
 from ecgcore.cohort.writing import written_alone
+from ecgcore.engines.choosing import LOCAL, engine
 from ecgcore.errors import RequestError
 from ecgcore.home import Home
 from ecgcore.records.reading import Reading
@@ -35,6 +36,7 @@ def ingest(
     reading: Reading = AS_IT_SAYS,
     on_start: Callable[[], None] = lambda: None,
     on_refused: Callable[[int], None] = lambda refused: None,
+    on: str = LOCAL,
 ) -> dict[str, Any]:
     """Read a folder of recordings into the cohort ``name``, or bring that cohort up to date.
 
@@ -68,6 +70,8 @@ def ingest(
         Called once the cohort is held: no other ingest writes it then.
     on_refused
         Called before ``on_progress`` with how many of the records done were refused.
+    on
+        Where to work (see ``engines.choosing``).
 
     Returns
     -------
@@ -86,13 +90,13 @@ def ingest(
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was freed
     folder = Path(folder)
     _refuse_odd(folder, name, fs_hz, duration_s)
-    with written_alone(name, home):
+    with engine(on) as works, written_alone(name, home):
         on_start()
-        update = Update(folder, home.cohorts / name, home.patient_key())
+        update = Update(folder, home.cohorts / name, home.patient_key(), works)
         form = update.form(fs_hz, duration_s, upsample, reading)
         update.run(form, home.free_bytes(), workers, measure, on_progress, on_refused)
         if measure and update.exists:
-            measure_missing(update.cohort, workers, on_progress)
+            measure_missing(update.cohort, workers, on_progress, works)
     answer = totals.answer(update.cohort, form, update.outcome, folder)
     return answer | {"seconds": round(time.monotonic() - started, 2)}
 

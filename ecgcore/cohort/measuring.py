@@ -16,7 +16,8 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.stored import as_record, in_mv
 from ecgcore.cohort.survey import Stamps
 from ecgcore.cohort.writing import written_alone
-from ecgcore.engines.local import MEASURING, run_all, workers_for
+from ecgcore.engines import local
+from ecgcore.engines.choosing import Engine
 from ecgcore.errors import UnreadableRecord
 from ecgcore.home import Home, read_json
 from ecgcore.records.reading import read_record
@@ -41,17 +42,28 @@ def ensure_measured(
 
 
 def measure_missing(
-    cohort: Path, workers: int | None, on_progress: Callable[[int, int], None]
+    cohort: Path,
+    workers: int | None,
+    on_progress: Callable[[int, int], None],
+    engine: Engine = local,
 ) -> None:
     """Measure the shards of a cohort's folder that have not been measured as today, in parallel."""
     meta = read_json(cohort / "cohort.json")
     shards = [cohort / "shards" / shard for shard in meta["shards"]]
     todo = [shard for shard in shards if not measured.is_current(shard)]
+    if not todo:
+        return
     total = sum(len(_signals(shard)) for shard in todo)
     first = meta.get("start_s", 0.0)
     jobs = [(shard, meta["fs_hz"], meta["duration_s"], first) for shard in todo]
-    workers = workers or workers_for(total)
-    run_all(_measure_shard, jobs, workers, lambda done: on_progress(done, total), MEASURING)
+    engine.run_all(
+        _measure_shard,
+        jobs,
+        workers or engine.workers_for(total),
+        lambda done: on_progress(done, total),
+        needs=local.MEASURING,
+        shared=cohort,
+    )
 
 
 def _measure_shard(

@@ -19,7 +19,8 @@ from ecgcore.cohort.shards import Work, is_whole, plan_hash, rewritten, write_sh
 from ecgcore.cohort.store import private_piece
 from ecgcore.cohort.survey import Seen, by_preference, is_there, rate_of, survey, uniquely_named
 from ecgcore.cohort.twins import find_twins
-from ecgcore.engines.local import MEASURING, run_all, workers_for
+from ecgcore.engines import local
+from ecgcore.engines.choosing import Engine
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import read_json, write_json
 from ecgcore.labels.tables import tables_hash
@@ -34,8 +35,9 @@ _SPARE_BYTES = 100_000_000
 class Update:
     """One ingest of ``folder`` into the cohort of that folder."""
 
-    def __init__(self, folder: Path, cohort: Path, secret: bytes):
+    def __init__(self, folder: Path, cohort: Path, secret: bytes, engine: Engine = local):
         self.folder, self.cohort, self.secret = folder.absolute(), cohort, secret
+        self.engine = engine
         self.meta = read_json(cohort / "cohort.json") if self.exists else {"shards": []}
         self.paths = private.read_paths(cohort, self.meta["shards"])
         self.known = private.seen_before(self.paths)
@@ -177,13 +179,14 @@ class Update:
         ]
         todo = sum(len(job[2]) for job in jobs)
         before = len(work) - todo
-        run_all(
+        self.engine.run_all(
             write_shard,
             jobs,
-            workers or workers_for(todo),
+            workers or self.engine.workers_for(todo),
             lambda done: on_progress(before + done, len(work)),
-            needs=MEASURING if measure else (),
+            needs=local.MEASURING if measure else (),
             on_refused=on_refused,
+            shared=self.cohort,
         )
         return names
 

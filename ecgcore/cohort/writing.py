@@ -1,5 +1,6 @@
 """One writer a cohort: others are told to wait."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,8 @@ from filelock import FileLock, Timeout
 
 from ecgcore.errors import EcgError
 from ecgcore.home import Home
+
+_TORN = re.compile(r"\..+\.[0-9a-f]{8}(\.\d+)?")
 
 
 @contextmanager
@@ -18,6 +21,7 @@ def written_alone(name: str, home: Home) -> Iterator[None]:
         with FileLock(home.cohorts / f".{name}.lock", timeout=0):
             _remove_torn(home.cohorts / name)
             yield
+            _remove_torn(home.cohorts / name)
     except Timeout:
         raise EcgError(
             f"Cohort '{name}' is being written by another ingest; wait until it is done."
@@ -26,6 +30,6 @@ def written_alone(name: str, home: Home) -> Iterator[None]:
 
 def _remove_torn(cohort: Path) -> None:
     """Remove what killed writers left beside the files they made (see ``home.write_whole``)."""
-    for file in cohort.rglob(f".*.{'[0-9a-f]' * 8}"):
-        if file.is_file():
+    for file in cohort.rglob(".*"):
+        if _TORN.fullmatch(file.name) and file.is_file():
             file.unlink()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 from ecgcore.engines.tally import Tally
@@ -46,10 +47,11 @@ def workers_for(records: int) -> int:
 def run_all(
     work: Callable[..., Any],
     jobs: Iterable[tuple],
-    workers: int,
+    workers: int | None,
     on_done: Callable[[int], None],
     needs: tuple[str, ...] = (),
     on_refused: Callable[[int], None] = lambda refused: None,
+    shared: Path | None = None,
 ) -> list[Any]:
     """Do ``work(*job, on_record)`` for each job, in this process if one is enough.
 
@@ -58,14 +60,15 @@ def run_all(
     ``work`` calls ``on_record`` after each record, with True where it was refused; ``on_refused``
     is told how many all have refused, then ``on_done`` how many all have done. ``needs`` are
     modules that are imported once for all. ``jobs`` is read no further than there is room. What a
-    process was at when it was killed is begun again by another.
+    process was at when it was killed is begun again by another. ``workers`` are by default one a
+    core; ``shared``, a folder that all workers must see, needs no look on one machine.
 
     Raises
     ------
     EcgError
         Processes were killed again and again.
     """
-    jobs = iter(jobs)
+    jobs, workers = iter(jobs), workers or cores()
     first = list(islice(jobs, 2))
     jobs, tally = chain(first, jobs), Tally(on_done, on_refused)
     if min(workers, len(first)) <= 1:

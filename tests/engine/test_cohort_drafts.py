@@ -129,6 +129,7 @@ def test_what_a_killed_writer_left_beside_its_file_goes(six, home):
     there = set(folder.rglob("*"))
     for place in ("", "shards/00000", "private"):
         (folder / place / ".measures.parquet.0a1b2c3d").write_bytes(b"PAR1")
+        (folder / place / ".index.parquet.0a1b2c3d.4711").write_bytes(b"PAR1")
     ingest(six, "c", home)
     assert set(folder.rglob("*")) == there
 

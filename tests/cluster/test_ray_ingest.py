@@ -1,0 +1,82 @@
+"""Ingest on Ray: the same files as by processes, whoever is killed meanwhile."""
+
+import pytest
+from killing import Killer, files_of, workers_here, workers_of_ray
+
+from ecgcore.cohort.ingest import ingest
+from ecgcore.errors import RequestError
+from ecgcore.home import Home
+
+pytestmark = pytest.mark.cluster
+ROOT_EXAMPLES = "examples/ptb-xl"
+
+
+@pytest.fixture
+def home(examples_home, tmp_path):
+    """Return an empty home with the key of ``examples_home``: equal patients, equal hashes."""
+    key = examples_home.patient_key()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "patient.key").write_bytes(key)
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def smooth(examples_home):
+    """Return the files of the cohort that one process made, undisturbed."""
+    return files_of(examples_home.cohorts / "examples")
+
+
+@pytest.fixture(scope="module")
+def examples(request):
+    return request.config.rootpath / ROOT_EXAMPLES
+
+
+def test_an_ingest_gives_the_same_files_on_ray(ray_here, examples, home, smooth):
+    told = []
+    answer = ingest(examples, "examples", home, on="ray", on_progress=lambda *n: told.append(n))
+    assert files_of(home.cohorts / "examples") == smooth
+    assert (answer["found"], answer["read"]) == (160, 160)
+    assert told[-1] == (160, 160)
+    assert told == sorted(told)
+    assert ray_here.is_initialized()  # it was here before and stays
+
+
+@pytest.mark.parametrize("on", ["ray", "local"])
+def test_a_worker_killed_meanwhile_changes_nothing(ray_here, on, examples, home, smooth):
+    killer = Killer(workers_of_ray if on == "ray" else workers_here, after=40)
+    answer = ingest(examples, "examples", home, workers=2, on=on, on_progress=killer)
+    assert killer.killed is not None
+    assert files_of(home.cohorts / "examples") == smooth
+    assert answer["read"] == 160
+    assert max(killer.told) == killer.told[-1] == (160, 160)  # none is counted twice
+    assert killer.told == sorted(killer.told)
+
+
+def test_an_interrupted_ingest_goes_on_from_what_is_whole(
+    ray_here, examples, home, smooth, monkeypatch
+):
+    class Stopped(Exception):
+        """As if its terminal had been closed."""
+
+    def stop(done, total):
+        if list((home.cohorts / "examples" / "shards").glob("[0-9]*")):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        ingest(examples, "examples", home, workers=2, on="ray", on_progress=stop)
+    folder = home.cohorts / "examples" / "shards"
+    whole = {f: f.stat().st_ino for f in folder.glob("[0-9]*/signals.npy")}
+    assert 1 <= len(whole) < 4
+    ingest(examples, "examples", home, on="ray")
+    assert {f: f.stat().st_ino for f in whole} == whole  # not written again
+    assert files_of(home.cohorts / "examples") == smooth
+
+
+def test_what_cannot_be_is_one_line(ray_here, home, tmp_path):
+    with pytest.raises(
+        RequestError, match=r"cannot run on 'spark': local, ray and ray://HOST:PORT"
+    ):
+        ingest(tmp_path, "c", home, on="spark")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RequestError, match="No ECG was found in"):
+        ingest(tmp_path / "empty", "c", home, on="ray")
