@@ -18,7 +18,7 @@ run: .venv/.runtime $(EXAMPLES)
 	$(BIN)/streamlit run dashboard/streamlit_app.py --server.address $(HOST) --server.port $(PORT)
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-cluster: .venv/.cluster
 	$(BIN)/python -m pytest -m cluster tests/cluster

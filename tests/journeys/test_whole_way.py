@@ -17,7 +17,7 @@ expect = pytest.importorskip("playwright.sync_api").expect
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
 BOTH = ("alexnet_gap", "alexnet_m_se_gap")
-TRAINED_MS = 900_000  # two epochs take under a minute on two free cores
+TRAINED_MS = 900_000  # two epochs take some seconds on two free cores
 expect.set_options(timeout=180_000)
 
 
@@ -58,8 +58,9 @@ def train_both(tab, open_tab, home: Path) -> tuple[str, str]:
     for name in ("alexnet", "alexnet_m_se", *BOTH):  # the first two are chosen already
         networks.get_by_role("button", name=name, exact=True).click()
     tab.get_by_text("More settings").click()
-    tab.get_by_label("Epochs", exact=True).fill("2")
-    tab.keyboard.press("Tab")
+    for label, value in (("Image side, px", "96"), ("Epochs", "2")):
+        tab.get_by_label(label, exact=True).fill(value)
+        tab.keyboard.press("Tab")
     tab.get_by_role("button", name="Train both").click()
     expect(tab.get_by_text("Training now")).to_be_visible()
     tab.close()
