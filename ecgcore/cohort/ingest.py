@@ -9,8 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from ecgcore.cohort import totals
+from ecgcore.cohort.columns import columns
 from ecgcore.cohort.form import AS_IT_SAYS
 from ecgcore.cohort.measuring import measure_missing
+from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.survey import RATES_HZ
 from ecgcore.cohort.update import Update
 from ecgcore.cohort.writing import written_alone
@@ -97,6 +99,8 @@ def ingest(
         update.run(form, home.free_bytes(), workers, measure, on_progress, on_refused)
         if measure and update.exists:
             measure_missing(update.cohort, workers, on_progress, works)
+        if update.exists:
+            columns(Cohort(update.cohort))
     answer = totals.answer(update.cohort, form, update.outcome, folder)
     return answer | {"seconds": round(time.monotonic() - started, 2)}
 
