@@ -7,9 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
-from ecgcore.cli.shell import HomeOption, JsonOption, app, bar, err, out, runs_app, say_json, table
-from ecgcore.errors import RequestError
+from ecgcore.cli.shell import (
+    HomeOption,
+    JsonOption,
+    OnOption,
+    app,
+    bar,
+    err,
+    out,
+    runs_app,
+    say_json,
+    table,
+)
+from ecgcore.engines.choosing import LOCAL, check
+from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import Home
+
+TeamOption = Annotated[
+    int, typer.Option("--workers", min=1, help="Processes that share each batch; a GPU each.")
+]
 
 
 @app.command()
@@ -119,16 +135,21 @@ def train(
     seed: Annotated[int, typer.Option(help="Draw, split, start and order follow from it.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda (any free GPU) or cuda:1.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    workers: TeamOption = 1,
+    on: OnOption = LOCAL,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a network on a cohort. Ctrl-C stops it; `ecgcore runs resume` goes on from there.
 
+    With --workers several processes share each batch; torchrun may start this command, too, on
+    one machine or many.
+
     Example: ecgcore train --cohort examples --model alexnet_m_se_gap --epochs 2
     """
     from ecgcore.imaging.geometry import square_or_sides
     from ecgcore.training.config import TrainConfig
-    from ecgcore.training.preparing import prepare
+    from ecgcore.training.launching import run_of_launch
 
     found = Home.find(home)
     config = TrainConfig(
@@ -141,17 +162,40 @@ def train(
         width=width, kernel=kernel, init=init, trunk_rate=trunk_rate, deterministic=deterministic,
         split=split, only=only, seed=seed, device=device, precision=precision,
     )  # fmt: skip
-    run = prepare(config, found)
-    err.print(f"Run {run.id}")
-    for note in run.meta["split"]["notes"]:
-        err.print(note, markup=False, soft_wrap=True)
-    _work(run, found, as_json)
+    with _team(workers, on) as team:
+        run = run_of_launch(team, config, found)
+        if team.is_first:
+            err.print(f"Run {run.id}")
+            for note in run.meta["split"]["notes"]:
+                err.print(note, markup=False, soft_wrap=True)
+        _work(run, found, as_json, team, workers, on)
 
 
-def _work(run: Any, home: Home, as_json: bool) -> None:
+@contextmanager
+def _team(workers: int, on: str) -> Iterator[Any]:
+    """Yield the team that torchrun started this process for; of several, the first alone speaks."""
+    from ecgcore.training.team import HEARD, is_launched, joined
+
+    check(on)
+    if is_launched() and (on != LOCAL or workers > 1):
+        raise RequestError("torchrun has started the workers: leave --workers and --on away.")
+    try:
+        with joined() as team:
+            yield team
+    except EcgError as error:
+        if HEARD in getattr(error, "__notes__", ()):
+            raise typer.Exit(error.exit_code) from None
+        raise
+
+
+def _work(run: Any, home: Home, as_json: bool, team: Any, workers: int, on: str) -> None:
     """Train a prepared run with a bar, then say how it ended."""
-    from ecgcore.training.work import work
+    from ecgcore.training.launching import work_by
 
+    if not team.is_first:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first hears it, and tells the others
+        work_by(workers, on, team, run, home, lambda run, now: None)
+        return
     with bar() as progress:
         task = progress.add_task("Training", total=None, note="")
 
@@ -162,7 +206,7 @@ def _work(run: Any, home: Home, as_json: bool) -> None:
                 err.print(_epoch_line(row))
 
         with _stopped_gently(run):
-            work(run, home, show)
+            work_by(workers, on, team, run, home, show)
     status, metrics = run.status, run.evaluation
     if as_json:
         best = status.get("best_epoch")
@@ -290,6 +334,8 @@ def runs_resume(
             "a process of its own.",
         ),
     ] = False,
+    workers: TeamOption = 1,
+    on: OnOption = LOCAL,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -305,7 +351,8 @@ def runs_resume(
     if run is None:
         _resume_all(found, as_json)
     else:
-        _work(find_run(run, found), found, as_json)
+        with _team(workers, on) as team:
+            _work(find_run(run, found), found, as_json, team, workers, on)
 
 
 def _resume_all(home: Home, as_json: bool) -> None:

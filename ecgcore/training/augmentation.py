@@ -61,6 +61,11 @@ class Batch:
         at = rows.to(self.signal_mv.device)
         return Batch(self.signal_mv[at], self.fs_hz, self.targets[at], beats)
 
+    def part(self, share: slice) -> "Batch":
+        """Return the recordings of some rows that stand side by side."""
+        beats = None if self.beats is None else self.beats[share]
+        return Batch(self.signal_mv[share], self.fs_hz, self.targets[share], beats)
+
     def put(self, rows: Tensor, part: "Batch") -> "Batch":
         """Return the batch with some rows replaced."""
         at = rows.to(self.signal_mv.device)

@@ -11,6 +11,7 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.imaging import Geometry, draw_as
 from ecgcore.training.augmentation import Batch
 from ecgcore.training.augmenting import Augmenter
+from ecgcore.training.team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -41,20 +42,31 @@ class Feed:
     beats: dict[int, np.ndarray] = field(default_factory=dict)
 
     def batches(
-        self, batch: int, order: np.ndarray | None = None, augmented_by: Augmenter | None = None
+        self,
+        batch: int,
+        order: np.ndarray | None = None,
+        augmented_by: Augmenter | None = None,
+        team: Team = ALONE,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (inputs, (B, classes) targets): images (B, 3, H, W) or signals (B, 12, T) in mV.
 
-        ``order`` (n,) numbers the feed's records; without it each comes once.
+        ``order`` (n,) numbers the feed's records; without it each comes once. The inputs are
+        those of this worker's share of the batch, the targets those of all of it; what is
+        augmented is augmented whole, since all draw the same random numbers.
         """
         order = np.arange(len(self.rows)) if order is None else order
         shows_beats = self.measures is not None and self.measures.shows_beats
         with_beats = shows_beats or (augmented_by is not None and augmented_by.needs_beats)
         for start in range(0, len(order), batch):
-            recordings = self._recordings(order[start : start + batch], with_beats)
+            chosen = order[start : start + batch]
+            share = team.share(len(chosen))
             if augmented_by is not None:
-                recordings = augmented_by(recordings)
-            yield self._inputs(recordings), recordings.targets
+                recordings = augmented_by(self._recordings(chosen, with_beats))
+                targets, recordings = recordings.targets, recordings.part(share)
+            else:
+                recordings = self._recordings(chosen[share], with_beats)
+                targets = self._targets(chosen)
+            yield self._inputs(recordings), targets
 
     def _inputs(self, recordings: Batch) -> Tensor:
         if self.measures is None:
@@ -68,9 +80,12 @@ class Feed:
         return Batch(
             torch.from_numpy(self.cohort.signals(rows)).to(self.device),
             self.cohort.fs_hz,
-            torch.from_numpy(self.targets[chosen]).to(self.device),
+            self._targets(chosen),
             self._beats(rows) if with_beats else None,
         )
+
+    def _targets(self, chosen: np.ndarray) -> Tensor:
+        return torch.from_numpy(self.targets[chosen]).to(self.device)
 
     def _beats(self, rows: np.ndarray) -> list[np.ndarray]:
         """Return the R peaks of some rows, each asked of the cohort once."""

@@ -31,16 +31,17 @@ class Saver:
     """Saves a training, but not more often than pays."""
 
     folder: Path
+    training: Training
     next_at: float = 0.0
 
-    def save_in_time(self, training: Training) -> None:
+    def save_in_time(self) -> None:
         """Save if the last time is long enough ago."""
         if time.monotonic() >= self.next_at:
-            self.save(training)
+            self.save()
 
-    def save(self, training: Training) -> None:
+    def save(self) -> None:
         """Save now."""
-        started = time.monotonic()
+        started, training = time.monotonic(), self.training
         write_tensors(self.folder / FILE, _tensors(training), json.dumps(_numbers(training)))
         now = time.monotonic()
         self.next_at = now + (now - started) / SAVING_SHARE
@@ -48,9 +49,9 @@ class Saver:
 
 def restore(training: Training, working: Working) -> None:
     """Bring a training to where it was saved; without a saved state it stays at its beginning."""
-    file = working.run.folder / FILE
-    if file.exists():
-        tensors, told = read_tensors(file)
+    file, team = working.run.folder / FILE, working.team
+    if team.by_first(file.exists):
+        tensors, told = team.read_by_first(lambda: read_tensors(file))
         try:
             _put(training, tensors, json.loads(told))
         except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
@@ -58,7 +59,8 @@ def restore(training: Training, working: Working) -> None:
                 f"{working.run.id}/{FILE} is not of this training ({error}); delete it to begin "
                 "anew."
             ) from error
-    _shorten_history(working.run.folder / "history.jsonl", training.epoch - 1)
+    history = working.run.folder / "history.jsonl"
+    team.by_first(lambda: _shorten_history(history, training.epoch - 1))
 
 
 def _numbers(training: Training) -> dict[str, Any]:

@@ -28,8 +28,10 @@ def start(config: TrainConfig, home: Home) -> Run:
 def resume(run: Run, home: Home) -> None:
     """Queue a prepared or interrupted run and start its process, whose output is log.txt."""
     run.need_idle()
-    devices = find_devices(run.config.device)
+    status, devices = run.status, find_devices(run.config.device)
     command = [sys.executable, "-m", "ecgcore", "runs", "resume", run.id, "--home", str(home.path)]
+    if status.get("devices"):  # else others gave the workers their places
+        command += ["--workers", str(status.get("workers", 1))]
     _children[:] = [child for child in _children if child.poll() is None]
     with (run.folder / "log.txt").open("ab") as log:
         child = subprocess.Popen(

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,14 @@ SCORES = ("val_loss", "val_macro_auc", "val_macro_f1", "val_accuracy")
 
 
 def run_epochs(working: Working, on_progress: Progress) -> int:
-    """Train the epochs that are left of a run, keep the best one's weights, return its number."""
-    training = Training.of(working)
-    saver = going_on.Saver(working.run.folder)
+    """Train the epochs that are left of a run, keep the best one's weights, return its number.
+
+    Of a team all go through it in step; the first alone judges and writes.
+    """
+    training, team = Training.of(working), working.team
+    saver = going_on.Saver(working.run.folder, training)
     going_on.restore(training, working)
+    working.spread()
     clock = Clock(working.run, training, on_progress)
     while not training.is_done:
         _train_epoch(training, working, clock, saver)
@@ -39,10 +44,11 @@ def run_epochs(working: Working, on_progress: Progress) -> int:
         started = time.monotonic()
         row |= _validate(working, training)
         row["seconds"] = round(training.seconds + time.monotonic() - started, 2)
-        _keep(working, training, row)
+        _judge(training, row)
+        team.by_first(partial(_keep, working, training, row))
         training.next_epoch()
-        (saver.save if training.is_done else saver.save_in_time)(training)
-        clock.tick(row)
+        team.by_first(saver.save if training.is_done else saver.save_in_time)
+        team.by_first(partial(clock.tick, row))
     return training.best_epoch
 
 
@@ -57,29 +63,36 @@ def _train_epoch(
     for inputs, targets in training.batches_left():
         step(training, working, inputs, targets)
         training.seconds = before + time.monotonic() - started
-        try:
-            clock.tick()
-        except Cancelled:
-            saver.save(training)
-            raise
-        saver.save_in_time(training)
+        working.team.by_first(partial(_note_batch, clock, saver))
+
+
+def _note_batch(clock: "Clock", saver: going_on.Saver) -> None:
+    """Tell and save what a finished batch brought, and notice when the training shall stop."""
+    try:
+        clock.tick()
+    except Cancelled:
+        saver.save()
+        raise
+    saver.save_in_time()
 
 
 def step(training: Training, working: Working, inputs: Tensor, targets: Tensor) -> None:
-    """Take one step on a batch."""
-    config = working.config
+    """Take one step on a batch: the team's inputs are its members' shares of it."""
+    config, team = working.config, working.team
     share = rate_share(training.step, training.all_steps, config.schedule, config.warm_up)
     for group in training.optimiser.param_groups:
         group["lr"] = config.learning_rate * share * group["share"]
-    loss = training.objective(working.forward(inputs), targets)
+    team.draw_anew(config.seed, training.step, working.device)
+    outputs = working.forward(inputs, working.learner)
+    loss = training.objective(outputs, targets, team.share(len(targets)))
     training.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    (loss * team.size if team.size > 1 else loss).backward()  # gradients are averaged, not summed
     if config.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(working.model.parameters(), config.clip_norm)
     training.optimiser.step()
+    training.losses.append(team.settle(working.model, loss.detach(), len(inputs)))
     if training.average is not None:
         training.average.update_parameters(working.model)
-    training.losses.append(loss.detach())
     training.batch += 1
 
 
@@ -88,6 +101,10 @@ def _validate(working: Working, training: Training) -> dict[str, Any]:
     if not (working.plan.part == "validation").any():
         return dict.fromkeys(SCORES)
     logits, targets = working.predict("validation", training.judged)
+    return working.team.by_first(partial(_scores, working, logits, targets))
+
+
+def _scores(working: Working, logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     if not np.isfinite(logits).all():
         raise EcgError("The network's outputs are no longer numbers: lower --learning-rate.")
     mode = working.config.target_mode
@@ -104,8 +121,8 @@ def _validate(working: Working, training: Training) -> dict[str, Any]:
     }
 
 
-def _keep(working: Working, training: Training, row: dict) -> None:
-    """Append the epoch's row; keep the weights if it is the best by validation macro AUC.
+def _judge(training: Training, row: dict) -> None:
+    """Note in the epoch's row whether it is the best by validation macro AUC.
 
     Where nothing validates, the last epoch is the one to keep.
     """
@@ -114,6 +131,11 @@ def _keep(working: Working, training: Training, row: dict) -> None:
     row["best"] = score > training.best
     if row["best"]:
         training.best, training.best_epoch = score, row["epoch"]
+
+
+def _keep(working: Working, training: Training, row: dict) -> None:
+    """Append the epoch's row; keep the weights if it is the best."""
+    if row["best"]:
         write_tensors(working.run.weights, training.judged.state_dict())
     with (working.run.folder / "history.jsonl").open("a", encoding="utf-8") as history:
         history.write(json.dumps(row) + "\n")

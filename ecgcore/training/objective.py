@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+ALL = slice(None)
 MOST_WEIGHT = 20.0
 """A class of a few records would otherwise outweigh all others."""
 
@@ -29,21 +30,27 @@ class Objective:
     smoothing: float = 0.0
     weights: Tensor | None = None
 
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss; unknown targets (NaN) have no part in it.
+    def __call__(self, logits: Tensor, targets: Tensor, share: slice = ALL) -> Tensor:
+        """Return the mean loss of a batch; unknown targets (NaN) have no part in it.
 
-        Targets between 0 and 1 are shares of a mixed record.
+        Targets between 0 and 1 are shares of a mixed record. Where the logits are those of a share
+        of the batch, its part of the mean is returned: the parts add up to it.
         """
         if self.mode != "multilabel":
-            return functional.cross_entropy(
-                logits, targets, self.weights, label_smoothing=self.smoothing
+            total = functional.cross_entropy(
+                logits,
+                targets[share],
+                self.weights,
+                reduction="sum",
+                label_smoothing=self.smoothing,
             )
+            return total / len(targets)
         known = ~targets.isnan()
-        smooth = targets.nan_to_num(0.0) * (1 - self.smoothing) + self.smoothing / 2
+        smooth = targets[share].nan_to_num(0.0) * (1 - self.smoothing) + self.smoothing / 2
         each = functional.binary_cross_entropy_with_logits(
             logits, smooth, reduction="none", pos_weight=self.weights
         )
-        return (each * known).sum() / known.sum().clamp(min=1)
+        return (each * known[share]).sum() / known.sum().clamp(min=1)
 
 
 def class_weights(targets: np.ndarray, mode: str) -> np.ndarray:

@@ -83,8 +83,11 @@ def planned(config: TrainConfig, home: Home) -> Planned:
     return Planned(recipe, cohort, drawn, parent, check_sides(cohort.index, drawn))
 
 
-def prepare(config: TrainConfig, home: Home) -> Run:
-    """Write the folder of a run that is ready to be worked on, or say what is wrong."""
+def prepare(config: TrainConfig, home: Home, launch: str | None = None) -> Run:
+    """Write the folder of a run that is ready to be worked on, or say what is wrong.
+
+    ``launch`` names what a team's first worker was started by, so that it finds the run again.
+    """
     found = planned(config, home)
     recipe, cohort, drawn, parent = found.recipe, found.cohort, found.plan, found.parent
     if not found.leaks.passed:
@@ -101,6 +104,7 @@ def prepare(config: TrainConfig, home: Home) -> Run:
         write_json(folder / "run.json", meta)
         waiting = {"state": "queued", "queued_at": None, "epoch": 0, "epochs": recipe.epochs}
         waiting |= {"eta_s": None, "message": "Not started yet.", **process_stamp()}
+        waiting |= {"launch": launch} if launch else {}
         write_json(folder / "status.json", waiting)
     return run
 

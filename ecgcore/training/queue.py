@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -39,6 +40,19 @@ def enter(run: Run, home: Home, devices: list[str], pid: int | None = None) -> N
     _take_ticket(run, home)
 
 
+def pass_by(run: Run, process: dict[str, Any] | None) -> None:
+    """Let a run begin without a turn: a scheduler has given it its devices.
+
+    ``process`` is the stamp of the one that works on it, by default this one.
+    """
+    if run.status["state"] not in ALIVE:
+        run.forget_cancel()
+    run.report(
+        state="queued", eta_s=None, message="Starting.", devices=[],
+        queued_at=time.time(), **(process or process_stamp()),
+    )  # fmt: skip
+
+
 def in_queue(home: Home) -> list[Run]:
     """Return the runs that work or wait, in the order in which they have their turns."""
     places: dict[Run, tuple] = {}
@@ -61,27 +75,42 @@ def turn(run: Run, home: Home, devices: list[str]) -> Iterator[str]:
     Cancelled
         Somebody asked the run to stop before it had its turn.
     """
+    with turns(run, home, devices, 1) as [device]:
+        yield device
+
+
+@contextmanager
+def turns(run: Run, home: Home, devices: list[str], wanted: int) -> Iterator[list[str]]:
+    """Do the same for several devices at once: hold as many as are wanted.
+
+    Who waits for several keeps those that are free: nobody who comes later may take them.
+    """
+    locks = {d: FileLock(home.runs / f".{d.replace(':', '-')}.lock") for d in devices}
     try:
-        device, lock = _wait(run, home, devices)
         try:
-            run.report(devices=[device])
-            yield device
+            held = _wait(run, home, locks, wanted)
+            run.report(devices=held)
+            yield held
         finally:
-            lock.release()
+            for lock in locks.values():
+                lock.release()
     finally:
         _ticket(run, home).unlink(missing_ok=True)
 
 
-def _wait(run: Run, home: Home, devices: list[str]) -> tuple[str, FileLock]:
-    """Return the first device whose turn it is, locked, and its lock."""
-    locks = {d: FileLock(home.runs / f".{d.replace(':', '-')}.lock") for d in devices}
+def _wait(run: Run, home: Home, locks: dict[str, FileLock], wanted: int) -> list[str]:
+    """Return the first devices whose turn it is, locked."""
+    devices = list(locks)
+    held: list[str] = []
     told = None
     while not run.cancel_asked:
         _take_ticket(run, home)  # again: it may have been cleared away as that of a dead process
         ahead = _ahead(run, home)
-        for device, lock in locks.items():
-            if not any(device in others for others in ahead) and _taken(lock):
-                return device, lock
+        for device in (d for d in devices if d not in held):
+            if not any(device in others for others in ahead) and _taken(locks[device]):
+                held.append(device)
+            if len(held) == wanted:
+                return held
         before = max(1, sum(not set(devices).isdisjoint(others) for others in ahead))
         if before != told:
             trainings = "1 training" if before == 1 else f"{before} trainings"

@@ -77,8 +77,9 @@ class Run:
 
         What a killed process left behind is put right: it died, or was to be cancelled anyway.
         """
-        status = read_json(self.folder / "status.json")
-        if status["state"] in ALIVE and not lives(status):
+        file = self.folder / "status.json"
+        status = read_json(file)
+        if status["state"] in ALIVE and not lives(status, file.stat().st_mtime):
             state, said = ("cancelled", CANCELLED) if self.cancel_asked else ("died", DIED)
             status |= {"state": state, "eta_s": None, "message": said.format(id=self.id)}
         return status
@@ -135,13 +136,16 @@ class Run:
         """Take back what ``cancel`` asked for."""
         (self.folder / "cancel").unlink(missing_ok=True)
 
-    def need_idle(self) -> None:
-        """Refuse a run that is done, or that another process waits or works for."""
+    def need_idle(self, pid: int | None = None) -> None:
+        """Refuse a run that is done, or that another process waits or works for.
+
+        ``pid`` is the process that may work on it already, by default this one.
+        """
         status = self.status
         if status["state"] == "done":
             raise RequestError(f"Run {self.id} is done; there is nothing to resume.")
         at_work = status["state"] in ALIVE and status.get("queued_at")
-        if at_work and status["pid"] != os.getpid():
+        if at_work and status["pid"] != (pid or os.getpid()):
             raise RequestError(
                 f"Run {self.id} is {status['state']} already, in process {status['pid']}; there is "
                 "nothing to resume."

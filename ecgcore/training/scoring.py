@@ -36,14 +36,22 @@ def score_run(working: Working) -> None:
 
     Where all records trained there is nothing to score.
     """
-    run = working.run
-    fill(working.model, read_tensors(run.weights)[0], run.weights, run.meta["model"])
-    keep_learnt(run, working.cohort, working.plan.rows[np.isin(working.plan.part, LEARNT)])
+    run, team = working.run, working.team
+    tensors, _ = team.read_by_first(lambda: read_tensors(run.weights))
+    fill(working.model, tensors, run.weights, run.meta["model"])
     there = [part for part in SCORED_PARTS if (working.plan.part == part).any()]
-    if not there:
+    answers = {part: working.predict(part, exact=True) for part in there}
+    team.by_first(lambda: _write(working, answers))
+
+
+def _write(working: Working, answers: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Write a run's results: logits and targets of each part that is scored."""
+    run = working.run
+    keep_learnt(run, working.cohort, working.plan.rows[np.isin(working.plan.part, LEARNT)])
+    if not answers:
         return
-    tables = [prediction_table(working, part, *working.predict(part, exact=True)) for part in there]
-    rows = np.concatenate([working.plan.rows[working.plan.part == part] for part in there])
+    tables = [prediction_table(working, part, *found) for part, found in answers.items()]
+    rows = np.concatenate([working.plan.rows[working.plan.part == part] for part in answers])
     traits = traits_of(working.cohort, rows)
     table = pd.concat([pd.concat(tables, ignore_index=True), traits], axis=1)
     write_whole(

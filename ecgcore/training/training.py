@@ -12,6 +12,7 @@ from ecgcore.training.augmenting import Augmenter
 from ecgcore.training.feeding import Feed
 from ecgcore.training.objective import Objective, Order, class_weights
 from ecgcore.training.optimising import make_optimiser, running_average
+from ecgcore.training.team import Team
 from ecgcore.training.working import Working
 
 
@@ -45,6 +46,7 @@ class Training:
     order: Order
     augmenter: Augmenter | None
     average: AveragedModel | None
+    team: Team
     epoch: int = 1
     batch: int = 0
     losses: list[Tensor] = field(default_factory=list)
@@ -75,6 +77,7 @@ class Training:
             order=Order(feed.targets, config.seed, config.balance == "sampling"),
             augmenter=None if config.augment == "none" else Augmenter(config.augment, config.seed),
             average=running_average(working.model, config.average) if config.average else None,
+            team=working.team,
         )
 
     @property
@@ -109,9 +112,9 @@ class Training:
         return float(torch.stack(self.losses).mean())
 
     def batches_left(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the inputs and targets of the batches that are left of the epoch."""
+        """Yield inputs (this worker's) and targets (all) of the batches left of the epoch."""
         rows = self.order.of_epoch(self.batch_size)[self.batch * self.batch_size :]
-        return self.feed.batches(self.batch_size, rows, self.augmenter)
+        return self.feed.batches(self.batch_size, rows, self.augmenter, self.team)
 
     def next_epoch(self) -> None:
         """Begin the next epoch."""

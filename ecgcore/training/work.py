@@ -2,8 +2,14 @@
 
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from typing import Any
 
+import torch
+
+from ecgcore.cohort.levels import Plan
+from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, NotWritten
 from ecgcore.home import Home, remove_leftovers
 from ecgcore.training.config import TrainConfig
@@ -11,10 +17,11 @@ from ecgcore.training.device import find_devices, find_precision, use
 from ecgcore.training.going_on import FILE as RESUME
 from ecgcore.training.loop import Progress, run_epochs
 from ecgcore.training.preparing import plan_of, prepare
-from ecgcore.training.queue import enter, turn
+from ecgcore.training.queue import enter, pass_by, turns
 from ecgcore.training.run import ALIVE, CANCELLED, Cancelled, Run, find_run
 from ecgcore.training.scoring import score_run
 from ecgcore.training.starting import start_from
+from ecgcore.training.team import ALONE, Team
 from ecgcore.training.tracking import tracked
 from ecgcore.training.working import Working
 
@@ -33,32 +40,83 @@ def train(config: TrainConfig, home: Home, on_progress: Progress | None = None) 
 def work(run: Run, home: Home, on_progress: Progress | None = None) -> Run:
     """Train what ``run.json`` asks for, from where it was saved last, and score it."""
     run.need_idle()
-    config = run.config
-    with _told(run):
-        devices = find_devices(config.device)
-        enter(run, home, devices)
-        run.report(message="Preparing.")
-        cohort, plan = plan_of(config, home)
-        if plan.hash != run.meta["split"]["hash"]:
-            raise EcgError(
-                f"Cohort '{cohort.name}' has changed since run {run.id} was prepared; train anew."
-            )
-        with turn(run, home, devices) as name, tracked(run) as trackers:
-            device = use(name)
-            precision = find_precision(config.precision, device)
-            run.report(
-                state="running", message="Training.", device=str(device),
-                precision=str(precision).removeprefix("torch."),
-            )  # fmt: skip
-            working = Working(run, config, cohort, plan, device, precision)
-            if config.init and not (run.folder / RESUME).exists():
-                start_from(working.model, find_run(config.init, home), run.meta)
-            best_epoch = run_epochs(working, trackers.beside(on_progress))
-            run.report(message="Scoring the test records.")
+    return work_together(ALONE, run, home, on_progress)
+
+
+def work_together(team: Team, run: Run, home: Home, on_progress: Progress | None = None) -> Run:
+    """Do so as one of a team: all call this, and the first alone writes the run's folder."""
+    with _told(run) if team.is_first else suppress(Cancelled):
+        devices = find_devices(run.config.device)
+        team.check(run.config.batch, devices)
+        if team.is_first:
+            _begin(team, run, home, devices)
+        cohort, plan = team.first_first(partial(_plan, run, home))
+        with _turn(team, run, home, devices) as device, _tracked(team, run, on_progress) as told:
+            precision = team.by_first(partial(find_precision, run.config.precision, device))
+            _say(team, run, state="running", message="Training.", device=str(device),
+                precision=str(precision).removeprefix("torch."), workers=team.size)  # fmt: skip
+            working = Working(run, run.config, cohort, plan, device, precision, team=team)
+            _start_afresh(working, home)
+            best_epoch = run_epochs(working, told)
+            _say(team, run, message="Scoring the test records.")
             score_run(working)
-        run.report(state="done", eta_s=0, message="Done.", best_epoch=best_epoch)
-        (run.folder / RESUME).unlink(missing_ok=True)
+        _say(team, run, state="done", eta_s=0, message="Done.", best_epoch=best_epoch)
+        if team.is_first:
+            (run.folder / RESUME).unlink(missing_ok=True)
     return run
+
+
+def _say(team: Team, run: Run, **changes: Any) -> None:
+    """Let the first write where the run stands."""
+    if team.is_first:
+        run.report(**changes)
+
+
+def _begin(team: Team, run: Run, home: Home, devices: list[str]) -> None:
+    """Say that the run is being worked on, and queue it where the queue decides."""
+    if team.has_queue:
+        enter(run, home, devices, team.keeper["pid"] if team.keeper else None)
+    else:
+        pass_by(run, team.keeper)
+    run.report(message="Preparing.")
+
+
+def _plan(run: Run, home: Home) -> tuple[Cohort, Plan]:
+    """Return the cohort and its records' parts, if they are still those of the preparation."""
+    cohort, plan = plan_of(run.config, home)
+    if plan.hash != run.meta["split"]["hash"]:
+        raise EcgError(
+            f"Cohort '{cohort.name}' has changed since run {run.id} was prepared; train anew."
+        )
+    return cohort, plan
+
+
+@contextmanager
+def _turn(team: Team, run: Run, home: Home, devices: list[str]) -> Iterator[torch.device]:
+    """Wait for the team's turn, and yield this one's device: on GPUs each has its own."""
+    wanted = 1 if devices == ["cpu"] else team.local_size
+    with ExitStack() as held:
+        if team.has_queue:
+            take = partial(turns, run, home, devices, wanted)
+            devices = team.by_first(lambda: held.enter_context(take()))
+        yield use(team.device or devices[team.local_rank % len(devices)])
+
+
+@contextmanager
+def _tracked(team: Team, run: Run, on_progress: Progress | None) -> Iterator[Progress]:
+    """Let the first tell the trackers, and yield what tells them of the training's progress."""
+    if team.is_first:
+        with tracked(run) as trackers:
+            yield trackers.beside(on_progress)
+    else:
+        yield lambda run, now: None
+
+
+def _start_afresh(working: Working, home: Home) -> None:
+    """Give the network the weights that the run starts from, unless it goes on."""
+    run, init = working.run, working.config.init
+    if init and not working.team.by_first((run.folder / RESUME).exists):
+        start_from(working.model, find_run(init, home), run.meta)
 
 
 @contextmanager

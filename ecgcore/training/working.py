@@ -12,14 +12,26 @@ from ecgcore.imaging import Geometry, geometry_of
 from ecgcore.models import create_model
 from ecgcore.training.config import Recipe
 from ecgcore.training.feeding import Feed
+from ecgcore.training.optimising import freeze
 from ecgcore.training.run import Run
+from ecgcore.training.team import ALONE, Team
 
 PREDICTED_AT_ONCE = 32
 
 
 @dataclass
 class Working:
-    """What one training holds while it runs."""
+    """What one training holds while it runs.
+
+    Attributes
+    ----------
+    team
+        Who works on it.
+    model
+        The network.
+    learner
+        The network as it learns: in a team, what makes everybody's gradients one.
+    """
 
     run: Run
     config: Recipe
@@ -27,7 +39,9 @@ class Working:
     plan: Plan
     device: torch.device
     precision: torch.dtype
+    team: Team = ALONE
     model: nn.Module = field(init=False)
+    learner: nn.Module = field(init=False)
     measures: Geometry | None = field(init=False)
     beats: dict[int, np.ndarray] = field(default_factory=dict)
 
@@ -40,6 +54,13 @@ class Working:
         self.model = model.to(self.device)
         if self.reads_images:
             self.model = self.model.to(memory_format=torch.channels_last)
+        self.model = self.learner = self.team.with_shared_statistics(self.model)
+
+    def spread(self) -> None:
+        """Let the team learn together from here on, from the first's weights."""
+        if not self.config.trunk_rate:
+            freeze(self.model)
+        self.learner = self.team.spread(self.model)
 
     @property
     def reads_images(self) -> bool:
@@ -69,12 +90,20 @@ class Working:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (logits, targets), each (N, classes), of a part; ``exact`` is float32.
 
-        ``model`` is by default the one that is trained.
+        ``model`` is by default the one that is trained. In a team each predicts some of the
+        batches, and all get all.
         """
         model = (model or self.model).eval()
-        pairs = [
-            ((model(x) if exact else self.forward(x, model)).cpu(), y.cpu())
-            for x, y in self.feed(part).batches(PREDICTED_AT_ONCE)
+        feed = self.feed(part)
+        logits = torch.zeros(feed.targets.shape)
+        batches = -(-len(logits) // PREDICTED_AT_ONCE)
+        share = self.team.share(batches)
+        mine = slice(share.start * PREDICTED_AT_ONCE, share.stop * PREDICTED_AT_ONCE)
+        order = np.arange(len(logits))[mine]
+        found = [
+            (model(x) if exact else self.forward(x, model)).cpu()
+            for x, _ in feed.batches(PREDICTED_AT_ONCE, order)
         ]
-        logits, targets = zip(*pairs, strict=True)
-        return torch.cat(logits).numpy(), torch.cat(targets).numpy()
+        if found:
+            logits[mine] = torch.cat(found)
+        return self.team.sum(logits).numpy(), feed.targets
