@@ -22,15 +22,22 @@ PAIRS = (("alexnet", "alexnet_m_se"), ("alexnet_gap", "alexnet_m_se_gap"))
 HEADS = (("alexnet", "alexnet_gap"), ("alexnet_m_se", "alexnet_m_se_gap"))
 """The paper's head (FC6 to FC8) and its own remedy, global average pooling."""
 LEVELS = ("204", "440")
+QUESTIONS = (
+    *((level, "expert") for level in LEVELS),
+    *((level, "criteria") for level in LEVELS),
+    ("all", "expert"),
+)
+"""(level, label policy), those that matter most first."""
 SEEDS = (1, 2, 3, 4, 5)
 PARTS = {"test": "own 15 %", "untouched": "untouched fold"}
 INTERVALS = ("patients", "seeds", "both")
 NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro AUC"}
 
 HEAD = """\
-Cohort `{cohort}`, labels `exclusive` by expert statements, {epochs} epochs of batches of 16. Each
-network trains at its own rate, found by the same search on validation (study `rates`; the `_gap`
-nets take their siblings'): {rates}.
+Cohort `{cohort}`, labels `exclusive` by expert statements, or by the paper's own criteria where a
+section says so (measurements against its thresholds, [labels](../../labels.md)), {epochs} epochs of
+batches of 16. Each network trains at its own rate, found by the same search on validation (study
+`rates`; the `_gap` nets take their siblings'): {rates}.
 
 Every interval is at 95 % and says what it lets vary: *patients* (the same trained networks, other
 patients; bootstrap), *seeds* (the same records, other draws and starts; Student's t over
@@ -44,12 +51,18 @@ most frequent class of the records scored.
 def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
     """Return the trainings, those that matter most first."""
     return [
-        Cell(f"{model}-{level}-s{seed}", TrainConfig(cohort, model, level, seed=seed))
+        _cell(cohort, model, level, policy, seed)
+        for level, policy in QUESTIONS
         for pair in PAIRS
-        for level in LEVELS
         for seed in SEEDS
         for model in pair
     ]
+
+
+def _cell(cohort: str, model: str, level: str, policy: str, seed: int) -> Cell:
+    name = f"{model}-{level}-s{seed}" if policy == "expert" else f"{model}-{level}-{policy}-s{seed}"
+    asked = TrainConfig(cohort, model, level, "exclusive", policy=policy, seed=seed)
+    return Cell(name, asked)
 
 
 def page(finished: Sequence[Finished]) -> str:
@@ -63,21 +76,26 @@ def page(finished: Sequence[Finished]) -> str:
         HEAD.format(cohort=first["cohort"]["name"], epochs=first["config"]["epochs"], rates=rates)
     ]
     for pair in (*PAIRS, *HEADS):
-        for level in LEVELS:
-            parts.append(_section(pair, level, finished))
-    return "".join(parts) + beside_the_paper(finished)
+        for level, policy in QUESTIONS:
+            parts.append(_section(pair, level, policy, finished))
+    return "".join(parts) + beside_the_paper(_by(finished, "expert"))
+
+
+def _by(finished: Sequence[Finished], policy: str) -> list[Finished]:
+    """Return the cells whose labels come from one policy."""
+    return [cell for cell in finished if cell.config.policy == policy]
 
 
 def claims(finished: Sequence[Finished]) -> list[Claim]:
     """Return the paper's claims for each pair and level, on the untouched fold."""
     found = []
     for pair in (*PAIRS, *HEADS):
-        for level in LEVELS:
-            if len((of := _paired(pair, level, finished))[0]) < 2:
+        for level, policy in QUESTIONS:
+            if len((of := _paired(pair, level, _by(finished, policy)))[0]) < 2:
                 continue
             a, b = ([cell.scores("untouched") for cell in side] for side in of)
             apart = difference_over_seeds(a, b)["macro_auc"]["both"]
-            says = f"`{pair[1]}` reads better than `{pair[0]}` at level {level}"
+            says = f"`{pair[1]}` reads better than `{pair[0]}` {_question(level, policy)}"
             what = f"macro AUC on {len(a[0]):,} untouched records, {len(a)} seeds (both vary)"
             found.append(Claim(says, apart, what))
     return found
@@ -95,13 +113,21 @@ def _paired(
     return [of[0][seed] for seed in seeds], [of[1][seed] for seed in seeds]
 
 
-def _section(pair: tuple[str, str], level: str, finished: Sequence[Finished]) -> str:
+def _question(level: str, policy: str) -> str:
+    """Return a level and label policy in words."""
+    return f"at level {level}" + (", labels by criteria" if policy == "criteria" else "")
+
+
+def _section(pair: tuple[str, str], level: str, policy: str, finished: Sequence[Finished]) -> str:
     """Return the tables of both parts, over the seeds that both networks have."""
-    sides = _paired(pair, level, finished)
+    sides = _paired(pair, level, _by(finished, policy))
     if not sides[0]:
         return ""
     notes = " ".join(sides[0][0].content["split"]["notes"])
-    text = f"## `{pair[0]}` and `{pair[1]}`, level {level}\n\n{len(sides[0])} seeds. {notes}\n\n"
+    text = (
+        f"## `{pair[0]}` and `{pair[1]}`, {_question(level, policy).removeprefix('at ')}\n\n"
+        f"{len(sides[0])} seeds. {notes}\n\n"
+    )
     for part, name in PARTS.items():
         a, b = ([cell.scores(part) for cell in side] for side in sides)
         sizes = sorted({len(scores) for scores in a})
@@ -134,5 +160,5 @@ STUDY = Study(
     cells,
     page,
     claims=claims,
-    figures=figures,
+    figures=lambda finished: figures(_by(finished, "expert")),
 )

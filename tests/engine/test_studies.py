@@ -111,7 +111,7 @@ def test_the_levels_page_compares_the_same_seeds_and_names_every_interval(
     _, *runs = small_pair
     for name, run in zip(("alexnet_gap-204-s1", "alexnet_m_se_gap-204-s1"), runs, strict=True):
         keep(Cell(name, run.config), run, tmp_path / "levels" / "cells", scored=True)
-    monkeypatch.setattr(levels, "LEVELS", ("all",))  # the pair's
+    monkeypatch.setattr(levels, "QUESTIONS", (("all", "expert"),))  # the pair's
     text = levels.STUDY.write_page(tmp_path).read_text()
     assert "## `alexnet_gap` and `alexnet_m_se_gap`, level all" in text
     assert "|  |  | patients | seeds | both | each seed | baseline |" in text
