@@ -122,7 +122,7 @@ def test_the_command_writes_the_page_without_training(small_pair, tmp_path, run)
     _, a, b = small_pair
     for name, of in (("alexnet_gap-204-s1", a), ("alexnet_m_se_gap-204-s1", b)):
         keep(Cell(name, of.config), of, tmp_path / "levels" / "cells", scored=True)
-    asked = ("study", "levels", "--no-train", "--to", tmp_path, "--only", "alexnet-440-*")
+    asked = ("study", "levels", "--no-train", "--to", tmp_path, "--only", "alexnet-440-s*")
     code, out, _ = run(*asked, "--json")
     assert code == 0
     answer = json.loads(out.splitlines()[-1])
