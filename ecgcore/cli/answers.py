@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,37 +13,115 @@ from ecgcore.cli.shell import (
     FromOption,
     HomeOption,
     JsonOption,
+    OnOption,
     RunOption,
+    WorkersOption,
     app,
+    bar,
+    err,
     out,
     say_answers,
     say_json,
 )
+from ecgcore.errors import RequestError
 from ecgcore.home import Home
+
+if TYPE_CHECKING:
+    from ecgcore.records.reading import Reading
 
 
 @app.command()
 def classify(
-    paths: Annotated[list[str], typer.Argument(help="ECG files, folders, zip files or globs.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="ECG files, folders, zip files or globs.")
+    ] = None,
     run: RunOption = "alexnet_m_se_gap",
+    cohort: Annotated[
+        str | None, typer.Option(help="Instead of PATHS: a cohort's records. Needs --to.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(help="Folder of parquet parts to write instead; goes on where it was."),
+    ] = None,
     file_hz: FileHzOption = None,
     assume_order: AssumeOrderOption = False,
     from_s: FromOption = 0,
+    workers: WorkersOption = None,
+    on: OnOption = "local",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a network sees in ECGs: one line a record (JSON Lines with --json).
 
+    With --to a row a record, side by side; a record that fails is a row with its reason.
+
     Example: ecgcore classify examples/ptb-xl/records100/00000 --run alexnet_m_se_gap
     """
-    from ecgcore.inference.classifier import load
-    from ecgcore.inference.classify import classify_paths
     from ecgcore.records.reading import Reading
 
-    classifier = load(run, Home.find(home))
+    _refuse_odd(paths, cohort, to, workers, on)
     how = Reading(file_hz, assume_order, from_s)
-    answers = classify_paths(map(Path, paths), classifier, how)
-    say_answers(answers, _answer_line, as_json, paths, RESEARCH_USE_ONLY)
+    if to is not None:
+        _classify_to(to, paths or [], cohort, run, how, workers, on, Home.find(home), as_json)
+        return
+    from ecgcore.inference.classifier import load
+    from ecgcore.inference.classify import classify_paths
+
+    classifier = load(run, Home.find(home))
+    answers = classify_paths(map(Path, paths or []), classifier, how)
+    say_answers(answers, _answer_line, as_json, paths or [], RESEARCH_USE_ONLY)
+
+
+def _refuse_odd(
+    paths: list[str] | None, cohort: str | None, to: Path | None, workers: int | None, on: str
+) -> None:
+    """Refuse what cannot be meant."""
+    if bool(paths) == (cohort is not None):
+        raise RequestError("Give either PATHS or --cohort NAME.")
+    if to is None and cohort is not None:
+        raise RequestError("--cohort NAME needs --to FOLDER, where the parts are written.")
+    if to is None and (workers is not None or on != "local"):
+        raise RequestError("--workers and --on need --to FOLDER: lines come from one process.")
+
+
+def _classify_to(
+    to: Path,
+    paths: list[str],
+    cohort: str | None,
+    run: str,
+    how: "Reading",
+    workers: int | None,
+    on: str,
+    home: Home,
+    as_json: bool,
+) -> None:
+    from ecgcore.cohort.store import Cohort
+    from ecgcore.inference.batch import classify_cohort_to, classify_files_to
+
+    with bar() as progress:
+        task = progress.add_task("Classifying", total=None, note="")
+
+        def show(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total, note=f"{done:,}")
+
+        if cohort is None:
+            given = map(Path, paths)
+            answer = classify_files_to(to, given, run, home, how, workers, on, show)
+        else:
+            opened = Cohort.open(cohort, home)
+            answer = classify_cohort_to(to, opened, run, home, workers, on, show)
+    if as_json:
+        say_json(answer | {"folder": str(to)})
+    else:
+        out.print(
+            f"{answer['records']:,} records in {answer['parts']:,} parts of {to} "
+            f"({answer['kept']:,} were there): {answer['answered']:,} answered, "
+            f"{answer['refused']:,} refused, in {answer['seconds']:.1f} s.",
+            markup=False,
+        )
+        err.print(RESEARCH_USE_ONLY)
+    if not answer["answered"]:
+        raise typer.Exit(RequestError.exit_code)
 
 
 def _answer_line(answer: dict[str, Any]) -> str:

@@ -64,7 +64,7 @@ def survey(folder: Path, known: dict[str, Seen], secret: bytes) -> list[Seen]:
     for path in find_records([folder.absolute()]):
         before = known.get(str(path))
         stamp = stamps.of(path)
-        seen.append(before if before and before.stamp == stamp else _look(path, stamp, secret))
+        seen.append(before if before and before.stamp == stamp else look(path, stamp, secret))
     return seen
 
 
@@ -151,7 +151,8 @@ def _told(file: Path) -> str:
     return f"{found.st_size},{found.st_mtime_ns}"
 
 
-def _look(path: Path, stamp: str, secret: bytes) -> Seen:
+def look(path: Path, stamp: str, secret: bytes) -> Seen:
+    """Return what a recording shows at first sight; ``secret`` keys names made from bytes."""
     from_where, fs_hz = glance(path)
     if from_where is None:
         made = _from_bytes(path, secret)

@@ -3,6 +3,7 @@
 import multiprocessing as mp
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -37,6 +38,12 @@ class _Stopped(Exception):
 def cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def keep_to(threads: int) -> None:
+    """Let torch compute on so many threads, where it is loaded: the other cores are others'."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
 
 
 def workers_for(records: int) -> int:
@@ -164,6 +171,7 @@ def _context(needs: tuple[str, ...]) -> Any:
 
 def _run(work: Callable[..., Any], job: tuple, place: int) -> Any:
     """In a worker: do a job, and count its records in its place."""
+    keep_to(1)
 
     def count(is_refused: bool = False) -> None:
         if _shared["stop"].is_set():

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ecgcore.engines.local import LOST, cores
+from ecgcore.engines.local import LOST, cores, keep_to
 from ecgcore.engines.tally import Tally
 from ecgcore.errors import EcgError
 from ecgcore.version import __version__
@@ -119,7 +119,7 @@ def results_of(
     )
     under_way: dict[Any, int] = {}
     with _marked(shared) as mark:
-        whole = ray.put((work, needs, mark, counts, __version__))
+        whole = ray.put((work, needs, mark, counts, int(share.cpus) or 1, __version__))
         try:
             while True:
                 room = (workers or 2 * places(share)) - len(under_way)
@@ -212,7 +212,7 @@ def _marked(folder: Path | None) -> Iterator[Path | None]:
 def _do(whole: tuple, job: tuple, number: int) -> tuple[Any, int, int]:
     """On a machine of the cluster: do a job; return what came of it, records done and refused."""
     import_module("ecgcore.engines.one_thread")
-    work, needs, mark, counts, version = whole
+    work, needs, mark, counts, threads, version = whole
     if version != __version__:
         raise EcgError(
             f"A machine of the cluster has ecgcore {__version__}; install {version} there as here."
@@ -223,6 +223,7 @@ def _do(whole: tuple, job: tuple, number: int) -> tuple[Any, int, int]:
         )
     for name in needs:
         import_module(name)
+    keep_to(threads)
     count = _Count(counts, number)
     return work(*job, count), count.done, count.refused
 

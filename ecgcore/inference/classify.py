@@ -123,11 +123,21 @@ def classify_paths(
 def _answers(
     batch: list[tuple[Path, Sight | UnreadableRecord]], classifier: Classifier
 ) -> Iterator[dict[str, Any]]:
-    records = [found for _, found in batch if not isinstance(found, UnreadableRecord)]
-    answers = iter(classify_records(records, classifier))
-    for path, found in batch:
+    answers = answers_to([found for _, found in batch], classifier)
+    for (path, found), answer in zip(batch, answers, strict=True):
         if isinstance(found, UnreadableRecord):
-            answer = unanswered(path.stem, found, classifier)
-        else:
-            answer = next(answers)
+            answer["record"] = path.stem
         yield {"path": str(path), **answer}
+
+
+def answers_to(
+    found: Sequence[Sight | UnreadableRecord], classifier: Classifier
+) -> Iterator[dict[str, Any]]:
+    """Yield one answer for each that was read, or why it was not; nameless where it was not."""
+    records = [one for one in found if not isinstance(one, UnreadableRecord)]
+    answers = iter(classify_records(records, classifier))
+    for one in found:
+        if isinstance(one, UnreadableRecord):
+            yield unanswered("", one, classifier)
+        else:
+            yield next(answers)

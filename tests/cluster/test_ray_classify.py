@@ -1,0 +1,57 @@
+"""Batch classification side by side: the same parts, whoever does it and whoever is killed."""
+
+import pytest
+from killing import Killer, files_of, workers_here, workers_of_ray
+
+from ecgcore.cohort.store import Cohort
+from ecgcore.inference.batch import classify_cohort_to, classify_files_to
+
+pytestmark = pytest.mark.cluster
+RUN = "alexnet_gap"
+
+
+@pytest.fixture(scope="module")
+def examples(request):
+    return request.config.rootpath / "examples" / "ptb-xl"
+
+
+@pytest.fixture(scope="module")
+def smooth(examples, examples_home, tmp_path_factory):
+    """Return the files that two processes of this machine make, undisturbed."""
+    to = tmp_path_factory.mktemp("smooth")
+    classify_files_to(to, [examples], RUN, examples_home, workers=2)
+    return files_of(to)
+
+
+def test_ray_makes_the_same_parts(ray_here, examples, examples_home, smooth, tmp_path):
+    answer = classify_files_to(tmp_path, [examples], RUN, examples_home, on="ray")
+    assert (answer["records"], answer["answered"], answer["parts"]) == (160, 160, 4)
+    assert files_of(tmp_path) == smooth
+    again = classify_files_to(tmp_path, [examples], RUN, examples_home, on="ray")
+    assert again["kept"] == 4
+    assert files_of(tmp_path) == smooth
+
+
+def test_a_cohort_is_classified_alike(ray_here, examples_home, tmp_path):
+    cohort = Cohort.open("examples", examples_home)
+    made = {}
+    for on in ("local", "ray"):
+        classify_cohort_to(tmp_path / on, cohort, RUN, examples_home, workers=2, on=on)
+        made[on] = files_of(tmp_path / on)
+    assert len(made["ray"]) == len(cohort.meta["shards"]) + 2  # the summary and the lock
+    assert made["ray"] == made["local"]
+
+
+@pytest.mark.parametrize("on", ["ray", "local"])
+def test_a_worker_killed_meanwhile_changes_nothing(
+    ray_here, on, examples, examples_home, smooth, tmp_path
+):
+    killer = Killer(workers_of_ray if on == "ray" else workers_here, after=32)
+    answer = classify_files_to(
+        tmp_path, [examples], RUN, examples_home, workers=2, on=on, on_progress=killer
+    )
+    assert killer.killed is not None
+    assert answer["records"] == 160
+    assert files_of(tmp_path) == smooth
+    assert killer.told[-1] == (160, 160)
+    assert killer.told == sorted(killer.told)
