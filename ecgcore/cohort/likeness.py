@@ -45,6 +45,8 @@ _KEYS = (
 """Bytes of a piece's 16 bytes of signs that make a key; any two keys share one byte at most."""
 _MOST_SIGNS_APART = 32
 """Of a piece's 128: 10 are expected at a likeness of 0.97, 64 by chance. Saves comparisons."""
+_MOST_APART_ON_AVERAGE = 24
+"""Likewise, over all pieces that both have: signs are at hand, the numbers behind them on disk."""
 _AT_ONCE = 256
 """Pairs that are compared together: few, so that memory does not grow with the cohort."""
 _STEPS = 32
@@ -181,21 +183,36 @@ def _likeness(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _candidates(tables: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield places (a, b) of recordings that share a key, and most signs of its piece."""
+    """Yield places (a, b) of recordings that share a key, and most signs."""
     there = np.concatenate([np.any(_pieces(rows), axis=2) for rows in tables])  # (N, PIECES)
     signs = np.concatenate([np.packbits(_pieces(rows) > 0, axis=2) for rows in tables])
+    words = signs.view(np.uint64)  # (N, PIECES, 2)
     for piece in range(PIECES):
         rows = np.flatnonzero(there[:, piece])
         bits = np.ascontiguousarray(signs[rows, piece])
-        words = bits.view(np.uint64)
         for high, middle, low in _KEYS:
             key = bits[:, [high, middle, low]] @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-            for a, b in _pairs(key):
-                apart = np.bitwise_count(words[a] ^ words[b]).sum(axis=1)
-                near = np.flatnonzero(apart <= _MOST_SIGNS_APART)
-                for start in range(0, len(near), _AT_ONCE):
-                    some = near[start : start + _AT_ONCE]
-                    yield rows[a[some]], rows[b[some]]
+            for first, second in _pairs(key):
+                a, b = rows[first], rows[second]
+                near = _apart(words[a, piece], words[b, piece]) <= _MOST_SIGNS_APART
+                a, b = _near_throughout(a[near], b[near], words, there)
+                for start in range(0, len(a), _AT_ONCE):
+                    yield a[start : start + _AT_ONCE], b[start : start + _AT_ONCE]
+
+
+def _near_throughout(
+    a: np.ndarray, b: np.ndarray, words: np.ndarray, there: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return those of the pairs whose signs agree over all pieces that both have."""
+    both = there[a] & there[b]
+    apart = _apart(words[a], words[b])
+    near = (apart * both).sum(axis=1) <= _MOST_APART_ON_AVERAGE * both.sum(axis=1)
+    return a[near], b[near]
+
+
+def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return in how many signs two pieces differ, (…) from (…, 2) words."""
+    return np.bitwise_count(a ^ b).sum(axis=-1, dtype=np.int64)
 
 
 def _pairs(keys: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
