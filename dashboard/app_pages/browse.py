@@ -104,7 +104,8 @@ def records(cohort: str) -> None:
         return
     name = steps(cohort, rows)
     row = cached_browse.listing(cohort).row_of(name)
-    record_view.show(cached.record(cohort, name if row is None else row))
+    record = cached.record(cohort, name if row is None else row)
+    record_view.show(record, cached_browse.measured(cohort, record))
 
 
 st.title("Browse")

@@ -14,10 +14,12 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
+from dashboard.asking import cached
 from dashboard.asking.cached import home, written
 from ecgcore.cohort.listing import Filters, Listing
 from ecgcore.cohort.store import Cohort
 from ecgcore.home import Home
+from ecgcore.records.record import Record
 
 if TYPE_CHECKING:
     from ecgcore.cohort.store import CohortSummary
@@ -78,6 +80,13 @@ def _loading() -> threading.Thread:
     thread = threading.Thread(target=import_module, args=(_DRAWS_IMAGES,), daemon=True)
     thread.start()
     return thread
+
+
+def measured(name: str, shown: Record) -> dict[str, Any]:
+    """Return what was measured of a cohort's record at ingest; now, where it was not."""
+    row = listing(name).row_of(shown.name)
+    stored = None if row is None else cached.cohort(name).measured(row)
+    return cached.measured(shown) if stored is None else stored.as_json()
 
 
 def audit(name: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 import streamlit as st
 
 from dashboard import state
-from dashboard.asking import cached
 from dashboard.drawing import paper_view
 from ecgcore.imaging.display_filter import FILTERS
 from ecgcore.imaging.paper import FORMATS, page_bytes
@@ -25,14 +24,13 @@ SPEEDS = [f"{speed:g}" for speed in SPEEDS_MM_S]
 GAINS = [f"{gain:g}" for gain in GAINS_MM_MV]
 
 
-def show(record: Record, key: str) -> None:
-    """Show a record on millimetre paper with its measurements, as the visitor lays it out."""
+def show(record: Record, key: str, measured: dict[str, Any]) -> None:
+    """Show a record on millimetre paper with what was measured, as the visitor lays it out."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         how = choices(record, key)
         with st.popover("Save", icon=":material/download:", key=f"{key}_save"):
             save(record, how, key)
-    how["measured"] = cached.measured(record)
-    paper_view.show(record, state.is_dark(), f"{key}_paper", **how)
+    paper_view.show(record, state.is_dark(), f"{key}_paper", **how, measured=measured)
 
 
 def choices(record: Record, key: str) -> dict[str, Any]:

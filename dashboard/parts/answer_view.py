@@ -1,6 +1,6 @@
 """One ECG and what the networks say of it: the class at once, the map after it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,8 @@ from ecgcore.training.run import Run
 
 Answers = Mapping[str, dict[str, Any]]
 NEXT = 3  # classes that are named beside the most probable
+MOST_NAMED = 8  # in a sentence
+MOST_DRAWN = 12
 
 
 def show(sight: Record | Picture, said: Answers, runs: Mapping[str, Run]) -> None:
@@ -28,7 +30,7 @@ def show(sight: Record | Picture, said: Answers, runs: Mapping[str, Run]) -> Non
     said = {name: answer for name, answer in said.items() if not answer["error"]}
     verdict, reasons = _gate(sight)
     if said and verdict != REFUSED:
-        st.markdown(finding(said))
+        st.markdown(finding(said, runs))
         _doubt(said)
     _told_gate(verdict, reasons)
     _about(sight, {name: runs[name] for name in said})
@@ -36,23 +38,43 @@ def show(sight: Record | Picture, said: Answers, runs: Mapping[str, Run]) -> Non
         _bars(said, runs)
         _explained(sight, said, runs)
     elif isinstance(sight, Record):
-        paper.show(sight, "classify")
+        paper.show(sight, "classify", cached.measured(sight))
 
 
-def finding(said: Answers) -> str:
+def finding(said: Answers, runs: Mapping[str, Run]) -> str:
     """Return in one sentence what the networks say."""
-    tops = {name: a["top"] for name, a in said.items()}
+    tops = {name: controls.class_name(a["top"], runs[name]) for name, a in said.items()}
     parts = ", ".join(f"{name} {a['probabilities'][a['top']]:.3f}" for name, a in said.items())
     if len(set(tops.values())) == 1:
-        code = next(iter(tops.values()))
-        return f"Most probable: **{controls.class_name(code)}** ({parts})."
-    told = ", ".join(f"{name} says **{controls.class_name(code)}**" for name, code in tops.items())
+        return f"Most probable: **{next(iter(tops.values()))}** ({parts})."
+    told = ", ".join(f"{name} says **{words}**" for name, words in tops.items())
+    if len(_by_classes(said)) > 1:
+        return f"Asked for different classes, {told} ({parts})."
     return f"The networks differ: {told} ({parts})."
 
 
+def _by_classes(said: Answers) -> list[list[str]]:
+    """Return the names of networks, those together that answer the same classes."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, answer in said.items():
+        groups.setdefault(tuple(answer["probabilities"]), []).append(name)
+    return list(groups.values())
+
+
+def _named(codes: Sequence[str], by_class: Mapping[str, float]) -> str:
+    """Return classes in words; of many their number and the most probable of them."""
+    if len(codes) <= MOST_NAMED:
+        return ", ".join(codes)
+    first = sorted(codes, key=lambda code: -by_class[code])[:NEXT]
+    return f"{len(codes)} of {len(by_class)} classes (most probable: {', '.join(first)})"
+
+
 def _doubt(said: Answers) -> None:
-    if doubt := {name: a["uncertain"] for name, a in said.items() if a["refer"]}:
-        told = "; ".join(f"{n} about {', '.join(c) or 'every class'}" for n, c in doubt.items())
+    if doubt := {name: a for name, a in said.items() if a["refer"]}:
+        told = "; ".join(
+            f"{name} about {_named(a['uncertain'], a['probabilities']) or 'every class'}"
+            for name, a in doubt.items()
+        )
         st.warning(f"Uncertain: refer. Not sure is {told}.", icon=":material/person_search:")
     elif all(a["refer"] is False for a in said.values()):
         st.caption("Sure enough: no probability lies in a band in which the networks often err.")
@@ -98,18 +120,45 @@ def _bars(said: Answers, runs: Mapping[str, Run]) -> None:
     left, right = st.columns([3, 2], gap="large")
     with left:
         raw = st.toggle("Raw values beside calibrated", key="classify_raw", bind=state.URL)
-        colours = palette.MODEL[state.is_dark()].values()
-        sides = {
-            name: Side(
-                a["probabilities"], colour, cached_visits.thresholds(runs[name].id),
-                cached_visits.bands(runs[name].id), a["raw"] if raw else None,
+        colours = dict(zip(said, palette.MODEL[state.is_dark()].values(), strict=False))
+        for place, names in enumerate(_by_classes(said)):
+            codes = _shown_classes({name: said[name] for name in names}, place)
+            sides = {
+                name: _side(said[name], colours[name], runs[name].id, codes, raw) for name in names
+            }
+            alt = (
+                f"Calibrated probability of each class by {' and '.join(names)}, thresholds, "
+                "uncertain bands"
             )
-            for (name, a), colour in zip(said.items(), colours, strict=False)
-        }  # fmt: skip
-        alt = "Calibrated probability of each class by each network, thresholds, uncertain bands"
-        draw.figure(answers(sides, state.is_dark()), "classify_bars", alt)
+            draw.figure(answers(sides, state.is_dark()), f"classify_bars_{place}", alt)
     with right:
         _alternatives(said, runs)
+
+
+def _shown_classes(said: Answers, place: int) -> list[str]:
+    """Return the classes to draw: of many the most probable by any network, all if asked."""
+    by_class = next(iter(said.values()))["probabilities"]
+    highest = {code: max(a["probabilities"][code] for a in said.values()) for code in by_class}
+    if len(highest) <= MOST_DRAWN:
+        return list(highest)
+    all_of_them = st.toggle(
+        f"All {len(highest)} classes, not the {MOST_DRAWN} most probable",
+        key=f"classify_all_{place}", bind=state.URL,
+    )  # fmt: skip
+    first = sorted(highest, key=lambda code: -highest[code])
+    return list(highest) if all_of_them else first[:MOST_DRAWN]
+
+
+def _side(
+    answer: Mapping[str, Any], colour: str, run_id: str, codes: Sequence[str], raw: bool
+) -> Side:
+    def kept(by_class: Mapping[str, Any]) -> dict[str, Any]:
+        return {code: by_class[code] for code in codes if code in by_class}
+
+    return Side(
+        kept(answer["probabilities"]), colour, kept(cached_visits.thresholds(run_id)),
+        kept(cached_visits.bands(run_id)), kept(answer["raw"]) if raw else None,
+    )  # fmt: skip
 
 
 def _alternatives(said: Answers, runs: Mapping[str, Run]) -> None:
@@ -119,7 +168,7 @@ def _alternatives(said: Answers, runs: Mapping[str, Run]) -> None:
         first = sorted(by_class, key=lambda code: -by_class[code])[: NEXT + 1]
         called = cached_visits.thresholds(runs[name].id)
         rows = {
-            controls.class_name(code): {
+            controls.class_name(code, runs[name]): {
                 "probability": f"{by_class[code]:.3f}",
                 "at its threshold": _called(code, by_class[code], called),
                 "certain": "no" if code in (answer["uncertain"] or ()) else "yes",
@@ -131,7 +180,7 @@ def _alternatives(said: Answers, runs: Mapping[str, Run]) -> None:
         draw.table(pd.DataFrame(rows).T, f"Most probable classes by {name}", left)
 
     called_by = {
-        name: " and ".join(cached.called(runs[name].id, a["probabilities"])) or "none"
+        name: _named(cached.called(runs[name].id, a["probabilities"]), a["probabilities"]) or "none"
         for name, a in said.items()
         if cached_visits.thresholds(runs[name].id)
     }

@@ -26,23 +26,23 @@ _ROWS = (  # name with unit, ours, the electrocardiograph's own, decimals
 )
 
 
-def show(record: Record) -> None:
-    """Show all there is to see of a record."""
-    paper.show(record, "browse")
+def show(record: Record, measured: dict[str, Any]) -> None:
+    """Show all there is to see of a record; ``measured`` is what `ecgcore measure` says of it."""
+    paper.show(record, "browse", measured)
     draw.quality(cached.quality(record))
     left, middle, right = st.columns([3, 5, 4], gap="large")
     with left:
-        measurements(record)
+        measurements(record, measured)
     with middle:
         labels(record)
     with right:
         network_image(record)
 
 
-def measurements(record: Record) -> None:
+def measurements(record: Record, ours: dict[str, Any]) -> None:
     """Show rate, intervals, axis and voltages, beside the electrocardiograph's own."""
     st.subheader("Measurements")
-    ours, device = cached.measured(record), record.machine
+    device = record.machine
     rows = [
         {
             "": name,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ import pyarrow.parquet as pq
 
 from ecgcore.home import write_whole
 from ecgcore.records.record import Record
+
+if TYPE_CHECKING:
+    from ecgcore.measure.measurements import Measurements
 
 FILE = "measures.parquet"
 PEAKS = "r_peaks_s"
@@ -91,6 +94,16 @@ def is_current(shard: Path) -> bool:
     except (OSError, pa.ArrowInvalid):
         return False
     return told.get(_VERSION) == str(version()).encode()
+
+
+def of_record(shard: Path, place: int) -> "Measurements | None":
+    """Return what was measured of a shard's record, None where that was not done as it is today."""
+    from ecgcore.measure.measurements import Measurements
+
+    if not is_current(shard):
+        return None
+    [row] = pq.ParquetFile(shard / FILE).read().slice(place, 1).to_pylist()
+    return Measurements.from_row(row)
 
 
 def copy(old: Path, new: Path, kept: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ from ecgcore.home import Home, read_json
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.sets import label_set
 from ecgcore.records.record import LEADS, Record
+
+if TYPE_CHECKING:
+    from ecgcore.measure.measurements import Measurements
 
 TIERS = ("core", "broad")
 POLICIES = ("expert", "criteria")
@@ -166,6 +169,13 @@ class Cohort:
 
         return measured.read(self._shards, self._sizes)
 
+    def measured(self, row: int) -> "Measurements | None":
+        """Return what was measured of a record, None where that was not done as it is today."""
+        from ecgcore.cohort import measured
+
+        shard, place = self._place(row)
+        return measured.of_record(shard, place)
+
     @property
     def is_measured(self) -> bool:
         """Whether every record has been measured."""
@@ -210,9 +220,13 @@ class Cohort:
         """Return a row of the index; where that was not read yet, of its own shard's alone."""
         if "index" in self.__dict__:
             return self.index.iloc[row]
-        shard = int(np.searchsorted(self._ends, row, side="right"))
-        first = self._ends[shard - 1] if shard else 0
-        return self._table(self._shards[shard] / "index.parquet").iloc[row - first]
+        shard, place = self._place(row)
+        return self._table(shard / "index.parquet").iloc[place]
+
+    def _place(self, row: int) -> tuple[Path, int]:
+        """Return the shard that holds a row, and the row's place there."""
+        number = int(np.searchsorted(self._ends, row, side="right"))
+        return self._shards[number], int(row - (self._ends[number - 1] if number else 0))
 
     def path_of(self, record: str) -> Path:
         """Return the file that a record was read from. For the caller's own eyes only."""

@@ -66,3 +66,14 @@ def test_a_cohort_that_lost_records_is_refused(cohort):
     pq.write_table(pq.read_table(index).slice(1), index)
     with pytest.raises(DamagedFile, match="should have 160 records and has 159; ingest its folder"):
         Listing(cohort)
+
+
+def test_a_records_measurements_come_from_its_shard(examples_home, monkeypatch):
+    cohort = Cohort.open("examples", examples_home)
+    for row in (0, 70, 159):
+        stored = cohort.measured(row)
+        assert stored is not None
+        assert stored.qrs_ms == cohort.measures["qrs_ms"][row]
+        assert list(stored.r_peaks_s) == list(cohort.measures["r_peaks_s"][row])
+    monkeypatch.setattr("ecgcore.measure.measurements.MEASURE_VERSION", 1000)
+    assert cohort.measured(0) is None
