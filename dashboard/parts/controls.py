@@ -8,10 +8,10 @@ from dashboard import state
 from dashboard.asking import cached, cached_runs
 from dashboard.drawing import draw
 from ecgcore.errors import EcgError
-from ecgcore.labels.classes import CODES, PAPER10
+from ecgcore.labels.classes import CODES
+from ecgcore.labels.sets import label_set
 from ecgcore.training.run import Run
 
-NAMES = {c.code: c.name for c in PAPER10}
 PARTS = {
     "test": "each run's own 15 % of patients (the paper's protocol)",
     "untouched": "patients that no run was trained on, the same for every level, model and seed",
@@ -147,6 +147,7 @@ def choose_classes(key: str, label: str = "Class") -> list[str]:
     )  # fmt: skip
 
 
-def class_name(code: str) -> str:
-    """Return a class's code and words."""
-    return f"{code} · {NAMES[code]}" if code in NAMES else code
+def class_name(code: str, run: Run) -> str:
+    """Return the code and words of a class that a run answers."""
+    names = {c.code: c.name for c in label_set(run.config.label_set).classes}
+    return f"{code} · {names[code]}"
