@@ -161,10 +161,14 @@ def _link(file: Path, to: Path) -> None:
 
 def watch(command: list[str]) -> Watched:
     """Run a command of ours (``["ingest", …, "--json"]``) and watch its processes to the end."""
+    return watch_python(["-m", "ecgcore", *command])
+
+
+def watch_python(arguments: list[str]) -> Watched:
+    """Run Python with these arguments, as ``watch`` does; its last line of stdout is JSON."""
     largest_kb, all_kb, cpu_s = 0, 0, dict[int, float]()
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
-        whole = [sys.executable, "-m", "ecgcore", *command]
-        running = psutil.Popen(whole, stdout=said, stderr=errors)
+        running = psutil.Popen([sys.executable, *arguments], stdout=said, stderr=errors)
         while running.poll() is None:
             kb = [_look(process, cpu_s) for process in _family(running)]
             largest_kb, all_kb = max(largest_kb, *kb, 0), max(all_kb, sum(kb))
@@ -173,7 +177,7 @@ def watch(command: list[str]) -> Watched:
             file.seek(0)
         if running.returncode:
             why = errors.read().decode(errors="replace").strip()
-            raise EcgError(f"`ecgcore {command[0]}` failed: {why}")
+            raise EcgError(f"`{' '.join(arguments[:3])}` failed: {why}")
         answer = json.loads(said.read().splitlines()[-1])
     mb = (round(largest_kb / 1000, 1), round(all_kb / 1000, 1)) if largest_kb else (None, None)
     return Watched(answer, sum(cpu_s.values()), *mb)
