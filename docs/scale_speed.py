@@ -138,8 +138,8 @@ def page(real: Cohort, steps: dict[int, dict[str, Step]]) -> str:
     return f"""# What a record costs among 20,000 and among 200,000
 
 Recordings made from the {len(real):,} of `{real.name}` ({real.fs_hz:g} Hz, {real.duration_s:g} s,
-12 leads), each copy turned round, stretched and scaled a little so that none is another's duplicate,
-written as WFDB files (`docs/many_records.py`). Both sizes one after the other by
+12 leads), each copy turned round, stretched and scaled a little so that none is another's
+duplicate, written as WFDB files (`docs/many_records.py`). Both sizes one after the other by
 `docs/scale_speed.py` on {os.cpu_count()} cores ({platform.machine()}), load average at the end
 {os.getloadavg()[0]:.1f}: other work shared the cores, so wall time says what the others left. CPU
 time is that of all processes of the step; memory is anonymous (RssAnon), of the largest process.
