@@ -23,6 +23,7 @@ from ecgcore.cli.shell import (
     say_answers,
     say_json,
 )
+from ecgcore.engines.choosing import LOCAL
 from ecgcore.errors import RequestError
 from ecgcore.home import Home
 
@@ -47,7 +48,7 @@ def classify(
     assume_order: AssumeOrderOption = False,
     from_s: FromOption = 0,
     workers: WorkersOption = None,
-    on: OnOption = "local",
+    on: OnOption = LOCAL,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -80,7 +81,7 @@ def _refuse_odd(
         raise RequestError("Give either PATHS or --cohort NAME.")
     if to is None and cohort is not None:
         raise RequestError("--cohort NAME needs --to FOLDER, where the parts are written.")
-    if to is None and (workers is not None or on != "local"):
+    if to is None and (workers is not None or on != LOCAL):
         raise RequestError("--workers and --on need --to FOLDER: lines come from one process.")
 
 

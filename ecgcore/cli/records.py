@@ -19,6 +19,7 @@ from ecgcore.cli.shell import (
     say_json,
     table,
 )
+from ecgcore.engines.choosing import LOCAL
 from ecgcore.errors import RequestError
 from ecgcore.home import Home
 
@@ -54,7 +55,7 @@ def ingest(
     assume_order: AssumeOrderOption = False,
     from_s: FromOption = 0,
     workers: WorkersOption = None,
-    on: OnOption = "local",
+    on: OnOption = LOCAL,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -3,12 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecgcore.cli.shell import HomeOption, JsonOption, app, bar, err, out, say_json
+from ecgcore.cli.shell import HomeOption, JsonOption, OnOption, app, bar, err, out, say_json
+from ecgcore.engines.choosing import LOCAL, check, engine
 from ecgcore.home import Home
+
+if TYPE_CHECKING:
+    from ecgcore.studies.cell import Cell
+    from ecgcore.studies.study import Study
 
 
 @app.command()
@@ -24,29 +29,50 @@ def study(
     train: Annotated[
         bool, typer.Option("--train/--no-train", help="Train what lacks, or only write the page.")
     ] = True,
+    on: OnOption = LOCAL,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train what a study still lacks, cell by cell, and write its page.
 
-    It can be stopped at any time and goes on where it was; several may run at once.
+    It can be stopped at any time and goes on where it was; several may run at once. With --on ray
+    cells are trained side by side, each with a GPU or a machine's processors for itself.
 
     Example: ecgcore study levels --no-train
     """
     from ecgcore.studies.registry import find_study
-    from ecgcore.studies.study import train_missing
 
+    check(on)
     chosen, found, trained = find_study(name), Home.find(home), 0
-    with _progress_of(name) as show:
-        if train:
-            for cell in train_missing(chosen, cohort, found, to, only, show):
-                trained += 1
-                err.print(f"{cell.name} done", markup=False)
+    if train:
+        for cell in _cells_trained(chosen, cohort, found, to, only, on):
+            trained += 1
+            err.print(f"{cell.name} done", markup=False)
     page, left = chosen.write_page(to), len(chosen.missing(cohort, to, only))
     if as_json:
         say_json({"study": name, "trained": trained, "left": left, "page": str(page)})
     else:
         out.print(f"{trained} cells trained, {left} left; {page} written.", markup=False)
+
+
+def _cells_trained(
+    study: "Study", cohort: str, home: Home, to: Path, only: str, on: str
+) -> Iterator["Cell"]:
+    """Yield the cells as they are trained, here or on a cluster, and show how far that is."""
+    from ecgcore.studies.study import train_missing, train_missing_on_ray
+
+    if on == LOCAL:
+        with _progress_of(study.name) as show:
+            yield from train_missing(study, cohort, home, to, only, show)
+        return
+    study.missing(cohort, to, only)  # a wrong request is refused before a cluster is started
+    with engine(on), bar() as progress:
+        task = progress.add_task(study.name, total=None, note="")
+
+        def cells(done: int, asked: int) -> None:
+            progress.update(task, completed=done, total=asked, note=f"{done} of {asked} cells")
+
+        yield from train_missing_on_ray(study, cohort, home, to, only, cells)
 
 
 @app.command()

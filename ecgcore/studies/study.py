@@ -4,6 +4,7 @@ Each finished cell is a small committed file: a study that was cut off, or clone
 is missing, and its page is written again without training.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 
+from ecgcore.engines.tally import Tally
 from ecgcore.errors import RequestError
 from ecgcore.home import Home, write_whole
 from ecgcore.report.drawings import svg
@@ -23,7 +25,8 @@ from ecgcore.training.config import TrainConfig
 from ecgcore.training.loop import Progress
 from ecgcore.training.preparing import prepare
 from ecgcore.training.run import Run, list_runs
-from ecgcore.training.work import work
+from ecgcore.training.team import ALONE, Team
+from ecgcore.training.work import work_together
 
 PAGE = "README.md"
 MARK = "study"
@@ -113,50 +116,120 @@ def train_missing(
 
     A cell that another process works on is left to it.
     """
-    tried: set[str] = set()
+    shelf, tried = _Shelf(study.name, study.scored, home, folder), set[str]()
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
         cell = lacking[0]
         tried.add(cell.name)
-        lock = FileLock(_lock(study, cell, home))
-        home.runs.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            continue
-        try:
-            _train(study, cell, home, folder, on_progress)
-        finally:
-            lock.release()
-        yield cell
+        if _train(shelf, cell, on_progress):
+            yield cell
 
 
-def _train(study: Study, cell: Cell, home: Home, folder: Path, on_progress: Progress) -> None:
-    """Train a cell, keep what is small, and delete its run.
+def train_missing_on_ray(
+    study: Study,
+    cohort: str,
+    home: Home,
+    folder: Path,
+    only: str,
+    on_done: Callable[[int, int], None] = lambda done, asked: None,
+) -> Iterator[Cell]:
+    """Train what lacks on the Ray cluster that this process is connected to, many cells at once.
 
-    The run of a parent stays in the home, where other cells start from it.
+    Each has a GPU or a machine's processors for itself; Ray says when and where, not the home's
+    queue. Home and ``folder`` must be such that all machines share them. ``on_done`` is told how
+    many cells are done, of how many that were asked for so far.
     """
+    from ecgcore.engines import on_ray
+
+    alone = Team(has_queue=False)
+    shelf, tried = _Shelf(study.name, study.scored, home, folder.absolute(), alone), set[str]()
+    while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
+        tried |= {cell.name for cell in lacking}
+        done_before, asked = len(tried) - len(lacking), len(tried)
+        tally = Tally(partial(_told_of, on_done, done_before, asked), lambda refused: None)
+        share = on_ray.share_of_training(any(c.config.device != "cpu" for c in lacking))
+        jobs = [(shelf, cell) for cell in lacking]
+        for cell in on_ray.results_of(
+            _train_there, jobs, None, tally, share, needs=("torch",), shared=shelf.folder
+        ):
+            if cell is not None:
+                yield cell
+
+
+def _told_of(on_done: Callable[[int, int], None], before: int, asked: int, done: int) -> None:
+    on_done(before + done, asked)
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """Where trained cells are kept, and in what way they are trained; told to every worker."""
+
+    study: str
+    scored: bool
+    home: Home
+    folder: Path
+    team: Team = ALONE
+
+    @property
+    def cells(self) -> Path:
+        """The folder of finished cells."""
+        return self.folder / self.study / "cells"
+
+    def lock(self, cell: Cell) -> FileLock:
+        """Return what a cell is held by while it is trained."""
+        self.home.runs.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.home.runs / f".study-{self.study}-{cell.name}.lock")
+
+    def mark(self, cell: Cell) -> str:
+        """Return what stands in the run's folder of a cell."""
+        return f"{self.study}/{cell.name}"
+
+
+def _train_there(shelf: _Shelf, cell: Cell, on_record: Callable[[], None]) -> Cell | None:
+    """On a machine of a cluster: train a cell; return it unless another process is at it."""
+    is_trained = _train(shelf, cell, None)
+    on_record()
+    return cell if is_trained else None
+
+
+def _train(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> bool:
+    """Train a cell unless another process is at it, keep what is small, and delete its run.
+
+    The run of a parent stays in the home, where other cells start from it. What a killed process
+    had finished is not trained again.
+    """
+    try:
+        with shelf.lock(cell).acquire(blocking=False):
+            is_kept = (shelf.cells / f"{cell.name}.json").exists()
+            if not is_kept or _marked(shelf.mark(cell), shelf.home):
+                _train_alone(shelf, cell, on_progress)
+    except Timeout:
+        return False
+    return True
+
+
+def _train_alone(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> None:
     parent, begins = None, cell
     if cell.parent is not None:
-        with FileLock(_lock(study, cell.parent, home)):
-            parent = _trained(study, cell.parent, home, on_progress)
+        with shelf.lock(cell.parent):
+            parent = _trained(shelf, cell.parent, on_progress)
         begins = replace(cell, config=replace(cell.config, init=parent.id))
-    run = _trained(study, begins, home, on_progress)
-    keep(cell, run, folder / study.name / "cells", study.scored, parent)
-    shutil.rmtree(run.folder)
+    run = _trained(shelf, begins, on_progress)
+    keep(cell, run, shelf.cells, shelf.scored, parent)
+    gone = shelf.home.runs / f".study-{shelf.study}-{cell.name}.gone"
+    shutil.rmtree(gone, ignore_errors=True)  # of a process that was killed while it did the same
+    os.replace(run.folder, gone)
+    shutil.rmtree(gone)
 
 
-def _trained(study: Study, cell: Cell, home: Home, on_progress: Progress) -> Run:
+def _trained(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> Run:
     """Return a cell's run when it is done."""
-    run = begun(f"{study.name}/{cell.name}", cell.config, home)
+    run = begun(shelf.mark(cell), cell.config, shelf.home)
     if run.status["state"] != "done":
-        work(run, home, on_progress)
+        run.need_idle()
+        work_together(shelf.team, run, shelf.home, on_progress)
     if run.status["state"] != "done":
         raise RequestError(f"Cell {cell.name}: {run.status['message']}")
     return run
-
-
-def _lock(study: Study, cell: Cell, home: Home) -> Path:
-    return home.runs / f".study-{study.name}-{cell.name}.lock"
 
 
 def begun(mark: str, config: TrainConfig, home: Home) -> Run:
@@ -164,10 +237,15 @@ def begun(mark: str, config: TrainConfig, home: Home) -> Run:
 
     ``mark`` says which cell of which study it is.
     """
-    for run in list_runs(home):
-        file = run.folder / MARK
-        if file.exists() and file.read_text("utf-8") == mark and run.config == config.filled():
+    for run in _marked(mark, home):
+        if run.config == config.filled():
             return run
     run = prepare(config, home)
     (run.folder / MARK).write_text(mark, "utf-8")
     return run
+
+
+def _marked(mark: str, home: Home) -> list[Run]:
+    """Return the runs of a cell, whatever their configuration."""
+    files = ((run, run.folder / MARK) for run in list_runs(home))
+    return [run for run, file in files if file.exists() and file.read_text("utf-8") == mark]
