@@ -19,7 +19,7 @@ from ecgcore.processes import process_stamp
 from ecgcore.training.launching import RESTARTS, follow, say_how_it_ended
 from ecgcore.training.loop import Progress
 from ecgcore.training.run import Run
-from ecgcore.training.team import PATIENCE, Team
+from ecgcore.training.team import IN_STEP, Team, patient_group
 from ecgcore.training.work import work_together
 
 _STORE = ".ray"
@@ -86,7 +86,7 @@ def _fit(asked: dict[str, Any], workers: int, share: dict[str, float], store: Pa
         _work,
         train_loop_config=asked,
         torch_config=TorchConfig(
-            "cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout_s=int(PATIENCE.total_seconds())
+            "cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout_s=int(IN_STEP.total_seconds())
         ),
         scaling_config=ScalingConfig(
             num_workers=workers, use_gpu=on_gpu, resources_per_worker=share
@@ -105,10 +105,11 @@ def _work(asked: dict[str, Any]) -> None:
     from ray.train.torch import get_device
 
     at, device = get_context(), str(get_device())
-    place = (at.get_world_rank(), at.get_world_size(), at.get_local_rank())
     team = Team(
-        *place, at.get_local_world_size(), keeper=asked["keeper"], device=device, has_queue=False
-    )
+        at.get_world_rank(), at.get_world_size(), at.get_local_rank(), at.get_local_world_size(),
+        keeper=asked["keeper"], device=device, has_queue=False,
+        patient=patient_group(at.get_world_size()),
+    )  # fmt: skip
     with suppress(EcgError):
         work_together(team, Run(Path(asked["run"])), Home(Path(asked["home"])))
 

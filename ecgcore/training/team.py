@@ -26,8 +26,12 @@ from ecgcore.processes import process_stamp
 from ecgcore.training.run import Cancelled
 
 T = TypeVar("T")
+IN_STEP = timedelta(minutes=10)
+"""How long one waits for the others where all do the same."""
 PATIENCE = timedelta(days=30)
-"""How long one waits for the others, who may wait for their turn; who is lost, torchrun notices."""
+"""How long the others wait for the first, who may wait for its turn; if it is lost, torchrun and
+Ray notice."""
+FRESH_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 HEARD = "The first of the team says this, too."
 _PLACE = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 _TOLD = (EcgError, Cancelled, OSError)
@@ -52,6 +56,8 @@ class Team:
         What a scheduler gave this process; None: the home's queue gives one.
     has_queue
         Whether the home's queue decides when it is the training's turn; else a scheduler did.
+    patient
+        The process group in which one waits for the first; None: there is but one process.
     """
 
     rank: int = 0
@@ -62,6 +68,7 @@ class Team:
     keeper: dict[str, Any] | None = field(default=None, hash=False)
     device: str | None = None
     has_queue: bool = True
+    patient: Any = None
 
     @property
     def is_first(self) -> bool:
@@ -83,9 +90,9 @@ class Team:
             except _TOLD as error:
                 answer[1] = error
         says_more = torch.tensor(int(answer != [None, None]))
-        dist.broadcast(says_more, 0)
+        dist.broadcast(says_more, 0, self.patient)
         if says_more:
-            dist.broadcast_object_list(answer, 0, device=torch.device("cpu"))
+            dist.broadcast_object_list(answer, 0, self.patient)
         value, wrong = answer
         if wrong is not None:
             if not self.is_first:
@@ -115,7 +122,7 @@ class Team:
         forms, told = self.by_first(known)
         for name, (shape, dtype) in forms.items():
             tensor = found.setdefault(name, torch.empty(shape, dtype=dtype)).contiguous()
-            dist.broadcast(tensor, 0)
+            dist.broadcast(tensor, 0, self.patient)
             found[name] = tensor
         return found, told
 
@@ -207,19 +214,44 @@ def joined() -> Iterator[Team]:
     if launch == "none":  # no --rdzv-id was given: torchrun itself is what stays the same
         launch = f"{keeper['pid']} {keeper['pid_started']}"
     threading.Thread(target=_end_with, args=(keeper["pid"],), daemon=True).start()
+    on_one_machine = size == local_size
     if size > 1:
-        dist.init_process_group(backend(), timeout=PATIENCE)
+        _connect(on_one_machine)
     try:
-        one_machine = size == local_size
-        yield Team(rank, size, local_rank, local_size, launch, keeper, has_queue=one_machine)
+        yield Team(
+            rank, size, local_rank, local_size, launch, keeper,
+            has_queue=on_one_machine, patient=patient_group(size),
+        )  # fmt: skip
     finally:
         if size > 1:
             dist.destroy_process_group()
 
 
-def backend() -> str:
-    """Return what carries tensors between the workers."""
-    return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+def patient_group(size: int) -> Any:
+    """Return the process group in which the others wait for the first, if there are others."""
+    return dist.new_group(backend="gloo", timeout=PATIENCE) if size > 1 else None
+
+
+def _connect(on_one_machine: bool) -> None:
+    """Let the workers find each other.
+
+    torchrun keeps its store of addresses when it starts workers again, and with it those of the
+    workers before (pytorch/pytorch#135712): each attempt gets a place of its own there. On several
+    machines the attempts are not counted alike, and the store must be a new one.
+    """
+    attempt, most = (
+        os.environ[f"TORCHELASTIC_{name}"] for name in ("RESTART_COUNT", "MAX_RESTARTS")
+    )
+    if not on_one_machine and int(most) and os.environ.get(FRESH_STORE) != "1":
+        raise RequestError(
+            "Workers on several machines find each other again after a loss only with "
+            f"{FRESH_STORE}=1; set it where torchrun is started, or give --max-restarts 0."
+        )
+    carriers = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    store, rank, size = next(dist.rendezvous("env://", timeout=IN_STEP))
+    if on_one_machine:
+        store = dist.PrefixStore(f"attempt {attempt}", store)
+    dist.init_process_group(carriers, timeout=IN_STEP, store=store, rank=rank, world_size=size)
 
 
 def _end_with(keeper: int) -> None:

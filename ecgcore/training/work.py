@@ -26,6 +26,8 @@ from ecgcore.training.tracking import tracked
 from ecgcore.training.working import Working
 
 STOPPED = "Stopped from the terminal; `ecgcore runs resume {id}` goes on."
+BROKEN = "An error of the program; see the log."
+LOST = "A worker was lost, or an error of the program (see the log); the workers start again."
 NOT_WRITTEN = (
     "{why} What was saved before is intact. Make room on the disk and go on: ecgcore runs resume "
     "{id}."
@@ -45,7 +47,7 @@ def work(run: Run, home: Home, on_progress: Progress | None = None) -> Run:
 
 def work_together(team: Team, run: Run, home: Home, on_progress: Progress | None = None) -> Run:
     """Do so as one of a team: all call this, and the first alone writes the run's folder."""
-    with _told(run) if team.is_first else suppress(Cancelled):
+    with _told(run, team) if team.is_first else suppress(Cancelled):
         devices = find_devices(run.config.device)
         team.check(run.config.batch, devices)
         if team.is_first:
@@ -120,7 +122,7 @@ def _start_afresh(working: Working, home: Home) -> None:
 
 
 @contextmanager
-def _told(run: Run) -> Iterator[None]:
+def _told(run: Run, team: Team) -> Iterator[None]:
     """Keep status.json true however the work ends."""
     remove_leftovers(run.folder)
     try:
@@ -139,8 +141,10 @@ def _told(run: Run) -> Iterator[None]:
         run.report(state="cancelled", eta_s=None, message=STOPPED.format(id=run.id))
         raise
     finally:
-        run.forget_cancel()
-        if run.status["state"] in ALIVE:  # an error of ours: the log has the details
-            run.report(state="failed", eta_s=None, message="An error of the program; see the log.")
+        if run.status["state"] in ALIVE:  # an error of ours, or another worker is gone
+            failed = {"state": "failed", "message": BROKEN}
+            run.report(eta_s=None, **({"message": LOST} if team.size > 1 else failed))
             with (run.folder / "log.txt").open("a", encoding="utf-8") as log:
                 log.write(traceback.format_exc())
+        if run.status["state"] not in ALIVE:
+            run.forget_cancel()
