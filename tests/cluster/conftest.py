@@ -11,3 +11,19 @@ def ray_here():
 
     with connected(None):
         yield ray
+
+
+@pytest.fixture(scope="session")
+def examples(request):
+    """Return the folder of the example ECGs."""
+    return request.config.rootpath / "examples" / "ptb-xl"
+
+
+@pytest.fixture
+def home(examples_home, tmp_path):
+    """Return an empty home with the key of ``examples_home``: equal patients, equal hashes."""
+    from ecgcore.home import Home
+
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "patient.key").write_bytes(examples_home.patient_key())
+    return Home(tmp_path / "home")

@@ -41,6 +41,9 @@ class Killer:
 
 
 def files_of(folder) -> dict[str, bytes]:
-    """Return the content of all files of a folder, hidden ones too, by name."""
-    files = (file for file in folder.rglob("*") if file.is_file())
+    """Return the content of all files of a folder, hidden ones too, by name.
+
+    But for a cohort's ``columns.arrow``, which follows from its shards and their files' times.
+    """
+    files = (f for f in folder.rglob("*") if f.is_file() and f.name != "columns.arrow")
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}

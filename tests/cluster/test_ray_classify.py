@@ -11,11 +11,6 @@ RUN = "alexnet_gap"
 
 
 @pytest.fixture(scope="module")
-def examples(request):
-    return request.config.rootpath / "examples" / "ptb-xl"
-
-
-@pytest.fixture(scope="module")
 def smooth(examples, examples_home, tmp_path_factory):
     """Return the files that two processes of this machine make, undisturbed."""
     to = tmp_path_factory.mktemp("smooth")

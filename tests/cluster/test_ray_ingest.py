@@ -5,30 +5,14 @@ from killing import Killer, files_of, workers_here, workers_of_ray
 
 from ecgcore.cohort.ingest import ingest
 from ecgcore.errors import RequestError
-from ecgcore.home import Home
 
 pytestmark = pytest.mark.cluster
-ROOT_EXAMPLES = "examples/ptb-xl"
-
-
-@pytest.fixture
-def home(examples_home, tmp_path):
-    """Return an empty home with the key of ``examples_home``: equal patients, equal hashes."""
-    key = examples_home.patient_key()
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "patient.key").write_bytes(key)
-    return Home(tmp_path / "home")
 
 
 @pytest.fixture
 def smooth(examples_home):
     """Return the files of the cohort that one process made, undisturbed."""
     return files_of(examples_home.cohorts / "examples")
-
-
-@pytest.fixture(scope="module")
-def examples(request):
-    return request.config.rootpath / ROOT_EXAMPLES
 
 
 def test_an_ingest_gives_the_same_files_on_ray(ray_here, examples, home, smooth):
