@@ -106,10 +106,10 @@ def page(records: int, start_s: float, found: list[dict[str, Round]]) -> str:
     lines.append(median_row(found))
     lines += [
         "",
-        f"Starting Ray took {start_s:.0f} s, which is not counted. The ingests are without measuring",
-        "(`--no-measure`): what Ray costs weighs most where a record takes least. Beside other work",
-        "the ratio by the clock may flatter either side, as the system shares its cores out among",
-        "groups of processes; processor seconds do not.",
+        f"Starting Ray took {start_s:.0f} s, which is not counted. The ingests are without",
+        "measuring (`--no-measure`): what Ray costs weighs most where a record takes least. Beside",
+        "other work the ratio by the clock may flatter either side, as the system shares its cores",
+        "out among groups of processes; processor seconds do not.",
         "",
     ]
     return "\n".join(lines)
