@@ -112,28 +112,3 @@ def _show_ingest(answer: dict[str, Any]) -> None:
     for code, n in answer["classes"]["core"].items():
         counts.add_row(code, str(n), str(answer["classes"]["broad"][code]), str(exclusive[code]))
     out.print(counts)
-
-
-@app.command()
-def cohorts(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the cohorts of the home folder.
-
-    Example: ecgcore cohorts
-    """
-    from dataclasses import asdict
-
-    from ecgcore.cohort.store import list_cohorts
-
-    found = list_cohorts(Home.find(home))
-    if as_json:
-        say_json({"cohorts": [asdict(cohort) for cohort in found]})
-        return
-    if not found:
-        out.print("No cohort yet: ecgcore ingest examples/ptb-xl --cohort examples")
-        return
-    shown = table("cohort", "records>", "Hz>", "sources")
-    for cohort in found:
-        shown.add_row(
-            cohort.name, str(cohort.records), f"{cohort.fs_hz:g}", ", ".join(cohort.sources)
-        )
-    out.print(shown)

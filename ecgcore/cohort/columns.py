@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecgcore.cohort import measured
+from ecgcore.cohort.elsewhere import need, told
+from ecgcore.cohort.index import INDEX
 from ecgcore.cohort.store import TIERS, Cohort
 from ecgcore.errors import DamagedFile, NotWritten
 from ecgcore.home import write_whole
@@ -27,6 +29,7 @@ VERSION = 1
 TEXTS = ("source", "sex", "statements")
 LABELS = [f"{tier}_{code}" for tier in TIERS for code in CODES]
 _KEY = b"made_from"
+_SCHEMA = pa.schema([*INDEX, pa.field("quality", pa.string())])
 
 
 def columns(cohort: Cohort) -> pa.Table:
@@ -50,23 +53,17 @@ def columns(cohort: Cohort) -> pa.Table:
 
 def _key(folder: Path, meta: dict[str, Any]) -> bytes:
     """Return what changes with the records, their labels or their measurements."""
-    measures = [_told(folder / "shards" / shard / measured.FILE) for shard in meta["shards"]]
-    told = json.dumps([VERSION, meta["hash"], meta["shards"], measures])
-    return hashlib.sha256(told.encode()).hexdigest().encode()
-
-
-def _told(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
+    measures = [told(folder / "shards" / shard / measured.FILE) for shard in meta["shards"]]
+    made_from = json.dumps([VERSION, meta["hash"], meta["shards"], measures])
+    return hashlib.sha256(made_from.encode()).hexdigest().encode()
 
 
 def _kept(file: Path, key: bytes) -> pa.Table | None:
     """Return the file's table, mapped, None where it is not there or made from something else."""
+    if told(file) == (0, 0):
+        return None
     try:
-        found = pa.ipc.open_file(pa.memory_map(str(file)))
+        found = pa.ipc.open_file(pa.memory_map(str(need(file))))
         return found.read_all() if (found.schema.metadata or {}).get(_KEY) == key else None
     except (OSError, pa.ArrowInvalid):
         return None
@@ -79,7 +76,7 @@ def _write(path: Path, table: pa.Table) -> None:
 
 def _from_shards(cohort: Cohort) -> pa.Table:
     shards = [cohort.folder / "shards" / shard for shard in cohort.meta["shards"]]
-    index = read(
+    index = _read(
         cohort.name, [s / "index.parquet" for s in shards], ["record", "age", *TEXTS, *LABELS]
     )
     if len(index) != len(cohort):
@@ -93,14 +90,18 @@ def _from_shards(cohort: Cohort) -> pa.Table:
     return pa.table(plain | texts)
 
 
-def read(cohort: str, files: Sequence[Path], names: list[str]) -> pa.Table:
-    """Return some columns of parquet files, one after another, or raise DamagedFile."""
+def _read(cohort: str, files: Sequence[Path], names: list[str]) -> pa.Table:
+    """Return some columns of parquet files, one after another, or raise DamagedFile.
+
+    Earlier versions of pandas wrote other types of the same: all come as those of today.
+    """
+    wanted = pa.schema([_SCHEMA.field(name) for name in names])
     parts = []
     for file in files:
         try:
-            texts = [name for name in names if name in (*TEXTS, "quality")]
-            opened = pq.ParquetFile(file, read_dictionary=texts)
-            parts.append(opened.read(names, use_threads=False))  # small: threads take longer
+            opened = pq.ParquetFile(need(file))
+            found = opened.read(names, use_threads=False)  # small: threads take longer
+            parts.append(found.select(names).cast(wanted))
         except (OSError, KeyError, pa.ArrowInvalid) as error:
             raise DamagedFile(
                 f"Cohort '{cohort}': {file.parent.name}/{file.name} cannot be read; ingest its "
@@ -114,15 +115,14 @@ def _quality(cohort: str, shards: Sequence[Path]) -> pa.ChunkedArray:
     parts = []
     for shard in shards:
         if measured.is_measured(shard):
-            flags = read(cohort, [shard / measured.FILE], ["quality"])["quality"]
-            parts.append(pc.fill_null(flags.cast(pa.string()), "null").combine_chunks())
+            flags = _read(cohort, [shard / measured.FILE], ["quality"])["quality"]
+            parts.append(pc.fill_null(flags, "null").combine_chunks())
         else:
-            rows = pq.read_metadata(shard / "index.parquet").num_rows
+            rows = pq.read_metadata(need(shard / "index.parquet")).num_rows
             parts.append(pa.repeat("null", rows))
     return pa.chunked_array(parts, pa.string())
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
     """Return a column as one array in which each different text stands once, null as ''."""
-    plain = column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
-    return pc.fill_null(plain, "").combine_chunks().dictionary_encode()
+    return pc.fill_null(column, "").combine_chunks().dictionary_encode()

@@ -23,6 +23,8 @@ def losses(cohort: Cohort) -> dict[str, int]:
     A kind holds no file's or record's name, no number but of leads and hertz, and nothing quoted
     from a file.
     """
+    if "losses" in cohort.meta:  # counted where it was pushed from, where the private table is
+        return cohort.meta["losses"]
     outcome = read_paths(cohort.folder, cohort.meta["shards"])
     kinds = Counter(one["reason"] for one in _refused(outcome))
     if n := int((outcome["status"] == "duplicate").sum()):

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecgcore.cohort.elsewhere import need, told
 from ecgcore.home import write_whole
 from ecgcore.records.record import Record
 
@@ -82,7 +83,7 @@ class Table:
 
 def is_measured(shard: Path) -> bool:
     """Return whether a shard has its measurements, of whatever version."""
-    return (shard / FILE).exists()
+    return told(shard / FILE) != (0, 0)
 
 
 def is_current(shard: Path) -> bool:
@@ -90,10 +91,10 @@ def is_current(shard: Path) -> bool:
     if not is_measured(shard):
         return False
     try:
-        told = pq.read_schema(shard / FILE).metadata or {}
+        stamped = pq.read_schema(need(shard / FILE)).metadata or {}
     except (OSError, pa.ArrowInvalid):
         return False
-    return told.get(_VERSION) == str(version()).encode()
+    return stamped.get(_VERSION) == str(version()).encode()
 
 
 def of_record(shard: Path, place: int) -> "Measurements | None":
@@ -102,7 +103,7 @@ def of_record(shard: Path, place: int) -> "Measurements | None":
 
     if not is_current(shard):
         return None
-    [row] = pq.ParquetFile(shard / FILE).read().slice(place, 1).to_pylist()
+    [row] = pq.ParquetFile(need(shard / FILE)).read().slice(place, 1).to_pylist()
     return Measurements.from_row(row)
 
 
@@ -137,7 +138,7 @@ def _read(shard: Path, size: int, columns: list[str] | None = None) -> pa.Table:
     wanted = pa.schema([schema().field(name) for name in names])
     if not is_measured(shard):
         return pa.table({f.name: pa.nulls(size, f.type) for f in wanted}, wanted)
-    there = pq.ParquetFile(shard / FILE).read(columns)
+    there = pq.ParquetFile(need(shard / FILE)).read(columns)
     filled = [
         there.column(f.name) if f.name in there.column_names else pa.nulls(size, f.type)
         for f in wanted

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.cohort import measured
+from ecgcore.cohort.elsewhere import is_url
 from ecgcore.cohort.paths import read_paths
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.stored import as_record, in_mv
@@ -18,7 +19,7 @@ from ecgcore.cohort.survey import Stamps
 from ecgcore.cohort.writing import written_alone
 from ecgcore.engines import local
 from ecgcore.engines.choosing import Engine
-from ecgcore.errors import UnreadableRecord
+from ecgcore.errors import RequestError, UnreadableRecord
 from ecgcore.home import Home, read_json
 from ecgcore.records.reading import read_record
 from ecgcore.records.record import Record
@@ -33,11 +34,22 @@ def ensure_measured(
     """Measure those records of a cohort that have not been measured as today; return the cohort.
 
     Killed in the middle, it goes on with the shard where it was.
+
+    Raises
+    ------
+    RequestError
+        It lies elsewhere and has not been measured there.
     """
     cohort = Cohort.open(name, home)
-    if not cohort.is_measured_as_today:
-        with written_alone(name, home):
-            measure_missing(cohort.folder, workers, on_progress)
+    if cohort.is_measured_as_today:
+        return cohort
+    if is_url(name):
+        raise RequestError(
+            f"The cohort at {name} has not been measured as this version measures: ingest its "
+            "folder again where it was made, and push it."
+        )
+    with written_alone(name, home):
+        measure_missing(cohort.folder, workers, on_progress)
     return Cohort.open(name, home)
 
 

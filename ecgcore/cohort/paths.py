@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
+from ecgcore.cohort.elsewhere import need
 from ecgcore.cohort.store import private_piece
 from ecgcore.cohort.survey import Seen
 from ecgcore.errors import DamagedFile
@@ -80,7 +81,7 @@ def outcome(cohort: Path, shards: Iterable[str]) -> Outcome:
 
 def _piece(file: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(file, columns=COLUMNS.names)
+        return pd.read_parquet(need(file), columns=COLUMNS.names)
     except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
         raise DamagedFile(
             f"Cohort '{file.parent.parent.name}': private/{file.name} cannot be read; remove the "

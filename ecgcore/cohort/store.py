@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecgcore.cohort import elsewhere
 from ecgcore.cohort.stored import as_record, in_mv, statements_in
 from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.home import Home, read_json
@@ -30,6 +31,8 @@ POLICIES = ("expert", "criteria")
 _KEYS = {"name", "records", "patients", "fs_hz", "duration_s", "n_samples", "sources", "hash"} | {
     "shards"
 }
+_MOST_MAPS = 10_000
+"""Shards that are mapped at once: a process may hold some 65,000 maps."""
 _ADVICE = "Make one: ecgcore ingest FOLDER --cohort NAME."
 
 
@@ -62,10 +65,13 @@ class Cohort:
         self.duration_s: float = self.meta["duration_s"]
         self.n_samples: int = self.meta["n_samples"]
         self.hash: str = self.meta["hash"]
+        self._maps: dict[int, np.ndarray] = {}
 
     @classmethod
     def open(cls, name: str, home: Home) -> "Cohort":
-        """Open the cohort of that name, or say which there are."""
+        """Open the cohort of that name, or say which there are; or the one at a URL."""
+        if elsewhere.is_url(name):
+            return cls(elsewhere.opened(name, home))
         names = _names(home)
         if name not in names:
             raise NotFound.among("cohort", name, names, _ADVICE)
@@ -73,6 +79,11 @@ class Cohort:
 
     def __len__(self) -> int:
         return self.meta["records"]
+
+    @property
+    def where(self) -> str:
+        """By what it is opened again: its name, or the URL where it lies."""
+        return self.meta.get(elsewhere.URL, self.name)
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -154,7 +165,7 @@ class Cohort:
         for shard in np.unique(shard_of):
             here = shard_of == shard
             first = self._ends[shard - 1] if shard else 0
-            out[here] = in_mv(self._signals[shard][wanted[here] - first])
+            out[here] = in_mv(self._signals(int(shard))[wanted[here] - first])
         return out
 
     @cached_property
@@ -242,13 +253,24 @@ class Cohort:
     def _shards(self) -> list[Path]:
         return [self.folder / "shards" / shard for shard in self.meta["shards"]]
 
-    @cached_property
-    def _signals(self) -> list[np.ndarray]:
-        return [_mapped(shard / "signals.npy") for shard in self._shards]
+    def _signals(self, shard: int) -> np.ndarray:
+        """Return a shard's signals (n, 12, T) int16, mapped when first asked for."""
+        if shard not in self._maps:
+            if len(self._maps) == _MOST_MAPS:
+                self._maps.clear()
+            self._maps[shard] = _mapped(self._shards[shard] / "signals.npy", self._sizes[shard])
+        return self._maps[shard]
 
     @cached_property
     def _sizes(self) -> list[int]:
-        return [len(signals) for signals in self._signals]
+        """Records of each shard."""
+        return self.meta.get("sizes") or [self._size(s / "index.parquet") for s in self._shards]
+
+    def _size(self, file: Path) -> int:
+        try:
+            return pq.read_metadata(elsewhere.need(file)).num_rows
+        except (OSError, pa.ArrowInvalid) as error:
+            raise self._damaged(file) from error
 
     @cached_property
     def _ends(self) -> np.ndarray:
@@ -264,13 +286,13 @@ class Cohort:
 
     def _names(self, file: Path) -> pa.Table:
         try:
-            return pq.ParquetFile(file).read(["record"])
+            return pq.ParquetFile(elsewhere.need(file)).read(["record"])
         except (OSError, pa.ArrowInvalid) as error:
             raise self._damaged(file) from error
 
     def _table(self, file: Path) -> pd.DataFrame:
         try:
-            return pd.read_parquet(file)
+            return pd.read_parquet(elsewhere.need(file))
         except (OSError, ValueError) as error:
             raise self._damaged(file) from error
 
@@ -299,10 +321,13 @@ def _names(home: Home) -> list[str]:
     return sorted(file.parent.name for file in home.cohorts.glob("[!.]*/cohort.json"))
 
 
-def _mapped(file: Path) -> np.ndarray:
+def _mapped(file: Path, records: int) -> np.ndarray:
     """Return a shard's signals (n, 12, T) int16, memory-mapped."""
     try:
-        return np.load(file, mmap_mode="r")
+        signals = np.load(elsewhere.need(file), mmap_mode="r")
+        if len(signals) != records:
+            raise ValueError(f"{len(signals)} signals of {records}")
+        return signals
     except (OSError, ValueError) as error:
         raise DamagedFile(
             f"{file.parent.parent.parent.name}: shard {file.parent.name} has no whole signals; "

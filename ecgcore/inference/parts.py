@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.cohort.elsewhere import need
 from ecgcore.cohort.losses import kind_of_reason
 from ecgcore.cohort.paths import write_paths
 from ecgcore.cohort.stored import as_record, in_mv
@@ -116,7 +117,7 @@ class ShardPart:
     def found(self, classifier: Classifier) -> Iterator[Found]:
         """Yield each record as it is stored."""
         index = self._index()
-        signals = np.load(self.shard / "signals.npy", mmap_mode="r")
+        signals = np.load(need(self.shard / "signals.npy"), mmap_mode="r")
         for told, stored in zip(index.itertuples(), signals, strict=True):
             yield as_record(told, in_mv(stored), self.fs_hz)
 
@@ -125,7 +126,7 @@ class ShardPart:
 
     def _index(self) -> pd.DataFrame:
         try:
-            return pd.read_parquet(self.shard / "index.parquet")
+            return pd.read_parquet(need(self.shard / "index.parquet"))
         except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
             raise DamagedFile(
                 f"Shard {self.name} of cohort '{self.shard.parents[1].name}' cannot be read; "

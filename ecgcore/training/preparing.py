@@ -132,7 +132,7 @@ def _meta(
         "input": _input(config, cohort),
         "target_mode": config.target_mode,
         "tier": config.tier,
-        "cohort": {"name": cohort.name, "hash": cohort.hash, "fs_hz": cohort.fs_hz},
+        "cohort": {"name": cohort.where, "hash": cohort.hash, "fs_hz": cohort.fs_hz},
         "labels": _labels(config),
         "split": {
             "hash": drawn.hash,
