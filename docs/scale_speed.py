@@ -1,10 +1,13 @@
 """Make docs/scale_speed.md: does a record cost as much among 200,000 as among 20,000?
 
     .venv/bin/python docs/scale_speed.py --cohort ptbxl --place /tmp/many
+    .venv/bin/python docs/scale_speed.py --cohort ptbxl --place /tmp/many --costs
 
 The source is made on the fly from a cohort at 100 Hz (many_records.py): 5.6 GB at 200,000 records,
 the cohort beside it 5 GB. Each step is the command that a user would type, in processes that are
-watched from outside. One to two hours on two shared cores.
+watched from outside. One to two hours on two shared cores. With --costs only what a record costs in
+the dearer steps, on 2,000 records, and what it takes on disk: some minutes. The figures are kept in
+scale_speed.json.
 """
 
 import argparse
@@ -15,6 +18,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from many_records import write_records
 
@@ -25,6 +29,7 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.home import Home
 
 DOCS = Path(__file__).resolve().parent
+KEPT = DOCS / "scale_speed.json"
 SIZES = (20_000, 200_000)
 NET = ["--model", "resnet1d", "--depth", "4", "--width", "8", "--batch", "64", "--epochs", "1"]
 STEPS = {
@@ -33,6 +38,17 @@ STEPS = {
     "split": "split by patient and leak check",
     "epoch": f"`train --level all {' '.join(NET)}`",
 }
+SOME = 2_000
+LARGE_NET = ["--model", "alexnet_m_se_gap", "--batch", "64", "--epochs", "1"]
+COSTS = {
+    "measured": "`ingest` (measured)",
+    "plain": "`ingest --no-measure`",
+    "large": f"`train --level all {' '.join(LARGE_NET)}`",
+    "small": f"`train --level all {' '.join(NET)}`",
+    "classify": "`classify --cohort NAME --run alexnet_m_se_gap --to FOLDER`",
+}
+FEW = 100
+"""The same steps on so few records tell what a command costs before it begins."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +67,26 @@ def main() -> None:
     asked.add_argument("--home", default=None, help="its home; default ./workspace")
     asked.add_argument("--place", type=Path, required=True, help="a folder with 12 GB of room")
     asked.add_argument("--split", action="store_true", help="only split the cohort in --home")
+    asked.add_argument("--costs", action="store_true", help="only what the dearer steps cost")
     options = asked.parse_args()
     home = Home.find(options.home)
     if options.split:
         print(json.dumps(split("many", home)))
         return
     real = Cohort.open(options.cohort, home)
-    steps = {n: measured(real, n, options.place) for n in SIZES}
-    (DOCS / "scale_speed.json").write_text(
-        json.dumps({n: {k: vars(s) for k, s in found.items()} for n, found in steps.items()})
-    )
-    (DOCS / "scale_speed.md").write_text(page(real, steps), "utf-8")
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    if options.costs:
+        kept |= costs(real, options.place)
+    else:
+        kept |= {str(n): as_told(measured(real, n, options.place)) for n in SIZES}
+        kept["load"] = os.getloadavg()[0]
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+    (DOCS / "scale_speed.md").write_text(page(real, kept), "utf-8")
+
+
+def as_told(steps: dict[str, Step]) -> dict[str, dict[str, float]]:
+    """Return steps as they are kept."""
+    return {name: vars(step) for name, step in steps.items()}
 
 
 def measured(real: Cohort, n: int, place: Path) -> dict[str, Step]:
@@ -87,7 +112,7 @@ def step(name: str, command: list[str], n: int) -> Step:
     # Two threads of one small network wait for each other where other work shares the cores.
     os.environ["OMP_NUM_THREADS"] = "1"
     seen = watch_python([__file__, *command]) if name == "split" else watch(command)
-    if name == "ingest" and seen.answer["found"] != n:
+    if name in ("ingest", "measured", "plain") and seen.answer["found"] != n:
         raise RuntimeError(f"{n} records were made and {seen.answer['found']} found")
     found = Step(time.monotonic() - began, seen.cpu_s, needed(seen))
     print(n, name, found, told(name, seen), flush=True)
@@ -118,38 +143,109 @@ def split(name: str, home: Home) -> dict[str, int]:
     return {part: int((drawn.part == part).sum()) for part in set(drawn.part.tolist())}
 
 
-def page(real: Cohort, steps: dict[int, dict[str, Step]]) -> str:
-    """Return the page."""
-    few, many = SIZES
-    heads = ["step", *(f"CPU ms a record at {n:,}" for n in SIZES), "ratio"]
-    heads += [*(f"wall ms a record at {n:,}" for n in SIZES), "ratio"]
-    heads += [f"peak MB of the largest process at {n:,}" for n in SIZES]
-    lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
-    for name in STEPS:
-        row = [STEPS[name]]
-        for kind in ("cpu_s", "wall_s"):
-            each = [1000 * getattr(steps[n][name], kind) / n for n in SIZES]
-            row += [f"{each[0]:.2f}", f"{each[1]:.2f}", f"{each[1] / each[0]:.2f}"]
-        row += [f"{steps[n][name].largest_mb:.0f}" for n in SIZES]
-        lines.append("| " + " | ".join(row) + " |")
-    table = "\n".join(lines)
-    cpu = {n: sum(s.cpu_s for s in steps[n].values()) / n for n in SIZES}
-    wall = {n: sum(s.wall_s for s in steps[n].values()) / n for n in SIZES}
+def costs(real: Cohort, place: Path) -> dict[str, Any]:
+    """Return what the dearer steps take on SOME records and on FEW, and bytes a record on disk."""
+    found: dict[str, Any] = {}
+    for n in (FEW, SOME):
+        source, home = place / f"source-{n}", place / f"home-{n}"
+        if not source.exists():
+            write_records(real, n, source)
+        at_home = ["--home", str(home), "--json"]
+        train = ["train", "--cohort", "many", "--level", "all", *at_home]
+        answers = ["--run", "alexnet_m_se_gap", "--to", str(home / "answers")]
+        commands = {
+            "measured": ["ingest", str(source), "--cohort", "many", *at_home],
+            "plain": ["ingest", str(source), "--cohort", "plain", "--no-measure", *at_home],
+            "large": [*train, *LARGE_NET],
+            "small": [*train, *NET],
+            "classify": ["classify", "--cohort", "many", *answers, *at_home],
+        }
+        found[str(n)] = as_told({name: step(name, c, n) for name, c in commands.items()})
+        if n == SOME:
+            found["bytes"] = bytes_of(home / "cohorts" / "many", n)
+            found["bytes"]["answers"] = size(home / "answers", "*") / n
+        shutil.rmtree(home)
+    return found
+
+
+def bytes_of(cohort: Path, n: int) -> dict[str, float]:
+    """Return the bytes a record of each kind of file of a cohort's folder."""
+    names = ("signals.npy", "measures.parquet", "fingerprints-*.npy", "index.parquet")
+    kinds = {name: size(cohort / "shards", name) / n for name in names}
+    return kinds | {
+        "columns.arrow": size(cohort, "columns.arrow") / n,
+        "private": size(cohort / "private", "*") / n,
+    }
+
+
+def size(folder: Path, name: str) -> int:
+    """Return the bytes of all files of a name below a folder."""
+    return sum(file.stat().st_size for file in folder.rglob(name) if file.is_file())
+
+
+def page(real: Cohort, kept: dict[str, Any]) -> str:
+    """Return the page from what was kept."""
     return f"""# What a record costs among 20,000 and among 200,000
 
 Recordings made from the {len(real):,} of `{real.name}` ({real.fs_hz:g} Hz, {real.duration_s:g} s,
 12 leads), each copy turned round, stretched and scaled a little so that none is another's
-duplicate, written as WFDB files (`docs/many_records.py`). Both sizes one after the other by
-`docs/scale_speed.py` on {os.cpu_count()} cores ({platform.machine()}), load average at the end
-{os.getloadavg()[0]:.1f}: other work shared the cores, so wall time says what the others left. CPU
-time is that of all processes of the step; memory is anonymous (RssAnon), of the largest process.
+duplicate, written as WFDB files (`docs/many_records.py`). Made by `docs/scale_speed.py` on
+{os.cpu_count()} cores ({platform.machine()}). Other work shared them, so wall time says what that
+left; CPU time is that of all processes of a step. Memory is anonymous (RssAnon), of the largest
+process. Training used one thread: two wait for each other where cores are shared.
 
-{table}
+{sizes_table(kept) if str(SIZES[0]) in kept else ""}
+## What a million records cost
 
-All steps together: CPU {1000 * cpu[few]:.2f} and {1000 * cpu[many]:.2f} ms a record, ratio
-{cpu[many] / cpu[few]:.2f}; wall {1000 * wall[few]:.2f} and {1000 * wall[many]:.2f} ms, ratio
-{wall[many] / wall[few]:.2f}. The training used one thread.
-"""
+{costs_table(kept) if str(SOME) in kept else ""}"""
+
+
+def sizes_table(kept: dict[str, Any]) -> str:
+    """Return what was found at both sizes, in one run."""
+    heads = ["step", *(f"CPU ms a record at {n:,}" for n in SIZES), "ratio"]
+    heads += [*(f"wall ms a record at {n:,}" for n in SIZES), "ratio"]
+    heads += [f"peak MB at {n:,}" for n in SIZES]
+    rows = []
+    for name in STEPS:
+        row = [STEPS[name]]
+        for kind in ("cpu_s", "wall_s"):
+            row += compared([kept[str(n)][name][kind] for n in SIZES])
+        rows.append([*row, *(f"{kept[str(n)][name]['largest_mb']:.0f}" for n in SIZES)])
+    both = ["**together**"]
+    for kind in ("cpu_s", "wall_s"):
+        both += compared([sum(step[kind] for step in kept[str(n)].values()) for n in SIZES])
+    most = [max(step["largest_mb"] for step in kept[str(n)].values()) for n in SIZES]
+    told = table(heads, [*rows, [*both, *(f"{mb:.0f}" for mb in most)]])
+    return f"{told}\nBoth sizes in one run; load average at its end {kept['load']:.1f}.\n"
+
+
+def compared(seconds: list[float]) -> list[str]:
+    """Return milliseconds a record at each size, and their ratio."""
+    each = [1000 * s / n for s, n in zip(seconds, SIZES, strict=True)]
+    return [f"{each[0]:.3f}", f"{each[1]:.3f}", f"{each[1] / each[0]:.2f}"]
+
+
+def costs_table(kept: dict[str, Any]) -> str:
+    """Return the hours of a core and the GB of disk that a million records take."""
+    rows = []
+    for name, words in COSTS.items():
+        much, few = kept[str(SOME)][name]["cpu_s"], kept[str(FEW)][name]["cpu_s"]
+        ms = 1000 * (much - few) / (SOME - FEW)
+        rows.append([words, f"{ms:.1f}", f"{ms / 3.6:.1f}", f"{few:.1f}"])
+    heads = ["step", "CPU ms a record", "hours of a core a million", f"CPU s on {FEW} records"]
+    disk = [[f"`{name}`", f"{n:,.0f}", f"{n / 1000:.2f}"] for name, n in kept["bytes"].items()]
+    return f"""{table(heads, rows)}
+CPU time of all processes on {SOME:,} records less that on {FEW}, over the records between: what a
+command takes to start is not in it. An epoch is training on 60 % of the records (70 % of those
+beside the untouched 15 %), and validation and test on the others, one thread, no GPU.
+
+{table(["on disk", "bytes a record", "GB a million"], disk)}"""
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """Return a table whose columns after the first are numbers."""
+    lines = ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows), ""])
 
 
 if __name__ == "__main__":
