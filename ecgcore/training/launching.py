@@ -55,7 +55,7 @@ def work_by(workers: int, on: str, team: Team, run: Run, home: Home, on_progress
     """Work on a run in the way asked for: as one of a team that torchrun started, else alone,
     with several workers of this machine, or with those of a Ray cluster."""
     if (keeper := team.keeper) is not None:
-        if team.by_first(lambda: _is_left(run, keeper["pid"])):
+        if team.by_first(lambda: _is_left(run, team.launch, keeper["pid"])):
             work_together(team, run, home, on_progress)
     elif on != LOCAL:
         from ecgcore.training.on_ray import work_on_ray
@@ -67,12 +67,14 @@ def work_by(workers: int, on: str, team: Team, run: Run, home: Home, on_progress
         work(run, home, on_progress)
 
 
-def _is_left(run: Run, keeper: int) -> bool:
+def _is_left(run: Run, launch: str | None, keeper: int) -> bool:
     """Tell whether something of a run is left to do for a team, which may have been lost at the
-    very end."""
-    if run.status["state"] == "done":
+    very end, and may have its first on another machine than before."""
+    status = run.status
+    if status["state"] == "done":
         return False
-    run.need_idle(keeper)
+    if status.get("team") != launch:
+        run.need_idle(keeper)
     return True
 
 

@@ -80,7 +80,7 @@ def _begin(team: Team, run: Run, home: Home, devices: list[str]) -> None:
         enter(run, home, devices, team.keeper["pid"] if team.keeper else None)
     else:
         pass_by(run, team.keeper)
-    run.report(message="Preparing.")
+    run.report(message="Preparing.", team=team.launch)
 
 
 def _plan(run: Run, home: Home) -> tuple[Cohort, Plan]:
