@@ -1,7 +1,8 @@
 """A source of as many recordings as asked for, made on the fly from the real ones of a cohort.
 
 Each is a real recording turned round in time, a little slower or quicker and a little taller or
-flatter, so that neither bytes nor signals are those of another; labels, age and sex stay. Written
+flatter, so that neither bytes nor signals are those of another; labels, age and sex stay (but NSR:
+sinus rhythm that an unknown source states alone is not known to be normal). Written
 as WFDB records such as a hospital exports: a folder a thousand, statements in the header.
 """
 

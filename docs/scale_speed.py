@@ -42,12 +42,10 @@ SOME = 2_000
 LARGE_NET = ["--model", "alexnet_m_se_gap", "--batch", "64", "--epochs", "1"]
 COSTS = {
     "measured": "`ingest` (measured)",
-    "plain": "`ingest --no-measure`",
     "large": f"`train --level all {' '.join(LARGE_NET)}`",
-    "small": f"`train --level all {' '.join(NET)}`",
     "classify": "`classify --cohort NAME --run alexnet_m_se_gap --to FOLDER`",
 }
-FEW = 100
+FEW, STARTS = 100, "start"
 """The same steps on so few records tell what a command costs before it begins."""
 
 
@@ -68,6 +66,7 @@ def main() -> None:
     asked.add_argument("--place", type=Path, required=True, help="a folder with 12 GB of room")
     asked.add_argument("--split", action="store_true", help="only split the cohort in --home")
     asked.add_argument("--costs", action="store_true", help="only what the dearer steps cost")
+    asked.add_argument("--page", action="store_true", help="only write the page anew")
     options = asked.parse_args()
     home = Home.find(options.home)
     if options.split:
@@ -77,7 +76,7 @@ def main() -> None:
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     if options.costs:
         kept |= costs(real, options.place)
-    else:
+    elif not options.page:
         kept |= {str(n): as_told(measured(real, n, options.place)) for n in SIZES}
         kept["load"] = os.getloadavg()[0]
     KEPT.write_text(json.dumps(kept, indent=1) + "\n")
@@ -112,7 +111,7 @@ def step(name: str, command: list[str], n: int) -> Step:
     # Two threads of one small network wait for each other where other work shares the cores.
     os.environ["OMP_NUM_THREADS"] = "1"
     seen = watch_python([__file__, *command]) if name == "split" else watch(command)
-    if name in ("ingest", "measured", "plain") and seen.answer["found"] != n:
+    if name in ("ingest", "measured") and seen.answer["found"] != n:
         raise RuntimeError(f"{n} records were made and {seen.answer['found']} found")
     found = Step(time.monotonic() - began, seen.cpu_s, needed(seen))
     print(n, name, found, told(name, seen), flush=True)
@@ -145,7 +144,7 @@ def split(name: str, home: Home) -> dict[str, int]:
 
 def costs(real: Cohort, place: Path) -> dict[str, Any]:
     """Return what the dearer steps take on SOME records and on FEW, and bytes a record on disk."""
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {STARTS: as_told(measured(real, FEW, place))}
     for n in (FEW, SOME):
         source, home = place / f"source-{n}", place / f"home-{n}"
         if not source.exists():
@@ -155,9 +154,7 @@ def costs(real: Cohort, place: Path) -> dict[str, Any]:
         answers = ["--run", "alexnet_m_se_gap", "--to", str(home / "answers")]
         commands = {
             "measured": ["ingest", str(source), "--cohort", "many", *at_home],
-            "plain": ["ingest", str(source), "--cohort", "plain", "--no-measure", *at_home],
             "large": [*train, *LARGE_NET],
-            "small": [*train, *NET],
             "classify": ["classify", "--cohort", "many", *answers, *at_home],
         }
         found[str(n)] = as_told({name: step(name, c, n) for name, c in commands.items()})
@@ -194,7 +191,7 @@ duplicate, written as WFDB files (`docs/many_records.py`). Made by `docs/scale_s
 left; CPU time is that of all processes of a step. Memory is anonymous (RssAnon), of the largest
 process. Training used one thread: two wait for each other where cores are shared.
 
-{sizes_table(kept) if str(SIZES[0]) in kept else ""}
+{sizes_table(kept) if {str(SIZES[0]), STARTS} <= kept.keys() else ""}
 ## What a million records cost
 
 {costs_table(kept) if str(SOME) in kept else ""}"""
@@ -202,7 +199,7 @@ process. Training used one thread: two wait for each other where cores are share
 
 def sizes_table(kept: dict[str, Any]) -> str:
     """Return what was found at both sizes, in one run."""
-    heads = ["step", *(f"CPU ms a record at {n:,}" for n in SIZES), "ratio"]
+    heads = ["step", *(f"CPU ms a record at {n:,}" for n in SIZES), "ratio", "less the start"]
     heads += [*(f"wall ms a record at {n:,}" for n in SIZES), "ratio"]
     heads += [f"peak MB at {n:,}" for n in SIZES]
     rows = []
@@ -210,13 +207,20 @@ def sizes_table(kept: dict[str, Any]) -> str:
         row = [STEPS[name]]
         for kind in ("cpu_s", "wall_s"):
             row += compared([kept[str(n)][name][kind] for n in SIZES])
+            if kind == "cpu_s":
+                starts_s = kept[STARTS][name]["cpu_s"]
+                row.append(compared([kept[str(n)][name]["cpu_s"] - starts_s for n in SIZES])[2])
         rows.append([*row, *(f"{kept[str(n)][name]['largest_mb']:.0f}" for n in SIZES)])
     both = ["**together**"]
     for kind in ("cpu_s", "wall_s"):
         both += compared([sum(step[kind] for step in kept[str(n)].values()) for n in SIZES])
+        both += [""] * (kind == "cpu_s")
     most = [max(step["largest_mb"] for step in kept[str(n)].values()) for n in SIZES]
     told = table(heads, [*rows, [*both, *(f"{mb:.0f}" for mb in most)]])
-    return f"{told}\nBoth sizes in one run; load average at its end {kept['load']:.1f}.\n"
+    return f"""{told}
+Both sizes in one run; load average at its end {kept["load"]:.1f}. "Less the start": the ratio where
+the processor time of the same step on {FEW} records is taken off both.
+"""
 
 
 def compared(seconds: list[float]) -> list[str]:
@@ -228,15 +232,16 @@ def compared(seconds: list[float]) -> list[str]:
 def costs_table(kept: dict[str, Any]) -> str:
     """Return the hours of a core and the GB of disk that a million records take."""
     rows = []
-    for name, words in COSTS.items():
-        much, few = kept[str(SOME)][name]["cpu_s"], kept[str(FEW)][name]["cpu_s"]
-        ms = 1000 * (much - few) / (SOME - FEW)
-        rows.append([words, f"{ms:.1f}", f"{ms / 3.6:.1f}", f"{few:.1f}"])
-    heads = ["step", "CPU ms a record", "hours of a core a million", f"CPU s on {FEW} records"]
+    for names, few, many in ((STEPS, *SIZES), (COSTS, FEW, SOME)):
+        for name, words in names.items():
+            more_s = kept[str(many)][name]["cpu_s"] - kept[str(few)][name]["cpu_s"]
+            ms = 1000 * more_s / (many - few)
+            rows.append([words, f"{few:,} and {many:,}", f"{ms:.2f}", f"{ms / 3.6:.2f}"])
+    heads = ["step", "records", "CPU ms a record", "hours of a core a million"]
     disk = [[f"`{name}`", f"{n:,.0f}", f"{n / 1000:.2f}"] for name, n in kept["bytes"].items()]
     return f"""{table(heads, rows)}
-CPU time of all processes on {SOME:,} records less that on {FEW}, over the records between: what a
-command takes to start is not in it. An epoch is training on 60 % of the records (70 % of those
+CPU time of all processes on the more records less that on the fewer, over the records between: what
+a command takes to start is not in it. An epoch is training on 60 % of the records (70 % of those
 beside the untouched 15 %), and validation and test on the others, one thread, no GPU.
 
 {table(["on disk", "bytes a record", "GB a million"], disk)}"""
