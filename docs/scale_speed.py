@@ -220,6 +220,7 @@ def sizes_table(kept: dict[str, Any]) -> str:
     return f"""{told}
 Both sizes in one run; load average at its end {kept["load"]:.1f}. "Less the start": the ratio where
 the processor time of the same step on {FEW} records is taken off both.
+Where the load of other work changes between the sizes, wall time follows it and not the size.
 """
 
 
