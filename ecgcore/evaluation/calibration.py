@@ -85,7 +85,8 @@ def with_probabilities(
     """Return a table of predictions whose ``p_`` are made of its logits ``z_``."""
     logits = predictions[[f"z_{c}" for c in classes]].to_numpy(float)
     p = probabilities(logits, target_mode, temperature).astype(np.float32)
-    return predictions.assign(**{f"p_{c}": p[:, i] for i, c in enumerate(classes)})
+    columns = pd.DataFrame(p, predictions.index, [f"p_{c}" for c in classes])
+    return pd.concat([predictions.drop(columns=columns, errors="ignore"), columns], axis=1)
 
 
 def calibration_of(scores: Scores) -> dict:
