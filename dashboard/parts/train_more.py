@@ -24,7 +24,7 @@ from ecgcore.training.config import (
 
 BOTH = ["alexnet", "alexnet_m_se"]
 LEVELS, OWN = ["204", "440", "all", "own"], "own"
-BY_LEVEL, FRESH = "by level", "fresh weights"
+BY_LEVEL, FRESH, NOBODY = "by level", "fresh weights", "nobody"
 PAPER = TrainConfig(cohort="")
 SHAPE = ("depth", "width", "kernel")
 THRESHOLDS = {"paper": "paper", "aha2009": "AHA 2009", "udmi2018": "UDMI 2018"}
@@ -41,6 +41,7 @@ def first_of(name: str) -> Any:
     """Return what a control holds at first: the paper's protocol."""
     special = {
         "level": "204", "records": 300, "networks": BOTH, "target_mode": BY_LEVEL, "init": FRESH,
+        "teacher": NOBODY,
     }  # fmt: skip
     return special[name] if name in special else getattr(PAPER, name)
 
@@ -198,7 +199,7 @@ def pictures() -> Settings:
 
 def start_and_machine() -> Settings:
     """Let the visitor choose what it starts from, and how it computes."""
-    a, b, c = st.columns([3, 1, 1])
+    a, b, c, d = st.columns([3, 1, 3, 1])
     with a:
         init = one_of(
             "Start from", "init", [FRESH, *cached_runs.with_weights()],
@@ -210,6 +211,13 @@ def start_and_machine() -> Settings:
             disabled=init == FRESH, help="Of all but the head, as a share; 0 freezes it.",
         )  # fmt: skip
     with c:
+        teacher = one_of(
+            "Taught by", "teacher", [NOBODY, *cached_runs.with_weights()],
+            help="That run's answers to the training records are learnt from beside the labels: an "
+            "image network learns more by those of one that reads the signals. It must not have "
+            "learnt from patients that are validated or tested here.",
+        )  # fmt: skip
+    with d:
         precision = one_of(
             "Precision", "precision", PRECISIONS, help="auto: bfloat16 where the device has it."
         )
@@ -217,5 +225,6 @@ def start_and_machine() -> Settings:
     return {
         "init": None if fresh else init,
         "trunk_rate": 1.0 if fresh else trunk,
+        "teacher": None if teacher == NOBODY else teacher,
         "precision": precision,
     }

@@ -111,6 +111,10 @@ def train(
     init: Annotated[
         str | None, typer.Option(help="Start from the weights of this run or shipped model.")
     ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Learn from this run's or shipped model's answers beside the labels."),
+    ] = None,
     trunk_rate: Annotated[
         float,
         typer.Option(help="Share of the rate for all but the head, 0 to 1; 0 freezes it."),
@@ -159,8 +163,9 @@ def train(
         batch=batch, optimiser=optimiser, learning_rate=learning_rate, weight_decay=weight_decay,
         schedule=schedule, warm_up=warm_up, balance=balance, label_smoothing=label_smoothing,
         dropout=dropout, clip_norm=clip_norm, patience=patience, average=average, depth=depth,
-        width=width, kernel=kernel, init=init, trunk_rate=trunk_rate, deterministic=deterministic,
-        split=split, only=only, seed=seed, device=device, precision=precision,
+        width=width, kernel=kernel, init=init, teacher=teacher, trunk_rate=trunk_rate,
+        deterministic=deterministic, split=split, only=only, seed=seed, device=device,
+        precision=precision,
     )  # fmt: skip
     with _team(workers, on) as team:
         run = run_of_launch(team, config, found)

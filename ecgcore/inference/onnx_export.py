@@ -18,7 +18,7 @@ from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import write_whole
 from ecgcore.inference.classifier import Classifier
 from ecgcore.records.record import LEADS, Record
-from ecgcore.training.starting import file_hash
+from ecgcore.training.elders import file_hash
 
 if TYPE_CHECKING:
     from torch.onnx import ONNXProgram

@@ -31,8 +31,8 @@ from ecgcore.inference.classifier import Classifier, load
 from ecgcore.inference.classify import BATCH, answers_to
 from ecgcore.inference.sights import Sight, read_sight
 from ecgcore.records.reading import Reading
+from ecgcore.training.elders import file_hash
 from ecgcore.training.run import Run, find_run
-from ecgcore.training.starting import file_hash
 
 _FORM = 1
 """Rises whenever parts are made differently: every part is then made anew."""

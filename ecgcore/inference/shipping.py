@@ -88,7 +88,7 @@ def card_of(run: Run, attribution: str) -> str:
     return (
         f"# {meta['model']}\n\n{RESEARCH_USE_ONLY}\n\n"
         f"Trained for {minutes:.0f} minutes on a {status['device']}. "
-        f"{_calibration_line(run.calibration)} Written by `ecgcore export`."
+        f"{_calibration_line(run.calibration)}"
         f"\n\n| | |\n|---|---|\n{rows}\n\n{attribution}\n\n"
         f"{SCORES}\n\n```text\n{report_text(run.evaluation or {}).strip()}\n```\n"
     )
@@ -114,8 +114,11 @@ def _input_line(given: dict[str, Any]) -> str:
 
 
 def _recipe_line(config: dict[str, Any], status: dict[str, Any]) -> str:
+    taught = f", taught by `{config['teacher']}`" if config.get("teacher") else ""
     return (
         f"{config['optimiser']}, learning rate {config['learning_rate']:g} ({config['schedule']}), "
         f"weight decay {config['weight_decay']:g}, batch {config['batch']}, {config['epochs']} "
-        f"epochs, best {status['best_epoch']}, {status['precision']}, seed {config['seed']}"
+        f"epochs, best {status['best_epoch']}, {status['precision']}, seed {config['seed']}, "
+        f"augmentation {config.get('augment', 'none')}, running average "
+        f"{config.get('average', 0):g}{taught}"
     )

@@ -28,6 +28,7 @@ SETTINGS = (
     "level", "split", "seed", "target_mode", "tier", "policy", "layout", "size", "augment",
     "epochs", "batch", "optimiser", "learning_rate", "weight_decay", "schedule", "warm_up",
     "balance", "label_smoothing", "dropout", "clip_norm", "patience", "average", "init",
+    "teacher",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ what subgroups are made of. No weights are kept.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,27 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Cell:
-    """One training that a study asks for; ``parent`` is one whose weights it starts from."""
+    """One training that a study asks for.
+
+    Attributes
+    ----------
+    parent
+        One that is trained before it.
+    role
+        What of its configuration names the parent: ``init`` (it starts from the parent's weights)
+        or ``teacher``.
+    """
 
     name: str
     config: TrainConfig
     parent: "Cell | None" = None
+    role: str = "init"
+
+    def after(self, parent: str) -> "Cell":
+        """Return the cell with its parent's run named."""
+        if self.role == "teacher":
+            return replace(self, config=replace(self.config, teacher=parent))
+        return replace(self, config=replace(self.config, init=parent))
 
     @property
     def recipe(self) -> Recipe:
@@ -83,14 +99,14 @@ class Finished:
 def keep(cell: Cell, run: Run, folder: Path, scored: bool, parent: Run | None = None) -> None:
     """Write what is kept of a cell's finished run; predictions where it is ``scored``.
 
-    ``parent`` is the run that it started from.
+    ``parent`` is the run of its parent.
     """
     meta, name = run.meta, cell.name
     if scored:
         write_whole(folder / f"{name}.parquet", _compact(run.predictions, meta["classes"]))
     content = {
         "cell": name,
-        "parent": None if parent is None else _told_of(parent),
+        "parent": None if parent is None else _told_of(parent) | {"role": cell.role},
         "config": asdict(cell.recipe),
         **{name: meta[name] for name in ("parameters", "classes", "target_mode")},
         **{name: meta[name] for name in ("input", "cohort", "labels", "split", "versions")},
@@ -105,7 +121,7 @@ def keep(cell: Cell, run: Run, folder: Path, scored: bool, parent: Run | None = 
 
 
 def _told_of(parent: Run) -> dict[str, Any]:
-    """Return what a cell tells of the run that it started from."""
+    """Return what a cell tells of its parent's run."""
     meta = parent.meta
     return {
         "only": meta["config"].get("only"),

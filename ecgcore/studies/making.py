@@ -37,7 +37,7 @@ def make_shipped(
     """
     finished = [cell for cell in STUDY.finished(folder) if cell.name.startswith(f"{name}-fold")]
     answers = out_of_fold(name, finished)
-    asked = replace(recipe(name), cohort=cohort, split="none")
+    asked = replace(recipe(name), cohort=cohort)
     run = begun(f"{STUDY.name}/{name}", asked, home)
     for cell in finished:
         if cell.content["cohort"]["hash"] != run.meta["cohort"]["hash"]:

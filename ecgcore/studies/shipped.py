@@ -31,7 +31,13 @@ _SIGNALS = TrainConfig(
     cohort="", level="all", augment="standard", epochs=12, batch=64, weight_decay=0.02,
     warm_up=0.2, clip_norm=1.0, average=0.99,
 )  # fmt: skip
-_IMAGES = TrainConfig(cohort="", level="all", epochs=6, learning_rate=5e-4)
+_IMAGES = TrainConfig(
+    cohort="", level="all", augment="standard", epochs=6, learning_rate=5e-4, average=0.995
+)
+TEACHER = "resnet1d_scaled"
+TAUGHT = ("alexnet_m_se_gap", "alexnet_gap")
+"""They learn from the teacher's answers, too (see ``training.teaching``): out of fold from those of
+its network of the same folds."""
 RECIPES = {
     "resnet1d_scaled": replace(_SIGNALS, model="resnet1d_scaled"),
     "resnet1d_ptbxl71": replace(_SIGNALS, model="resnet1d_scaled", label_set="ptbxl71"),
@@ -63,19 +69,21 @@ tier, several a record. Intervals are at 95 %, over patients.
 
 
 def recipe(name: str) -> TrainConfig:
-    """Return the recipe of a shipped network, or say which there are."""
+    """Return the recipe by which a shipped network learns from all, or say which there are."""
     if name not in RECIPES:
         raise NotFound.among("shipped network", name, RECIPES)
-    return RECIPES[name]
+    return replace(RECIPES[name], split="none", teacher=TEACHER if name in TAUGHT else None)
 
 
 def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
     """Return a training a recipe and fold."""
-    return [
-        Cell(f"{name}-fold{fold}", replace(asked, cohort=cohort, split=f"fold:{fold}"))
-        for name, asked in RECIPES.items()
-        for fold in FOLDS
-    ]
+    return [_cell(cohort, name, fold) for name in RECIPES for fold in FOLDS]
+
+
+def _cell(cohort: str, name: str, fold: int) -> Cell:
+    asked = replace(RECIPES[name], cohort=cohort, split=f"fold:{fold}")
+    teacher = _cell(cohort, TEACHER, fold) if name in TAUGHT else None
+    return Cell(f"{name}-fold{fold}", asked, teacher, "teacher")
 
 
 def out_of_fold(name: str, finished: Sequence[Finished]) -> pd.DataFrame:
@@ -119,7 +127,8 @@ def _section(name: str, of: Sequence[Finished]) -> str:
     beside = BENCHMARK_MACRO[config.label_set]
     return (
         f"## `{name}`\n\n`{config.model}`, {content['parameters']:,} parameters, "
-        f"{config.epochs} epochs of batches of {config.batch}, augmentation {config.augment}; "
+        f"{config.epochs} epochs of batches of {config.batch}, augmentation {config.augment}"
+        f"{f', taught by `{TEACHER}`' if name in TAUGHT else ''}; "
         f"{minutes:.0f} minutes for {len(of)} folds. Temperature {fitted['temperature']:.3f}.\n\n"
         + table(
             ("records", "n", "macro AUC", "over classes", "macro-F1", "benchmark, fold 10"),

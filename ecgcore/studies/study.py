@@ -7,7 +7,7 @@ is missing, and its page is written again without training.
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -116,7 +116,7 @@ def train_missing(
 
     A cell that another process works on is left to it.
     """
-    shelf, tried = _Shelf(study.name, study.scored, home, folder), set[str]()
+    shelf, tried = _Shelf.of(study, cohort, home, folder), set[str]()
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
         cell = lacking[0]
         tried.add(cell.name)
@@ -141,7 +141,7 @@ def train_missing_on_ray(
     from ecgcore.engines import on_ray
 
     alone = Team(has_queue=False)
-    shelf, tried = _Shelf(study.name, study.scored, home, folder.absolute(), alone), set[str]()
+    shelf, tried = _Shelf.of(study, cohort, home, folder.absolute(), alone), set[str]()
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
         tried |= {cell.name for cell in lacking}
         done_before, asked = len(tried) - len(lacking), len(tried)
@@ -161,13 +161,25 @@ def _told_of(on_done: Callable[[int, int], None], before: int, asked: int, done:
 
 @dataclass(frozen=True)
 class _Shelf:
-    """Where trained cells are kept, and in what way they are trained; told to every worker."""
+    """Where trained cells are kept, and in what way they are trained; told to every worker.
+
+    ``parents`` are cells that others need: their runs stay in the home.
+    """
 
     study: str
     scored: bool
     home: Home
     folder: Path
     team: Team = ALONE
+    parents: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls, study: Study, cohort: str, home: Home, folder: Path, team: Team = ALONE
+    ) -> "_Shelf":
+        cells = study.cells(cohort, study.finished(folder))
+        parents = frozenset(cell.parent.name for cell in cells if cell.parent is not None)
+        return cls(study.name, study.scored, home, folder, team, parents)
 
     @property
     def cells(self) -> Path:
@@ -194,7 +206,7 @@ def _train_there(shelf: _Shelf, cell: Cell, on_record: Callable[[], None]) -> Ce
 def _train(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> bool:
     """Train a cell unless another process is at it, keep what is small, and delete its run.
 
-    The run of a parent stays in the home, where other cells start from it. What a killed process
+    The run of a parent stays in the home, where other cells need it. What a killed process
     had finished is not trained again.
     """
     try:
@@ -212,9 +224,11 @@ def _train_alone(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> Non
     if cell.parent is not None:
         with shelf.lock(cell.parent):
             parent = _trained(shelf, cell.parent, on_progress)
-        begins = replace(cell, config=replace(cell.config, init=parent.id))
+        begins = cell.after(parent.id)
     run = _trained(shelf, begins, on_progress)
     keep(cell, run, shelf.cells, shelf.scored, parent)
+    if cell.name in shelf.parents:
+        return
     gone = shelf.home.runs / f".study-{shelf.study}-{cell.name}.gone"
     shutil.rmtree(gone, ignore_errors=True)  # of a process that was killed while it did the same
     os.replace(run.folder, gone)

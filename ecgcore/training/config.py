@@ -86,6 +86,9 @@ class TrainConfig:
     init
         A run or shipped model whose weights are the start and whose pre-processing is used. The
         head starts afresh where the classes differ.
+    teacher
+        A run or shipped model whose answers to the training records are learnt from beside their
+        labels (see ``teaching``).
     trunk_rate
         What all but the head takes of the learning rate; 0 freezes it.
     deterministic
@@ -130,6 +133,7 @@ class TrainConfig:
     width: int | None = None
     kernel: int | None = None
     init: str | None = None
+    teacher: str | None = None
     trunk_rate: float = 1.0
     deterministic: bool = False
     split: str = "patient"

@@ -1,15 +1,19 @@
-"""What a run learnt from: its training and validation records, kept beside it.
+"""What a run learns from: its training and validation records, and those of the runs that it takes
+something from (see ``elders``), kept beside it.
 
 Names and hashes only, so that a run that went elsewhere can still say which records of another
 cohort it has seen. Numbers of patients are hashed with the key of the home that it was trained in.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ecgcore.cohort import fingerprints
+from ecgcore.cohort.levels import Plan
 from ecgcore.cohort.likeness import find_same
 from ecgcore.cohort.overlaps import concerned, overlaps_of
 from ecgcore.cohort.store import Cohort
@@ -44,21 +48,27 @@ class Seen:
     notes: tuple[str, ...]
 
 
-def keep_learnt(run: Run, cohort: Cohort, rows: np.ndarray) -> None:
-    """Write down the records that a run learnt from: ``rows`` of its cohort."""
-    table = cohort.index.iloc[rows][COLUMNS]
-    write_whole(
-        run.folder / FILE, lambda path: table.to_parquet(path, index=False, compression="zstd")
-    )
+def keep_learnt(
+    folder: Path, cohort: Cohort, plan: Plan, before: Iterable[pd.DataFrame | None]
+) -> None:
+    """Write down the records that a run in ``folder`` learns from.
+
+    ``before``: of the runs that it takes something from; None where that is not known.
+    """
+    known = [_learnt(cohort, plan), *(table for table in before if table is not None)]
+    table = pd.concat(known, ignore_index=True).drop_duplicates()
+    write_whole(folder / FILE, lambda path: table.to_parquet(path, index=False, compression="zstd"))
 
 
 def learnt_by(run: Run, home: Home) -> pd.DataFrame | None:
-    """Return ``record``, ``source``, ``patient`` and ``signal_hash`` of what a run learnt from.
+    """Return ``record``, ``source``, ``patient``, ``signal_hash`` and ``part`` of what a run learnt
+    from.
 
     Runs of earlier versions are asked of their cohort; None where it is not here or has changed.
     """
     if (run.folder / FILE).exists():
-        return pd.read_parquet(run.folder / FILE)
+        kept = pd.read_parquet(run.folder / FILE)
+        return kept if "part" in kept else kept.assign(part=PARTS[0])
     from ecgcore.training.preparing import plan_of
 
     try:
@@ -67,7 +77,13 @@ def learnt_by(run: Run, home: Home) -> pd.DataFrame | None:
         return None
     if plan.hash != run.meta["split"]["hash"]:
         return None
-    return cohort.index.iloc[plan.rows[np.isin(plan.part, PARTS)]][COLUMNS]
+    return _learnt(cohort, plan)
+
+
+def _learnt(cohort: Cohort, plan: Plan) -> pd.DataFrame:
+    is_learnt = np.isin(plan.part, PARTS)
+    table = cohort.index.iloc[plan.rows[is_learnt]][COLUMNS]
+    return table.assign(part=plan.part[is_learnt])
 
 
 def seen_in(cohort: Cohort, run: Run, home: Home) -> Seen:

@@ -23,9 +23,12 @@ from ecgcore.processes import process_stamp
 from ecgcore.records.record import LEADS
 from ecgcore.training.config import Recipe, TrainConfig
 from ecgcore.training.device import find_devices
+from ecgcore.training.elders import Elder
 from ecgcore.training.forecast import disk_bytes, parameters_of
+from ecgcore.training.learnt import keep_learnt, learnt_by
 from ecgcore.training.run import Run
-from ecgcore.training.starting import Parent, find_parent
+from ecgcore.training.starting import Parent
+from ecgcore.training.teaching import Teacher
 
 STAMPED = ("ecgcore", "torch", "torchvision", "numpy", "pandas", "wfdb", "captum")
 
@@ -68,19 +71,28 @@ class Planned:
     cohort: Cohort
     plan: Plan
     parent: Parent | None
+    teacher: Teacher | None
     leaks: LeakCheck
+
+    @property
+    def elders(self) -> tuple[Elder, ...]:
+        """The earlier runs that it takes something from."""
+        return tuple(elder for elder in (self.parent, self.teacher) if elder is not None)
 
 
 def planned(config: TrainConfig, home: Home) -> Planned:
     """Return what a training would be, or say what is wrong with the request."""
-    parent = find_parent(config.init, home)
+    parent, teacher = Parent.find(config.init, home), Teacher.find(config.teacher, home)
     find_devices(config.device)
     recipe = config.filled() if parent is None else parent.followed_by(config.filled())
     cohort, drawn = plan_of(recipe, home)
-    if parent is not None:
-        parent.check(cohort)
-        drawn = replace(drawn, notes=(*drawn.notes, parent.note(cohort, drawn, home)))
-    return Planned(recipe, cohort, drawn, parent, check_sides(cohort.index, drawn))
+    if teacher is not None:
+        teacher.check_classes(recipe, drawn)
+    found = Planned(recipe, cohort, drawn, parent, teacher, check_sides(cohort.index, drawn))
+    for elder in found.elders:
+        elder.check(cohort)
+    notes = tuple(elder.note(cohort, drawn, home) for elder in found.elders)
+    return replace(found, plan=replace(drawn, notes=drawn.notes + notes))
 
 
 def prepare(config: TrainConfig, home: Home, launch: str | None = None) -> Run:
@@ -89,7 +101,7 @@ def prepare(config: TrainConfig, home: Home, launch: str | None = None) -> Run:
     ``launch`` names what a team's first worker was started by, so that it finds the run again.
     """
     found = planned(config, home)
-    recipe, cohort, drawn, parent = found.recipe, found.cohort, found.plan, found.parent
+    recipe, cohort, drawn = found.recipe, found.cohort, found.plan
     if not found.leaks.passed:
         raise EcgError(found.leaks.text)
     parameters = parameters_of(recipe, len(drawn.classes))
@@ -98,10 +110,14 @@ def prepare(config: TrainConfig, home: Home, launch: str | None = None) -> Run:
     name = f"{recipe.model}-{cohort.name}-{recipe.level}-s{recipe.seed}"
     run = Run(home.runs / f"{now:%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}")
     meta = _meta(run.id, now, recipe, cohort, drawn, parameters)
-    if parent is not None:
-        meta |= {"input": parent.input, "init": {"run": parent.run.id, "weights": parent.hash}}
+    if found.parent is not None:
+        meta |= {"input": found.parent.input}
+    for elder in found.elders:
+        meta |= elder.told
     with folder_made_whole(run.folder) as folder:
         write_json(folder / "run.json", meta)
+        before = (learnt_by(elder.run, home) for elder in found.elders)
+        keep_learnt(folder, cohort, drawn, before)
         waiting = {"state": "queued", "queued_at": None, "epoch": 0, "epochs": recipe.epochs}
         waiting |= {"eta_s": None, "message": "Not started yet.", **process_stamp()}
         waiting |= {"launch": launch} if launch else {}

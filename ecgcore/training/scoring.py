@@ -7,8 +7,6 @@ from ecgcore.evaluation.calibrating import calibrate_run
 from ecgcore.evaluation.calibration import probabilities
 from ecgcore.evaluation.subgroups import traits_of
 from ecgcore.home import write_whole
-from ecgcore.training.learnt import PARTS as LEARNT
-from ecgcore.training.learnt import keep_learnt
 from ecgcore.training.weights import fill, read_tensors
 from ecgcore.training.working import Working
 
@@ -47,7 +45,6 @@ def score_run(working: Working) -> None:
 def _write(working: Working, answers: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     """Write a run's results: logits and targets of each part that is scored."""
     run = working.run
-    keep_learnt(run, working.cohort, working.plan.rows[np.isin(working.plan.part, LEARNT)])
     if not answers:
         return
     tables = [prediction_table(working, part, *found) for part, found in answers.items()]

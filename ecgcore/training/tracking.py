@@ -155,10 +155,10 @@ def say(run: Run, line: str) -> None:
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """Return what was asked, and of what: a parent by its id, since it may be named by a path."""
+    """Return what was asked, and of what: earlier runs by id, since they may be named by a path."""
     meta = run.meta
     asked = meta["config"] | {
-        "init": meta["init"]["run"] if "init" in meta else None,
+        **{role: meta[role]["run"] if role in meta else None for role in ("init", "teacher")},
         "parameters": meta["parameters"],
         "cohort_hash": meta["cohort"]["hash"],
         "labels_hash": meta["labels"]["hash"],

@@ -1,7 +1,7 @@
 """What changes in a training from batch to batch."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -71,7 +71,7 @@ class Training:
             batch_size=config.batch,
             patience=config.patience,
             model=working.model,
-            feed=feed,
+            feed=feed if working.taught is None else replace(feed, targets=working.taught),
             optimiser=make_optimiser(working.model, config),
             objective=Objective(config.target_mode, config.label_smoothing, weights),
             order=Order(feed.targets, config.seed, config.balance == "sampling"),

@@ -21,6 +21,7 @@ from ecgcore.training.queue import enter, pass_by, turns
 from ecgcore.training.run import ALIVE, CANCELLED, Cancelled, Run, find_run
 from ecgcore.training.scoring import score_run
 from ecgcore.training.starting import start_from
+from ecgcore.training.teaching import taught
 from ecgcore.training.team import ALONE, Team
 from ecgcore.training.tracking import tracked
 from ecgcore.training.working import Working
@@ -57,7 +58,8 @@ def work_together(team: Team, run: Run, home: Home, on_progress: Progress | None
             precision = team.by_first(partial(find_precision, run.config.precision, device))
             _say(team, run, state="running", message="Training.", device=str(device),
                 precision=str(precision).removeprefix("torch."), workers=team.size)  # fmt: skip
-            working = Working(run, run.config, cohort, plan, device, precision, team=team)
+            lessons = taught(plan, run, home, cohort, device, team)
+            working = Working(run, run.config, cohort, plan, device, precision, team, lessons)
             _start_afresh(working, home)
             best_epoch = run_epochs(working, told)
             _say(team, run, message="Scoring the test records.")

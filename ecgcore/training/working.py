@@ -29,6 +29,8 @@ class Working:
         Who works on it.
     model
         The network.
+    taught
+        (N, classes) targets of the training records that a teacher has moved; None: their labels.
     learner
         The network as it learns: in a team, what makes everybody's gradients one.
     """
@@ -40,6 +42,7 @@ class Working:
     device: torch.device
     precision: torch.dtype
     team: Team = ALONE
+    taught: np.ndarray | None = None
     model: nn.Module = field(init=False)
     learner: nn.Module = field(init=False)
     measures: Geometry | None = field(init=False)

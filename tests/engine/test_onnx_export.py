@@ -20,8 +20,8 @@ from ecgcore.inference import onnx_export
 from ecgcore.inference.classifier import load
 from ecgcore.inference.onnx_export import export_onnx
 from ecgcore.models import alexnet, create_model, list_models, model_info
+from ecgcore.training.elders import file_hash
 from ecgcore.training.run import Run
-from ecgcore.training.starting import file_hash
 from ecgcore.training.weights import write_tensors
 
 LEFT_OUT = ("alexnet_bn", "alexnet_se", "resnet1d_scaled")

@@ -1,16 +1,21 @@
 """Shipped networks: every record is answered out of fold once, and the shipped one says so."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.evaluation.evaluate import scores_of
+from ecgcore.home import Home
 from ecgcore.inference.classifier import load
 from ecgcore.studies import shipped
 from ecgcore.studies.making import make_shipped
 from ecgcore.studies.study import train_missing
 from ecgcore.training.config import TrainConfig
 from ecgcore.training.learnt import learnt_by
+from ecgcore.training.run import list_runs
 
 TINY = TrainConfig("", "resnet1d", "all", depth=4, width=4, epochs=1, device="cpu")
 
@@ -58,3 +63,22 @@ def test_a_shipped_network_learns_from_all_and_is_judged_out_of_fold(
 def test_a_network_that_is_not_shipped_has_no_recipe():
     with pytest.raises(NotFound, match="no shipped network 'alexnet_m_se'"):
         shipped.recipe("alexnet_m_se")
+
+
+def test_a_pupil_learns_out_of_fold_from_its_teacher_of_the_same_folds(
+    examples_home, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(shipped, "RECIPES", {"tiny": TINY, "pupil": replace(TINY, width=8)})
+    monkeypatch.setattr(shipped, "TEACHER", "tiny")
+    monkeypatch.setattr(shipped, "TAUGHT", ("pupil",))
+    home = Home(tmp_path / "home")
+    shutil.copytree(examples_home.cohorts, home.cohorts)
+    for only in ("tiny-fold2", "pupil-fold2"):
+        list(train_missing(shipped.STUDY, "examples", home, tmp_path, only, ignored))
+    pupil, teacher = shipped.STUDY.finished(tmp_path)
+    assert pupil.content["parent"]["role"] == "teacher"
+    assert pupil.content["split"]["records"] == teacher.content["split"]["records"]
+    note = next(n for n in pupil.content["split"]["notes"] if n.startswith("Is taught by run"))
+    (kept,) = list_runs(home)  # the teacher's, trained once and kept; the pupil's is gone
+    assert kept.id in note
+    assert shipped.recipe("pupil").teacher == "tiny"

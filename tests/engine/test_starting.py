@@ -15,9 +15,10 @@ from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.home import Home
 from ecgcore.models import create_model
 from ecgcore.training.config import TrainConfig
+from ecgcore.training.elders import file_hash
 from ecgcore.training.preparing import prepare
 from ecgcore.training.run import Run
-from ecgcore.training.starting import file_hash, start_from
+from ecgcore.training.starting import start_from
 from ecgcore.training.weights import read_tensors
 from ecgcore.training.work import train
 

@@ -1,0 +1,92 @@
+"""A teacher: its answers move the targets, and what it learnt from judges nobody."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import expit
+
+from ecgcore.errors import DamagedFile, RequestError
+from ecgcore.home import Home
+from ecgcore.inference.classifier import load
+from ecgcore.training import teaching
+from ecgcore.training.config import TrainConfig
+from ecgcore.training.learnt import learnt_by
+from ecgcore.training.preparing import plan_of, prepare
+from ecgcore.training.team import ALONE
+from ecgcore.training.work import train
+
+SIGNALS = TrainConfig(
+    cohort="examples", model="resnet1d", level="all", epochs=1, depth=4, width=8, device="cpu"
+)
+PICTURES = TrainConfig(
+    cohort="examples", model="alexnet_gap", level="all", epochs=1, size=80, device="cpu"
+)
+
+
+@pytest.fixture(scope="module")
+def school(small_pair, tmp_path_factory):
+    """Return (home, a run on signals that teaches)."""
+    home = Home(tmp_path_factory.mktemp("school") / "home")
+    shutil.copytree(small_pair[0].path, home.path)
+    return home, train(SIGNALS, home)
+
+
+def test_targets_are_between_the_label_and_the_teacher_s_answer(school):
+    home, teacher = school
+    run = prepare(replace(PICTURES, teacher=teacher.id), home)
+    cohort, plan = plan_of(run.config, home)
+    moved = teaching.taught(plan, run, home, cohort, torch.device("cpu"), ALONE)
+    rows, labels = plan.rows[plan.part == "train"], plan.y[plan.part == "train"]
+    signals = torch.from_numpy(cohort.signals(rows))
+    with torch.no_grad():
+        answers = expit(load(teacher.id, home).model(signals).numpy())
+    expected = (1 - teaching.SHARE) * labels + teaching.SHARE * answers
+    assert np.allclose(moved, expected, atol=1e-5, equal_nan=True)
+    assert not np.allclose(moved, labels, atol=0.01, equal_nan=True)
+
+
+def test_a_taught_training_ends_elsewhere_and_goes_on_to_the_same_end(school):
+    home, teacher = school
+    asked = replace(PICTURES, teacher=teacher.id)
+    losses = [
+        train(config, home).history["train_loss"].tolist() for config in (PICTURES, asked, asked)
+    ]
+    assert losses[1] == losses[2] != losses[0]
+
+
+def test_what_the_teacher_learnt_from_counts_as_learnt(school, tmp_path):
+    home, teacher = school
+    folder = shutil.copytree(teacher.folder, tmp_path / "teacher")
+    more = {"record": "elsewhere", "source": "other", "patient": "p", "signal_hash": "h"}
+    before = pd.read_parquet(folder / "learnt.parquet")
+    after = pd.concat([before, pd.DataFrame([more | {"part": "train"}])])
+    after.to_parquet(folder / "learnt.parquet")
+    run = prepare(replace(PICTURES, teacher=str(folder)), home)
+    assert set(learnt_by(run, home)["record"]) == {*before["record"], "elsewhere"}
+
+
+def test_a_teacher_of_validation_or_test_records_is_refused(school):
+    home, teacher = school
+    with pytest.raises(RequestError, match="that would be validated or tested here"):
+        prepare(replace(PICTURES, teacher=teacher.id, seed=2), home)
+
+
+def test_a_teacher_of_other_classes_is_refused(school):
+    home, teacher = school
+    with pytest.raises(RequestError, match="answers 10 classes, multilabel; this training asks 5"):
+        prepare(replace(PICTURES, teacher=teacher.id, label_set="ptbxl5"), home)
+    with pytest.raises(RequestError, match="this training asks 10, exclusive"):
+        prepare(replace(PICTURES, teacher=teacher.id, target_mode="exclusive"), home)
+
+
+def test_a_teacher_that_was_changed_is_refused(school):
+    home, teacher = school
+    run = prepare(replace(PICTURES, teacher=teacher.id), home)
+    other = train(replace(SIGNALS, width=16), home)
+    meta = run.meta | {"teacher": {"run": teacher.id, "weights": "of another"}}
+    with pytest.raises(DamagedFile, match="have changed since this run was prepared"):
+        teaching.need_unchanged(other, "teacher", meta)
