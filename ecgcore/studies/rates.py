@@ -92,9 +92,7 @@ def page(finished: Sequence[Finished]) -> str:
 
 def _table(model: str, finished: Sequence[Finished]) -> str:
     found = _by_point(model, finished)
-    means = {point: float(np.mean([_last_auc(c) for c in cells])) for point, cells in found.items()}
-    twice = [point for point, cells in found.items() if len(cells) > 1]
-    best = max(twice or found, key=lambda point: means[point])
+    means, best = _judged(found)
     rows = []
     for optimiser, rate in sorted(found, key=lambda point: GRID.index(point)):
         cells, mean = found[optimiser, rate], number(means[optimiser, rate])
@@ -112,4 +110,26 @@ def _table(model: str, finished: Sequence[Finished]) -> str:
     )
 
 
-STUDY = Study("rates", "At which learning rate does each network train?", cells, page, scored=False)
+def _judged(
+    found: dict[tuple[str, float], list[Finished]],
+) -> tuple[dict[tuple[str, float], float], tuple[str, float]]:
+    """Return the mean AUC of each optimiser and rate, and the best that has more than one seed."""
+    means = {point: float(np.mean([_last_auc(c) for c in cells])) for point, cells in found.items()}
+    twice = [point for point, cells in found.items() if len(cells) > 1]
+    return means, max(twice or found, key=lambda point: means[point])
+
+
+def summary(finished: Sequence[Finished]) -> str:
+    """Return which optimiser and rate each network trains best by."""
+    told = []
+    for model in MODELS:
+        if found := _by_point(model, finished):
+            means, best = _judged(found)
+            told.append(f"`{model}` by {best[0]} at {best[1]:g} (AUC {number(means[best])})")
+    return f"Best on validation: {'; '.join(told)}."
+
+
+STUDY = Study(
+    "rates", "At which learning rate does each network train?", cells, page,
+    scored=False, summary=summary,
+)  # fmt: skip

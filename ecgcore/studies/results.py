@@ -48,9 +48,11 @@ def _section(study: Study, finished: list[Finished], page: Path, beside: Path) -
     hours = sum(cell.history["seconds"].sum() for cell in finished) / 3600
     devices = sorted({cell.content["device"] for cell in finished})
     link = Path(os.path.relpath(page, beside)).as_posix()
-    claims = study.claims(finished)
+    summary, claims = study.summary(finished), study.claims(finished)
     return (
         f"## {study.title}{paper}\n\n{len(finished):,} of {asked:,} trainings on "
         f"{' and '.join(cohorts)}, {hours:.1f} hours on {' and '.join(devices)}. "
-        f"[All figures]({link}).\n\n" + (f"{told(claims)}\n" if claims else "")
+        f"[All figures]({link}).\n\n"
+        + (f"{summary}\n\n" if summary else "")
+        + (f"{told(claims)}\n" if claims else "")
     )

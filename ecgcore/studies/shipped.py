@@ -115,21 +115,16 @@ def page(finished: Sequence[Finished]) -> str:
 
 def _section(name: str, of: Sequence[Finished]) -> str:
     """Return a recipe's words, its macro AUC, and its classes."""
-    content, answers = of[0].content, out_of_fold(name, of)
-    classes, mode, config = content["classes"], content["target_mode"], of[0].config
-    fitted = fit_calibration(answers, classes, mode, source=OUT_OF_FOLD)
-    checked = answers[answers[VALIDATED] == BY_A_HUMAN]
-    sides = [
-        evaluate_scores(Scores.read(rows, classes, mode, fitted["thresholds"], name))
-        for rows in (answers, checked)
-    ]
+    content, config = of[0].content, of[0].config
+    scores, temperature = _scores(name, of)
+    sides = [evaluate_scores(scores), evaluate_scores(_scores(name, of, checked=True)[0])]
     minutes = sum(cell.history["seconds"].sum() for cell in of) / 60
     beside = BENCHMARK_MACRO[config.label_set]
     return (
         f"## `{name}`\n\n`{config.model}`, {content['parameters']:,} parameters, "
         f"{config.epochs} epochs of batches of {config.batch}, augmentation {config.augment}"
         f"{f', taught by `{TEACHER}`' if name in TAUGHT else ''}; "
-        f"{minutes:.0f} minutes for {len(of)} folds. Temperature {fitted['temperature']:.3f}.\n\n"
+        f"{minutes:.0f} minutes for {len(of)} folds. Temperature {temperature:.3f}.\n\n"
         + table(
             ("records", "n", "macro AUC", "over classes", "macro-F1", "benchmark, fold 10"),
             [
@@ -141,6 +136,18 @@ def _section(name: str, of: Sequence[Finished]) -> str:
         + "\n"
         + (_classes(sides) if config.label_set == "paper10" else "")
     )  # fmt: skip
+
+
+def _scores(name: str, of: Sequence[Finished], checked: bool = False) -> tuple[Scores, float]:
+    """Return what was answered out of fold, at thresholds from it, and its temperature.
+
+    ``checked``: of the records that a human validated alone.
+    """
+    classes, mode = of[0].content["classes"], of[0].content["target_mode"]
+    answers = out_of_fold(name, of)
+    fitted = fit_calibration(answers, classes, mode, source=OUT_OF_FOLD)
+    rows = answers[answers[VALIDATED] == BY_A_HUMAN] if checked else answers
+    return Scores.read(rows, classes, mode, fitted["thresholds"], name), fitted["temperature"]
 
 
 def _classes(sides: Sequence[dict]) -> str:
@@ -156,4 +163,19 @@ def _classes(sides: Sequence[dict]) -> str:
     return table(head, rows) + "\n"
 
 
-STUDY = Study("shipped", "The shipped networks, out of fold", cells, page)
+def summary(finished: Sequence[Finished]) -> str:
+    """Return each recipe's macro AUC, once all its folds are there."""
+    told = []
+    for name in RECIPES:
+        of = [cell for cell in finished if cell.name.startswith(f"{name}-fold")]
+        if len(of) == len(FOLDS):
+            found = evaluate_scores(_scores(name, of)[0])
+            auc = found["macro_auc"]
+            told.append(
+                f"`{name}` {with_range(auc)} over {len(auc['over'])} classes of {found['n']:,} "
+                "records"
+            )
+    return f"Macro AUC out of fold: {'; '.join(told)}." if told else ""
+
+
+STUDY = Study("shipped", "The shipped networks, out of fold", cells, page, summary=summary)

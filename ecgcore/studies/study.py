@@ -52,6 +52,8 @@ class Study:
         Finished cells → what a paper says and whether it holds, as far as it is tried.
     figures
         Finished cells → the SVG files that the page shows.
+    summary
+        Finished cells → what came out, in a paragraph; empty where the claims say it all.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Study:
     scored: bool = True
     claims: Callable[[Sequence[Finished]], list[Claim]] = lambda finished: []
     figures: Callable[[Sequence[Finished]], dict[str, Figure]] = lambda finished: {}
+    summary: Callable[[Sequence[Finished]], str] = lambda finished: ""
 
     def finished(self, folder: Path) -> list[Finished]:
         """Return the cells that are there, by name."""
