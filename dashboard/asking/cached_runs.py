@@ -116,8 +116,8 @@ def planned(config: TrainConfig) -> "Planned":
     """Return which records a training would use, and what it would leave out; shared, only read."""
     filled = config.filled()
     stamps = [written(home().cohorts / filled.cohort / "cohort.json")]
-    if filled.init is not None:
-        stamps.append(written(run(filled.init).weights))
+    elders = filter(None, (filled.init, filled.teacher))
+    stamps += [written(run(elder).weights) for elder in elders]
     return _planned(home().path, filled, *stamps)
 
 
