@@ -199,7 +199,7 @@ def pictures() -> Settings:
 
 def start_and_machine() -> Settings:
     """Let the visitor choose what it starts from, and how it computes."""
-    a, b, c, d = st.columns([3, 1, 3, 1])
+    a, b, c, d = st.columns([3, 2, 3, 2])
     with a:
         init = one_of(
             "Start from", "init", [FRESH, *cached_runs.with_weights()],
@@ -207,7 +207,7 @@ def start_and_machine() -> Settings:
         )  # fmt: skip
     with b:
         trunk = number(
-            "Rate of the trunk, share", "trunk_rate", 0.0, 1.0, step=0.1,
+            "Trunk rate, share", "trunk_rate", 0.0, 1.0, step=0.1,
             disabled=init == FRESH, help="Of all but the head, as a share; 0 freezes it.",
         )  # fmt: skip
     with c:
