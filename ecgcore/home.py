@@ -88,6 +88,7 @@ def remove_leftovers(folder: Path) -> None:
 @contextmanager
 def folder_made_whole(folder: Path) -> Iterator[Path]:
     """Yield a new folder beside ``folder``; it takes that name when the block ends well."""
+    folder = Path(os.path.abspath(folder))  # "." has no name
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     beside.mkdir()

@@ -102,7 +102,7 @@ def run_row(run: Run) -> dict:
     """Return what the table says of a run."""
     meta, status, scores = run.meta, run.status, run.evaluation or {}
     return {
-        "network": meta["model"],
+        "network": controls.network_name(run),
         "cohort": meta["cohort"]["name"],
         "level": str(meta["config"]["level"]),
         "state": how_far(status),

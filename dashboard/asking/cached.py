@@ -150,16 +150,23 @@ def network_image(shown: Record, layout: str) -> tuple[np.ndarray, Geometry]:
 
 @st.cache_data(max_entries=1, show_spinner="Reading the examples …")
 def examples() -> dict[str, Path]:
-    """Return one example ECG a class, as far as there are any."""
+    """Return one example ECG a class, as far as there are any: the most plainly stated."""
     from ecgcore.records.finding import find_records
     from ecgcore.records.reading import read_record
 
-    found: dict[str, Path] = {}
+    found: dict[str, tuple[tuple[float, int], Path]] = {}
     for path in find_records([EXAMPLES]):
-        classes = stated(read_record(path))
-        if len(classes) == 1:
-            found.setdefault(classes[0], path)
-    return {code: found[code] for code in CODES if code in found}
+        record = read_record(path)
+        classes, doubt = stated(record), _doubt(record)
+        if len(classes) == 1 and (classes[0] not in found or doubt < found[classes[0]][0]):
+            found[classes[0]] = doubt, path
+    return {code: found[code][1] for code in CODES if code in found}
+
+
+def _doubt(shown: Record) -> tuple[float, int]:
+    """Return what orders records from the most plainly stated on: doubt, number of statements."""
+    likelihoods = [s.likelihood for s in shown.statements if s.likelihood]
+    return -min(likelihoods, default=0.0), len(shown.statements)
 
 
 def example(code: str) -> Record:
@@ -189,12 +196,6 @@ def answers(reference: str, asked: list[Record]) -> list[dict[str, Any]]:
 
     with asked_alone(classifier(reference)) as network:
         return classify_records(asked, network)
-
-
-def called(reference: str, probabilities: dict[str, float]) -> list[str]:
-    """Return the classes whose probability reaches the run's own threshold for them."""
-    thresholds = classifier(reference).thresholds
-    return [code for code, p in probabilities.items() if p >= thresholds.get(code, 0.5)]
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ecgcore.training.preparing import Planned
 
 PREDICTIONS = "predictions.parquet"
+ALIKE = ("cohort", "target_mode", "tier", "classes")
 
 
 def runs() -> list[Run]:
@@ -53,7 +54,7 @@ def latest_pair() -> tuple[Run, Run] | None:
     """
     there = comparable()
     for first, second in combinations(there, 2):
-        same = all(first.meta[k] == second.meta[k] for k in ("cohort", "target_mode", "tier"))
+        same = all(first.meta[k] == second.meta[k] for k in ALIKE)
         if same and first.meta["model"] != second.meta["model"]:
             a, b = sorted((first, second), key=lambda run: "m_se" in run.meta["model"])
             return a, b

@@ -51,6 +51,14 @@ def gate(shown: Record) -> dict[str, Any]:
     return asdict(gate_of(shown))
 
 
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=cached.BY_CONTENT, scope="session")
+def has_learnt(reference: str, shown: Record) -> bool:
+    """Whether a run says that it learnt from this recording."""
+    from ecgcore.training.learnt import has_learnt as says
+
+    return says(cached.classifier(reference).run, shown)
+
+
 def thresholds(reference: str) -> dict[str, float]:
     """Return per class the calibrated probability from which a run calls it; empty: none."""
     network = cached.classifier(reference)

@@ -30,8 +30,8 @@ def show(sight: Record | Picture, said: Answers, runs: Mapping[str, Run]) -> Non
     said = {name: answer for name, answer in said.items() if not answer["error"]}
     verdict, reasons = _gate(sight)
     if said and verdict != REFUSED:
-        st.markdown(finding(said, runs))
-        _doubt(said)
+        st.markdown(f"{finding(said, runs)}  \n{_calls(said)}")
+        _doubt(said, runs)
     _told_gate(verdict, reasons)
     _about(sight, {name: runs[name] for name in said})
     if said and verdict != REFUSED:
@@ -53,6 +53,18 @@ def finding(said: Answers, runs: Mapping[str, Run]) -> str:
     return f"The networks differ: {told} ({parts})."
 
 
+def _calls(said: Answers) -> str:
+    """Return what the networks call present, each class at its threshold."""
+    calls = {
+        name: ", ".join(f"**{code}**" for code in a["called"]) or "**none**"
+        for name, a in said.items()
+    }
+    told = "; ".join(f"{name} {codes}" for name, codes in calls.items())
+    if len(set(calls.values())) == 1:
+        told = next(iter(calls.values()))
+    return f"Called, each class at its own threshold: {told}."
+
+
 def _by_classes(said: Answers) -> list[list[str]]:
     """Return the names of networks, those together that answer the same classes."""
     groups: dict[tuple[str, ...], list[str]] = {}
@@ -69,15 +81,28 @@ def _named(codes: Sequence[str], by_class: Mapping[str, float]) -> str:
     return f"{len(codes)} of {len(by_class)} classes (most probable: {', '.join(first)})"
 
 
-def _doubt(said: Answers) -> None:
+def _doubt(said: Answers, runs: Mapping[str, Run]) -> None:
     if doubt := {name: a for name, a in said.items() if a["refer"]}:
         told = "; ".join(
             f"{name} about {_named(a['uncertain'], a['probabilities']) or 'every class'}"
             for name, a in doubt.items()
         )
-        st.warning(f"Uncertain: refer. Not sure is {told}.", icon=":material/person_search:")
-    elif all(a["refer"] is False for a in said.values()):
-        st.caption("Sure enough: no probability lies in a band in which the networks often err.")
+        st.warning(f"Uncertain: refer. In doubt: {told}.", icon=":material/person_search:")
+    if sure := [name for name, a in said.items() if a["refer"] is False]:
+        proved = "; ".join(told for name in sure if (told := _right(name, runs[name])))
+        st.caption(
+            f"Not referred by {' and '.join(sure)}: no probability lies in a band in which it "
+            f"often errs. That is no proof of health{f': {proved}' if proved else ''}."
+        )
+
+
+def _right(name: str, run: Run) -> str:
+    """Say how often a network was wholly right about the test records that it did not refer."""
+    told = (run.evaluation or {}).get("refer") or {}
+    if told.get("right_answered") is None:
+        return ""
+    share = 100 * told["right_answered"]
+    return f"of its test records not referred {name} had every class right in {share:.0f} %"
 
 
 def _gate(sight: Record | Picture) -> tuple[str, tuple[str, ...]]:
@@ -112,12 +137,19 @@ def _about(sight: Record | Picture, runs: Mapping[str, Run]) -> None:
         f"{n} reads {controls.sight(r)}: {controls.worth(r)}" for n, r in runs.items()
     )
     st.caption(f"{told} {worth}." if worth else told)
+    if isinstance(sight, Record):
+        knows = [n for n, run in runs.items() if cached_visits.has_learnt(run.id, sight)]
+        if knows:
+            st.caption(
+                f"{' and '.join(knows)} learnt from this very record: what is said of it here "
+                "tells nothing of how others are read."
+            )
     if len({run.meta["target_mode"] for run in runs.values()}) > 1:
         st.caption("One network chooses one class (sums to 1), the other judges each by itself.")
 
 
 def _bars(said: Answers, runs: Mapping[str, Run]) -> None:
-    left, right = st.columns([3, 2], gap="large")
+    left, right = st.columns(2, gap="medium")
     with left:
         raw = st.toggle("Raw values beside calibrated", key="classify_raw", bind=state.URL)
         colours = dict(zip(said, palette.MODEL[state.is_dark()].values(), strict=False))
@@ -162,37 +194,41 @@ def _side(
 
 
 def _alternatives(said: Answers, runs: Mapping[str, Run]) -> None:
-    """Name each network's most probable classes, and what it calls at its thresholds."""
+    """Name what each network calls, then what is most probable, and how it did on its tests."""
     for name, answer in said.items():
-        by_class = answer["probabilities"]
-        first = sorted(by_class, key=lambda code: -by_class[code])[: NEXT + 1]
-        called = cached_visits.thresholds(runs[name].id)
+        run, by_class = runs[name], answer["probabilities"]
+        order = sorted(by_class, key=lambda code: (code not in answer["called"], -by_class[code]))
+        thresholds = cached_visits.thresholds(run.id)
+        tested = (run.evaluation or {}).get("classes", {})
         rows = {
-            controls.class_name(code, runs[name]): {
+            controls.class_name(code, run): {
                 "probability": f"{by_class[code]:.3f}",
-                "at its threshold": _called(code, by_class[code], called),
-                "certain": "no" if code in (answer["uncertain"] or ()) else "yes",
+                "threshold": draw.number(thresholds.get(code)),
+                "answer": _answer(code, answer),
+                "found, right (n)": _proved(tested.get(code, {})),
             }
-            for code in first
+            for code in order[: max(NEXT + 1, len(answer["called"]))]
         }
-        st.caption(f"{name}: top alternatives")
-        left = ("at its threshold", "certain")
-        draw.table(pd.DataFrame(rows).T, f"Most probable classes by {name}", left)
-
-    called_by = {
-        name: _named(cached.called(runs[name].id, a["probabilities"]), a["probabilities"]) or "none"
-        for name, a in said.items()
-        if cached_visits.thresholds(runs[name].id)
-    }
-    if called_by:
-        told = "; ".join(f"{name} calls {codes}" for name, codes in called_by.items())
-        st.caption(f"At each class's threshold {told}.")
+        st.caption(f"{name}: what it calls, then what is most probable")
+        alt = f"Classes called and most probable by {name}"
+        draw.table(pd.DataFrame(rows).T, alt, ("answer",))
+    st.caption(
+        "Found: the share of a class's test records that were called so. Right: of the test "
+        "records called so, the share that were. n: test records of the class."
+    )
 
 
-def _called(code: str, p: float, thresholds: Mapping[str, float]) -> str:
-    if code not in thresholds:
+def _answer(code: str, answer: Mapping[str, Any]) -> str:
+    called = "called" if code in answer["called"] else "no"
+    return f"{called}, in doubt" if code in (answer["uncertain"] or ()) else called
+
+
+def _proved(tested: Mapping[str, Any]) -> str:
+    """Return how a class fared on a network's own test records."""
+    if not tested.get("n"):
         return "n/a"
-    return "called" if p >= thresholds[code] else "not called"
+    found, right = (draw.number(tested[name], 2) for name in ("recall", "precision"))
+    return f"{found}, {right} ({tested['n']:,})"
 
 
 def _explained(sight: Record | Picture, said: Answers, runs: Mapping[str, Run]) -> None:

@@ -8,9 +8,10 @@ from dashboard import state
 from dashboard.asking import cached, cached_runs
 from dashboard.drawing import draw
 from ecgcore.errors import EcgError
+from ecgcore.evaluation.calibration import OUT_OF_FOLD
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.sets import label_set
-from ecgcore.training.run import Run
+from ecgcore.training.run import SHIPPED, Run
 
 PARTS = {
     "test": "each run's own 15 % of patients (the paper's protocol)",
@@ -102,12 +103,17 @@ def run_name(run: Run) -> str:
     meta = run.meta
     config = meta["config"]
     when = meta["created"][:16].replace("T", " ")
-    return f"{meta['model']} · {config['cohort']} · level {config['level']} · {when}"
+    return f"{network_name(run)} · {config['cohort']} · level {config['level']} · {when}"
+
+
+def network_name(run: Run) -> str:
+    """Return what to call a run's network: a shipped one as it is asked for, else its kind."""
+    return run.id if run.folder.parent == SHIPPED else run.meta["model"]
 
 
 def short_names(runs: Sequence[Run]) -> list[str]:
     """Return what to call runs side by side: their networks, told apart by A, B … where equal."""
-    models = [run.meta["model"] for run in runs]
+    models = [network_name(run) for run in runs]
     if len(set(models)) == len(models):
         return models
     return [f"{side} {model}" for side, model in zip("ABCD", models, strict=False)]
@@ -119,9 +125,11 @@ def worth(run: Run) -> str:
     if scores is None:
         return "not evaluated"
     auc, f1 = scores["macro_auc"], scores["macro_f1"]
+    is_out_of_fold = (scores.get("calibration") or {}).get("from") == OUT_OF_FOLD
+    of = "records, out of fold," if is_out_of_fold else "test records"
     return (
         f"macro AUC {draw.number(auc['value'])} (95 % interval {draw.span(auc)}), macro-F1 "
-        f"{draw.number(f1)} on {scores['n']:,} test records of {run.meta['cohort']['name']}"
+        f"{draw.number(f1)} on {scores['n']:,} {of} of {run.meta['cohort']['name']}"
     )
 
 

@@ -132,7 +132,8 @@ def _answer_line(answer: dict[str, Any]) -> str:
     said = [*answer["quality"], *answer["notes"]]
     notes = f" ({'; '.join(said)})" if said else ""
     told = ", ".join(f"{code} {p:.3f}" for code, p in best)
-    return f"{answer['path']}: {told}{_refer_words(answer)}{notes}"
+    called = ", ".join(answer["called"]) or "nothing"
+    return f"{answer['path']}: calls {called}; {told}{_refer_words(answer)}{notes}"
 
 
 def _refer_words(answer: dict[str, Any]) -> str:

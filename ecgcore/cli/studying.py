@@ -48,7 +48,9 @@ def study(
         for cell in _cells_trained(chosen, cohort, found, to, only, on):
             trained += 1
             err.print(f"{cell.name} done", markup=False)
-    page, left = chosen.write_page(to), len(chosen.missing(cohort, to, only))
+    with bar() as progress:
+        progress.add_task(f"Writing the page of {name}", total=None, note="")
+        page, left = chosen.write_page(to), len(chosen.missing(cohort, to, only))
     if as_json:
         say_json({"study": name, "trained": trained, "left": left, "page": str(page)})
     else:
@@ -87,7 +89,9 @@ def results(
     """
     from ecgcore.studies.results import write_results
 
-    file = write_results(studies, to)
+    with bar() as progress:
+        progress.add_task("Reading the studies", total=None, note="")
+        file = write_results(studies, to)
     if as_json:
         say_json({"file": str(file)})
     else:

@@ -274,6 +274,7 @@ def runs_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
                 "accuracy": metrics.get("accuracy"),
                 "macro_f1": metrics.get("macro_f1"),
                 "macro_auc": (metrics.get("macro_auc") or {}).get("value"),
+                "tested": metrics.get("n"),
             }
         )
     if as_json:
@@ -282,14 +283,19 @@ def runs_list(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if not rows:
         out.print("No run yet: ecgcore train --cohort examples --epochs 2")
         return
-    shown = table("run", "targets", "state", "epoch>", "accuracy>", "macro F1>", "macro AUC>")
+    shown = table(
+        "run", "cohort", "targets", "state", "epoch>", "tested>", "accuracy>", "macro F1>",
+        "macro AUC>",
+    )  # fmt: skip
     for row in rows:
         numbers = (row[name] for name in ("accuracy", "macro_f1", "macro_auc"))
         shown.add_row(
             row["run"],
+            row["cohort"],
             row["target_mode"],
             row["state"],
             f"{row['epoch']}/{row['epochs']}",
+            "n/a" if row["tested"] is None else f"{row['tested']:,}",
             *("n/a" if n is None else f"{n:.3f}" for n in numbers),
         )
     out.print(shown)

@@ -1,6 +1,6 @@
 """Compare: two runs on the same records, as the difference B − A and how sure it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -99,6 +99,11 @@ def compare_scores(a: Scores, b: Scores, resamples: int = RESAMPLES) -> dict:
     }
 
 
+def _some(classes: Sequence[str], most: int = 10) -> str:
+    left = len(classes) - most
+    return ", ".join(classes[:most]) + (f" and {left} more" if left > 0 else "")
+
+
 def on_common_records(a: Scores, b: Scores) -> tuple[Scores, Scores]:
     """Return both sides reduced to their common records, in the same order, or refuse."""
     names = f"Runs {a.run or 'A'} and {b.run or 'B'}"
@@ -109,8 +114,8 @@ def on_common_records(a: Scores, b: Scores) -> tuple[Scores, Scores]:
         )
     if a.classes != b.classes:
         raise RequestError(
-            f"{names} have different classes ({', '.join(a.classes)}; {', '.join(b.classes)}) "
-            "and cannot be compared."
+            f"{names} have different classes ({_some(a.classes)}; {_some(b.classes)}) and cannot "
+            "be compared."
         )
     _, rows_a, rows_b = np.intersect1d(a.record, b.record, return_indices=True)
     if not len(rows_a):

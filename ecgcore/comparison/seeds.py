@@ -3,15 +3,18 @@
 Three intervals of one figure, each named by what it lets vary:
 
 patients   the same trained networks, other patients (bootstrap over patients)
-seeds      the same records, other starts and draws (Student's t over the seeds' own figures)
+seeds      the same records, other starts and draws (Student's t over the seeds' own figures; cut
+           where no figure of the kind can lie)
 both       other starts and other patients: seeds are drawn anew in each resample of patients
            (a hierarchical bootstrap; Davison & Hinkley 1997, section 3.8)
 
 A handful of seeds varies less among itself than seeds at large: in ``both`` their distance from
-their mean is stretched by √(S / (S − 1)).
+their mean is stretched by √(S / (S − 1)), and Student's t has the degrees of freedom of a sum of
+two variances, the seeds' with S − 1 and the patients' (Satterthwaite 1946, doi:10.2307/3002019).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import t
@@ -81,6 +84,21 @@ def difference_over_seeds(
     return found
 
 
+def interval_over_seeds(values: np.ndarray, within: tuple[float, float] = (-1.0, 1.0)) -> dict:
+    """Return the mean of one figure a seed with Student's t interval, cut where no figure can lie.
+
+    ``values`` (S,), NaN where a seed has none; ``within``: what the figure can be, by default that
+    of a difference of shares.
+    """
+    mean = _mean(values)
+    found: dict = {"value": mean, "low": None, "high": None, "level": LEVEL, "unit": "seeds"}
+    if mean is None or len(values) < 2:
+        return found
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1) * error)
+    return found | {"low": max(mean - half, within[0]), "high": min(mean + half, within[1])}
+
+
 def _values(side: Sequence[Scores], metric: str) -> np.ndarray:
     """Return (S,), NaN where a seed has no value."""
     return np.array([_value(scores, metric) for scores in side], float)
@@ -107,10 +125,10 @@ def _basis(drawn: Sequence[Resampled], metric: str) -> Basis:
 
 def _spread(values: np.ndarray, draws: np.ndarray, basis: Basis) -> dict:
     mean = _mean(values)
-    both = interval(mean, _redrawn_seeds(draws), basis)
+    both = interval(mean, _redrawn_seeds(draws), _of_both(values, draws, basis))
     return _told(values) | {
         "patients": interval(mean, draws.mean(axis=0), basis),
-        "seeds": _over_seeds_alone(values, mean),
+        "seeds": interval_over_seeds(values, (0.0, 1.0)),
         "both": both | {"unit": "seeds and patients"},
     }
 
@@ -119,12 +137,26 @@ def _difference(values: Sequence[np.ndarray], draws: Sequence[np.ndarray], basis
     """Return the spread of B − A; the same seeds are drawn on both sides."""
     apart, means = values[1] - values[0], (_mean(values[0]), _mean(values[1]))
     a, b = draws
-    both = difference_interval(*means, _redrawn_seeds(a), _redrawn_seeds(b), basis)
+    of_both = _of_both(apart, b - a, basis)
+    both = difference_interval(*means, _redrawn_seeds(a), _redrawn_seeds(b), of_both)
     return _told(apart) | {
         "patients": difference_interval(*means, a.mean(axis=0), b.mean(axis=0), basis),
-        "seeds": _over_seeds_alone(apart, _mean(apart)),
+        "seeds": interval_over_seeds(apart),
         "both": both | {"unit": "seeds and patients"},
     }
+
+
+def _of_both(values: np.ndarray, draws: np.ndarray, basis: Basis) -> Basis:
+    """Return what an interval rests on that lets seeds and patients vary.
+
+    ``values`` (S,), ``draws`` (S, R). A single seed tells nothing of others.
+    """
+    if len(values) < 2:
+        return basis
+    of_seeds = float(values.var(ddof=1)) / len(values)
+    of_patients = float(np.nanvar(draws.mean(axis=0)))
+    parts = of_seeds**2 / (len(values) - 1) + of_patients**2 / max(basis.patients - 1, 1)
+    return replace(basis, freedom=(of_seeds + of_patients) ** 2 / parts) if parts else basis
 
 
 def _told(values: np.ndarray) -> dict:
@@ -133,15 +165,6 @@ def _told(values: np.ndarray) -> dict:
 
 def _mean(values: np.ndarray) -> float | None:
     return None if np.isnan(values).any() else float(values.mean())
-
-
-def _over_seeds_alone(values: np.ndarray, mean: float | None) -> dict:
-    found: dict = {"value": mean, "low": None, "high": None, "level": LEVEL, "unit": "seeds"}
-    if mean is None or len(values) < 2:
-        return found
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1) * error)
-    return found | {"low": mean - half, "high": mean + half}
 
 
 def _redrawn_seeds(draws: np.ndarray) -> np.ndarray:

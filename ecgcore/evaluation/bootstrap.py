@@ -28,10 +28,17 @@ _CELLS_AT_ONCE = 200_000  # resamples × records held in memory: 1.6 MB
 
 @dataclass(frozen=True)
 class Basis:
-    """On how many records, of how many patients, a figure rests."""
+    """On how many records, of how many patients, a figure rests.
+
+    Attributes
+    ----------
+    freedom
+        Degrees of freedom of its standard error, where they are fewer than the patients'.
+    """
 
     records: int
     patients: int
+    freedom: float | None = None
 
     @classmethod
     def of(cls, scores: Scores, rows: np.ndarray) -> "Basis":
@@ -57,8 +64,8 @@ class Basis:
         return float(np.sqrt(self.patients / max(self.patients - 1, 1)))
 
     def t(self, level: float) -> float:
-        """Return Student's two-sided quantile with the patients' degrees of freedom."""
-        return float(t.ppf((1 + level) / 2, max(self.patients - 1, 1)))
+        """Return Student's two-sided quantile."""
+        return float(t.ppf((1 + level) / 2, self.freedom or max(self.patients - 1, 1)))
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ UNCALIBRATED: dict[str, Any] = {
     "from": None,
 }
 BEST_F1 = Choice()
+WHERE = {FITTED_ON: "on validation", OUT_OF_FOLD: "out of fold"}
 
 
 def fit_calibration(
@@ -72,7 +73,7 @@ def fit_calibration(
     return {
         "temperature": temperature,
         "thresholds": thresholds,
-        "thresholds_by": choice.words if by_class else "the most probable class",
+        "thresholds_by": choice.words(WHERE[source]) if by_class else "the most probable class",
         "refer": fit_refer(scores, alpha),
         "from": source,
     }

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from ecgcore.evaluation.calibration import OUT_OF_FOLD
+
 _COLUMNS = ("precision", "recall", "f1", "auc", "average_precision")
 _HEADS = ("precision", "recall", "F1", "AUC", "AP", "support")
 
@@ -32,7 +34,10 @@ def report_text(evaluation: Mapping) -> str:
 
 
 def _of(e: Mapping) -> str:
-    return f"cohort '{e['cohort']['name']}'" if e.get("cohort") else f"part '{e['part']}'"
+    if e.get("cohort"):
+        return f"cohort '{e['cohort']['name']}'"
+    is_out_of_fold = (e.get("calibration") or {}).get("from") == OUT_OF_FOLD
+    return "out of fold" if is_out_of_fold else f"part '{e['part']}'"
 
 
 def _external(e: Mapping) -> list[str]:
@@ -79,7 +84,7 @@ def calibration_text(evaluation: Mapping) -> list[str]:
 
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number with fixed decimals, ``n/a`` for None."""
-    return "n/a" if value is None else f"{value:.{digits}f}"
+    return "n/a" if value is None else _minus(f"{value:.{digits}f}")
 
 
 def with_interval(found: Mapping, digits: int = 3, signed: bool = False) -> str:

@@ -50,15 +50,14 @@ class Choice:
             if min(pair) <= 0:
                 raise RequestError(f"The costs of {code} are {pair}; both must be above 0.")
 
-    @property
-    def words(self) -> str:
-        """How the thresholds were chosen, for calibration.json."""
+    def words(self, where: str) -> str:
+        """How the thresholds were chosen, and ``where``, for calibration.json."""
         if self.by in ("sensitivity", "specificity"):
-            return f"{self.by} of at least {self.at:g} on validation"
+            return f"{self.by} of at least {self.at:g} {where}"
         if self.by == "f1":
-            return "best F1 on validation"
+            return f"best F1 {where}"
         told = "".join(f"{code} {fp:g}:{fn:g}, " for code, (fp, fn) in self.costs.items())
-        form = "least cost on validation" if self.by == "empirical-cost" else "least expected cost"
+        form = f"least cost {where}" if self.by == "empirical-cost" else "least expected cost"
         return f"{form}, a false call : a miss being {told}otherwise 1:1"
 
 

@@ -149,6 +149,16 @@ class Classifier:
         """Return (B, classes) probabilities as the network alone gives them."""
         return probabilities(logits, self.target_mode)
 
+    def called(self, calibrated: np.ndarray) -> np.ndarray:
+        """Return (B, classes) bool: what the run calls present.
+
+        Where each class is judged by itself, those that reach their threshold (0.5 where none was
+        chosen); else the most probable one.
+        """
+        if self.target_mode == "multilabel":
+            return calibrated >= [self.thresholds.get(code, 0.5) for code in self.classes]
+        return calibrated == calibrated.max(axis=1, keepdims=True)
+
     def uncertain(self, calibrated: np.ndarray) -> np.ndarray | None:
         """Return (B, classes) bool: what the run is not certain of; None where it has no band."""
         return None if self.refer is None else uncertain(calibrated, self.classes, self.refer)

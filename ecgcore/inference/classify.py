@@ -20,9 +20,10 @@ BATCH = 16
 
 
 def classify_records(records: Sequence[Sight], classifier: Classifier) -> list[dict[str, Any]]:
-    """Return one answer a record: probabilities by class (calibrated, and raw), the highest,
-    whether to refer it and about which classes the doubt is, what the quality gate says, and what
-    was assumed. It answers about all that can be read; ``gate`` "refused" says not to rely on it.
+    """Return one answer a record: probabilities by class (calibrated, and raw), the highest, what
+    is called at the run's thresholds, whether to refer it and about which classes the doubt is,
+    what the quality gate says, and what was assumed. It answers about all that can be read;
+    ``gate`` "refused" says not to rely on it.
 
     A picture that this program drew of a record is answered like the record; it holds no signal
     whose quality could be judged.
@@ -32,6 +33,7 @@ def classify_records(records: Sequence[Sight], classifier: Classifier) -> list[d
     logits = classifier.logits(classifier.inputs(records))
     calibrated, raw = classifier.calibrated(logits), classifier.raw(logits)
     refer, uncertain = classifier.referred(calibrated), classifier.uncertain(calibrated)
+    called = classifier.called(calibrated)
     answers: list[dict[str, Any]] = []
     for row, record in enumerate(records):
         by_class = _by_class(calibrated[row], classifier)
@@ -42,12 +44,9 @@ def classify_records(records: Sequence[Sight], classifier: Classifier) -> list[d
                 "probabilities": by_class,
                 "raw": _by_class(raw[row], classifier),
                 "top": max(by_class, key=by_class.__getitem__),
+                "called": _chosen(called[row], classifier),
                 "refer": None if refer is None else bool(refer[row]),
-                "uncertain": None
-                if uncertain is None
-                else [
-                    c for c, is_so in zip(classifier.classes, uncertain[row], strict=True) if is_so
-                ],
+                "uncertain": None if uncertain is None else _chosen(uncertain[row], classifier),
                 "quality": _flags(record),
                 "gate": _gate(record).verdict,
                 "notes": list(record.notes),
@@ -59,6 +58,10 @@ def classify_records(records: Sequence[Sight], classifier: Classifier) -> list[d
 
 def _by_class(row: np.ndarray, classifier: Classifier) -> dict[str, float]:
     return {c: round(float(p), 6) for c, p in zip(classifier.classes, row, strict=True)}
+
+
+def _chosen(row: np.ndarray, classifier: Classifier) -> list[str]:
+    return [code for code, is_so in zip(classifier.classes, row, strict=True) if is_so]
 
 
 def _flags(shown: Sight) -> list[str]:
@@ -84,7 +87,7 @@ def classify_sights(sights: Sequence[Sight], classifier: Classifier) -> list[dic
 
 def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> dict[str, Any]:
     """Return the answer for a record that cannot be read: no class, and why."""
-    nothing = dict.fromkeys(("probabilities", "raw", "top", "refer", "uncertain"))
+    nothing = dict.fromkeys(("probabilities", "raw", "top", "called", "refer", "uncertain"))
     return {
         "record": name,
         "run": classifier.run_id,

@@ -199,7 +199,13 @@ def _row(answer: dict[str, Any]) -> dict[str, Any]:
 _WORDS = pa.list_(pa.string())
 _TOLD = pa.schema(
     {"record": pa.string(), "run": pa.string(), "top": pa.string(), "refer": pa.bool_()}
-    | {"uncertain": _WORDS, "quality": _WORDS, "gate": pa.string(), "notes": _WORDS}
+    | {
+        "called": _WORDS,
+        "uncertain": _WORDS,
+        "quality": _WORDS,
+        "gate": pa.string(),
+        "notes": _WORDS,
+    }
     | {"error": pa.string()}
 )
 

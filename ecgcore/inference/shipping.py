@@ -8,13 +8,15 @@ import torch
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import RequestError
+from ecgcore.evaluation.calibration import FITTED_ON, OUT_OF_FOLD
 from ecgcore.evaluation.text import report_text
 from ecgcore.home import folder_made_whole, write_whole
 from ecgcore.training.learnt import FILE as LEARNT
 from ecgcore.training.run import Run
 from ecgcore.training.weights import read_tensors, write_tensors
 
-SCORES = "## Test records"
+SCORES = {FITTED_ON: "## Test records", OUT_OF_FOLD: "## Out of fold"}
+"""The heading above the scores, by what the calibration comes from."""
 KEPT = (
     "run.json",
     "status.json",
@@ -31,7 +33,13 @@ def ship(run: Run, to: Path, attribution: str = "") -> int:
 
     Weights are stored as float16 (BatchNorm's counters as they are) and computed in float32.
     ``attribution`` names the training data's source and licence on the card.
+
+    Raises
+    ------
+    RequestError
+        The run is not done, half precision cannot hold its weights, or ``to`` is something else.
     """
+    need_room(to)
     if run.evaluation is None:
         raise RequestError(
             f"Run {run.id} is {run.status['state']}; only a run that is done can be shipped."
@@ -47,27 +55,36 @@ def ship(run: Run, to: Path, attribution: str = "") -> int:
         shipped = Run(folder).weights
         write_tensors(shipped, halved)
         shipped.chmod(0o644)  # as readable as what lies beside it
-        card = card_of(run, attribution)
+        card = card_of(run, to.resolve().name, attribution)
         write_whole(folder / "README.md", lambda path: path.write_text(card, encoding="utf-8"))
     return sum(file.stat().st_size for file in to.iterdir())
+
+
+def need_room(to: Path) -> None:
+    """Refuse to write a shipped model where something else is."""
+    is_model = (to / "run.json").is_file() and (to / "README.md").is_file()
+    if to.exists() and not is_model and not (to.is_dir() and not any(to.iterdir())):
+        raise RequestError(
+            f"{to} is there and is no shipped model, so it is not replaced; name a new folder."
+        )
 
 
 def renew_card(run: Run) -> None:
     """Write a shipped model's card anew, after its scores changed; a run without one has none."""
     file = run.folder / "README.md"
     if file.exists():
-        card = card_of(run, _attribution_in(file.read_text("utf-8")))
+        card = card_of(run, run.id, _attribution_in(file.read_text("utf-8")))
         write_whole(file, lambda path: path.write_text(card, encoding="utf-8"))
 
 
 def _attribution_in(card: str) -> str:
     """Return what stands between the table and the scores."""
-    above = card.partition(SCORES)[0]
+    above = card.partition("\n## ")[0]
     return above.rpartition("|\n")[2].strip()
 
 
-def card_of(run: Run, attribution: str) -> str:
-    """Return the model's card: what it is, what it was trained on, how, and what it scored."""
+def card_of(run: Run, name: str, attribution: str) -> str:
+    """Return a model's card: what it is, what it was trained on, how, and what it scored."""
     meta, status = run.meta, run.status
     config, records = meta["config"], meta["split"]["records"]
     rows = "\n".join(
@@ -76,7 +93,7 @@ def card_of(run: Run, attribution: str) -> str:
             ("network", f"`{meta['model']}`, {meta['parameters']:,} parameters"),
             ("input", _input_line(meta["input"])),
             ("output", f"{', '.join(meta['classes'])}; {meta['target_mode']}"),
-            ("labels", f"expert statements, {meta['tier']} tier"),
+            ("labels", _labels_line(meta, config)),
             ("cohort", f"{meta['cohort']['name']}, hash `{meta['cohort']['hash']}`"),
             ("records", ", ".join(f"{n} {part}" for part, n in records.items())),
             ("recipe", _recipe_line(config, status)),
@@ -86,12 +103,20 @@ def card_of(run: Run, attribution: str) -> str:
     )
     minutes = run.history["seconds"].sum() / 60
     return (
-        f"# {meta['model']}\n\n{RESEARCH_USE_ONLY}\n\n"
+        f"# {name}\n\n{RESEARCH_USE_ONLY}\n\n"
         f"Trained for {minutes:.0f} minutes on a {status['device']}. "
         f"{_calibration_line(run.calibration)}"
         f"\n\n| | |\n|---|---|\n{rows}\n\n{attribution}\n\n"
-        f"{SCORES}\n\n```text\n{report_text(run.evaluation or {}).strip()}\n```\n"
+        f"{SCORES.get(run.calibration['from'], SCORES[FITTED_ON])}\n\n"
+        f"```text\n{report_text(run.evaluation or {}).strip()}\n```\n"
     )
+
+
+def _labels_line(meta: dict[str, Any], config: dict[str, Any]) -> str:
+    by = "expert statements"
+    if meta["labels"]["policy"] == "criteria":
+        by = f"criteria ({meta['labels']['thresholds']}) from measurements"
+    return f"{config.get('label_set', 'paper10')} by {by}, {meta['tier']} tier"
 
 
 def _calibration_line(fitted: dict[str, Any]) -> str:

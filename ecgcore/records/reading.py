@@ -55,7 +55,8 @@ def read_record(
         A file of any format that is read, one of a WFDB record's files, or a path into a zip or
         HDF5 file (containers.py).
     fs_hz
-        Hz, for a file that does not say its rate.
+        Hz, for a file that does not say its rate; the record of another one notes that it was not
+        used.
     assume_order
         Take twelve unnamed leads for I, II, III, aVR, aVL, aVF, V1–V6.
     start_s, duration_s
@@ -74,6 +75,9 @@ def read_record(
             f"Record {record.name} is sampled at {record.fs_hz:g} Hz; rates from {RATES_HZ[0]} to "
             f"{RATES_HZ[1]:,} Hz are read. Correct the rate that the file states."
         )
+    if fs_hz is not None and record.fs_hz != fs_hz:
+        unused = f"the {fs_hz:g} Hz given are not used: the file says {record.fs_hz:g} Hz"
+        record = replace(record, notes=(*record.notes, unused))
     return record if duration_s is None else _part(record, 0.0, duration_s)
 
 

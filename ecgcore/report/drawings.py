@@ -6,6 +6,7 @@ from math import ceil
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -101,21 +102,19 @@ def differences(facts: Facts) -> Figure:
 
 
 def training(facts: Facts) -> Figure:
-    """Return loss and validation macro AUC by epoch of both runs."""
+    """Return loss and validation macro AUC by epoch of both runs, where something validates."""
     figure = Figure(figsize=(9, 2.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     for side in facts.sides:
         rows, colour = side.run.history, COLOURS[side.letter]
         left.plot(rows["epoch"], rows["train_loss"], color=colour, label=f"{side.letter} training")
-        left.plot(
-            rows["epoch"],
-            rows["val_loss"],
-            color=colour,
-            ls="--",
-            label=f"{side.letter} validation",
-        )
-        right.plot(rows["epoch"], rows["val_macro_auc"], color=colour, label=side.letter)
         best = side.best
+        if pd.isna(best["val_macro_auc"]):
+            right.plot([], [], color=colour, label=f"{side.letter}: nothing validated")
+            continue
+        label = f"{side.letter} validation"
+        left.plot(rows["epoch"], rows["val_loss"], color=colour, ls="--", label=label)
+        right.plot(rows["epoch"], rows["val_macro_auc"], color=colour, label=side.letter)
         right.plot(best["epoch"], best["val_macro_auc"], "o", color=colour, ms=5)
     left.set_ylabel("loss", fontsize=8)
     right.set_ylabel("validation macro AUC", fontsize=8)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgcore.comparison.text import p_text
-from ecgcore.evaluation.calibration import BINNING, calibration_of
+from ecgcore.evaluation.calibration import BINNING, OUT_OF_FOLD_NOTE, calibration_of
 from ecgcore.evaluation.refer import refer_report
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.imaging import geometry_of
@@ -192,10 +192,17 @@ def _split(facts: Facts) -> list[dict]:
         table("Records and patients a part", ("part", "records", "patients"), rows),
         text(
             "Missing samples are drawn as no ink, or read as the zero line; unknown labels are "
-            "masked. Epoch, temperature and thresholds come from validation."
+            f"masked. {' '.join(map(_fitted, facts.sides))}"
         ),
         *([listed(facts.comparison["flags"])] if facts.comparison["flags"] else []),
     ]
+
+
+def _fitted(side: Side) -> str:
+    """Say where a run's epoch, temperature and thresholds come from."""
+    if side.is_out_of_fold:
+        return f"{side.letter}: {OUT_OF_FOLD_NOTE} The number of epochs belongs to the recipe."
+    return f"{side.letter}: epoch, temperature and thresholds come from validation."
 
 
 def _models(facts: Facts) -> list[dict]:
@@ -215,7 +222,8 @@ def _models(facts: Facts) -> list[dict]:
             "training",
             "Two panels: loss of training and validation by epoch, and validation macro AUC by "
             "epoch, of both runs; a dot marks the epoch that was kept",
-            "Training. The epoch with the highest validation macro AUC is kept (dot).",
+            "Training. The epoch with the highest validation macro AUC is kept (dot); the last one "
+            "where nothing validates.",
         ),
     ]
 

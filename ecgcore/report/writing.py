@@ -45,6 +45,7 @@ def report_page(facts: Facts) -> str:
         n=f"{facts.comparison['n_common']:,}",
         patients=f"{facts.comparison['patients']:,}",
         part=facts.part,
+        out_of_fold=_out_of_fold(facts),
         interval_words=f"95 %, {bootstrap['form']} bootstrap over patients, "
         f"{bootstrap['resamples']:,} resamples",
         written=facts.written,
@@ -52,6 +53,12 @@ def report_page(facts: Facts) -> str:
         sections=sections(facts),
         figures={name: _base64(svg(draw(facts))) for name, draw in FIGURES.items()},
     )
+
+
+def _out_of_fold(facts: Facts) -> str:
+    """Say whose answers were given out of fold; nothing where none were."""
+    of = [side.letter for side in facts.sides if side.is_out_of_fold]
+    return f" (of {' and '.join(of)} out of fold)" if of else ""
 
 
 def _template() -> Template:

@@ -34,6 +34,10 @@ HEAD = """\
 expert statements, core tier, several a record. Intervals are at 95 %: *patients* (other patients,
 the same networks), *seeds* (other starts), *both*. Differences are paired by seed.
 
+What the heads are worth (FC6 and FC7 against global average pooling), study
+[levels](../levels/README.md) tells on equal draws of 204 records: an FC head takes images of 224
+pixels alone, and 55 million weights.
+
 """
 
 

@@ -2,7 +2,8 @@
 
 ``NAME.json`` holds configuration, split, history and versions; ``NAME.parquet``, where the study
 scores test records, labels (int8) and logits (float16: 0.1 % of a logit) of every scored part, and
-what subgroups are made of. No weights are kept.
+what subgroups are made of. No weights are kept. A patient is named by the first of her records in
+the cohort, so that cells which were trained in different homes go together.
 """
 
 from collections.abc import Sequence
@@ -13,14 +14,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecgcore.cohort.store import Cohort
 from ecgcore.evaluation.calibration import with_probabilities
 from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.subgroups import TRAITS
-from ecgcore.home import read_json, write_json, write_whole
+from ecgcore.home import Home, read_json, write_json, write_whole
 from ecgcore.training.config import Recipe, TrainConfig
 from ecgcore.training.run import Run
 
 UNKNOWN = -1
+OF_PARENT = ("only", "epochs")
+"""What a cell tells of its parent's recipe."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,17 @@ class Finished:
         return Recipe.from_json(self.content["config"])
 
     @property
+    def state(self) -> tuple[str, str]:
+        """Of which state of its cohort and of the label tables it is."""
+        return self.content["cohort"]["hash"], self.content["labels"]["hash"]
+
+    def is_of(self, cell: Cell) -> bool:
+        """Whether it was trained as ``cell`` asks, and its parent, too."""
+        told = self.content.get("parent") or {}
+        asked = {} if cell.parent is None else _of_parent(cell.parent.recipe)
+        return self.config == cell.recipe and {k: told[k] for k in OF_PARENT if k in told} == asked
+
+    @property
     def history(self) -> pd.DataFrame:
         """One row an epoch, as in a run."""
         return pd.DataFrame(self.content["history"])
@@ -96,14 +111,20 @@ class Finished:
         return Scores.read(table, classes, mode, told["thresholds"], self.name, part)
 
 
-def keep(cell: Cell, run: Run, folder: Path, scored: bool, parent: Run | None = None) -> None:
+def keep(
+    cell: Cell, run: Run, folder: Path, home: Home, scored: bool, parent: Run | None = None
+) -> None:
     """Write what is kept of a cell's finished run; predictions where it is ``scored``.
 
     ``parent`` is the run of its parent.
     """
     meta, name = run.meta, cell.name
     if scored:
-        write_whole(folder / f"{name}.parquet", _compact(run.predictions, meta["classes"]))
+        index = Cohort.open(run.config.cohort, home).index
+        first = index.groupby("patient")["record"].min()
+        rows = run.predictions
+        rows = rows.assign(patient=rows["patient"].map(first))
+        write_whole(folder / f"{name}.parquet", _compact(rows, meta["classes"]))
     content = {
         "cell": name,
         "parent": None if parent is None else _told_of(parent) | {"role": cell.role},
@@ -122,12 +143,11 @@ def keep(cell: Cell, run: Run, folder: Path, scored: bool, parent: Run | None = 
 
 def _told_of(parent: Run) -> dict[str, Any]:
     """Return what a cell tells of its parent's run."""
-    meta = parent.meta
-    return {
-        "only": meta["config"].get("only"),
-        "epochs": meta["config"]["epochs"],
-        "records": meta["split"]["records"]["train"],
-    }
+    return _of_parent(parent.config) | {"records": parent.meta["split"]["records"]["train"]}
+
+
+def _of_parent(recipe: Recipe) -> dict[str, Any]:
+    return {name: getattr(recipe, name) for name in OF_PARENT}
 
 
 def _compact(predictions: pd.DataFrame, classes: Sequence[str]) -> Any:

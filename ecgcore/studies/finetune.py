@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
-from ecgcore.comparison.seeds import difference_over_seeds, over_seeds
+from ecgcore.comparison.seeds import difference_over_seeds, interval_over_seeds, over_seeds
 from ecgcore.evaluation.metrics import class_metrics
 from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.studies.cell import Cell, Finished
 from ecgcore.studies.claims import Claim
-from ecgcore.studies.markdown import table
+from ecgcore.studies.markdown import span, table
 from ecgcore.studies.study import Study
 from ecgcore.training.config import TrainConfig
 
@@ -84,8 +84,10 @@ HEAD = """\
 `resnet1d` ({shape}) on signals at 100 Hz, labels expert statements, core tier, several a record;
 {epochs} epochs of batches of {batch} for each arm, at the network's own rate. A parent learnt for
 {parent} epochs. Each draw takes about a tenth of its records for each class, as far as there are
-any; every record of the target's other patients tests. {seeds} draws; differences are paired by
-draw. Intervals at 95 %: over patients, over draws, and over both.
+any; every record of the target's other patients tests. Differences are paired by draw. Intervals
+at 95 %: over patients, over draws, and over both. All draws start from the same parent network: the
+luck of its own training is in no interval. A large draw takes the rare classes' records with it, so
+that its macro AUC is over fewer classes: sizes are not to be compared.
 
 """
 
@@ -121,7 +123,7 @@ def page(finished: Sequence[Finished]) -> str:
     """Return a section for each target with its arms, its differences, and its classes."""
     text = HEAD.format(
         shape=f"depth {CHILD.depth}, width {CHILD.width}, kernel {CHILD.kernel}",
-        epochs=CHILD.epochs, batch=CHILD.batch, parent=PARENT.epochs, seeds=len(SEEDS),
+        epochs=CHILD.epochs, batch=CHILD.batch, parent=PARENT.epochs,
     )  # fmt: skip
     for key, target in TARGETS.items():
         for size in target.sizes:
@@ -141,8 +143,13 @@ def claims(finished: Sequence[Finished]) -> list[Claim]:
             for arm in ("one", "several"):
                 scratch, tuned = ([c.scores("test") for c in of[x]] for x in ("scratch", arm))
                 apart = difference_over_seeds(scratch, tuned)["macro_auc"]["both"]
-                says = f"On {target.title} with {size} records, a network {ARMS[arm]} reads better"
-                what = f"macro AUC against from scratch, {n} draws (draws and patients vary)"
+                says = (
+                    f"On {target.title}, {size} records asked, a network {ARMS[arm]} reads better"
+                )
+                what = (
+                    f"macro AUC against from scratch, {n} draws of {_drawn_in(of)} records, "
+                    f"{_tested_in(scratch)} tested (draws and patients vary)"
+                )
                 found.append(Claim(says, apart, what))
     return found
 
@@ -162,18 +169,21 @@ def _section(key: str, target: Target, size: str, finished: Sequence[Finished]) 
     if len(of["scratch"]) < 2:
         return ""
     sides = {arm: [cell.scores("test") for cell in cells] for arm, cells in of.items()}
-    tested = sorted(len(scores) for scores in sides["scratch"])
-    drawn = sorted(cell.content["split"]["records"]["train"] for cell in of["scratch"])
     parents = {arm: of[arm][0].content["parent"]["records"] for arm in ("one", "several")}
     return (
-        f"## {target.title}: {size} records asked\n\n{_span(drawn)} drawn, {_span(tested)} tested "
-        f"in {len(drawn)} draws; the parents learnt from {parents['one']:,} and "
-        f"{parents['several']:,} records.\n\n{_figures(sides)}\n{_by_class(sides)}\n"
+        f"## {target.title}: {size} records asked\n\n{_drawn_in(of)} drawn, "
+        f"{_tested_in(sides['scratch'])} tested in {len(of['scratch'])} draws; the parents learnt "
+        f"from {parents['one']:,} and {parents['several']:,} records.\n\n"
+        f"{_figures(sides)}\n{_by_class(sides)}\n"
     )
 
 
-def _span(values: Sequence[int]) -> str:
-    return f"{values[0]:,}" if values[0] == values[-1] else f"{values[0]:,} to {values[-1]:,}"
+def _drawn_in(of: dict[str, list[Finished]]) -> str:
+    return span(cell.content["split"]["records"]["train"] for cell in of["scratch"])
+
+
+def _tested_in(side: Sequence[Scores]) -> str:
+    return span(len(scores) for scores in side)
 
 
 def _figures(sides: dict[str, list[Scores]]) -> str:
@@ -191,51 +201,62 @@ def _figures(sides: dict[str, list[Scores]]) -> str:
 
 def _by_class(sides: dict[str, list[Scores]]) -> str:
     """Return the gain of each class beside how often it is there, and how the two go together."""
-    rows, known = [], []
-    for gain in _gains(sides):
-        if gain.before is None or gain.after is None:
-            rows.append((gain.code, f"{gain.n:.0f}", "n/a", "n/a", "n/a"))
-            continue
-        known.append(gain)
-        figures = (number(gain.before), number(gain.after), f"{gain.more:+.3f}")
-        rows.append((gain.code, f"{gain.n:.0f}", *figures))
-    text = table(("class", "positives tested", "scratch", "from several", "gain in AUC"), rows)
+    gains = _gains(sides)
+    known = [gain for gain in gains if gain.is_known]
+    head = ("class", "positives tested", "scratch", "from several", "gain in AUC (over draws)")
+    text = table(
+        head,
+        [
+            (gain.code, f"{gain.n:.0f}", number(gain.before), number(gain.after),
+             with_range(gain.more, 3, True))
+            for gain in gains
+        ],
+    )  # fmt: skip
     if len(known) > 2:
         text += f"\nGain against frequency over {len(known)} classes: {_together(known)}.\n"
-    return text.replace("-0.", "−0.")
+    return text
 
 
 class _Gain(NamedTuple):
-    """A class, its positives among the tested, and its mean AUC from scratch and from several
-    sources; None where a draw's test records have none."""
+    """A class, its positives among the tested, its mean AUC from scratch and from several sources,
+    and how much more that is, with its interval over draws; None where a draw tests no positive."""
 
     code: str
     n: float
     before: float | None
     after: float | None
+    more: dict
 
     @property
-    def more(self) -> float:
-        return (self.after or 0.0) - (self.before or 0.0)
+    def is_known(self) -> bool:
+        """Whether every draw tests some of the class."""
+        return self.more["value"] is not None
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the interval of the gain is above zero."""
+        return self.is_known and self.more["low"] > 0
 
 
 def _gains(sides: dict[str, list[Scores]]) -> list[_Gain]:
     found = []
     for i, code in enumerate(sides["scratch"][0].classes):
         n = float(np.mean([scores.positive[:, i].sum() for scores in sides["scratch"]]))
-        areas = {arm: [class_metrics(s, i)["auc"] for s in sides[arm]] for arm in ARMS}
-        if any(area is None for of in areas.values() for area in of):
-            found.append(_Gain(code, n, None, None))
-        else:
-            before, after = (float(np.mean(areas[arm])) for arm in ("scratch", "several"))
-            found.append(_Gain(code, n, before, after))
+        before, after = (
+            np.array([class_metrics(scores, i)["auc"] for scores in sides[arm]], float)
+            for arm in ("scratch", "several")
+        )
+        mean_before, mean_after, more = (
+            interval_over_seeds(areas) for areas in (before, after, after - before)
+        )
+        found.append(_Gain(code, n, mean_before["value"], mean_after["value"], more))
     return found
 
 
 def _together(known: Sequence[_Gain]) -> str:
     """Return how the gain of classes goes with their frequency."""
-    found = spearmanr([gain.n for gain in known], [gain.more for gain in known])
-    return f"Spearman's ρ {found.statistic:+.2f} (p {found.pvalue:.2f})"
+    found = spearmanr([gain.n for gain in known], [gain.more["value"] for gain in known])
+    return f"Spearman's ρ {number(found.statistic, 2)}, p {found.pvalue:.2f}"
 
 
 def summary(finished: Sequence[Finished]) -> str:
@@ -246,16 +267,19 @@ def summary(finished: Sequence[Finished]) -> str:
         if len(of["scratch"]) < 2:
             continue
         sides = {arm: [cell.scores("test") for cell in cells] for arm, cells in of.items()}
-        known = [gain for gain in _gains(sides) if gain.before is not None]
-        better = sum(gain.more > 0 for gain in known)
-        told.append(f"in {better} of {len(known)} classes on {target.title} ({_together(known)})")
+        known = [gain for gain in _gains(sides) if gain.is_known]
+        sure = ", ".join(gain.code for gain in known if gain.is_sure) or "none"
+        told.append(
+            f"on {target.title} {sure} of {len(known)} classes ({_drawn_in(of)} drawn; "
+            f"{_together(known)})"
+        )
     if not told:
         return ""
     return (
-        f"Does it improve more diseases? With {TOLD} records, fine-tuned from several sources "
-        f"against from scratch, the mean AUC rises {'; '.join(told)}. In brackets how the gain "
-        "goes with the number of positives."
-    ).replace("-0.", "−0.")
+        f"Does it improve more diseases? Classes whose AUC rises, fine-tuned from several sources "
+        f"against from scratch with {TOLD} records asked, with an interval over draws above zero: "
+        f"{'; '.join(told)}. ρ tells how the gain goes with the number of positives tested."
+    )
 
 
 STUDY = Study(

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecgcore.errors import RequestError
+from ecgcore.errors import EcgError, RequestError
 from ecgcore.evaluation.calibrating import fit_calibration
 from ecgcore.evaluation.calibration import OUT_OF_FOLD, with_probabilities
 from ecgcore.evaluation.evaluate import evaluate_run
 from ecgcore.home import Home, write_json, write_whole
-from ecgcore.inference.shipping import ship
-from ecgcore.studies.shipped import ATTRIBUTION, STUDY, out_of_fold, recipe
+from ecgcore.inference.shipping import need_room, ship
+from ecgcore.studies.shipped import ATTRIBUTION, FOLDS, STUDY, of_recipe, out_of_fold, recipe
 from ecgcore.studies.study import begun
 from ecgcore.training.loop import Progress
 from ecgcore.training.run import Run
@@ -33,22 +33,30 @@ def make_shipped(
     Raises
     ------
     RequestError
-        A fold is not finished, or was trained on another cohort or by another recipe.
+        A fold is not finished, or was trained on another cohort or by another recipe; the cohort
+        holds records that no fold answered; ``to`` holds something else.
     """
-    finished = [cell for cell in STUDY.finished(folder) if cell.name.startswith(f"{name}-fold")]
-    answers = out_of_fold(name, finished)
     asked = replace(recipe(name), cohort=cohort)
+    need_room(to)
+    finished = of_recipe(name, STUDY.finished(folder, cohort))
+    answers = out_of_fold(name, finished)
     run = begun(f"{STUDY.name}/{name}", asked, home)
-    for cell in finished:
-        if cell.content["cohort"]["hash"] != run.meta["cohort"]["hash"]:
-            raise RequestError(
-                f"Cell {cell.name} was trained on another state of cohort '{cohort}'; delete its "
-                "files and run `ecgcore study shipped`."
-            )
+    if finished[0].content["cohort"]["hash"] != run.meta["cohort"]["hash"]:
+        raise RequestError(
+            f"The folds of {name} were trained on another state of cohort '{cohort}'; delete their "
+            "files and run `ecgcore study shipped`."
+        )
+    learnt, answered = run.meta["split"]["records"]["train"], len(answers)
+    if learnt != answered:
+        raise RequestError(
+            f"{name} would learn from {learnt:,} records of cohort '{cohort}', of which "
+            f"{answered:,} were answered out of fold (folds {FOLDS[0]} to {FOLDS[-1]}); ingest "
+            "the records of these folds alone."
+        )
     if run.status["state"] != "done":
         work(run, home, on_progress)
     if run.status["state"] != "done":
-        raise RequestError(f"{name}: {run.status['message']}")
+        raise EcgError(f"{name}: {run.status['message']}")
     _attach(run, answers)
     return ship(run, to, ATTRIBUTION)
 

@@ -9,10 +9,11 @@ import pandas as pd
 from ecgcore.evaluation.metrics import averages, class_metrics
 from ecgcore.studies.cell import Finished
 from ecgcore.studies.registry import STUDIES
-from ecgcore.studies.study import PAGE
+from ecgcore.studies.study import PAGE, Study
 
 KEPT = Path(__file__).resolve().parents[2] / "docs" / "studies"
 """Where the finished cells of the product's own studies are kept."""
+RESULTS = "RESULTS.md"
 PARTS = ("untouched", "test")
 
 
@@ -22,29 +23,53 @@ _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 @dataclass(frozen=True)
 class State:
-    """A study, its page, and how many of its trainings are finished.
+    """A study, what came out, its page, and how many of its trainings are finished.
 
-    ``page`` is text, then what a picture shows and its SVG, then text again, and so on.
+    ``came_out`` is Markdown from the results, empty where they do not tell of it. ``page`` is text,
+    then what a picture shows and its SVG, then text again, and so on.
     """
 
     name: str
     title: str
+    came_out: str
     page: tuple[str | tuple[str, str], ...]
     finished: int
     asked: int
 
 
 def states(folder: Path = KEPT) -> list[State]:
-    """Return the studies of which something is finished."""
+    """Return the studies of which something is finished.
+
+    Raises
+    ------
+    RequestError
+        Cells of a study do not belong together.
+    """
     found = []
     for name, study in STUDIES.items():
         cells = study.finished(folder)
         if not cells:
             continue
         asked = len(study.cells(cells[0].config.cohort, cells))
-        page = _pieces((folder / name / PAGE).read_text("utf-8"), folder / name)
-        found.append(State(name, study.title, page, len(cells), asked))
+        page = _pieces(_page_of(folder / name), folder / name)
+        told = _came_out(study.title, folder.parent / RESULTS)
+        found.append(State(name, study.title, told, page, len(cells), asked))
     return found
+
+
+def _came_out(title: str, results: Path) -> str:
+    """Return what the results say of a study, without the line on what was run."""
+    text = results.read_text("utf-8") if results.exists() else ""
+    section = text.partition(f"\n## {title}")[2].partition("\n## ")[0]
+    return section.partition("\n\n")[2].partition("\n\n")[2].strip()
+
+
+def _page_of(folder: Path) -> str:
+    """Return a study's page; until it is written, how that is done."""
+    file = folder / PAGE
+    if file.exists():
+        return file.read_text("utf-8")
+    return f"\nIts page is not written yet: `ecgcore study {folder.name} --no-train` does it."
 
 
 def _pieces(text: str, folder: Path) -> tuple[str | tuple[str, str], ...]:
@@ -66,11 +91,15 @@ def _is_picture(link: re.Match) -> bool:
 def points(name: str, folder: Path = KEPT) -> pd.DataFrame:
     """Return a row a finished training: ``group``, ``cell``, ``part`` and its ``macro_auc``.
 
-    ``group`` is the cell's name without seed or fold. ``part`` is the untouched fold where there is
-    one, else the test records; ``validation`` (the last epoch) where none was looked at.
+    In the order in which they are asked for. ``group`` is the cell's name without seed or fold.
+    ``part`` is the untouched fold where there is one, else the test records; ``validation`` where
+    none was looked at.
     """
     study = STUDIES[name]
-    rows = [(_group(c.name), c.name, *_auc(c, study.scored)) for c in study.finished(folder)]
+    there = {cell.name: cell for cell in study.finished(folder)}
+    asked = study.cells(next(iter(there.values())).config.cohort, [*there.values()])
+    cells = [there[cell.name] for cell in asked if cell.name in there]
+    rows = [(_group(c.name), c.name, *_auc(c, study)) for c in cells]
     return pd.DataFrame(rows, columns=["group", "cell", "part", "macro_auc"])
 
 
@@ -78,9 +107,9 @@ def _group(cell: str) -> str:
     return cell.rpartition("-")[0]
 
 
-def _auc(cell: Finished, scored: bool) -> tuple[str, float | None]:
-    if not scored:
-        return "validation", cell.history["val_macro_auc"].iloc[-1]
+def _auc(cell: Finished, study: Study) -> tuple[str, float | None]:
+    if not study.scored:
+        return "validation", study.validated(cell)
     part = next(p for p in PARTS if p in cell.content["split"]["records"])
     return part, macro_auc(cell, part)
 

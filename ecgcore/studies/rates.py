@@ -131,5 +131,5 @@ def summary(finished: Sequence[Finished]) -> str:
 
 STUDY = Study(
     "rates", "At which learning rate does each network train?", cells, page,
-    scored=False, summary=summary,
+    scored=False, validated=_last_auc, summary=summary,
 )  # fmt: skip

@@ -22,7 +22,8 @@ HEAD = f"""# Results
 What the three papers claim, tried again on real recordings. Written by `ecgcore results` from the
 finished trainings below `docs/studies/`; each study's page has all figures and says how they were
 made. A claim *holds* where the whole 95 % interval of the difference speaks for it, *does not hold*
-where it speaks against it, and *is not shown* where the interval includes zero.
+where it speaks against it, and *is not shown* where the interval includes zero. Each interval is
+for its claim alone: of twenty claims with nothing behind them one would seem to hold, or not to.
 
 """
 
@@ -48,11 +49,11 @@ def _section(study: Study, finished: list[Finished], page: Path, beside: Path) -
     hours = sum(cell.history["seconds"].sum() for cell in finished) / 3600
     devices = sorted({cell.content["device"] for cell in finished})
     link = Path(os.path.relpath(page, beside)).as_posix()
+    figures = f" [All figures]({link})." if page.exists() else ""
     summary, claims = study.summary(finished), study.claims(finished)
     return (
         f"## {study.title}{paper}\n\n{len(finished):,} of {asked:,} trainings on "
-        f"{' and '.join(cohorts)}, {hours:.1f} hours on {' and '.join(devices)}. "
-        f"[All figures]({link}).\n\n"
+        f"{' and '.join(cohorts)}, {hours:.1f} hours on {' and '.join(devices)}.{figures}\n\n"
         + (f"{summary}\n\n" if summary else "")
         + (f"{told(claims)}\n" if claims else "")
     )

@@ -6,13 +6,14 @@ validation fold: a shape is chosen, so no test record is looked at.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import product
 
 import numpy as np
-from scipy.stats import t
+from scipy.stats import spearmanr, t
 
 from ecgcore.evaluation.bootstrap import LEVEL
-from ecgcore.evaluation.text import number
+from ecgcore.evaluation.text import number, with_range
 from ecgcore.models import create_model
 from ecgcore.models.cost import cost
 from ecgcore.studies.cell import Cell, Finished
@@ -32,8 +33,7 @@ SAMPLES = 1000  # 10 s at 100 Hz, for the multiply-adds
 HEAD = """\
 {n} shapes, {seeds} seeds each, {epochs} epochs of batches of {batch} on folds 1 to 3 of cohort
 `{cohort}` ({train:,} records), scored on fold 4 ({validation:,} records); no test record was looked
-at. AUC is the macro AUC after the last epoch; two seeds of one shape differ by {noise:.4f} (root
-mean square), and smaller differences mean nothing.
+at. AUC is the macro AUC after the last epoch.{noise}
 
 """
 
@@ -72,27 +72,30 @@ def page(finished: Sequence[Finished]) -> str:
     return text
 
 
-def _auc(cell: Finished) -> float:
-    return float(cell.history["val_macro_auc"].iloc[-1])
-
-
 def _by_shape(cells: Sequence[Finished]) -> dict[tuple[int, int, int], list[float]]:
     found: dict[tuple[int, int, int], list[float]] = {}
     for cell in cells:
         c = cell.config
-        found.setdefault((c.depth or 0, c.width or 0, c.kernel or 0), []).append(_auc(cell))
+        found.setdefault((c.depth or 0, c.width or 0, c.kernel or 0), []).append(
+            STUDY.validated(cell)
+        )
     return found
 
 
-def _noise(cells: Sequence[Finished]) -> float:
-    """Return the root mean square of what two seeds of a shape differ by."""
+def _noise(cells: Sequence[Finished]) -> str:
+    """Say what two seeds of a shape differ by, once there are two."""
     apart = [
         np.ptp(values)
         for of in LABEL_SETS
         for values in _by_shape([c for c in cells if c.config.label_set == of]).values()
         if len(values) > 1
     ]
-    return float(np.sqrt(np.mean(np.square(apart)))) if apart else float("nan")
+    if not apart:
+        return ""
+    return (
+        f" Two seeds of one shape differ by {np.sqrt(np.mean(np.square(apart))):.4f} (root mean "
+        "square), and smaller differences mean nothing."
+    )
 
 
 def _shapes(cells: Sequence[Finished]) -> str:
@@ -119,6 +122,7 @@ def _shapes(cells: Sequence[Finished]) -> str:
     return table(head, rows)
 
 
+@cache
 def _cost(shape: tuple[int, int, int]) -> tuple[int, int]:
     model = create_model("resnet1d", 10, **dict(zip(AXES, shape, strict=True)))
     return cost(model, (12, SAMPLES))
@@ -143,8 +147,7 @@ def claims(finished: Sequence[Finished]) -> list[Claim]:
             ("kernel", "a smaller kernel is better", -1),
         ):
             if axis in worth:
-                value, reach = sign * worth[axis][0], worth[axis][1]
-                apart = {"value": value, "low": value - reach, "high": value + reach}
+                apart = _apart(sign * worth[axis][0], worth[axis][1])
                 word = {1: "twice", -1: "half"}[sign]
                 what = f"macro AUC on validation for {word} the {axis}"
                 found.append(Claim(f"On `{of}`, {says}", apart, what))
@@ -154,14 +157,14 @@ def claims(finished: Sequence[Finished]) -> list[Claim]:
 def _worth(cells: Sequence[Finished]) -> dict[str, tuple[float, float]]:
     """Return what twice the depth, width or kernel adds to the AUC, and half its interval.
 
-    Least squares of the AUC on the three logarithms over all cells, Student's t; empty where there
-    are too few cells.
+    Least squares of a shape's mean AUC on the three logarithms, Student's t: what no straight line
+    tells counts as noise. Empty where there are too few shapes, or all are alike on an axis.
     """
-    if len(cells) <= len(AXES) + 1:
+    found = _by_shape(cells)
+    x = np.column_stack([np.ones(len(found)), np.log2(np.array(list(found), float))])
+    if len(found) <= x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
         return {}
-    shapes = np.array([[getattr(cell.config, axis) for axis in AXES] for cell in cells], float)
-    x = np.column_stack([np.ones(len(cells)), np.log2(shapes)])
-    y = np.array([_auc(cell) for cell in cells])
+    y = np.array([np.mean(values) for values in found.values()])
     slopes, *_ = np.linalg.lstsq(x, y)
     free = len(y) - x.shape[1]
     spread = np.linalg.pinv(x.T @ x) * ((y - x @ slopes) ** 2).sum() / free
@@ -171,18 +174,45 @@ def _worth(cells: Sequence[Finished]) -> dict[str, tuple[float, float]]:
 
 def _worths(cells: Sequence[Finished]) -> str:
     rows = [
-        (f"twice the {axis}", f"{s:+.4f} ({s - r:.4f} to {s + r:.4f})".replace("-", "−"))
+        (f"twice the {axis}", with_range(_apart(s, r), 4, signed=True))
         for axis, (s, r) in _worth(cells).items()
     ]
     if not rows:
         return ""
     return (
-        table(("", f"AUC (interval at {LEVEL:.0%}, over cells)"), rows)
-        + "\nLeast squares over all cells on the logarithms of depth, width and kernel.\n"
+        table(("", f"AUC (interval at {LEVEL:.0%}, over shapes)"), rows)
+        + "\nLeast squares of each shape's mean on the logarithms of depth, width and kernel.\n"
     )
+
+
+def _apart(value: float, reach: float) -> dict[str, float]:
+    return {"value": value, "low": value - reach, "high": value + reach}
+
+
+def summary(finished: Sequence[Finished]) -> str:
+    """Return the best shape of each label set, and whether both put the shapes in one order."""
+    found = {of: _by_shape([c for c in finished if c.config.label_set == of]) for of in LABEL_SETS}
+    means = {of: {s: float(np.mean(aucs)) for s, aucs in by.items()} for of, by in found.items()}
+    shared = sorted(set.intersection(*(set(by) for by in means.values())))
+    if len(shared) <= len(AXES):
+        return ""
+    best = {of: max(by, key=lambda shape: by[shape]) for of, by in means.items()}
+    told = "; ".join(
+        f"on `{of}` {_words(shape)} (AUC {number(means[of][shape], 4)})"
+        for of, shape in best.items()
+    )
+    first, second = ([by[shape] for shape in shared] for by in means.values())
+    return (
+        f"Does the best shape depend on the target? Best is {told}. Over {len(shared)} shapes the "
+        f"two orders agree by Spearman's ρ {number(spearmanr(first, second).statistic, 2)}."
+    )
+
+
+def _words(shape: tuple[int, int, int]) -> str:
+    return ", ".join(f"{axis} {size}" for axis, size in zip(AXES, shape, strict=True))
 
 
 STUDY = Study(
     "scale", "Depth, width and kernel of a network on signals", cells, page,
-    scored=False, claims=claims,
+    scored=False, claims=claims, summary=summary,
 )  # fmt: skip

@@ -7,6 +7,7 @@ is missing, and its page is written again without training.
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
@@ -15,16 +16,20 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 
+from ecgcore.cohort.store import Cohort
 from ecgcore.engines.tally import Tally
-from ecgcore.errors import RequestError
+from ecgcore.errors import EcgError, RequestError
 from ecgcore.home import Home, write_whole
 from ecgcore.report.drawings import svg
 from ecgcore.studies.cell import Cell, Finished, keep
 from ecgcore.studies.claims import Claim
 from ecgcore.training.config import TrainConfig
+from ecgcore.training.elders import is_unchanged
 from ecgcore.training.loop import Progress
 from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run, list_runs
+from ecgcore.training.run import Run, find_run, list_runs
+from ecgcore.training.starting import Parent
+from ecgcore.training.teaching import Teacher
 from ecgcore.training.team import ALONE, Team
 from ecgcore.training.work import work_together
 
@@ -48,6 +53,9 @@ class Study:
         Finished cells → Markdown.
     scored
         Whether test records are looked at; their predictions are then kept.
+    validated
+        A finished cell → its macro AUC on validation, as a study judges by it that looks at no test
+        record; by default that of the last epoch.
     claims
         Finished cells → what a paper says and whether it holds, as far as it is tried.
     figures
@@ -61,14 +69,32 @@ class Study:
     cells: Callable[[str, Sequence[Finished]], list[Cell]]
     page: Callable[[Sequence[Finished]], str]
     scored: bool = True
+    validated: Callable[[Finished], float] = lambda cell: float(
+        cell.history["val_macro_auc"].iloc[-1]
+    )
     claims: Callable[[Sequence[Finished]], list[Claim]] = lambda finished: []
     figures: Callable[[Sequence[Finished]], dict[str, Figure]] = lambda finished: {}
     summary: Callable[[Sequence[Finished]], str] = lambda finished: ""
 
-    def finished(self, folder: Path) -> list[Finished]:
-        """Return the cells that are there, by name."""
+    def finished(self, folder: Path, cohort: str | None = None) -> list[Finished]:
+        """Return the cells that are there, by name.
+
+        Parameters
+        ----------
+        cohort
+            The one that they were asked of; by default what the first one says.
+
+        Raises
+        ------
+        RequestError
+            One is not as the study asks for it, or they are of two states of a cohort.
+        """
         files = sorted((folder / self.name / "cells").glob("*.json"))
-        return [Finished.read(file) for file in files]
+        found = [Finished.read(file) for file in files]
+        if found:
+            asked = self.cells(cohort or found[0].config.cohort, found)
+            _check(found, {cell.name: cell for cell in asked}, folder / self.name)
+        return found
 
     def missing(self, cohort: str, folder: Path, only: str = "*") -> list[Cell]:
         """Return the cells that match ``only`` (a pattern such as ``alexnet_gap-*``) and lack.
@@ -78,7 +104,7 @@ class Study:
         RequestError
             No cell matches, or one that is there was trained in another way.
         """
-        finished = self.finished(folder)
+        finished = self.finished(folder, cohort)
         cells = self.cells(cohort, finished)
         asked = [cell for cell in cells if fnmatch(cell.name, only)]
         if not asked:
@@ -86,13 +112,7 @@ class Study:
             raise RequestError(
                 f"No cell of study '{self.name}' matches '{only}'; there are {some} and so on."
             )
-        there = {cell.name: cell for cell in finished}
-        for cell in asked:
-            if cell.name in there and there[cell.name].config != cell.recipe:
-                raise RequestError(
-                    f"Cell {cell.name} in {folder / self.name} was trained with other settings; "
-                    "delete its files to train it again."
-                )
+        there = {cell.name for cell in finished}
         return [cell for cell in asked if cell.name not in there]
 
     def write_page(self, folder: Path) -> Path:
@@ -108,6 +128,28 @@ class Study:
         return page
 
 
+def _check(found: Sequence[Finished], asked: dict[str, Cell], folder: Path) -> None:
+    """Refuse cells that the study does not ask for so, or that do not belong together."""
+    states: dict[str, Finished] = {}
+    for one in found:
+        if one.name not in asked:
+            raise RequestError(
+                f"Cell {one.name} in {folder} is none that the study asks for; delete its files."
+            )
+        if not one.is_of(asked[one.name]):
+            raise RequestError(
+                f"Cell {one.name} in {folder} was trained with other settings; delete its files "
+                "to train it again."
+            )
+        first = states.setdefault(one.content["cohort"]["name"], one)
+        if one.state != first.state:
+            raise RequestError(
+                f"Cells {first.name} and {one.name} in {folder} are of two states of cohort "
+                f"'{one.content['cohort']['name']}' or of its labels; delete the files of those "
+                "that are out of date."
+            )
+
+
 def _write(content: bytes, path: Path) -> None:
     path.write_bytes(content)
 
@@ -120,6 +162,7 @@ def train_missing(
     A cell that another process works on is left to it.
     """
     shelf, tried = _Shelf.of(study, cohort, home, folder), set[str]()
+    _need_cohorts(study.missing(cohort, folder, only), home)
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
         cell = lacking[0]
         tried.add(cell.name)
@@ -145,6 +188,7 @@ def train_missing_on_ray(
 
     alone = Team(has_queue=False)
     shelf, tried = _Shelf.of(study, cohort, home, folder.absolute(), alone), set[str]()
+    _need_cohorts(study.missing(cohort, folder, only), home)
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
         tried |= {cell.name for cell in lacking}
         done_before, asked = len(tried) - len(lacking), len(tried)
@@ -156,6 +200,12 @@ def train_missing_on_ray(
         ):
             if cell is not None:
                 yield cell
+
+
+def _need_cohorts(cells: Sequence[Cell], home: Home) -> None:
+    """Refuse, before hours of training, cells of a cohort that is not there."""
+    for name in sorted({cell.config.cohort for cell in cells}):
+        Cohort.open(name, home)
 
 
 def _told_of(on_done: Callable[[int, int], None], before: int, asked: int, done: int) -> None:
@@ -180,9 +230,11 @@ class _Shelf:
     def of(
         cls, study: Study, cohort: str, home: Home, folder: Path, team: Team = ALONE
     ) -> "_Shelf":
-        cells = study.cells(cohort, study.finished(folder))
+        cells = study.cells(cohort, study.finished(folder, cohort))
         parents = frozenset(cell.parent.name for cell in cells if cell.parent is not None)
-        return cls(study.name, study.scored, home, folder, team, parents)
+        shelf = cls(study.name, study.scored, home, folder, team, parents)
+        shelf.sweep(cells)
+        return shelf
 
     @property
     def cells(self) -> Path:
@@ -190,9 +242,23 @@ class _Shelf:
         return self.folder / self.study / "cells"
 
     def lock(self, cell: Cell) -> FileLock:
-        """Return what a cell is held by while it is trained."""
-        self.home.runs.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.home.runs / f".study-{self.study}-{cell.name}.lock")
+        """Return what a cell is held by while it is trained, whatever the home."""
+        self.cells.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.cells / f".{cell.name}.lock")
+
+    def has(self, cell: Cell) -> bool:
+        """Whether the cell is finished."""
+        return (self.cells / f"{cell.name}.json").exists()
+
+    def sweep(self, cells: Sequence[Cell]) -> None:
+        """Remove runs that are kept as cells; a process was killed before it did."""
+        runs = [(run, mark) for run in list_runs(self.home) if (mark := _mark_of(run))]
+        for cell in cells:
+            done = [run for run, mark in runs if mark == self.mark(cell)]
+            if done and self.has(cell) and cell.name not in self.parents:
+                with suppress(Timeout), self.lock(cell).acquire(blocking=False):
+                    for run in done:
+                        _remove(run)
 
     def mark(self, cell: Cell) -> str:
         """Return what stands in the run's folder of a cell."""
@@ -214,8 +280,7 @@ def _train(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> bool:
     """
     try:
         with shelf.lock(cell).acquire(blocking=False):
-            is_kept = (shelf.cells / f"{cell.name}.json").exists()
-            if not is_kept or _marked(shelf.mark(cell), shelf.home):
+            if not shelf.has(cell):
                 _train_alone(shelf, cell, on_progress)
     except Timeout:
         return False
@@ -229,11 +294,14 @@ def _train_alone(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> Non
             parent = _trained(shelf, cell.parent, on_progress)
         begins = cell.after(parent.id)
     run = _trained(shelf, begins, on_progress)
-    keep(cell, run, shelf.cells, shelf.scored, parent)
-    if cell.name in shelf.parents:
-        return
-    gone = shelf.home.runs / f".study-{shelf.study}-{cell.name}.gone"
-    shutil.rmtree(gone, ignore_errors=True)  # of a process that was killed while it did the same
+    keep(cell, run, shelf.cells, shelf.home, shelf.scored, parent)
+    if cell.name not in shelf.parents:
+        _remove(run)
+
+
+def _remove(run: Run) -> None:
+    """Remove a run; nobody sees half of one."""
+    gone = run.folder.with_name(f".{run.id}.gone")
     os.replace(run.folder, gone)
     shutil.rmtree(gone)
 
@@ -245,24 +313,35 @@ def _trained(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> Run:
         run.need_idle()
         work_together(shelf.team, run, shelf.home, on_progress)
     if run.status["state"] != "done":
-        raise RequestError(f"Cell {cell.name}: {run.status['message']}")
+        raise EcgError(f"Cell {cell.name}: {run.status['message']}")
     return run
 
 
 def begun(mark: str, config: TrainConfig, home: Home) -> Run:
     """Return the run of a cell that was begun before (or finished since), else a new one.
 
-    ``mark`` says which cell of which study it is.
+    ``mark`` says which cell of which study it is. A run of another state of the cohort, or that
+    took something from weights which have changed, is none of it.
     """
-    for run in _marked(mark, home):
-        if run.config == config.filled():
+    for run in list_runs(home):
+        if _mark_of(run) == mark and run.config == config.filled() and _is_current(run, home):
             return run
     run = prepare(config, home)
-    (run.folder / MARK).write_text(mark, "utf-8")
+    write_whole(run.folder / MARK, partial(_write, mark.encode()))
     return run
 
 
-def _marked(mark: str, home: Home) -> list[Run]:
-    """Return the runs of a cell, whatever their configuration."""
-    files = ((run, run.folder / MARK) for run in list_runs(home))
-    return [run for run, file in files if file.exists() and file.read_text("utf-8") == mark]
+def _mark_of(run: Run) -> str | None:
+    """Return the cell that a run belongs to, None where it is nobody's but the user's."""
+    file = run.folder / MARK
+    return file.read_text("utf-8") if file.exists() else None
+
+
+def _is_current(run: Run, home: Home) -> bool:
+    meta, config = run.meta, run.config
+    if meta["cohort"]["hash"] != Cohort.open(config.cohort, home).hash:
+        return False
+    elders = ((Parent.role, config.init), (Teacher.role, config.teacher))
+    return all(
+        is_unchanged(find_run(name, home), role, meta) for role, name in elders if name is not None
+    )

@@ -4,13 +4,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import pandas as pd
+import numpy as np
 
 from ecgcore.cohort.levels import Plan
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import DamagedFile, RequestError
 from ecgcore.home import Home
-from ecgcore.training.learnt import learnt_by
+from ecgcore.training.learnt import PARTS, seen_in
 from ecgcore.training.run import Run, find_run
 
 
@@ -70,42 +70,35 @@ class Elder:
         RequestError
             The run learnt from patients or recordings that would be judged here.
         """
-        learnt = learnt_by(self.run, home)
-        if learnt is None:
-            return (
-                f"{self.takes} run {self.run.id}, whose cohort is not here: whether it learnt from "
-                f"patients that are {self.judged} here cannot be checked."
-            )
-        shared = judged = 0
-        for part in self.apart:
-            records = cohort.index.iloc[plan.rows[plan.part == part]]
-            judged += len(records)
-            shared += _known(records, learnt, part)
+        # what validated both was learnt from by neither
+        learnt = {part: PARTS[:1] if part == "validation" else PARTS for part in self.apart}
+        seen = {parts: seen_in(cohort, self.run, home, parts) for parts in set(learnt.values())}
+        shared = sum(
+            int((seen[parts].why[plan.rows[plan.part == part]] != "").sum())
+            for part, parts in learnt.items()
+        )
         if shared:
+            judged = int(np.isin(plan.part, self.apart).sum())
             raise RequestError(
                 f"Run {self.run.id} learnt from {shared:,} of the {judged:,} records "
                 f"that would be {self.judged} here, or from their patients. Choose the split and "
                 "seed that it was trained with, or another cohort."
             )
+        if notes := seen[PARTS].notes:
+            return f"{self.takes} run {self.run.id}. {' '.join(notes)}"
         return (
             f"{self.takes} run {self.run.id}; no patient that it learnt from is {self.judged} here."
         )
 
 
-def _known(records: pd.DataFrame, learnt: pd.DataFrame, part: str) -> int:
-    """Return how many of a part's records are in what was learnt, or of the same patients.
-
-    What validated both runs was learnt from by neither.
-    """
-    if part == "validation":
-        learnt = learnt[learnt["part"] != part]
-    is_known = records["patient"].isin(learnt["patient"].dropna())
-    return int((is_known | records["signal_hash"].isin(learnt["signal_hash"])).sum())
+def is_unchanged(elder: Run, role: str, meta: dict[str, Any]) -> bool:
+    """Whether a run's weights are those which the run of ``meta`` was prepared with."""
+    return file_hash(elder) == meta[role]["weights"]
 
 
 def need_unchanged(elder: Run, role: str, meta: dict[str, Any]) -> None:
     """Refuse weights that are not those which the run of ``meta`` was prepared with."""
-    if file_hash(elder) != meta[role]["weights"]:
+    if not is_unchanged(elder, role, meta):
         raise DamagedFile(
             f"The weights of run {elder.id} have changed since this run was prepared; train anew."
         )

@@ -5,7 +5,7 @@ Names and hashes only, so that a run that went elsewhere can still say which rec
 cohort it has seen. Numbers of patients are hashed with the key of the home that it was trained in.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,12 @@ from ecgcore.cohort.overlaps import concerned, overlaps_of
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import NotFound
 from ecgcore.home import Home, write_whole
+from ecgcore.records.record import Record
 from ecgcore.training.run import Run
 
 FILE = "learnt.parquet"
 PARTS = ("train", "validation")
+WHOLE = "whole"
 COLUMNS = ["record", "source", "patient", "signal_hash"]
 RECORDING, COPY, OVERLAP, PATIENT = (
     "the run learnt from this recording",
@@ -55,14 +57,16 @@ def keep_learnt(
 
     ``before``: of the runs that it takes something from; None where that is not known.
     """
-    known = [_learnt(cohort, plan), *(table for table in before if table is not None)]
+    told = list(before)
+    known = [_learnt(cohort, plan), *(table for table in told if table is not None)]
     table = pd.concat(known, ignore_index=True).drop_duplicates()
+    table.attrs[WHOLE] = all(t is not None and t.attrs.get(WHOLE, True) for t in told)
     write_whole(folder / FILE, lambda path: table.to_parquet(path, index=False, compression="zstd"))
 
 
 def learnt_by(run: Run, home: Home) -> pd.DataFrame | None:
     """Return ``record``, ``source``, ``patient``, ``signal_hash`` and ``part`` of what a run learnt
-    from.
+    from; ``attrs["whole"]`` is False where something before it learnt from more, nobody knows what.
 
     Runs of earlier versions are asked of their cohort; None where it is not here or has changed.
     """
@@ -86,17 +90,20 @@ def _learnt(cohort: Cohort, plan: Plan) -> pd.DataFrame:
     return table.assign(part=plan.part[is_learnt])
 
 
-def seen_in(cohort: Cohort, run: Run, home: Home) -> Seen:
+def seen_in(cohort: Cohort, run: Run, home: Home, parts: Collection[str] = PARTS) -> Seen:
     """Return which records of a cohort a run has learnt from, or whose patients it has.
 
     A recording is known by its stored signal, by its database and name, and, where the run's own
-    cohort is in this home, by its shape, whatever its rate, gain and format.
+    cohort is in this home, by its shape, whatever its rate, gain and format. ``parts``: of what it
+    learnt from, those that count.
     """
     index = cohort.index
     why = np.full(len(index), "", object)
     learnt = learnt_by(run, home)
     if learnt is None:
         return Seen(why, (_cannot(run),))
+    is_whole = learnt.attrs.get(WHOLE, True)
+    learnt = learnt[learnt["part"].isin(parts)]
     same = index["signal_hash"].isin(learnt["signal_hash"]) | _names(index).isin(_names(learnt))
     copies, note = _copies(cohort, run, learnt, home)
     patients = set(learnt["patient"].dropna())
@@ -108,7 +115,18 @@ def seen_in(cohort: Cohort, run: Run, home: Home) -> Seen:
         (RECORDING, same.to_numpy()),
     ):
         why[which] = reason
-    return Seen(why, (note,) if note else ())
+    notes = (note, None if is_whole else _cannot(run, "a run before"))
+    return Seen(why, tuple(note for note in notes if note))
+
+
+def has_learnt(run: Run, record: Record) -> bool:
+    """Whether a run says that it learnt from a recording of this database and name."""
+    file = run.folder / FILE
+    if not file.exists():
+        return False
+    own = pd.DataFrame({"source": [record.source], "record": [record.name]})
+    learnt = pd.read_parquet(file, columns=list(own))
+    return bool(_names(learnt).isin(_names(own)).any())
 
 
 def _names(index: pd.DataFrame) -> pd.Series:
@@ -154,8 +172,8 @@ def _prints(cohort: Cohort) -> np.ndarray:
     return np.concatenate([fingerprints.read(shard, cohort.fs_hz) for shard in shards])
 
 
-def _cannot(run: Run) -> str:
+def _cannot(run: Run, who: str = "run") -> str:
     return (
-        f"What run {run.id} learnt from is not known here: whether these records or their patients "
-        "were among it cannot be checked."
+        f"What {who} {run.id} learnt from is not known here: whether these records or "
+        "their patients were among it cannot be checked."
     )

@@ -4,6 +4,7 @@ import pickle
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 from recordings import EXAMPLES
 from scipy.special import expit, logit
@@ -14,6 +15,8 @@ from ecgcore.home import write_json
 from ecgcore.inference.classifier import load
 from ecgcore.inference.classify import classify_paths
 from ecgcore.inference.shipping import ship
+from ecgcore.records.reading import read_record
+from ecgcore.training.learnt import has_learnt
 from ecgcore.training.run import Run
 from ecgcore.training.weights import read_tensors, write_tensors
 
@@ -53,6 +56,19 @@ def test_an_answer_is_calibrated_beside_what_the_network_gave_and_says_what_to_r
         ]
         assert answer["uncertain"] == doubt
         assert answer["refer"] is bool(doubt)
+        reached = run.calibration["thresholds"].items()
+        assert answer["called"] == [
+            c for c, from_p in reached if answer["probabilities"][c] >= from_p
+        ]
+
+
+def test_a_run_knows_again_the_recordings_that_it_learnt_from(small_pair):
+    _, run, _ = small_pair
+    learnt = set(pd.read_parquet(run.folder / "learnt.parquet")["record"])
+    headers = sorted(EXAMPLES.rglob("*.hea"))[:30]
+    known = {h.stem for h in headers if has_learnt(run, read_record(h))}
+    assert known == learnt & {h.stem for h in headers}
+    assert 0 < len(known) < len(headers)
 
 
 def test_a_run_without_calibration_answers_raw_and_refers_nothing(small_pair, tmp_path):

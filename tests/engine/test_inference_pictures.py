@@ -86,7 +86,7 @@ def test_a_picture_drawn_otherwise_is_refused_with_both_forms(folders, classifie
         read_sight(file, classifier)
     assert str(refused.value) == (
         "The picture of record 01500_lr is drawn as stacked, 64x64 px, 10 s at 100 Hz, pen 2; "
-        "alexnet_m_se_gap was trained on stacked, 224x224 px, 10 s at 100 Hz, pen 1. Give the "
+        "alexnet_m_se_gap was trained on stacked, 224x224 px, 10 s at 100 Hz, pen 2. Give the "
         "recording, or draw it for this run: ecgcore convert --run alexnet_m_se_gap …"
     )
     with pytest.raises(UnreadableRecord, match="is drawn as stacked, 64x64 px"):

@@ -6,8 +6,9 @@ from scipy.stats import ttest_1samp
 from simulated import predictions
 
 from ecgcore.comparison.compare import compare_scores
-from ecgcore.comparison.seeds import METRICS, difference_over_seeds, over_seeds
+from ecgcore.comparison.seeds import METRICS, _difference, difference_over_seeds, over_seeds
 from ecgcore.errors import RequestError
+from ecgcore.evaluation.bootstrap import Basis
 from ecgcore.evaluation.evaluate import evaluate_scores
 from ecgcore.evaluation.scores import Scores
 from ecgcore.labels.classes import CODES
@@ -51,6 +52,19 @@ def test_what_varies_widens_its_own_interval_and_the_one_of_both():
         assert unlike[metric]["both"]["unit"] == "seeds and patients"
     few = over_seeds(a_side(range(4), n=80), 400)["macro_auc"]
     assert width(few["patients"]) > width(alike["macro_auc"]["patients"])
+
+
+@pytest.mark.parametrize(("seeds", "of_seeds"), [(3, 0.02), (5, 0.02), (3, 0.002)])
+def test_the_interval_of_both_holds_the_truth_as_often_as_it_says(seeds, of_seeds):
+    """Figures made of a truth, the luck of each start, and that of the patients drawn."""
+    rng, held, tries, of_patients = np.random.default_rng(1), 0, 800, 0.01
+    for _ in range(tries):
+        values = 0.1 + of_seeds * rng.normal(size=seeds) + of_patients * rng.normal()
+        drawn = values[:, None] + of_patients * rng.normal(size=200)
+        sides = np.zeros_like(values), values
+        found = _difference(sides, (np.zeros_like(drawn), drawn), Basis(10_000, 1_000))["both"]
+        held += found["low"] <= 0.1 <= found["high"]
+    assert 0.93 < held / tries <= 1
 
 
 def test_one_pair_of_seeds_is_the_comparison_of_two_runs():

@@ -1,5 +1,6 @@
 """Shipped networks: every record is answered out of fold once, and the shipped one says so."""
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -37,7 +38,6 @@ def test_a_shipped_network_learns_from_all_and_is_judged_out_of_fold(
     trained = train_missing(shipped.STUDY, "examples", examples_home, tmp_path, "*", ignored)
     assert len(list(trained)) == 5
     page = shipped.STUDY.write_page(tmp_path).read_text("utf-8")
-    assert "| all | 160 |" in page
     assert "| validated by a human |" in page
 
     to = tmp_path / "checkpoints" / "tiny"
@@ -55,14 +55,40 @@ def test_a_shipped_network_learns_from_all_and_is_judged_out_of_fold(
     answered = predictions.set_index("record")["z_NSR"]
     assert np.array_equal(answered[fold.index], fold)
     assert scores_of(ready.run).n_patients == ready.run.evaluation["patients"]
+    macro_f1 = ready.run.evaluation["macro_f1"]
+    assert re.search(rf"\| all \| 160 \| [^|]+\| \d+ \| {macro_f1:.3f} \|", page)
+    assert ready.run.calibration["thresholds_by"] == "best F1 out of fold"
     card = (to / "README.md").read_text("utf-8")
+    assert card.startswith("# tiny\n")
+    assert "## Out of fold" in card
     assert "160 train" in card
     assert "CC BY 4.0" in card
 
 
-def test_a_network_that_is_not_shipped_has_no_recipe():
+def test_a_network_that_is_not_shipped_has_no_recipe(examples_home, tmp_path):
+    asked = ("alexnet_m_se", "examples", examples_home, tmp_path, tmp_path / "new")
     with pytest.raises(NotFound, match="no shipped network 'alexnet_m_se'"):
-        shipped.recipe("alexnet_m_se")
+        make_shipped(*asked)
+
+
+def test_nothing_but_a_shipped_model_is_replaced(examples_home, tmp_path):
+    kept = tmp_path / "checkpoints" / "resnet1d_scaled" / "README.md"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("mine")
+    asked = ("resnet1d_scaled", "examples", examples_home, tmp_path)
+    for to in (kept.parent.parent, kept.parent):
+        with pytest.raises(RequestError, match="is there and is no shipped model"):
+            make_shipped(*asked, to)
+    assert kept.read_text() == "mine"
+
+
+def test_records_that_no_fold_answered_are_not_learnt_from(
+    examples_home, tmp_path, recipes, monkeypatch
+):
+    monkeypatch.setattr(shipped, "FOLDS", (1, 2))
+    list(train_missing(shipped.STUDY, "examples", examples_home, tmp_path, "*", ignored))
+    with pytest.raises(RequestError, match="would learn from 160 records of cohort 'examples'"):
+        make_shipped("tiny", "examples", examples_home, tmp_path, tmp_path / "tiny")
 
 
 def test_a_pupil_learns_out_of_fold_from_its_teacher_of_the_same_folds(

@@ -4,8 +4,10 @@ import json
 from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from ecgcore.cohort.store import Cohort
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.evaluation.evaluate import scores_of
 from ecgcore.studies import levels, rates
@@ -54,26 +56,48 @@ def test_a_study_trains_what_lacks_and_keeps_predictions_but_no_run(examples_hom
 
 
 def test_a_cell_that_was_trained_in_another_way_is_not_mixed_in(examples_home, tmp_path):
+    with pytest.raises(RequestError, match="No cell of study 'tiny' matches 'x'; there are s1, s2"):
+        TINY.missing("examples", tmp_path, "x")
     folder = tmp_path / "tiny" / "cells"
     folder.mkdir(parents=True)
     (folder / "s1.json").write_text(json.dumps({"cell": "s1", "config": {"cohort": "other"}}))
     with pytest.raises(RequestError, match=r"Cell s1 in .* was trained with other settings"):
         TINY.missing("examples", tmp_path)
-    with pytest.raises(RequestError, match="No cell of study 'tiny' matches 'x'; there are s1, s2"):
-        TINY.missing("examples", tmp_path, "x")
     with pytest.raises(NotFound, match=r"There is no study 'level'\. Did you mean 'levels'"):
         find_study("level")
 
 
+def test_cells_that_do_not_belong_together_are_refused(examples_home, tmp_path):
+    list(train_missing(TINY, "examples", examples_home, tmp_path, "*", ignored))
+    file = tmp_path / "tiny" / "cells" / "s2.json"
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps(told | {"cohort": told["cohort"] | {"hash": "another"}}))
+    with pytest.raises(RequestError, match=r"Cells s1 and s2 in .* are of two states of cohort"):
+        TINY.write_page(tmp_path)
+    file.rename(file.with_name("s3.json")).write_text(json.dumps(told | {"cell": "s3"}))
+    with pytest.raises(RequestError, match=r"Cell s3 in .* is none that the study asks for"):
+        TINY.finished(tmp_path)
+
+
+def test_a_run_that_a_killed_process_left_after_keeping_it_is_removed(examples_home, tmp_path):
+    list(train_missing(TINY, "examples", examples_home, tmp_path, "*", ignored))
+    left = prepare(tiny(1), examples_home)
+    (left.folder / MARK).write_text("tiny/s1")
+    assert list(train_missing(TINY, "examples", examples_home, tmp_path, "*", ignored)) == []
+    assert not left.folder.exists()
+
+
 def test_kept_predictions_say_what_the_runs_did(small_pair, tmp_path):
-    _, run, _ = small_pair
-    keep(Cell("pair", run.config), run, tmp_path, scored=True)
-    kept, own = (
-        Finished.read(tmp_path / "pair.json").scores("untouched"), scores_of(run, "untouched"),
-    )  # fmt: skip
+    home, run, _ = small_pair
+    keep(Cell("pair", run.config), run, tmp_path, home, scored=True)
+    finished, own = Finished.read(tmp_path / "pair.json"), scores_of(run, "untouched")
+    kept = finished.scores("untouched")
     np.testing.assert_array_equal(kept.record, own.record)
     np.testing.assert_array_equal(kept.y, own.y)
     np.testing.assert_allclose(kept.p, own.p, atol=1e-3)
+    named, hashed = finished.predictions["patient"], run.predictions["patient"]
+    assert set(named) <= set(Cohort.open("examples", home).index["record"])  # in every home alike
+    assert pd.crosstab(named, hashed).gt(0).sum().eq(1).all()
 
 
 def test_the_search_goes_on_with_the_best_rates_of_each_network():
@@ -105,12 +129,18 @@ def _searched(cell, auc):
     }
 
 
+def keep_pair(runs, home, folder, level):
+    """Keep two runs as if they were the first cells of study levels."""
+    asked = {cell.name: cell for cell in levels.STUDY.cells("examples", [])}
+    for model, run in zip(("alexnet_gap", "alexnet_m_se_gap"), runs, strict=True):
+        keep(asked[f"{model}-{level}-s1"], run, folder / "levels" / "cells", home, scored=True)
+
+
 def test_the_levels_page_compares_the_same_seeds_and_names_every_interval(
     small_pair, tmp_path, monkeypatch
 ):
-    _, *runs = small_pair
-    for name, run in zip(("alexnet_gap-204-s1", "alexnet_m_se_gap-204-s1"), runs, strict=True):
-        keep(Cell(name, run.config), run, tmp_path / "levels" / "cells", scored=True)
+    home, *runs = small_pair
+    keep_pair(runs, home, tmp_path, "all")
     monkeypatch.setattr(levels, "QUESTIONS", (("all", "expert"),))  # the pair's
     text = levels.STUDY.write_page(tmp_path).read_text()
     assert "## `alexnet_gap` and `alexnet_m_se_gap`, level all" in text
@@ -119,10 +149,10 @@ def test_the_levels_page_compares_the_same_seeds_and_names_every_interval(
 
 
 def test_the_command_writes_the_page_without_training(small_pair, tmp_path, run):
-    _, a, b = small_pair
-    for name, of in (("alexnet_gap-204-s1", a), ("alexnet_m_se_gap-204-s1", b)):
-        keep(Cell(name, of.config), of, tmp_path / "levels" / "cells", scored=True)
+    home, *runs = small_pair
+    keep_pair(runs, home, tmp_path, "204")
     asked = ("study", "levels", "--no-train", "--to", tmp_path, "--only", "alexnet-440-s*")
+    asked += ("--cohort", "examples")
     code, out, _ = run(*asked, "--json")
     assert code == 0
     answer = json.loads(out.splitlines()[-1])

@@ -6,7 +6,7 @@ from math import log2
 import pytest
 
 from ecgcore.studies import ablation, finetune, scale
-from ecgcore.studies.cell import Cell, Finished, keep
+from ecgcore.studies.cell import Finished, keep
 from ecgcore.studies.claims import Claim
 from ecgcore.studies.study import train_missing
 from ecgcore.training.run import list_runs
@@ -73,7 +73,7 @@ def test_the_scale_page_tells_what_twice_the_width_is_worth():
 
     cells = [_shaped("paper10", s, seed, auc(s, seed)) for s in scale.SHAPES for seed in (1, 2)]
     page = scale.page(cells)
-    assert "two seeds of one shape differ by 0.0002" in page
+    assert "Two seeds of one shape differ by 0.0002" in page
     assert "| twice the width | +0.0100 (0." in page
     assert "| twice the depth | +0.0000 (" in page or "| twice the depth | −0.0000 (" in page
     assert "| 4 | 64 | 3 |" in page
@@ -81,13 +81,33 @@ def test_the_scale_page_tells_what_twice_the_width_is_worth():
     assert "## `ptbxl5`" not in page
 
 
+def test_shapes_of_one_depth_say_nothing_of_depth():
+    shallow = [shape for shape in scale.SHAPES if shape[0] == 4]
+    cells = [_shaped("paper10", shape, 1, 0.8 + shape[1] / 1000) for shape in shallow]
+    assert scale.claims(cells) == []
+    page = scale.page(cells)
+    assert "twice the depth" not in page
+    assert "nan" not in page
+
+
+def test_the_results_of_scale_tell_whether_both_targets_like_the_same_shape():
+    alike = [
+        _shaped(of, shape, 1, 0.8 + shape[1] / 1000)
+        for of in scale.LABEL_SETS
+        for shape in scale.SHAPES
+    ]
+    told = scale.summary(alike)
+    assert "on `ptbxl5` depth 4, width 64, kernel 3 (AUC 0.8640)" in told
+    assert "Spearman's ρ 1.00" in told
+
+
 def test_the_ablation_page_compares_each_part_with_the_plain_network(
     small_pair, tmp_path, monkeypatch
 ):
-    _, *runs = small_pair
+    home, *runs = small_pair
     for name, run in zip((ablation.PLAIN, ablation.BOTH), runs, strict=True):
-        cell = Cell(f"{name}-stacked-s1", run.config)
-        keep(cell, run, tmp_path / "ablation" / "cells", scored=True)
+        cell = ablation._cell("examples", name, "stacked", 1)
+        keep(cell, run, tmp_path / "ablation" / "cells", home, scored=True)
     page = ablation.STUDY.write_page(tmp_path).read_text("utf-8")
     assert "| with both: M-SE | macro AUC |" in page
     assert "macro AUC, difference from plain (local response normalisation)" in page

@@ -83,10 +83,35 @@ def test_a_teacher_of_other_classes_is_refused(school):
         prepare(replace(PICTURES, teacher=teacher.id, target_mode="exclusive"), home)
 
 
-def test_a_teacher_that_was_changed_is_refused(school):
+def test_a_teacher_that_was_changed_is_refused(school, tmp_path):
     home, teacher = school
-    run = prepare(replace(PICTURES, teacher=teacher.id), home)
-    other = train(replace(SIGNALS, width=16), home)
-    meta = run.meta | {"teacher": {"run": teacher.id, "weights": "of another"}}
+    copy = shutil.copytree(teacher.folder, tmp_path / "teacher")
+    run = prepare(replace(PICTURES, teacher=str(copy)), home)
+    other = train(replace(SIGNALS, seed=1, learning_rate=0.001), home)
+    shutil.copyfile(other.weights, copy / other.weights.name)
+    cohort, plan = plan_of(run.config, home)
     with pytest.raises(DamagedFile, match="have changed since this run was prepared"):
-        teaching.need_unchanged(other, "teacher", meta)
+        teaching.taught(plan, run, home, cohort, torch.device("cpu"), ALONE)
+
+
+def test_a_teacher_from_elsewhere_is_known_by_the_names_of_its_records(school, tmp_path):
+    """Its patients' hashes are another home's, and a recording at another rate has other bytes."""
+    home, teacher = school
+    folder = shutil.copytree(teacher.folder, tmp_path / "teacher")
+    learnt = pd.read_parquet(folder / "learnt.parquet")
+    learnt.assign(patient="another", signal_hash="x").to_parquet(folder / "learnt.parquet")
+    with pytest.raises(RequestError, match="that would be validated or tested here"):
+        prepare(replace(PICTURES, teacher=str(folder), seed=2), home)
+
+
+def test_a_pupil_of_a_teacher_whose_past_is_not_known_says_so(school, tmp_path):
+    home, teacher = school
+    folder = shutil.copytree(teacher.folder, tmp_path / "teacher")
+    table = pd.read_parquet(folder / "learnt.parquet")
+    table.attrs["whole"] = False
+    table.to_parquet(folder / "learnt.parquet")
+    run = prepare(replace(PICTURES, teacher=str(folder)), home)
+    assert any(
+        "a run before teacher learnt from is not known" in n for n in run.meta["split"]["notes"]
+    )
+    assert learnt_by(run, home).attrs["whole"] is False

@@ -111,9 +111,10 @@ def test_an_example_is_classified_as_the_command_does(open_page, filled, small_p
     record = next(p for p in EXAMPLES.rglob("*.hea") if p.stem in words(app))
     answer = next(classify_paths([record], load(run.id, filled)))
     top = answer["top"]
+    calls = ", ".join(f"**{code}**" for code in answer["called"]) or "**none**"
     assert f"**{top} · " in words(app)
     assert f"{answer['probabilities'][top]:.3f}" in words(app)
-    assert "At each class's threshold" in words(app)
+    assert f"Called, each class at its own threshold: {calls}." in words(app)
 
 
 def test_an_uploaded_pair_is_classified_and_explained(open_page, filled):
