@@ -2,9 +2,10 @@
 
     .venv/bin/python docs/explanation.py --cohort ptbxl --records 10
 
-Validation records only (fold 4 of the shipped pair's training), never test records. What was found
-is kept in docs/explanation.csv, a row a record; rows that are there are not computed again, so that
-it goes on where it stopped. Ten records a class take about five minutes of one core.
+Real records of fold 4, which the shipped pair learnt from, as from all folds. What was found is
+kept in docs/explanation.csv, a row a record; rows that are there are not computed again, so that it
+goes on where it stopped (delete those of a network that has changed). Ten records a class take
+about five minutes of one core.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def main() -> None:
 
 
 def looked(home: Home, cohort_name: str, records: int, done: set) -> Iterator[dict]:
-    """Yield where each shipped network looked in validation records of each class."""
+    """Yield where each shipped network looked in real records of each class."""
     cohort = Cohort.open(cohort_name, home)
     states, in_fold = cohort.states("core"), (cohort.index["fold"] == FOLD).to_numpy()
     for name in RUNS if records else ():
@@ -123,8 +124,8 @@ def verdict(who: str, classifier, record) -> dict:
 
 HEAD = """# Where networks look, and whether their maps can be trusted
 
-Made by `docs/explanation.py` from validation records (fold {fold} of PTB-XL, no test record) and
-simulated ones; every row stands in `docs/explanation.csv`. The methods: {methods}.
+Made by `docs/explanation.py` from real records (fold {fold} of PTB-XL, which the shipped pair
+learnt from) and simulated ones; every row stands in `docs/explanation.csv`. The methods: {methods}.
 
 ## Relevance by wave, against chance
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ecgcore.engines import one_thread  # noqa: F401 - before torch is imported
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples" / "ptb-xl"
 

@@ -13,7 +13,6 @@ from ecgcore.labels.classes import CODES
 from ecgcore.training.run import ALIVE, Run
 
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_auc": "Macro AUC"}
-ALIKE = ("cohort", "target_mode", "tier")  # what two runs that are compared have in common
 
 FINDING_PX = 430
 
@@ -122,13 +121,10 @@ def how_far(status: dict) -> str:
 
 def open_run(run: Run) -> None:
     """Go to a run's comparison with another network's, or to Train where there is none."""
-    others = [o for o in cached_runs.comparable() if o.meta["model"] != run.meta["model"]]
-    alike = [o for o in others if all(o.meta[k] == run.meta[k] for k in ALIKE)]
-    level = run.meta["config"]["level"]
-    alike.sort(key=lambda other: other.meta["config"]["level"] != level)
-    if not alike or run.evaluation is None:
+    pair = cached_runs.pair_of(run, cached_runs.comparable())
+    if pair is None or run.evaluation is None:
         st.switch_page("app_pages/train.py")
-    a, b = sorted((run, alike[0]), key=lambda one: "m_se" in one.meta["model"])
+    a, b = pair
     st.switch_page("app_pages/compare.py", query_params={state.RUN_A: a.id, state.RUN_B: b.id})
 
 

@@ -3,7 +3,7 @@
 As in ``cached``: values in, answers out, every cache bounded, nothing stale.
 """
 
-from itertools import combinations
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PREDICTIONS = "predictions.parquet"
 ALIKE = ("cohort", "target_mode", "tier", "classes")
+"""What two runs that are compared have in common."""
 
 
 def runs() -> list[Run]:
@@ -53,12 +54,27 @@ def latest_pair() -> tuple[Run, Run] | None:
     The plain network is A, the M-SE one B. Without runs of this home it is the shipped pair.
     """
     there = comparable()
-    for first, second in combinations(there, 2):
-        same = all(first.meta[k] == second.meta[k] for k in ALIKE)
-        if same and first.meta["model"] != second.meta["model"]:
-            a, b = sorted((first, second), key=lambda run: "m_se" in run.meta["model"])
-            return a, b
-    return None
+    pairs = (pair_of(run, there[place + 1 :]) for place, run in enumerate(there))
+    return next((pair for pair in pairs if pair), None)
+
+
+def pair_of(run: Run, others: Sequence[Run]) -> tuple[Run, Run] | None:
+    """Return a run and the first of others that it can be compared with, one of its level first.
+
+    The plain network is A, the M-SE one B.
+    """
+    meta = run.meta
+    alike = [
+        other
+        for other in others
+        if other.meta["model"] != meta["model"] and all(other.meta[k] == meta[k] for k in ALIKE)
+    ]
+    if not alike:
+        return None
+    level = meta["config"]["level"]
+    other = min(alike, key=lambda one: one.meta["config"]["level"] != level)
+    a, b = sorted((run, other), key=lambda one: "m_se" in one.meta["model"])
+    return a, b
 
 
 def comparable() -> list[Run]:

@@ -10,7 +10,7 @@ from dashboard import state
 from dashboard.asking import cached_comparison
 from dashboard.asking.cached_comparison import Pair
 from dashboard.drawing import draw, figures_curves
-from ecgcore.evaluation.calibration import OUT_OF_FOLD
+from ecgcore.evaluation.calibration import is_out_of_fold
 
 ALL_CLASSES = "All classes"
 SQUARE_PX = 540
@@ -84,9 +84,7 @@ def calibration(of: Pair, names: Sequence[str], colours: Sequence[str]) -> None:
 
 def _fitted_on(found: Sequence[Mapping[str, Any]]) -> str:
     """Say from which records temperatures (and thresholds) come."""
-    on_shown = [
-        letter for letter, one in zip("AB", found, strict=True) if one["from"] == OUT_OF_FOLD
-    ]
+    on_shown = [letter for letter, one in zip("AB", found, strict=True) if is_out_of_fold(one)]
     if not on_shown:
         return (
             "Temperature from validation records alone; nothing is fitted on the records shown "

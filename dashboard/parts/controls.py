@@ -8,7 +8,7 @@ from dashboard import state
 from dashboard.asking import cached, cached_runs
 from dashboard.drawing import draw
 from ecgcore.errors import EcgError
-from ecgcore.evaluation.calibration import OUT_OF_FOLD
+from ecgcore.evaluation.calibration import is_out_of_fold
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.sets import label_set
 from ecgcore.training.run import SHIPPED, Run
@@ -125,8 +125,7 @@ def worth(run: Run) -> str:
     if scores is None:
         return "not evaluated"
     auc, f1 = scores["macro_auc"], scores["macro_f1"]
-    is_out_of_fold = (scores.get("calibration") or {}).get("from") == OUT_OF_FOLD
-    of = "records, out of fold," if is_out_of_fold else "test records"
+    of = "records, out of fold," if is_out_of_fold(scores.get("calibration")) else "test records"
     return (
         f"macro AUC {draw.number(auc['value'])} (95 % interval {draw.span(auc)}), macro-F1 "
         f"{draw.number(f1)} on {scores['n']:,} {of} of {run.meta['cohort']['name']}"

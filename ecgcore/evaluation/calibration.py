@@ -4,7 +4,8 @@ The temperature (Guo et al. 2017, https://proceedings.mlr.press/v70/guo17a.html)
 validation logits alone; what is measured here on other records fits nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,11 @@ BINS = 10
 BINNING = f"{BINS} bins of equally many records, by probability"
 COLDEST, HOTTEST = 0.05, 20.0
 _SMALLEST = 1e-7  # of a probability that is kept as float32
+
+
+def is_out_of_fold(fitted: Mapping[str, Any] | None) -> bool:
+    """Whether a calibration comes from answers that were given out of fold."""
+    return (fitted or {}).get("from") == OUT_OF_FOLD
 
 
 def probabilities(

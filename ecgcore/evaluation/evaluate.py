@@ -20,9 +20,9 @@ from ecgcore.evaluation.bootstrap import (
 )
 from ecgcore.evaluation.calibration import (
     BINNING,
-    OUT_OF_FOLD,
     OUT_OF_FOLD_NOTE,
     calibration_of,
+    is_out_of_fold,
     with_probabilities,
 )
 from ecgcore.evaluation.decision import decision_table
@@ -132,7 +132,7 @@ def scores_of(run: "Run", part: str = "test", raw: bool = False) -> Scores:
         run=run.id,
         part=part,
     )
-    if fitted.get("from") == OUT_OF_FOLD:
+    if is_out_of_fold(fitted):
         return replace(scores, notes=(*scores.notes, OUT_OF_FOLD_NOTE))
     return scores
 

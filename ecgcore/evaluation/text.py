@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ecgcore.evaluation.calibration import OUT_OF_FOLD
+from ecgcore.evaluation.calibration import is_out_of_fold
 
 _COLUMNS = ("precision", "recall", "f1", "auc", "average_precision")
 _HEADS = ("precision", "recall", "F1", "AUC", "AP", "support")
@@ -36,8 +36,7 @@ def report_text(evaluation: Mapping) -> str:
 def _of(e: Mapping) -> str:
     if e.get("cohort"):
         return f"cohort '{e['cohort']['name']}'"
-    is_out_of_fold = (e.get("calibration") or {}).get("from") == OUT_OF_FOLD
-    return "out of fold" if is_out_of_fold else f"part '{e['part']}'"
+    return "out of fold" if is_out_of_fold(e.get("calibration")) else f"part '{e['part']}'"
 
 
 def _external(e: Mapping) -> list[str]:

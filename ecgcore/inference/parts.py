@@ -34,7 +34,7 @@ from ecgcore.records.reading import Reading
 from ecgcore.training.elders import file_hash
 from ecgcore.training.run import Run, find_run
 
-_FORM = 1
+_FORM = 2
 """Rises whenever parts are made differently: every part is then made anew."""
 Found = Sight | UnreadableRecord
 
@@ -198,15 +198,18 @@ def _row(answer: dict[str, Any]) -> dict[str, Any]:
 
 _WORDS = pa.list_(pa.string())
 _TOLD = pa.schema(
-    {"record": pa.string(), "run": pa.string(), "top": pa.string(), "refer": pa.bool_()}
-    | {
+    {
+        "record": pa.string(),
+        "run": pa.string(),
+        "top": pa.string(),
+        "refer": pa.bool_(),
         "called": _WORDS,
         "uncertain": _WORDS,
         "quality": _WORDS,
         "gate": pa.string(),
         "notes": _WORDS,
+        "error": pa.string(),
     }
-    | {"error": pa.string()}
 )
 
 

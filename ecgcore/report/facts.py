@@ -15,7 +15,7 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.comparison.compare import compare, on_common_records
 from ecgcore.comparison.text import finding, names
 from ecgcore.errors import NotFound
-from ecgcore.evaluation.calibration import OUT_OF_FOLD
+from ecgcore.evaluation.calibration import is_out_of_fold
 from ecgcore.evaluation.evaluate import scores_of, use_report
 from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.subgroups import traits_of_run
@@ -60,7 +60,7 @@ class Side:
     @property
     def is_out_of_fold(self) -> bool:
         """Whether networks of its recipe gave the answers, each to a fold that it did not know."""
-        return self.run.calibration["from"] == OUT_OF_FOLD
+        return is_out_of_fold(self.run.calibration)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ PLAIN, BOTH = "alexnet_gap", "alexnet_m_se_gap"
 LAYOUTS = ("clinical", "panels")
 SEEDS = (1, 2, 3)
 SIZE_PX = 128
-EPOCHS = 5
+EPOCHS = 4
 RANGES = ("patients", "seeds", "both")
 
 HEAD = """\

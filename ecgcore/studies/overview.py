@@ -50,7 +50,7 @@ def states(folder: Path = KEPT) -> list[State]:
         cells = study.finished(folder)
         if not cells:
             continue
-        asked = len(study.cells(cells[0].config.cohort, cells))
+        asked = len(study.asked(cells))
         page = _pieces(_page_of(folder / name), folder / name)
         told = _came_out(study.title, folder.parent / RESULTS)
         found.append(State(name, study.title, told, page, len(cells), asked))
@@ -96,9 +96,9 @@ def points(name: str, folder: Path = KEPT) -> pd.DataFrame:
     none was looked at.
     """
     study = STUDIES[name]
-    there = {cell.name: cell for cell in study.finished(folder)}
-    asked = study.cells(next(iter(there.values())).config.cohort, [*there.values()])
-    cells = [there[cell.name] for cell in asked if cell.name in there]
+    finished = study.finished(folder)
+    there = {cell.name: cell for cell in finished}
+    cells = [there[cell.name] for cell in study.asked(finished) if cell.name in there]
     rows = [(_group(c.name), c.name, *_auc(c, study)) for c in cells]
     return pd.DataFrame(rows, columns=["group", "cell", "part", "macro_auc"])
 

@@ -42,8 +42,7 @@ def write_results(studies: Path, to: Path) -> Path:
 
 
 def _section(study: Study, finished: list[Finished], page: Path, beside: Path) -> str:
-    first = finished[0].content
-    asked = len(study.cells(first["cohort"]["name"], finished))
+    asked = len(study.asked(finished))
     paper = f" (paper {PAPERS[study.name]})" if PAPERS[study.name] else ""
     cohorts = sorted({cell.content["cohort"]["name"] for cell in finished})
     hours = sum(cell.history["seconds"].sum() for cell in finished) / 3600

@@ -22,16 +22,19 @@ from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
 from ecgcore.training.config import TrainConfig
 
-SHAPES = (*product((4, 8), (8, 16, 32), (3, 9)), (16, 16, 3), (4, 64, 3))
-"""(depth, width, kernel): every mix of two depths, three widths and two kernels; and two shapes of
-one cost, of which one puts it into depth and the other into width."""
+GRID = tuple(product((4, 8), (8, 16, 32), (3, 9)))
+"""(depth, width, kernel): every mix of two depths, three widths and two kernels."""
+EXTREMES = ((16, 16, 3), (4, 64, 3))
+"""One puts its cost into depth, the other into width; they are trained last."""
+SHAPES = (*GRID, *EXTREMES)
 LABEL_SETS = ("paper10", "ptbxl5")
 SEEDS = (1, 2)
+EPOCHS = 3
 AXES = ("depth", "width", "kernel")
 SAMPLES = 1000  # 10 s at 100 Hz, for the multiply-adds
 
 HEAD = """\
-{n} shapes, {seeds} seeds each, {epochs} epochs of batches of {batch} on folds 1 to 3 of cohort
+{n} shapes, {seeds} seeds, {epochs} epochs of batches of {batch} on folds 1 to 3 of cohort
 `{cohort}` ({train:,} records), scored on fold 4 ({validation:,} records); no test record was looked
 at. AUC is the macro AUC after the last epoch.{noise}
 
@@ -42,17 +45,18 @@ def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
     """Return a training a label set, seed and shape."""
     return [
         Cell(f"{of}-d{d}w{w}k{k}-s{seed}", _config(cohort, of, d, w, k, seed))
+        for shapes in (GRID, EXTREMES)
         for of in LABEL_SETS
         for seed in SEEDS
-        for d, w, k in SHAPES
+        for d, w, k in shapes
     ]
 
 
 def _config(cohort: str, of: str, depth: int, width: int, kernel: int, seed: int) -> TrainConfig:
     return TrainConfig(
         cohort, "resnet1d", "all", label_set=of, split="folds", depth=depth, width=width,
-        kernel=kernel, seed=seed, epochs=6, batch=64, weight_decay=0.02, warm_up=0.2, clip_norm=1.0,
-        average=0.99,
+        kernel=kernel, seed=seed, epochs=EPOCHS, batch=32, weight_decay=0.02, warm_up=0.2,
+        clip_norm=1.0, average=0.99,
     )  # fmt: skip
 
 
@@ -61,9 +65,9 @@ def page(finished: Sequence[Finished]) -> str:
     first = finished[0].content
     config, records = first["config"], first["split"]["records"]
     text = HEAD.format(
-        n=len(SHAPES), seeds=len(SEEDS), epochs=config["epochs"], batch=config["batch"],
-        cohort=first["cohort"]["name"], train=records["train"], validation=records["validation"],
-        noise=_noise(finished),
+        n=len(_by_shape(finished)), seeds=len({cell.config.seed for cell in finished}),
+        epochs=config["epochs"], batch=config["batch"], cohort=first["cohort"]["name"],
+        train=records["train"], validation=records["validation"], noise=_noise(finished),
     )  # fmt: skip
     for of in LABEL_SETS:
         there = [cell for cell in finished if cell.config.label_set == of]

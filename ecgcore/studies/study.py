@@ -92,9 +92,13 @@ class Study:
         files = sorted((folder / self.name / "cells").glob("*.json"))
         found = [Finished.read(file) for file in files]
         if found:
-            asked = self.cells(cohort or found[0].config.cohort, found)
-            _check(found, {cell.name: cell for cell in asked}, folder / self.name)
+            asked = {cell.name: cell for cell in self.asked(found, cohort)}
+            _check(found, asked, folder / self.name)
         return found
+
+    def asked(self, finished: Sequence[Finished], cohort: str | None = None) -> list[Cell]:
+        """Return the trainings asked for, by default of the cohort of those that are finished."""
+        return self.cells(cohort or finished[0].config.cohort, finished)
 
     def missing(self, cohort: str, folder: Path, only: str = "*") -> list[Cell]:
         """Return the cells that match ``only`` (a pattern such as ``alexnet_gap-*``) and lack.
@@ -162,8 +166,8 @@ def train_missing(
     A cell that another process works on is left to it.
     """
     shelf, tried = _Shelf.of(study, cohort, home, folder), set[str]()
-    _need_cohorts(study.missing(cohort, folder, only), home)
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
+        _need_cohorts(lacking, home)
         cell = lacking[0]
         tried.add(cell.name)
         if _train(shelf, cell, on_progress):
@@ -188,8 +192,8 @@ def train_missing_on_ray(
 
     alone = Team(has_queue=False)
     shelf, tried = _Shelf.of(study, cohort, home, folder.absolute(), alone), set[str]()
-    _need_cohorts(study.missing(cohort, folder, only), home)
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
+        _need_cohorts(lacking, home)
         tried |= {cell.name for cell in lacking}
         done_before, asked = len(tried) - len(lacking), len(tried)
         tally = Tally(partial(_told_of, on_done, done_before, asked), lambda refused: None)
@@ -254,10 +258,10 @@ class _Shelf:
         """Remove runs that are kept as cells; a process was killed before it did."""
         runs = [(run, mark) for run in list_runs(self.home) if (mark := _mark_of(run))]
         for cell in cells:
-            done = [run for run, mark in runs if mark == self.mark(cell)]
-            if done and self.has(cell) and cell.name not in self.parents:
+            left = [run for run, mark in runs if mark == self.mark(cell)]
+            if left and self.has(cell) and cell.name not in self.parents:
                 with suppress(Timeout), self.lock(cell).acquire(blocking=False):
-                    for run in done:
+                    for run in left:
                         _remove(run)
 
     def mark(self, cell: Cell) -> str:

@@ -1,5 +1,6 @@
 """The studies' pages: what they compare, from which records, and what they leave open."""
 
+import shutil
 from dataclasses import asdict, replace
 from math import log2
 
@@ -8,6 +9,7 @@ import pytest
 from ecgcore.studies import ablation, finetune, scale
 from ecgcore.studies.cell import Finished, keep
 from ecgcore.studies.claims import Claim
+from ecgcore.studies.overview import KEPT
 from ecgcore.studies.study import train_missing
 from ecgcore.training.run import list_runs
 
@@ -125,7 +127,13 @@ def test_a_claim_holds_where_its_whole_interval_speaks_for_it(low, high, verdict
 
 
 def test_the_results_name_each_study_and_what_holds(tmp_path, run):
-    code, _, _ = run("results", "--to", tmp_path / "RESULTS.md")
+    for pattern in ("rates/cells/*", "levels/cells/*_gap-204-s*"):
+        for file in KEPT.glob(pattern):
+            copy = tmp_path / "studies" / file.relative_to(KEPT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+    (tmp_path / "studies" / "levels" / "README.md").touch()
+    code, *_ = run("results", "--studies", tmp_path / "studies", "--to", tmp_path / "RESULTS.md")
     assert code == 0
     text = (tmp_path / "RESULTS.md").read_text("utf-8")
     assert "## AlexNet against AlexNet-M-SE at the paper's levels (paper 001)" in text

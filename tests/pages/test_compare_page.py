@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from reading import labels, links, words
 
+from dashboard.asking import cached_runs
 from dashboard.drawing.figures_matrices import counted
 from ecgcore.comparison.compare import compare, on_common_records
 from ecgcore.comparison.text import finding
@@ -237,3 +238,11 @@ def test_a_figure_s_data_is_what_is_drawn(small_pair):
     assert "Research use only" in text
     assert "ROC of LBBB" in text
     assert isinstance(rows, pd.DataFrame)
+
+
+def test_only_networks_that_answer_the_same_classes_are_paired():
+    models = {run.id: run for run in cached_runs.shipped()}
+    there = [*models.values()]
+    assert cached_runs.pair_of(models["resnet1d_ptbxl71"], there) is None
+    a, b = cached_runs.pair_of(models["alexnet_m_se_gap"], there)
+    assert (a.meta["classes"], b.id) == (b.meta["classes"], "alexnet_m_se_gap")
