@@ -83,6 +83,11 @@ def test_the_scale_page_tells_what_twice_the_width_is_worth():
     assert "## `ptbxl5`" not in page
 
 
+def test_shapes_are_trained_from_the_cheapest_to_the_dearest():
+    costs = [scale._multiply_adds(shape) for shape in scale.SHAPES]
+    assert costs == sorted(set(costs))
+
+
 def test_shapes_of_one_depth_say_nothing_of_depth():
     shallow = [shape for shape in scale.SHAPES if shape[0] == 4]
     cells = [_shaped("paper10", shape, 1, 0.8 + shape[1] / 1000) for shape in shallow]
