@@ -6,9 +6,11 @@ All are trained alike on folds 1 to 3 and scored on fold 5; fold 4 chooses the e
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ecgcore.comparison.seeds import difference_over_seeds, over_seeds
 from ecgcore.evaluation.scores import Scores
-from ecgcore.evaluation.text import with_range
+from ecgcore.evaluation.text import number, with_range
 from ecgcore.studies.cell import Cell, Finished
 from ecgcore.studies.claims import Claim
 from ecgcore.studies.markdown import table
@@ -21,7 +23,7 @@ NETWORKS = {
     "alexnet_se_gap": "with Squeeze-and-Excitation",
     "alexnet_m_se_gap": "with both: M-SE",
 }
-PLAIN, BOTH = "alexnet_gap", "alexnet_m_se_gap"
+PLAIN, NORMALISED, BOTH = "alexnet_gap", "alexnet_bn_gap", "alexnet_m_se_gap"
 LAYOUTS = ("clinical", "panels")
 SEEDS = (1, 2, 3)
 SIZE_PX = 128
@@ -33,6 +35,10 @@ HEAD = """\
 {size} × {size} pixels, each network at its own rate; {test:,} records of fold 5 test. Labels are
 expert statements, core tier, several a record. Intervals are at 95 %: *patients* (other patients,
 the same networks), *seeds* (other starts), *both*. Differences are paired by seed.
+
+Rates were searched for the plain network and for M-SE (study [rates](../rates/README.md)). The one
+with BatchNorm alone takes that of M-SE, the one with Squeeze-and-Excitation alone the plain one's:
+what BatchNorm earns includes that it bears a higher rate.
 
 What the heads are worth (FC6 and FC7 against global average pooling), study
 [levels](../levels/README.md) tells on equal draws of 204 records: an FC head takes images of 224
@@ -66,20 +72,27 @@ def page(finished: Sequence[Finished]) -> str:
     )  # fmt: skip
     parts = {(name, "stacked"): words for name, words in NETWORKS.items()}
     text += f"## The parts\n\n{_table(parts, (PLAIN, 'stacked'), finished)}\n"
+    text += f"## On the way\n\n{_rise(finished)}\n"
     layouts = {(BOTH, layout): f"`{layout}`" for layout in ("stacked", *LAYOUTS)}
-    text += f"## The layouts, `{BOTH}`\n\n{_table(layouts, (BOTH, 'stacked'), finished)}\n"
+    if any(cell.config.layout in LAYOUTS for cell in finished):
+        text += f"## The layouts, `{BOTH}`\n\n{_table(layouts, (BOTH, 'stacked'), finished)}\n"
     return text
 
 
 def claims(finished: Sequence[Finished]) -> list[Claim]:
-    """Return whether each part, and both together, read better than the plain network."""
+    """Return whether each part, and both, read better than none, and both than BatchNorm."""
+    asked = [
+        (PLAIN, name, f"AlexNet {words} reads better than the plain one")
+        for name, words in list(NETWORKS.items())[1:]
+    ]
+    asked.append((NORMALISED, BOTH, "M-SE reads better than BatchNorm alone"))
     found = []
-    for name, words in list(NETWORKS.items())[1:]:
-        base, mine = _paired((PLAIN, "stacked"), (name, "stacked"), finished)
+    for against, name, says in asked:
+        base, mine = _paired((against, "stacked"), (name, "stacked"), finished)
         if len(mine) > 1:
             apart = difference_over_seeds(base, mine)["macro_auc"]["both"]
             what = f"macro AUC on {len(mine[0]):,} records of fold 5, {len(mine)} seeds (both vary)"
-            found.append(Claim(f"AlexNet {words} reads better than the plain one", apart, what))
+            found.append(Claim(says, apart, what))
     return found
 
 
@@ -112,6 +125,18 @@ def _table(
                 told = (with_range(apart[unit], 3, True) for unit in RANGES)
                 lines.append(("", f"{name}, difference from {rows[against]}", *told))
     return table(("", "", *RANGES), lines)
+
+
+def _rise(finished: Sequence[Finished]) -> str:
+    """Return how good each network was on validation after each epoch."""
+    lines = []
+    for name, words in NETWORKS.items():
+        of = [c for c in finished if (c.config.model, c.config.layout) == (name, "stacked")]
+        if of:
+            means = np.mean([cell.history["val_macro_auc"] for cell in of], axis=0)
+            lines.append((words, *(number(float(mean)) for mean in means)))
+    head = ("macro AUC on fold 4, mean of the seeds", *(f"epoch {e}" for e in range(1, EPOCHS + 1)))
+    return table(head, lines)
 
 
 STUDY = Study("ablation", "Which part of AlexNet-M-SE earns its gain?", cells, page, claims=claims)

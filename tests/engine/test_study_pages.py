@@ -118,7 +118,9 @@ def test_the_ablation_page_compares_each_part_with_the_plain_network(
     page = ablation.STUDY.write_page(tmp_path).read_text("utf-8")
     assert "| with both: M-SE | macro AUC |" in page
     assert "macro AUC, difference from plain (local response normalisation)" in page
-    assert "with BatchNorm" not in page  # none of its cells is there
+    assert "| with BatchNorm" not in page  # none of its cells is there
+    assert "## The layouts" not in page  # nor those of other layouts
+    assert "| with both: M-SE | 0." in page.partition("## On the way")[2]
 
 
 @pytest.mark.parametrize(
