@@ -96,14 +96,16 @@ def claims(finished: Sequence[Finished]) -> list[Claim]:
     return found
 
 
+def _by_seed(key: tuple[str, str], finished: Sequence[Finished]) -> dict[int, Finished]:
+    """Return the cells of a network and layout."""
+    return {c.config.seed: c for c in finished if (c.config.model, c.config.layout) == key}
+
+
 def _paired(
     a: tuple[str, str], b: tuple[str, str], finished: Sequence[Finished]
 ) -> tuple[list[Scores], list[Scores]]:
     """Return the test scores of two networks and layouts, seed by seed."""
-    of_a, of_b = (
-        {c.config.seed: c for c in finished if (c.config.model, c.config.layout) == key}
-        for key in (a, b)
-    )
+    of_a, of_b = _by_seed(a, finished), _by_seed(b, finished)
     seeds = sorted(set(of_a) & set(of_b))
     return [of_a[s].scores("test") for s in seeds], [of_b[s].scores("test") for s in seeds]
 
@@ -131,9 +133,9 @@ def _rise(finished: Sequence[Finished]) -> str:
     """Return how good each network was on validation after each epoch."""
     lines = []
     for name, words in NETWORKS.items():
-        of = [c for c in finished if (c.config.model, c.config.layout) == (name, "stacked")]
+        of = _by_seed((name, "stacked"), finished)
         if of:
-            means = np.mean([cell.history["val_macro_auc"] for cell in of], axis=0)
+            means = np.mean([cell.history["val_macro_auc"] for cell in of.values()], axis=0)
             lines.append((words, *(number(float(mean)) for mean in means)))
     head = ("macro AUC on fold 4, mean of the seeds", *(f"epoch {e}" for e in range(1, EPOCHS + 1)))
     return table(head, lines)
