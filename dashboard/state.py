@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from ecgcore.imaging.png import Picture
+from ecgcore.imaging.png import NetworkImage
 from ecgcore.records.record import Record
 
 COHORT = "cohort"
@@ -60,11 +60,11 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def keep_uploads(sights: Mapping[str, Record | Picture]) -> None:
+def keep_uploads(sights: Mapping[str, Record | NetworkImage]) -> None:
     """Keep what was uploaded in this session (file → record or picture); memory only."""
     st.session_state[_UPLOADS] = dict(sights)
 
 
-def uploads() -> dict[str, Record | Picture]:
+def uploads() -> dict[str, Record | NetworkImage]:
     """Return what was uploaded in this session."""
     return st.session_state.get(_UPLOADS, {})

@@ -12,11 +12,11 @@ ROOT = str(HERE.parent)
 if ROOT not in sys.path:  # `streamlit run` knows this folder only; pages import from `dashboard`
     sys.path.insert(0, ROOT)
 
-from dashboard import settling, sign_in  # noqa: E402 (not found before)
+from dashboard import gc_tuning, sign_in  # noqa: E402 (not found before)
 
 st.set_page_config(page_title="ECG workplace", page_icon=str(HERE / "icon.svg"), layout="wide")
 
-settling.set_aside()
+gc_tuning.set_aside()
 why_not = sign_in.why_not()
 page = st.navigation(
     [

@@ -21,7 +21,7 @@ import pandas as pd
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.expert import label_record
 from ecgcore.labels.targets import targets
-from ecgcore.records.wfdb_file import read_wfdb
+from ecgcore.records.formats.wfdb import read_wfdb
 
 HERE = Path(__file__).parent / "ptb-xl"
 EACH = 16

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecgcore.engines import one_thread  # noqa: F401 - before torch is imported
+from ecgcore.executors import single_thread  # noqa: F401 - before torch is imported
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples" / "ptb-xl"
@@ -16,32 +16,32 @@ EXAMPLES = ROOT / "examples" / "ptb-xl"
 def examples_home(tmp_path_factory):
     """Return a home with the example ECGs as cohort ``examples``; runs may be added to it."""
     from ecgcore.cohort.ingest import ingest
-    from ecgcore.home import Home
+    from ecgcore.workspace import Workspace
 
-    home = Home(tmp_path_factory.mktemp("home"))
-    ingest(EXAMPLES, "examples", home, workers=1)
-    return home
+    workspace = Workspace(tmp_path_factory.mktemp("home"))
+    ingest(EXAMPLES, "examples", workspace, workers=1)
+    return workspace
 
 
 @pytest.fixture(scope="session")
 def small_pair(examples_home, tmp_path_factory):
     """Return (home, run A, run B): plain and M-SE, one epoch each on small images. Read only."""
-    from ecgcore.home import Home
-    from ecgcore.training.config import TrainConfig
-    from ecgcore.training.work import train
+    from ecgcore.runs.config import TrainConfig
+    from ecgcore.training.trainer import train
+    from ecgcore.workspace import Workspace
 
-    home = Home(tmp_path_factory.mktemp("pair") / "home")
-    shutil.copytree(examples_home.cohorts, home.cohorts)
+    workspace = Workspace(tmp_path_factory.mktemp("pair") / "home")
+    shutil.copytree(examples_home.cohorts, workspace.cohorts)
     runs = [
         train(
             TrainConfig(
                 cohort="examples", model=model, level="all", size=96, epochs=1, device="cpu"
             ),
-            home,
+            workspace,
         )
         for model in ("alexnet_gap", "alexnet_m_se_gap")
     ]
-    return home, *runs
+    return workspace, *runs
 
 
 @pytest.fixture

@@ -5,9 +5,16 @@ import numpy as np
 import streamlit as st
 
 from dashboard import state
-from dashboard.asking import cached, cached_browse
-from dashboard.drawing import palette
-from dashboard.parts import cohort_view, controls, filters, importing, keyboard, record_view
+from dashboard.charts import palette
+from dashboard.components import (
+    cohort_view,
+    controls,
+    ingest_view,
+    keyboard,
+    record_filters,
+    record_view,
+)
+from dashboard.data import cached, cached_browse
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
 
@@ -40,7 +47,7 @@ def table(cohort: str, rows: np.ndarray, policy: str) -> None:
         column_config={
             "record": st.column_config.Column("Record", width=140),
             "classes": st.column_config.MultiselectColumn(
-                f"Classes ({filters.POLICY[policy]})", options=CODES, width=180,
+                f"Classes ({record_filters.POLICY[policy]})", options=CODES, width=180,
                 color=[palette.of_class(c) for c in CODES],
             ),
             "age": st.column_config.NumberColumn("Age, years", format="%d", width=85),
@@ -78,7 +85,7 @@ def press(pressed: str) -> None:
     if pressed == "?":
         st.session_state["browse_keys_shown"] = True
     else:
-        filters.turn_class((int(pressed) - 1) % len(CODES))
+        record_filters.turn_class((int(pressed) - 1) % len(CODES))
 
 
 @st.dialog("Keys")
@@ -91,10 +98,10 @@ def records(cohort: str) -> None:
     """Show the filters, the records that they leave, and one of them."""
     left, right = st.columns([1, 3])
     with left:
-        wanted = filters.choose(cohort)
+        wanted = record_filters.choose(cohort)
     rows = cached_browse.kept(cohort, wanted)
     with right:
-        filters.show_asked_for(len(rows))
+        record_filters.show_asked_for(len(rows))
         st.write(f"**{len(rows):,}** of {len(cached_browse.listing(cohort)):,} records")
         table(cohort, rows, wanted.policy)
         if len(rows) > MOST_ROWS:
@@ -111,7 +118,7 @@ def records(cohort: str) -> None:
 st.title("Browse")
 if not cached.cohorts():
     controls.offer_examples()
-    importing.offer("browse")
+    ingest_view.offer("browse")
     st.stop()
 with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.container(width=320):

@@ -8,20 +8,20 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import state
-from dashboard.asking import cached, cached_visits
-from dashboard.parts import answer_view, controls, uploads
+from dashboard.components import answer_view, controls, uploads
+from dashboard.data import cached, cached_uploads
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import EcgError
-from ecgcore.training.run import Run
+from ecgcore.runs.run import Run
 
 if TYPE_CHECKING:
-    from ecgcore.inference.sights import Sight
+    from ecgcore.inference.inputs import ClassifierInput
 
 REFER = {True: "refer", False: "", None: "n/a"}
 Said = dict[str, list[dict[str, Any]]]
 
 
-def brought() -> uploads.Brought:
+def brought() -> uploads.UploadResult:
     """Return what the visitor brings: uploads, else the example that was chosen."""
     given = uploads.ask("classify")
     example = st.pills(
@@ -33,18 +33,18 @@ def brought() -> uploads.Brought:
         return given
     record = cached.example(example)
     state.keep_uploads({record.name: record})
-    return uploads.Brought({record.name: record})
+    return uploads.UploadResult({record.name: record})
 
 
-def ask(sights: "Mapping[str, Sight]", runs: Mapping[str, Run]) -> Said:
+def ask(sights: "Mapping[str, ClassifierInput]", runs: Mapping[str, Run]) -> Said:
     """Return each network's answer to each ECG, in order; many are asked in parts."""
     said: Said = {name: [] for name in runs}
     asked, total = list(sights.values()), len(sights) * len(runs)
-    bar = st.progress(0.0) if total > 2 * cached_visits.CHUNK else None
+    bar = st.progress(0.0) if total > 2 * cached_uploads.CHUNK else None
     for name, run in runs.items():
-        for start in range(0, len(asked), cached_visits.CHUNK):
-            part = asked[start : start + cached_visits.CHUNK]
-            said[name] += cached_visits.answers(run.id, part)
+        for start in range(0, len(asked), cached_uploads.CHUNK):
+            part = asked[start : start + cached_uploads.CHUNK]
+            said[name] += cached_uploads.answers(run.id, part)
             if bar:
                 done = sum(map(len, said.values()))
                 bar.progress(done / total, f"{name}: {len(said[name])} of {len(asked)} ECGs")

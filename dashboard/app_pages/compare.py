@@ -7,17 +7,17 @@ from functools import partial
 import streamlit as st
 
 from dashboard import state
-from dashboard.asking import cached_comparison, cached_runs
-from dashboard.drawing import palette
-from dashboard.parts import (
-    compare_cells,
+from dashboard.charts import palette
+from dashboard.components import (
+    compare_confusion,
     compare_curves,
     compare_disagreements,
-    compare_sides,
+    compare_runs,
     compare_tables,
-    compare_use,
+    compare_utility,
     controls,
 )
+from dashboard.data import cached_comparison, cached_runs
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.comparison.text import finding, finding_over_seeds
 from ecgcore.errors import EcgError
@@ -61,15 +61,15 @@ def tab(name: str, found: dict, part: str) -> None:
         case "Curves":
             compare_curves.curves(of, names, colours)
         case "Confusion":
-            compare_cells.matrices(of, found, names, cohort)
+            compare_confusion.matrices(of, found, names, cohort)
         case "Calibration":
             compare_curves.calibration(of, names, colours)
         case "Subgroups":
-            compare_use.subgroups(of)
+            compare_utility.subgroups(of)
         case "Operating points":
-            compare_use.operating(of, names, colours)
+            compare_utility.operating(of, names, colours)
         case "Cost":
-            compare_use.cost(of, found)
+            compare_utility.cost(of, found)
         case "Disagreements":
             compare_disagreements.disagreements(found, runs, names, cohort)
 
@@ -80,7 +80,7 @@ if len(runs) < 2:
     st.info("A comparison takes two finished runs. Train the plain and the M-SE network first.")
     controls.link("Train both", "train", "model_training")
     st.stop()
-a, b, part = compare_sides.choose(runs)
+a, b, part = compare_runs.choose(runs)
 if not (a and b):
     st.info("Choose a run, or several seeds of one, for A and for B.")
     st.stop()
@@ -92,7 +92,7 @@ try:
         compare_tables.seeds(found)
         by_id = {run.id: run for run in runs}
         paired = [[by_id[run_id] for run_id in found["seeds"][side]] for side in "ab"]
-        shown = compare_sides.choose_pair(*paired)
+        shown = compare_runs.choose_pair(*paired)
         if shown[0].id != found["a"]:
             found = cached_runs.compare(shown[0].id, shown[1].id, part)
     st.write(finding(found))

@@ -4,13 +4,13 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import state
-from dashboard.asking import cached, cached_browse, cached_runs
-from dashboard.drawing import draw, figures, palette
-from dashboard.parts import controls, importing
+from dashboard.charts import draw, figures, palette
+from dashboard.components import controls, ingest_view
+from dashboard.data import cached, cached_browse, cached_runs
 from ecgcore.comparison.text import finding
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
-from ecgcore.training.run import ALIVE, Run
+from ecgcore.runs.run import ALIVE, Run
 
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_auc": "Macro AUC"}
 
@@ -134,7 +134,7 @@ def what_next() -> None:
         with st.container(horizontal=True):
             controls.link("Train both on a cohort", "train", "model_training")
             controls.link("Classify an ECG", "classify", "upload_file")
-    importing.offer("overview")
+    ingest_view.offer("overview")
 
 
 st.title("Overview")

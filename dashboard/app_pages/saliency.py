@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import state
-from dashboard.asking import cached, cached_browse, cached_visits
-from dashboard.parts import controls, explained_view, uploads
+from dashboard.components import controls, explanation_view, uploads
+from dashboard.data import cached, cached_browse, cached_uploads
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.explain.names import NAMES, TELLS
+from ecgcore.explain.method_names import NAMES, TELLS
 
 if TYPE_CHECKING:
-    from ecgcore.explain.explaining import Explanation
-    from ecgcore.inference.sights import Sight
-    from ecgcore.training.run import Run
+    from ecgcore.explain.api import Explanation
+    from ecgcore.inference.inputs import ClassifierInput
+    from ecgcore.runs.run import Run
 
 FROM_COHORT, OWN = "a cohort's record", "an ECG of mine"
 IMAGE, PAPER = "on the network's image", "on paper"
 
 
-def choose_record() -> "Sight":
+def choose_record() -> "ClassifierInput":
     """Let the visitor choose a record of a cohort, or an ECG uploaded in this session, or here."""
     mine = bool(state.uploads()) and state.RECORD not in st.query_params
     source = st.segmented_control(
@@ -30,7 +30,7 @@ def choose_record() -> "Sight":
     return of_cohort() if source == FROM_COHORT else own()
 
 
-def of_cohort() -> "Sight":
+def of_cohort() -> "ClassifierInput":
     """Let the visitor choose a cohort's record."""
     controls.need_cohort()
     left, right = st.columns(2, vertical_alignment="bottom")
@@ -42,7 +42,7 @@ def of_cohort() -> "Sight":
     return cached.record(cohort, name)
 
 
-def own() -> "Sight":
+def own() -> "ClassifierInput":
     """Let the visitor upload an ECG, or choose one of those uploaded in this session."""
     given = uploads.ask("saliency")
     for why in given.refused:
@@ -77,7 +77,9 @@ def choose_method() -> str:
     return str(st.session_state["saliency_method"])
 
 
-def found_by(run: "Run", name: str, sight: "Sight", code: str, method: str) -> "Explanation":
+def found_by(
+    run: "Run", name: str, sight: "ClassifierInput", code: str, method: str
+) -> "Explanation":
     """Return what a method finds; say how long it works where it takes seconds."""
     with st.spinner(f"{NAMES[method]} of {name} …", show_time=True):
         return cached.explain(run.id, sight, code, method)
@@ -96,7 +98,7 @@ try:
     if not chosen:
         st.info("Choose a network.")
         st.stop()
-    said = [cached_visits.answers(run.id, [sight])[0] for run in chosen]
+    said = [cached_uploads.answers(run.id, [sight])[0] for run in chosen]
     for answer in said:
         if answer["error"]:
             raise RequestError(answer["error"])
@@ -116,17 +118,17 @@ try:
     sides = zip(places, names, found, said, strict=True)
     for place, (column, name, explained, answer) in enumerate(sides):
         with column:
-            explained_view.head("AB"[place], name, code, answer["probabilities"][code])
+            explanation_view.head("AB"[place], name, code, answer["probabilities"][code])
             if view == IMAGE:
-                explained_view.on_image(explained, name)
+                explanation_view.on_image(explained, name)
             else:
-                explained_view.on_paper(sight, explained, "ab"[place])
-            explained_view.told(explained)
-            explained_view.trust(chosen[place].id, sight, explained, "AB"[place])
+                explanation_view.on_paper(sight, explained, "ab"[place])
+            explanation_view.told(explained)
+            explanation_view.trust(chosen[place].id, sight, explained, "AB"[place])
     st.caption(
         "Amber to dark red: relevance as a share of each map's own highest value, one scale for "
         "all networks."
     )
-    explained_view.bars(dict(zip(names, found, strict=True)), code)
+    explanation_view.bars(dict(zip(names, found, strict=True)), code)
 except EcgError as error:
     st.error(str(error))

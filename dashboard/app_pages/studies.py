@@ -3,8 +3,8 @@
 import streamlit as st
 
 from dashboard import state
-from dashboard.asking import cached_studies
-from dashboard.drawing import draw, figures_studies, palette
+from dashboard.charts import draw, figures_studies, palette
+from dashboard.data import cached_studies
 from ecgcore.errors import EcgError
 
 st.title("Studies")

@@ -3,8 +3,8 @@ watch them. Trainings are processes of their own: closing this page stops none o
 
 import streamlit as st
 
-from dashboard.asking import cached_runs
-from dashboard.parts import controls, train_before, train_settings, train_watch
+from dashboard.components import controls, train_preview, train_progress, train_settings
+from dashboard.data import cached_runs
 from ecgcore.errors import EcgError
 
 st.title("Train")
@@ -14,7 +14,7 @@ st.write(
 )
 controls.need_cohort()
 configs = train_settings.ask()
-ready = bool(configs) and train_before.show(configs)
+ready = bool(configs) and train_preview.show(configs)
 how_many = {0: "Choose a network", 1: "Train it", 2: "Train both"}.get(len(configs), "Train all")
 if st.button(how_many, type="primary", disabled=not ready, key="train_start"):
     try:
@@ -32,5 +32,5 @@ if died and st.button(
 ):  # fmt: skip
     cached_runs.resume_all()
     st.rerun()
-train_watch.choose()
-st.fragment(train_watch.watch, run_every="2s" if cached_runs.alive_runs() else None)()
+train_progress.choose()
+st.fragment(train_progress.watch, run_every="2s" if cached_runs.alive_runs() else None)()

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ecgcore.bench.disk import disk_ms
-from ecgcore.bench.figures import WAYS, matplotlib_ms
-from ecgcore.bench.pages import page_ms
+from ecgcore.bench.disk_to_tensor import disk_ms
+from ecgcore.bench.matplotlib_baseline import WAYS, matplotlib_ms
+from ecgcore.bench.paper import page_ms
 from ecgcore.imaging.drawing import draw
 from ecgcore.imaging.geometry import LAYOUTS
 from ecgcore.records.record import LEADS

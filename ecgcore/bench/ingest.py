@@ -22,9 +22,9 @@ import pandas as pd
 import psutil
 
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.records.finding import find_records
-from ecgcore.records.ptbxl_table import TABLE
-from ecgcore.records.source_tables import TABLES, above
+from ecgcore.records.discover import find_records
+from ecgcore.records.metadata.ptbxl import TABLE
+from ecgcore.records.metadata.tables import TABLES, above
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
 RECORDS = {"plain": 2400, "measured": 800}
@@ -99,15 +99,15 @@ def _cpu_ms(run: Watched) -> float:
 
 def _ingested(data: Path | None, n: int, place: Path, measured: bool) -> Watched:
     """Ingest ``n`` records from a folder of their own, into a home of its own."""
-    folder, home = place / "in", place / "home"
+    folder, workspace = place / "in", place / "home"
     repeat_examples(n, folder) if data is None else link_some(data, n, folder)
     option = "--measure" if measured else "--no-measure"
     command = ["ingest", str(folder), "--cohort", "bench"]
     try:
-        return watch([*command, option, "--home", str(home), "--json"])
+        return watch([*command, option, "--home", str(workspace), "--json"])
     finally:
         shutil.rmtree(folder)
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(workspace, ignore_errors=True)
 
 
 def repeat_examples(n: int, folder: Path) -> None:

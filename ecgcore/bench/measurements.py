@@ -13,7 +13,7 @@ import numpy as np
 
 from ecgcore.errors import RequestError
 from ecgcore.measure.measurements import Measurements, measure
-from ecgcore.records.reading import read_record
+from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS
 
 INTERVALS = ("qrs_ms", "pr_ms", "qt_ms")

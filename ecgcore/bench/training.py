@@ -19,17 +19,17 @@ import torch
 from torch import Tensor
 
 from ecgcore.bench.ingest import EXAMPLES, Watched, repeat_examples, watch
-from ecgcore.bench.ways import step_ms
+from ecgcore.bench.step_variants import step_ms
 from ecgcore.cohort.ingest import ingest
-from ecgcore.home import Home
 from ecgcore.models.cost import cost
-from ecgcore.training.config import TrainConfig
+from ecgcore.runs.config import TrainConfig
+from ecgcore.training.checkpoint import SAVING_SHARE
+from ecgcore.training.context import TrainContext
 from ecgcore.training.device import find_devices, find_precision
-from ecgcore.training.going_on import SAVING_SHARE
-from ecgcore.training.loop import Clock, step
-from ecgcore.training.preparing import plan_of, prepare
-from ecgcore.training.training import Training
-from ecgcore.training.working import Working
+from ecgcore.training.loop import ProgressReporter, step
+from ecgcore.training.prepare import plan_of, prepare
+from ecgcore.training.state import Training
+from ecgcore.workspace import Workspace
 
 MODELS = ("alexnet", "alexnet_m_se")
 BATCH = {"cpu": 16, "cuda": 256}
@@ -64,9 +64,9 @@ def bench_training(full: bool = False) -> dict[str, Any]:
     load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
     device = torch.device(find_devices("auto")[0])
     with tempfile.TemporaryDirectory(prefix="ecgcore-bench-") as place:
-        home = Home(Path(place))
-        ingest(EXAMPLES, "bench", home, measure=False)
-        found = {model: _turns(model, device, home, _SECONDS[full]) for model in MODELS}
+        workspace = Workspace(Path(place))
+        ingest(EXAMPLES, "bench", workspace, measure=False)
+        found = {model: _turns(model, device, workspace, _SECONDS[full]) for model in MODELS}
     shares = {model: one["share"] for model, one in found.items()}
     return {
         "ratio": {model: one["ratio"] for model, one in found.items()},
@@ -86,11 +86,13 @@ def bench_training(full: bool = False) -> dict[str, Any]:
     }
 
 
-def _turns(model: str, device: torch.device, home: Home, seconds: float) -> dict[str, float]:
+def _turns(
+    model: str, device: torch.device, workspace: Workspace, seconds: float
+) -> dict[str, float]:
     """Time both loops of a network, and matrix products, in turns."""
     batch, steps = BATCH[device.type], _STEPS_A_TURN[device.type]
-    working, training = _ready(model, batch, device, home)
-    clock = Clock(working.run, training, lambda run, now: None)
+    working, training = _ready(model, batch, device, workspace)
+    clock = ProgressReporter(working.run, training, lambda run, now: None)
     drawn = _endless(training)
     in_memory = [next(drawn) for _ in range(_IN_MEMORY)]
     kept = itertools.cycle(in_memory)
@@ -128,12 +130,14 @@ def _turns(model: str, device: torch.device, home: Home, seconds: float) -> dict
     }
 
 
-def _ready(model: str, batch: int, device: torch.device, home: Home) -> tuple[Working, Training]:
+def _ready(
+    model: str, batch: int, device: torch.device, workspace: Workspace
+) -> tuple[TrainContext, Training]:
     """Return a training at its beginning, as ``ecgcore train`` would work on it."""
     config = TrainConfig("bench", model, "all", "multilabel", batch=batch, epochs=10_000)
-    run = prepare(config, home)
-    cohort, plan = plan_of(run.config, home)
-    working = Working(run, run.config, cohort, plan, device, find_precision("auto", device))
+    run = prepare(config, workspace)
+    cohort, plan = plan_of(run.config, workspace)
+    working = TrainContext(run, run.config, cohort, plan, device, find_precision("auto", device))
     training = Training.of(working)
     working.model.train()
     return working, training
@@ -163,9 +167,9 @@ def _wait_for(device: torch.device) -> None:
 def _trained(n: int) -> Watched:
     """Train a small network for one epoch on ``n`` records, and watch the process."""
     with tempfile.TemporaryDirectory(prefix="ecgcore-bench-") as place:
-        folder, home = Path(place) / "in", Path(place) / "home"
+        folder, workspace = Path(place) / "in", Path(place) / "home"
         repeat_examples(n, folder)
-        ingest(folder, "bench", Home(home), measure=False)
+        ingest(folder, "bench", Workspace(workspace), measure=False)
         network = "--model resnet1d --depth 4 --width 4"  # its own memory matters least
         asked = f"--cohort bench {network} --level all --epochs 1 --device cpu"
-        return watch(["train", *asked.split(), "--home", str(home), "--json"])
+        return watch(["train", *asked.split(), "--home", str(workspace), "--json"])

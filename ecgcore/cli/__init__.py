@@ -1,21 +1,21 @@
 """The command line: the flow's verbs. Each command calls one function of the package."""
 
-from ecgcore.cli import downloads, records, cohorts, measuring, labelling, images  # isort: skip
-from ecgcore.cli import training, results, answers, studying, benches  # isort: skip
-from ecgcore.cli.shell import app, main
+from ecgcore.cli import download, ingest, cohorts, measure, label, images  # isort: skip
+from ecgcore.cli import train, evaluate, classify, study, bench  # isort: skip
+from ecgcore.cli.base import app, main
 
 __all__ = [
-    "answers",
     "app",
-    "benches",
+    "bench",
+    "classify",
     "cohorts",
-    "downloads",
+    "download",
+    "evaluate",
     "images",
-    "labelling",
+    "ingest",
+    "label",
     "main",
-    "measuring",
-    "records",
-    "results",
-    "studying",
-    "training",
+    "measure",
+    "study",
+    "train",
 ]

@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
-from ecgcore.cli.shell import HomeOption, JsonOption, app, bar, out, say_json, table
-from ecgcore.home import Home
+from ecgcore.cli.base import HomeOption, JsonOption, app, bar, out, say_json, table
+from ecgcore.workspace import Workspace
 
 cohorts_app = typer.Typer()
 app.add_typer(cohorts_app, name="cohorts")
 
 
 @cohorts_app.callback(invoke_without_command=True)
-def cohorts(asked: typer.Context, home: HomeOption = None, as_json: JsonOption = False) -> None:
+def cohorts(
+    asked: typer.Context, workspace: HomeOption = None, as_json: JsonOption = False
+) -> None:
     """List the cohorts of the home folder, or push one elsewhere.
 
     Example: ecgcore cohorts
@@ -22,7 +24,7 @@ def cohorts(asked: typer.Context, home: HomeOption = None, as_json: JsonOption =
         return
     from ecgcore.cohort.store import list_cohorts
 
-    found = list_cohorts(Home.find(home))
+    found = list_cohorts(Workspace.find(workspace))
     if as_json:
         say_json({"cohorts": [asdict(cohort) for cohort in found]})
         return
@@ -43,7 +45,7 @@ def push(
     url: Annotated[
         str, typer.Argument(help="Its place: s3://BUCKET/NAME, gs://…, file:///FOLDER or a folder.")
     ],
-    home: HomeOption = None,
+    workspace: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring a cohort to object storage or a shared folder: what is new there, cohort.json last.
@@ -52,7 +54,7 @@ def push(
 
     Example: ecgcore cohorts push examples /tmp/shared/examples
     """
-    from ecgcore.cohort import pushing
+    from ecgcore.cohort import remote_push
 
     with bar() as progress:
         task = progress.add_task("Sending", total=None, note="")
@@ -61,7 +63,7 @@ def push(
             note = f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
             progress.update(task, completed=done, total=total, note=note)
 
-        answer = pushing.push(name, url, Home.find(home), show)
+        answer = remote_push.push(name, url, Workspace.find(workspace), show)
     if as_json:
         say_json(answer)
         return

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ecgcore.cli.shell import (
+from ecgcore.cli.base import (
     AssumeOrderOption,
     FileHzOption,
     FromOption,
@@ -18,7 +18,7 @@ from ecgcore.cli.shell import (
     say_json,
 )
 from ecgcore.errors import RequestError
-from ecgcore.home import Home
+from ecgcore.workspace import Workspace
 
 SHIPPED = "alexnet_m_se_gap"
 
@@ -46,7 +46,7 @@ def convert(
         typer.Option(help="Image in pixels: its side, 32 or more, or height x width: 224x448."),
     ] = None,
     workers: WorkersOption = None,
-    home: HomeOption = None,
+    workspace: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write each record as CSV and as PNG in a folder of its class, as paper 001 does it.
@@ -59,12 +59,12 @@ def convert(
     from ecgcore.cohort.store import Cohort
     from ecgcore.imaging.convert import convert as convert_cohort
     from ecgcore.imaging.geometry import square_or_sides
-    from ecgcore.training.run import find_run
+    from ecgcore.runs.run import find_run
 
     if run and (layout or size):
         raise RequestError("A run says its layout and size itself: give --run, or these, not both.")
     as_run = run or (None if layout or size else SHIPPED)
-    place = Home.find(home)
+    place = Workspace.find(workspace)
     source = Cohort.open(cohort, place)
     drawn_for = None if as_run is None else find_run(as_run, place).meta["input"]
     if drawn_for is not None and "layout" not in drawn_for:
@@ -133,10 +133,10 @@ def page(
 
     Example: ecgcore page examples/ptb-xl/records100/01000/01500_lr.hea --to ecg.pdf
     """
-    from ecgcore.imaging.paper import write_page
-    from ecgcore.imaging.sheet import TRACE_MM
     from ecgcore.measure.measurements import LONGEST_S, measure
-    from ecgcore.records.reading import read_record
+    from ecgcore.paper.draw import write_page
+    from ecgcore.paper.layout import TRACE_MM
+    from ecgcore.records.read import read_record
     from ecgcore.records.record import Record
 
     def read(first_s: float, long_s: float) -> Record:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgcore.cohort.likeness import VERSION, fingerprint, table
-from ecgcore.cohort.stored import in_mv
-from ecgcore.home import write_whole
+from ecgcore.cohort.codec import in_mv
+from ecgcore.cohort.duplicates import VERSION, fingerprint, table
+from ecgcore.workspace import write_atomic
 
 _FILE = f"fingerprints-{VERSION}.npy"
 
@@ -43,4 +43,4 @@ def _save(shard: Path, rows: np.ndarray) -> None:
         with path.open("wb") as file:
             np.save(file, rows)
 
-    write_whole(shard / _FILE, save)
+    write_atomic(shard / _FILE, save)

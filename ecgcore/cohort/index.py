@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from ecgcore.cohort.codec import statements_in
 from ecgcore.cohort.store import TIERS
-from ecgcore.cohort.stored import statements_in
-from ecgcore.home import write_whole
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.expert import label
 from ecgcore.records.record import Record, Statement
+from ecgcore.workspace import write_atomic
 
 OLDEST_YEARS = 90.0
 """Ages above are stored as this: over 89 they may identify (HIPAA, 45 CFR 164.514)."""
@@ -62,7 +62,7 @@ def write_index(file: Path, rows: Iterable[dict[str, Any]], plan: str) -> None:
     table = pd.DataFrame(list(rows), columns=INDEX.names).astype({"fold": "Int16"})
     table["machine"] = table["machine"].fillna("{}")  # indexes of earlier versions lack it
     table.attrs["plan"] = plan
-    write_whole(file, lambda path: table.to_parquet(path, index=False, schema=INDEX))
+    write_atomic(file, lambda path: table.to_parquet(path, index=False, schema=INDEX))
 
 
 def plan_of(file: Path) -> str:

@@ -8,18 +8,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecgcore.cohort import totals
-from ecgcore.cohort.columns import columns
-from ecgcore.cohort.form import AS_IT_SAYS
-from ecgcore.cohort.measuring import measure_missing
+from ecgcore.cohort import summary
+from ecgcore.cohort.listing_columns import columns
+from ecgcore.cohort.lock import written_alone
+from ecgcore.cohort.measure_job import measure_missing
+from ecgcore.cohort.scan import RATES_HZ
+from ecgcore.cohort.signal_format import AS_IT_SAYS
 from ecgcore.cohort.store import Cohort
-from ecgcore.cohort.survey import RATES_HZ
 from ecgcore.cohort.update import Update
-from ecgcore.cohort.writing import written_alone
-from ecgcore.engines.choosing import LOCAL, engine
 from ecgcore.errors import RequestError
-from ecgcore.home import Home
-from ecgcore.records.reading import Reading
+from ecgcore.executors.select import LOCAL, engine
+from ecgcore.records.read import ReadOptions
+from ecgcore.workspace import Workspace
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 def ingest(
     folder: Path,
     name: str,
-    home: Home,
+    workspace: Workspace,
     workers: int | None = None,
     fs_hz: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
@@ -35,7 +35,7 @@ def ingest(
     measure: bool = True,
     duration_s: float | None = None,
     upsample: bool = False,
-    reading: Reading = AS_IT_SAYS,
+    reading: ReadOptions = AS_IT_SAYS,
     on_start: Callable[[], None] = lambda: None,
     on_refused: Callable[[int], None] = lambda refused: None,
     on: str = LOCAL,
@@ -73,7 +73,7 @@ def ingest(
     on_refused
         Called before ``on_progress`` with how many of the records done were refused.
     on
-        Where to work (see ``engines.choosing``).
+        Where to work (see ``executors.select``).
 
     Returns
     -------
@@ -92,16 +92,16 @@ def ingest(
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was freed
     folder = Path(folder)
     _refuse_odd(folder, name, fs_hz, duration_s)
-    with engine(on) as works, written_alone(name, home):
+    with engine(on) as works, written_alone(name, workspace):
         on_start()
-        update = Update(folder, home.cohorts / name, home.patient_key(), works)
+        update = Update(folder, workspace.cohorts / name, workspace.patient_key(), works)
         form = update.form(fs_hz, duration_s, upsample, reading)
-        update.run(form, home.free_bytes(), workers, measure, on_progress, on_refused)
+        update.run(form, workspace.free_bytes(), workers, measure, on_progress, on_refused)
         if measure and update.exists:
             measure_missing(update.cohort, workers, on_progress, works)
         if update.exists:
             columns(Cohort(update.cohort))
-    answer = totals.answer(update.cohort, form, update.outcome, folder)
+    answer = summary.answer(update.cohort, form, update.outcome, folder)
     return answer | {"seconds": round(time.monotonic() - started, 2)}
 
 

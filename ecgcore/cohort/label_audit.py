@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from ecgcore.cohort.losses import losses
+from ecgcore.cohort.exclusions import losses
 from ecgcore.cohort.store import Cohort
 from ecgcore.labels.audit import audit
-from ecgcore.labels.trace import explain_labels
+from ecgcore.labels.explain import explain_labels
 
 
 def audit_cohort(cohort: Cohort) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def audit_cohort(cohort: Cohort) -> dict[str, Any]:
 
 
 def explain_stored(cohort: Cohort, record: str) -> dict[str, Any]:
-    """Return ``labels.trace.explain_labels`` of a record of a cohort, measured now if need be."""
+    """Return ``labels.explain.explain_labels`` of a record of a cohort, measured now if need be."""
     row = cohort.row_of(record)
     stored = cohort.record(row)
     if cohort.is_measured:

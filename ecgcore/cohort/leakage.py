@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ecgcore.cohort.levels import Plan
+from ecgcore.cohort.subsets import Split
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class LeakCheck:
         return said
 
 
-def check_sides(index: pd.DataFrame, plan: Plan) -> LeakCheck:
+def check_sides(index: pd.DataFrame, plan: Split) -> LeakCheck:
     """Look for patients and recordings on two sides of a plan.
 
     ``index`` is the cohort's, with ``patient`` and ``signal_hash``.

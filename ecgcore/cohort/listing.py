@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecgcore.cohort.columns import LABELS, TEXTS, columns
+from ecgcore.cohort.listing_columns import LABELS, TEXTS, columns
 from ecgcore.cohort.store import TIERS, Cohort
 from ecgcore.errors import NotFound
-from ecgcore.labels import tables
+from ecgcore.labels import code_tables
 from ecgcore.labels.classes import CODES
 
 POLICIES = (*TIERS, "criteria")
@@ -168,7 +168,9 @@ class Listing:
     def _searched(self) -> list[str]:
         """What is searched of each different text of statements: codes and words."""
         return [
-            " ".join(f"{code} {tables.words(*_line(system, code))}" for system, code, _ in said)
+            " ".join(
+                f"{code} {code_tables.words(*_line(system, code))}" for system, code, _ in said
+            )
             for said in map(json.loads, self._texts["statements"].dictionary.to_pylist())
         ]
 
@@ -222,12 +224,12 @@ def _codes_in(text: str) -> list[str]:
 
 
 def _line(system: str, code: str) -> tuple[str, str]:
-    return system, tables.canonical(system, code)
+    return system, code_tables.canonical(system, code)
 
 
 def _shown(system: str, code: str) -> str:
     bare = code.replace("+", "").isdigit()
-    return (tables.words(*_line(system, code)) or code) if bare else code
+    return (code_tables.words(*_line(system, code)) or code) if bare else code
 
 
 def _known(kind: str, name: str, known: Sequence[str]) -> str:

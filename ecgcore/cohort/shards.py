@@ -11,21 +11,21 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ecgcore.cohort import fingerprints, likeness, measured
-from ecgcore.cohort.drafts import Draft
-from ecgcore.cohort.form import Form
+from ecgcore.cohort import duplicates, fingerprints, measurements_table
+from ecgcore.cohort.codec import LARGEST_UV, MISSING
 from ecgcore.cohort.index import INDEX, row_of, write_index
-from ecgcore.cohort.paths import read_paths, write_paths
-from ecgcore.cohort.stored import LARGEST_UV, MISSING
-from ecgcore.cohort.survey import Seen, is_below
+from ecgcore.cohort.partial_shards import Draft
+from ecgcore.cohort.private_paths import read_paths, write_paths
+from ecgcore.cohort.scan import SeenFile, is_below
+from ecgcore.cohort.signal_format import Form
 from ecgcore.errors import UnreadableRecord
-from ecgcore.home import folder_made_whole
-from ecgcore.labels.tables import tables_hash
-from ecgcore.records.reading import read_record
+from ecgcore.labels.code_tables import tables_hash
+from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
-from ecgcore.records.resampling import bring_to
+from ecgcore.records.resample import bring_to
+from ecgcore.workspace import atomic_dir
 
-Work = list[list[Seen]]
+Work = list[list[SeenFile]]
 """What a shard is made of: one list a record, its files in order of preference."""
 
 
@@ -33,7 +33,7 @@ def plan_hash(work: Work, form: Form) -> str:
     """Return what a whole shard is known by: its files, the form, and how both are worked on."""
     told = [[asdict(file) for file in files] for files in work]
     shape = [form.fs_hz, form.duration_s, form.upsample, *form.reading, tables_hash()]
-    shape += [likeness.VERSION, measured.version()]
+    shape += [duplicates.VERSION, measurements_table.version()]
     return hashlib.sha256(json.dumps([shape, told]).encode()).hexdigest()[:24]
 
 
@@ -62,8 +62,10 @@ def write_shard(
                 stored, notes = _stored(record, form)
                 line |= {
                     "row": row_of(record, form.secret) | {"record": _name(outcome)} | notes,
-                    "fingerprint": likeness.fingerprint(record.signal_mv, record.fs_hz).hex(),
-                    "measures": measured.row_of(record, form.duration_s) if measure else None,
+                    "fingerprint": duplicates.fingerprint(record.signal_mv, record.fs_hz).hex(),
+                    "measures": measurements_table.row_of(record, form.duration_s)
+                    if measure
+                    else None,
                 }
             draft.add(stored, line)
             on_record(record is None)
@@ -102,12 +104,12 @@ def rewritten(cohort: Path, old: str, new: str, keys: set[str], twins: dict[str,
     index = pd.read_parquet(source / "index.parquet")
     stays = paths.loc[paths["status"] == "read", "record"]
     kept = (index["record"].isin(stays) & ~index["record"].isin(twins)).to_numpy()
-    with folder_made_whole(cohort / "shards" / new) as folder:
+    with atomic_dir(cohort / "shards" / new) as folder:
         signals = np.load(source / "signals.npy", mmap_mode="r")
         np.save(folder / "signals.npy", signals[kept])
         write_index(folder / "index.parquet", index[kept].to_dict("records"), f"of {old}")
         fingerprints.copy(source, folder, kept)
-        measured.copy(source, folder, kept)
+        measurements_table.copy(source, folder, kept)
         write_paths(cohort, new, _with_twins(paths, twins).to_dict("records"))
 
 
@@ -127,7 +129,7 @@ def _write_tables(draft: Draft, cohort: Path, name: str, plan: str) -> None:
     rows: list[dict[str, Any]] = []
     files: list[dict[str, Any]] = []
     prints: list[bytes] = []
-    measures: measured.Table | None = measured.Table()
+    measures: measurements_table.Table | None = measurements_table.Table()
     for line in draft.lines():
         files += line["files"]
         if line["row"] is None:
@@ -145,7 +147,7 @@ def _write_tables(draft: Draft, cohort: Path, name: str, plan: str) -> None:
     write_paths(cohort, name, files)
 
 
-def _first_readable(files: list[Seen], form: Form) -> tuple[Record | None, list[dict]]:
+def _first_readable(files: list[SeenFile], form: Form) -> tuple[Record | None, list[dict]]:
     """Return the record from the first of its files that can be read, and what became of each."""
     record, chosen, outcome = None, "", []
     for file in files:

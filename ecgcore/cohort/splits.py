@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ecgcore.cohort.overlaps import concerned, overlaps_of
+from ecgcore.cohort.known_overlaps import concerned, overlaps_of
 from ecgcore.errors import NotFound, RequestError
 
 PARTS = ("train", "validation", "test", "untouched")

@@ -15,13 +15,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecgcore.cohort import elsewhere
-from ecgcore.cohort.stored import as_record, in_mv, statements_in
+from ecgcore.cohort import remote
+from ecgcore.cohort.codec import as_record, in_mv, statements_in
 from ecgcore.errors import DamagedFile, NotFound, RequestError
-from ecgcore.home import Home, read_json
 from ecgcore.labels.classes import CODES
-from ecgcore.labels.sets import label_set
+from ecgcore.labels.label_sets import label_set
 from ecgcore.records.record import LEADS, Record
+from ecgcore.workspace import Workspace, read_json
 
 if TYPE_CHECKING:
     from ecgcore.measure.measurements import Measurements
@@ -68,14 +68,14 @@ class Cohort:
         self._maps: dict[int, np.ndarray] = {}
 
     @classmethod
-    def open(cls, name: str, home: Home) -> "Cohort":
+    def open(cls, name: str, workspace: Workspace) -> "Cohort":
         """Open the cohort of that name, or say which there are; or the one at a URL."""
-        if elsewhere.is_url(name):
-            return cls(elsewhere.opened(name, home))
-        names = _names(home)
+        if remote.is_url(name):
+            return cls(remote.opened(name, workspace))
+        names = _names(workspace)
         if name not in names:
             raise NotFound.among("cohort", name, names, _ADVICE)
-        return cls(home.cohorts / name)
+        return cls(workspace.cohorts / name)
 
     def __len__(self) -> int:
         return self.meta["records"]
@@ -83,7 +83,7 @@ class Cohort:
     @property
     def where(self) -> str:
         """By what it is opened again: its name, or the URL where it lies."""
-        return self.meta.get(elsewhere.URL, self.name)
+        return self.meta.get(remote.URL, self.name)
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -136,7 +136,7 @@ class Cohort:
         return self.index[[f"{tier}_{code}" for code in CODES]].to_numpy(np.int8)
 
     def _criteria(self, tier: str, thresholds: str) -> np.ndarray:
-        from ecgcore.cohort import measured
+        from ecgcore.cohort import measurements_table
         from ecgcore.labels.criteria import criteria_states
 
         if not self.is_measured:
@@ -144,7 +144,7 @@ class Cohort:
                 f"Cohort '{self.name}' has not been measured, and criteria need measurements. "
                 f"Make them: ecgcore ingest FOLDER --cohort {self.name}."
             )
-        numbers = measured.read_numbers(self._shards, self._sizes)
+        numbers = measurements_table.read_numbers(self._shards, self._sizes)
         return criteria_states(numbers, self.index, thresholds, tier)
 
     def row_of(self, record: str) -> int:
@@ -176,30 +176,30 @@ class Cohort:
         All automatic, unconfirmed; missing where the cohort was ingested without measuring
         (``measuring.ensure_measured`` makes them).
         """
-        from ecgcore.cohort import measured
+        from ecgcore.cohort import measurements_table
 
-        return measured.read(self._shards, self._sizes)
+        return measurements_table.read(self._shards, self._sizes)
 
-    def measured(self, row: int) -> "Measurements | None":
+    def measurements_of(self, row: int) -> "Measurements | None":
         """Return what was measured of a record, None where that was not done as it is today."""
-        from ecgcore.cohort import measured
+        from ecgcore.cohort import measurements_table
 
         shard, place = self._place(row)
-        return measured.of_record(shard, place)
+        return measurements_table.of_record(shard, place)
 
     @property
     def is_measured(self) -> bool:
         """Whether every record has been measured."""
-        from ecgcore.cohort import measured
+        from ecgcore.cohort import measurements_table
 
-        return all(measured.is_measured(shard) for shard in self._shards)
+        return all(measurements_table.is_measured(shard) for shard in self._shards)
 
     @property
     def is_measured_as_today(self) -> bool:
         """Whether every record has been measured, and as this version measures."""
-        from ecgcore.cohort import measured
+        from ecgcore.cohort import measurements_table
 
-        return all(measured.is_current(shard) for shard in self._shards)
+        return all(measurements_table.is_current(shard) for shard in self._shards)
 
     def beats(self, rows: np.ndarray | Iterable[int]) -> list[np.ndarray]:
         """Return the R peaks of some rows, in s from the start of the stored signal.
@@ -218,9 +218,9 @@ class Cohort:
 
     @cached_property
     def _peaks(self) -> Any:
-        from ecgcore.cohort import measured
+        from ecgcore.cohort import measurements_table
 
-        return measured.read_peaks(self._shards, self._sizes)
+        return measurements_table.read_peaks(self._shards, self._sizes)
 
     def record(self, which: int | str) -> Record:
         """Return a record as it is stored, by row or name, at the cohort's rate and length."""
@@ -268,7 +268,7 @@ class Cohort:
 
     def _size(self, file: Path) -> int:
         try:
-            return pq.read_metadata(elsewhere.need(file)).num_rows
+            return pq.read_metadata(remote.need(file)).num_rows
         except (OSError, pa.ArrowInvalid) as error:
             raise self._damaged(file) from error
 
@@ -286,13 +286,13 @@ class Cohort:
 
     def _names(self, file: Path) -> pa.Table:
         try:
-            return pq.ParquetFile(elsewhere.need(file)).read(["record"])
+            return pq.ParquetFile(remote.need(file)).read(["record"])
         except (OSError, pa.ArrowInvalid) as error:
             raise self._damaged(file) from error
 
     def _table(self, file: Path) -> pd.DataFrame:
         try:
-            return pd.read_parquet(elsewhere.need(file))
+            return pd.read_parquet(remote.need(file))
         except (OSError, ValueError) as error:
             raise self._damaged(file) from error
 
@@ -308,23 +308,23 @@ def private_piece(cohort: Path, shard: str) -> Path:
     return cohort / "private" / f"{shard}.parquet"
 
 
-def list_cohorts(home: Home) -> list[CohortSummary]:
+def list_cohorts(workspace: Workspace) -> list[CohortSummary]:
     """Return what there is in a home folder, by name."""
-    return [_summary(Cohort(home.cohorts / name).meta) for name in _names(home)]
+    return [_summary(Cohort(workspace.cohorts / name).meta) for name in _names(workspace)]
 
 
 def _summary(meta: dict[str, Any]) -> CohortSummary:
     return CohortSummary(**{key: meta[key] for key in CohortSummary.__dataclass_fields__})
 
 
-def _names(home: Home) -> list[str]:
-    return sorted(file.parent.name for file in home.cohorts.glob("[!.]*/cohort.json"))
+def _names(workspace: Workspace) -> list[str]:
+    return sorted(file.parent.name for file in workspace.cohorts.glob("[!.]*/cohort.json"))
 
 
 def _mapped(file: Path, records: int) -> np.ndarray:
     """Return a shard's signals (n, 12, T) int16, memory-mapped."""
     try:
-        signals = np.load(elsewhere.need(file), mmap_mode="r")
+        signals = np.load(remote.need(file), mmap_mode="r")
         if len(signals) != records:
             raise ValueError(f"{len(signals)} signals of {records}")
         return signals

@@ -11,20 +11,20 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from ecgcore.cohort import drafts, totals
-from ecgcore.cohort import paths as private
-from ecgcore.cohort.form import Form
+from ecgcore.cohort import partial_shards, summary
+from ecgcore.cohort import private_paths as private
+from ecgcore.cohort.duplicate_records import find_twins
 from ecgcore.cohort.index import plan_of, relabel
+from ecgcore.cohort.scan import SeenFile, by_preference, is_there, rate_of, survey, uniquely_named
 from ecgcore.cohort.shards import Work, is_whole, plan_hash, rewritten, write_shard
+from ecgcore.cohort.signal_format import Form
 from ecgcore.cohort.store import private_piece
-from ecgcore.cohort.survey import Seen, by_preference, is_there, rate_of, survey, uniquely_named
-from ecgcore.cohort.twins import find_twins
-from ecgcore.engines import local
-from ecgcore.engines.choosing import Engine
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.home import read_json, write_json
-from ecgcore.labels.tables import tables_hash
-from ecgcore.records.reading import Reading
+from ecgcore.executors import local
+from ecgcore.executors.select import Engine
+from ecgcore.labels.code_tables import tables_hash
+from ecgcore.records.read import ReadOptions
+from ecgcore.workspace import read_json, write_json
 
 SHARD_RECORDS = 1000
 """At most; fewer where there are few, so that every process has some."""
@@ -54,7 +54,7 @@ class Update:
         return (self.cohort / "cohort.json").exists()
 
     def form(
-        self, fs_hz: int | None, duration_s: float | None, upsample: bool, reading: Reading
+        self, fs_hz: int | None, duration_s: float | None, upsample: bool, reading: ReadOptions
     ) -> Form:
         """Return the form of the cohort's records: the one it has, else the one asked for.
 
@@ -107,7 +107,7 @@ class Update:
         for shard in shards:
             relabel(self.cohort / "shards" / shard / "index.parquet")
 
-    def _elsewhere(self) -> list[Seen]:
+    def _elsewhere(self) -> list[SeenFile]:
         """Return what is known of other folders."""
         return [s for p, s in self.known.items() if not Path(p).is_relative_to(self.folder)]
 
@@ -150,7 +150,7 @@ class Update:
     def _work(self, touched: set[str], fs_hz: int) -> Work:
         """Return the touched records, each with all its files that are there, in stable order."""
         elsewhere = [seen for seen in self._elsewhere() if is_there(Path(seen.path))]
-        files: dict[str, list[Seen]] = defaultdict(list)
+        files: dict[str, list[SeenFile]] = defaultdict(list)
         for seen in (*self.there.values(), *elsewhere):
             if seen.key in touched:
                 files[seen.key].append(seen)
@@ -167,11 +167,11 @@ class Update:
         on_refused: Callable[[int], None],
     ) -> list[str]:
         """Write ``work`` in shards, but for those that a killed run left whole; return all."""
-        whole, begun = self._left_over(), drafts.plans_of_drafts(self.cohort)
+        whole, begun = self._left_over(), partial_shards.plans_of_drafts(self.cohort)
         chunks = list(_chunks(work))
         plans = [plan_hash(chunk, form) for chunk in chunks]
         names = [whole.get(plan) or begun.get(plan) or next(fresh) for plan in plans]
-        drafts.remove_drafts(self.cohort, but=set(names))
+        partial_shards.remove_drafts(self.cohort, but=set(names))
         jobs = [
             (self.cohort, name, chunk, form, measure)
             for name, chunk, plan in zip(names, chunks, plans, strict=True)
@@ -234,9 +234,9 @@ class Update:
         if not self.outcome.read:
             shutil.rmtree(self.cohort, ignore_errors=True)
             return
-        content = totals.description(self.cohort, shards, form, self.outcome)
+        content = summary.description(self.cohort, shards, form, self.outcome)
         write_json(self.cohort / "cohort.json", content)
-        drafts.remove_drafts(self.cohort, but=set())
+        partial_shards.remove_drafts(self.cohort, but=set())
         for folder in (self.cohort / "shards").glob("*"):
             if folder.name not in shards:
                 shutil.rmtree(folder)

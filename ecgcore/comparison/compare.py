@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecgcore.calibration.scores import Scores
 from ecgcore.comparison.costs import costs_of
 from ecgcore.comparison.disagreement import disagreements
 from ecgcore.comparison.paired import delong_per_class, mcnemar_of_top, mcnemar_per_class
@@ -19,10 +20,9 @@ from ecgcore.evaluation.bootstrap import (
     resample,
 )
 from ecgcore.evaluation.evaluate import evaluate_scores, scores_of
-from ecgcore.evaluation.scores import Scores
 
 if TYPE_CHECKING:
-    from ecgcore.training.run import Run
+    from ecgcore.runs.run import Run
 
 
 def compare(run_a: "Run", run_b: "Run", part: str = "test", resamples: int = RESAMPLES) -> dict:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from ecgcore.home import Home
-    from ecgcore.training.run import Run
+    from ecgcore.runs.run import Run
+    from ecgcore.workspace import Workspace
 
 WARM_UP, TIMED = 2, 7  # answers
 
@@ -26,7 +26,7 @@ def costs_of(run: "Run") -> dict[str, Any]:
     return found | cost(model, _one_input(meta["input"]))._asdict()
 
 
-def ms_per_ecg(runs: Sequence["Run"], home: "Home") -> list[float]:
+def ms_per_ecg(runs: Sequence["Run"], workspace: "Workspace") -> list[float]:
     """Return the median time in ms from a recording in memory to its probabilities, one a run.
 
     Single recordings, drawn and answered in one thread as ``classify`` does; the runs take turns,
@@ -34,10 +34,10 @@ def ms_per_ecg(runs: Sequence["Run"], home: "Home") -> list[float]:
     """
     import torch
 
-    from ecgcore.inference.classifier import load
+    from ecgcore.inference.model import load
     from ecgcore.records.record import LEADS, Record
 
-    loaded = [load(str(run.folder), home) for run in runs]
+    loaded = [load(str(run.folder), workspace) for run in runs]
     records = []
     for one in loaded:
         shape = (len(LEADS), round(one.input["fs_hz"] * one.input["duration_s"]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ecgcore.evaluation.scores import Scores
+from ecgcore.calibration.scores import Scores
 
 
 def disagreements(a: Scores, b: Scores) -> list[dict]:

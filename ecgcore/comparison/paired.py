@@ -11,7 +11,7 @@ from scipy.stats import norm, rankdata
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from ecgcore.evaluation.scores import Scores
+from ecgcore.calibration.scores import Scores
 
 LEAST_FOR_DELONG = 5  # positives, negatives: below, the normal approximation does not hold
 

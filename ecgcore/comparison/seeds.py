@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.stats import t
 
+from ecgcore.calibration.scores import Scores
 from ecgcore.comparison.compare import on_common_records
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.bootstrap import (
@@ -31,7 +32,6 @@ from ecgcore.evaluation.bootstrap import (
     resample,
 )
 from ecgcore.evaluation.metrics import accuracy_of, averages, class_metrics
-from ecgcore.evaluation.scores import Scores
 
 METRICS = ("accuracy", "macro_f1", "macro_auc")
 

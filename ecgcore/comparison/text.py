@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ecgcore.evaluation.ledger import looks_text
+from ecgcore.evaluation.test_access_log import looks_text
 from ecgcore.evaluation.text import number, report_text, with_interval, with_range
 
 _COSTS = {

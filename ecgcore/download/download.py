@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecgcore.download.fetching import TIMEOUT_S, NotFetched, fetch, is_whole, part_of
+from ecgcore.download.fetch import TIMEOUT_S, NotFetched, fetch, is_whole, part_of
 from ecgcore.download.listing import SUMS, Listed, listed, listing_url
 from ecgcore.download.sources import Source, find_source
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.home import write_whole
+from ecgcore.workspace import write_atomic
 
 if TYPE_CHECKING:
     import requests
@@ -37,7 +37,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DownloadPlan:
     """What has to be fetched: its files, those already here, and the space still needed."""
 
     source: Source
@@ -49,7 +49,7 @@ class Plan:
     free_bytes: int
 
 
-def plan(name: str, to: Path | None = None, base_url: str | None = None) -> Plan:
+def plan(name: str, to: Path | None = None, base_url: str | None = None) -> DownloadPlan:
     """Ask the publisher which files a data set has, and look which are here already.
 
     Files that are here are known by their sum.
@@ -78,7 +78,7 @@ def plan(name: str, to: Path | None = None, base_url: str | None = None) -> Plan
     content = _listing(source, base_url)
     files = listed(source, base_url, content)
     missing = [file for file in files if not is_whole(folder / file.path, file)]
-    made = Plan(
+    made = DownloadPlan(
         source=source,
         folder=folder,
         files=files,
@@ -92,7 +92,7 @@ def plan(name: str, to: Path | None = None, base_url: str | None = None) -> Plan
 
 
 def download(
-    made: Plan,
+    made: DownloadPlan,
     parallel: int = PARALLEL,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     pause_s: float = 1.0,
@@ -128,7 +128,7 @@ def download(
     with _only_one(made.folder):
         _fetch_all(made, parallel, progress, on_progress, pause_s)
         if made.source.listing == "sha256sums":
-            write_whole(made.folder / SUMS, lambda file: file.write_bytes(made.listing))
+            write_atomic(made.folder / SUMS, lambda file: file.write_bytes(made.listing))
     if progress.failed:
         left = progress.files - progress.files_done
         others = f" {left} of {progress.files} files are not here yet." if left > 1 else ""
@@ -146,7 +146,7 @@ def download(
 
 
 def _fetch_all(
-    made: Plan,
+    made: DownloadPlan,
     parallel: int,
     progress: Progress,
     on_progress: Callable[[Progress], None],
@@ -261,7 +261,7 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(existing).free
 
 
-def _refuse_full_disk(made: Plan) -> None:
+def _refuse_full_disk(made: DownloadPlan) -> None:
     if made.needed_bytes > made.free_bytes:
         raise EcgError(
             f"{made.source.title} needs {made.needed_bytes / 1e9:.2f} GB more in {made.folder} and "

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import f1_score
 
-from ecgcore.evaluation.scores import Scores
+from ecgcore.calibration.scores import Scores
 
 
 def naive_baseline(scores: Scores) -> dict:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t
 
-from ecgcore.evaluation.scores import Scores
+from ecgcore.calibration.scores import Scores
 
 RESAMPLES = 1000
 LEVEL = 0.95

@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ecgcore.calibration.calibration import (
+    BINNING,
+    OUT_OF_FOLD_NOTE,
+    calibration_of,
+    is_out_of_fold,
+    with_probabilities,
+)
+from ecgcore.calibration.referral import refer_report
+from ecgcore.calibration.scores import Scores
 from ecgcore.evaluation import metrics
 from ecgcore.evaluation.baseline import naive_baseline
 from ecgcore.evaluation.bootstrap import (
@@ -18,30 +27,21 @@ from ecgcore.evaluation.bootstrap import (
     interval,
     resample,
 )
-from ecgcore.evaluation.calibration import (
-    BINNING,
-    OUT_OF_FOLD_NOTE,
-    calibration_of,
-    is_out_of_fold,
-    with_probabilities,
-)
-from ecgcore.evaluation.decision import decision_table
+from ecgcore.evaluation.decision_curve import decision_table
 from ecgcore.evaluation.metrics import accuracy_of
-from ecgcore.evaluation.operating import operating_points
-from ecgcore.evaluation.refer import refer_report
-from ecgcore.evaluation.scores import Scores
+from ecgcore.evaluation.operating_points import operating_points
 from ecgcore.evaluation.subgroups import subgroups, traits_of_run
-from ecgcore.home import Home
+from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
-    from ecgcore.training.run import Run
+    from ecgcore.runs.run import Run
 
 
 def evaluate_run(
     run: "Run",
     part: str = "test",
     resamples: int = RESAMPLES,
-    home: Home | None = None,
+    workspace: Workspace | None = None,
     prevalence: Mapping[str, float] | None = None,
 ) -> dict:
     """Evaluate a run on ``validation``, ``test`` or ``untouched``.
@@ -60,7 +60,7 @@ def evaluate_run(
         As :func:`evaluate`, and what :func:`calibration_report` and :func:`use_report` give.
     """
     scores = scores_of(run, part)
-    traits = traits_of_run(run, part, home)
+    traits = traits_of_run(run, part, workspace)
     return (
         evaluate_scores(scores, resamples)
         | calibration_report(run, scores)
@@ -76,8 +76,8 @@ def use_report(
 ) -> dict:
     """Return what tells whether a run is of use, and for whom.
 
-    ``operating`` (see :func:`ecgcore.evaluation.operating.operating_points`), ``decision`` (see
-    :mod:`ecgcore.evaluation.decision`) and ``subgroups`` (see
+    ``operating`` (see :func:`ecgcore.evaluation.operating_points.operating_points`), ``decision``
+    (see :mod:`ecgcore.evaluation.decision_curve`) and ``subgroups`` (see
     :func:`ecgcore.evaluation.subgroups.subgroups`), None where it is not known what records are.
     """
     return {
@@ -99,8 +99,8 @@ def calibration_of_scores(fitted: Mapping, scores: Scores, raw: Scores) -> dict:
     """Return what a fitted calibration does to scores; ``raw`` are the same without temperature.
 
     ``calibration``: ``temperature``, ``from``, ``binning``, and ``before`` and ``after`` it, each
-    as :func:`ecgcore.evaluation.calibration.calibration_of` has it. ``refer``: see
-    :func:`ecgcore.evaluation.refer.refer_report`, None where the run has no band.
+    as :func:`ecgcore.calibration.calibration.calibration_of` has it. ``refer``: see
+    :func:`ecgcore.calibration.referral.refer_report`, None where the run has no band.
     """
     band = fitted.get("refer")
     return {
@@ -157,7 +157,7 @@ def evaluate(
     Parameters
     ----------
     predictions
-        See :meth:`ecgcore.evaluation.scores.Scores.read`, which also tells the errors.
+        See :meth:`ecgcore.calibration.scores.Scores.read`, which also tells the errors.
 
     Returns
     -------

@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from ecgcore.calibration.calibration import with_probabilities
+from ecgcore.calibration.scores import Scores
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.bootstrap import RESAMPLES
-from ecgcore.evaluation.calibration import with_probabilities
 from ecgcore.evaluation.evaluate import calibration_of_scores, evaluate_scores, use_report
-from ecgcore.evaluation.operating import check_prevalence
-from ecgcore.evaluation.scores import Scores
+from ecgcore.evaluation.operating_points import check_prevalence
 from ecgcore.evaluation.subgroups import traits_of
-from ecgcore.home import Home
-from ecgcore.inference.classifier import Classifier
-from ecgcore.inference.predicting import brought_to, predict_rows
+from ecgcore.inference.model import Classifier
+from ecgcore.inference.predict import brought_to, predict_rows
 from ecgcore.labels.targets import targets
-from ecgcore.training.learnt import seen_in
+from ecgcore.runs.provenance import seen_in
+from ecgcore.workspace import Workspace
 
 OnBatch = Callable[[int, int], None]
 
@@ -29,7 +29,7 @@ PART = "external"
 def evaluate_cohort(
     classifier: Classifier,
     cohort: Cohort,
-    home: Home,
+    workspace: Workspace,
     resamples: int = RESAMPLES,
     prevalence: Mapping[str, float] | None = None,
     on_batch: OnBatch = lambda done, of: None,
@@ -58,7 +58,7 @@ def evaluate_cohort(
         No record is left.
     """
     check_prevalence(prevalence or {}, classifier.classes)
-    asked = _asked(classifier, cohort, home)
+    asked = _asked(classifier, cohort, workspace)
     traits = traits_of(cohort, asked.rows)
     table = _table(classifier, cohort, asked, _logits(classifier, cohort, asked, on_batch))
     scores = _scores(table, classifier, classifier.temperature)
@@ -97,11 +97,11 @@ class _Asked:
     notes: tuple[str, ...]
 
 
-def _asked(classifier: Classifier, cohort: Cohort, home: Home) -> _Asked:
+def _asked(classifier: Classifier, cohort: Cohort, workspace: Workspace) -> _Asked:
     config = classifier.run.config
     states = cohort.states(config.tier, config.policy, config.thresholds, config.label_set)
     made = targets(states, classifier.target_mode, classifier.classes)
-    seen = seen_in(cohort, classifier.run, home)
+    seen = seen_in(cohort, classifier.run, workspace)
     is_seen = seen.why != ""
     excluded = dict(Counter(seen.why[made.used & is_seen].tolist()).most_common())
     rows = np.flatnonzero(made.used & ~is_seen)

@@ -9,7 +9,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from ecgcore.evaluation.scores import Scores
+from ecgcore.calibration.scores import Scores
 
 MEASURES = ("precision", "recall", "f1", "auc", "average_precision")
 

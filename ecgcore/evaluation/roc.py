@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
-from ecgcore.evaluation.scores import Scores
+from ecgcore.calibration.scores import Scores
 
 MAX_POINTS = 500
 

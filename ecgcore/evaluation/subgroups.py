@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ecgcore.calibration.scores import Scores
 from ecgcore.errors import NotFound
 from ecgcore.evaluation.bootstrap import RESAMPLES
-from ecgcore.evaluation.scores import Scores
-from ecgcore.home import Home
+from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.cohort.store import Cohort
-    from ecgcore.training.run import Run
+    from ecgcore.runs.run import Run
 
 COLUMNS = ("age", "sex", "source", "quality")
 VALIDATED = "validated"
@@ -56,18 +56,18 @@ def _validated(details: str) -> str | None:
     return {"True": BY_A_HUMAN, "False": "not"}.get(said)
 
 
-def traits_of_run(run: "Run", part: str, home: Home | None) -> pd.DataFrame | None:
+def traits_of_run(run: "Run", part: str, workspace: Workspace | None) -> pd.DataFrame | None:
     """Return the traits of a run's part, a row a record; None where they cannot be known."""
     predictions = run.predictions
     rows = predictions[predictions["part"] == part]
     if set(COLUMNS) <= set(rows):
         return rows[["record", *(name for name in TRAITS if name in rows)]]
-    if home is None:
+    if workspace is None:
         return None
     from ecgcore.cohort.store import Cohort
 
     try:
-        cohort = Cohort.open(run.meta["cohort"]["name"], home)
+        cohort = Cohort.open(run.meta["cohort"]["name"], workspace)
     except NotFound:
         return None
     there = pd.Series(np.arange(len(cohort)), cohort.index["record"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ecgcore.evaluation.calibration import is_out_of_fold
+from ecgcore.calibration.calibration import is_out_of_fold
 
 _COLUMNS = ("precision", "recall", "f1", "auc", "average_precision")
 _HEADS = ("precision", "recall", "F1", "AUC", "AP", "support")

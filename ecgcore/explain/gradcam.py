@@ -9,10 +9,10 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from ecgcore.errors import EcgError
-from ecgcore.explain.cells import cell_middles
 from ecgcore.explain.explanation import Resolution
-from ecgcore.explain.question import Question
+from ecgcore.explain.layer_grid import cell_middles
 from ecgcore.explain.relevance import InPicture, InSignal
+from ecgcore.explain.target import Question
 from ecgcore.records.record import LEADS
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from ecgcore.errors import NotFound
 from ecgcore.explain.gradcam import grad_cam
-from ecgcore.explain.guided import WARNING, guided_grad_cam
-from ecgcore.explain.integrated import integrated_gradients
+from ecgcore.explain.guided_gradcam import WARNING, guided_grad_cam
+from ecgcore.explain.integrated_gradients import integrated_gradients
 from ecgcore.explain.occlusion import occlusion_beat, occlusion_lead, occlusion_wave
-from ecgcore.explain.question import Question
 from ecgcore.explain.relevance import InPicture, InSignal
+from ecgcore.explain.target import Question
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 from ecgcore.errors import RequestError
 from ecgcore.explain.explanation import Resolution
 from ecgcore.explain.gradcam import undisturbed
-from ecgcore.explain.lines import without
-from ecgcore.explain.question import Question
+from ecgcore.explain.masking import without
 from ecgcore.explain.relevance import InSignal
+from ecgcore.explain.target import Question
 from ecgcore.records.record import LEADS
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgcore.explain.cells import spread
 from ecgcore.explain.explanation import Resolution
+from ecgcore.explain.layer_grid import spread
 from ecgcore.explain.waves import WAVES, Waves
 from ecgcore.imaging.geometry import Geometry
 from ecgcore.records.record import LEADS

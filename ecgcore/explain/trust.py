@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from ecgcore.explain.deleting import beaten
-from ecgcore.explain.explaining import off_ink
+from ecgcore.explain.api import off_ink
+from ecgcore.explain.deletion import beaten
 from ecgcore.explain.explanation import Explanation
 from ecgcore.explain.gradcam import undisturbed
-from ecgcore.explain.lines import flat
+from ecgcore.explain.masking import flat
 from ecgcore.explain.methods import METHODS
-from ecgcore.explain.question import Explainable, Question
+from ecgcore.explain.randomization import cascade, shuffled
 from ecgcore.explain.relevance import InPicture, InSignal
-from ecgcore.explain.shuffling import cascade, shuffled
-from ecgcore.inference.sights import Sight
+from ecgcore.explain.target import Explainable, Question
+from ecgcore.inference.inputs import ClassifierInput
 
 PASSES = "passes"
 GUIDED = "guided maps restore the picture whatever the network learnt (Adebayo et al. 2018)"
@@ -78,7 +78,7 @@ def checks() -> dict[str, Check]:
 def checked(
     explanation: Explanation,
     classifier: Explainable,
-    record: Sight,
+    record: ClassifierInput,
     others: Sequence[Explainable] = (),
 ) -> Explanation:
     """Return an explanation with its ``trust``: ``verdict``, ``checks`` and ``why``.
@@ -123,7 +123,9 @@ def verdict(results: dict[str, dict[str, Any]], warning: str | None = None) -> d
 class _Maps:
     """A map, and the maps that it is compared with."""
 
-    def __init__(self, classifier: Explainable, record: Sight, code: str, method: str) -> None:
+    def __init__(
+        self, classifier: Explainable, record: ClassifierInput, code: str, method: str
+    ) -> None:
         self.find = METHODS[method].find
         self.sight, self.code, self.classes = record, code, classifier.classes
         self.question = replace(Question.of(classifier, record, code), steps=STEPS)

@@ -21,16 +21,16 @@ import torch
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.cohort.store import Cohort
-from ecgcore.engines.local import run_all, workers_for
 from ecgcore.errors import NotFound, RequestError, UnreadableRecord
-from ecgcore.home import write_whole
+from ecgcore.executors.local import run_all, workers_for
 from ecgcore.imaging.drawing import draw_as
 from ecgcore.imaging.geometry import Geometry, geometry, geometry_of
 from ecgcore.imaging.png import read_png, save_png
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.targets import targets
 from ecgcore.records.record import LEADS, Record
-from ecgcore.records.resampling import bring_to
+from ecgcore.records.resample import bring_to
+from ecgcore.workspace import write_atomic
 
 FOLDER_MODES = ("exclusive", "priority")
 _PART = 32  # records a job
@@ -176,7 +176,7 @@ def _converted(record: Record, code: str, beats_s: np.ndarray | None, form: _For
     facts = {"csv_sha256": hashlib.sha256(content).hexdigest()}
     if _is_whole(csv, png, content, facts, form):
         return False
-    write_whole(csv, lambda path: path.write_bytes(content))
+    write_atomic(csv, lambda path: path.write_bytes(content))
     shown = bring_to(record, form.fs_hz, form.measures.duration_s)
     image = draw_as(
         torch.from_numpy(shown.signal_mv)[None],

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ecgcore.errors import RequestError
 from ecgcore.imaging.beats import Beats, found_beats, median_beats
-from ecgcore.imaging.columns import reach
+from ecgcore.imaging.column_extent import reach
 from ecgcore.imaging.geometry import PEN, PENS, RANGE_MV, Geometry, Strip, geometry
-from ecgcore.imaging.ink import Bands, Ink, inked
+from ecgcore.imaging.rasterize import Bands, Ink, inked
 from ecgcore.records.record import LEADS
 
 CHUNK = 32  # images drawn together on a CPU: more leave its cache, fewer cost more calls

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.imaging.strips import GRIDS, RANGE_MV, Strip, px_per_mv, strips
+from ecgcore.imaging.layouts import GRIDS, RANGE_MV, Strip, px_per_mv, strips
 from ecgcore.records.record import LEADS
 
 __all__ = [

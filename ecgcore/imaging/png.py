@@ -17,9 +17,9 @@ from PIL import Image, PngImagePlugin
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import RequestError, UnreadableRecord
-from ecgcore.home import write_whole
 from ecgcore.imaging.geometry import Geometry, geometry_of
 from ecgcore.version import __version__
+from ecgcore.workspace import write_atomic
 
 _KEY = "ecgcore"
 PAGE_KEY = "ecgcore-page"
@@ -29,7 +29,7 @@ _COMPRESSION = 4  # half the time of zlib's default, 5 % larger
 
 
 @dataclass(frozen=True)
-class Picture:
+class NetworkImage:
     """A network image and what it says of itself.
 
     Attributes
@@ -121,13 +121,13 @@ def save_png(
     text.add_text("Disclaimer", RESEARCH_USE_ONLY)
     text.add_text(_KEY, json.dumps(told))
     picture = Image.fromarray(pixels, "RGB")
-    write_whole(
+    write_atomic(
         file,
         lambda path: picture.save(path, "PNG", pnginfo=text, compress_level=_COMPRESSION),
     )
 
 
-def read_png(file: Path, content: bytes | None = None) -> Picture:
+def read_png(file: Path, content: bytes | None = None) -> NetworkImage:
     """Read a PNG file of ``save_png``.
 
     Parameters
@@ -157,7 +157,7 @@ def read_png(file: Path, content: bytes | None = None) -> Picture:
             f"{file.name} was changed after it was drawn; give the recording, or draw it again."
         )
     ink = 1 - pixels.transpose(2, 0, 1).astype(np.float32) / 255
-    return Picture(
+    return NetworkImage(
         image=np.ascontiguousarray(ink),
         geometry=_geometry(told),
         record=told["record"],

@@ -21,19 +21,26 @@ from filelock import FileLock, Timeout
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.cohort.store import Cohort, private_piece
-from ecgcore.engines.choosing import LOCAL, Engine, engine
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.home import Home, write_json
-from ecgcore.inference.parts import Asked, FilesPart, Part, ShardPart, classify_part, digest_of
-from ecgcore.records.finding import find_records
-from ecgcore.records.reading import AS_STATED, Reading
-from ecgcore.training.run import SHIPPED, Run, find_run
+from ecgcore.executors.select import LOCAL, Engine, engine
+from ecgcore.inference.batch_parts import (
+    Asked,
+    FilesPart,
+    Part,
+    ShardPart,
+    classify_part,
+    digest_of,
+)
+from ecgcore.records.discover import find_records
+from ecgcore.records.read import AS_STATED, ReadOptions
+from ecgcore.runs.run import SHIPPED, Run, find_run
+from ecgcore.workspace import Workspace, write_json
 
 PART_RECORDS = 1000
 """Files a part; fewer where there are few, so that every process has some."""
 _LEAST_RECORDS, _LEAST_PARTS = 50, 16
 SUMMARY = "classified.json"
-_NEEDS = ("ecgcore.inference.parts",)
+_NEEDS = ("ecgcore.inference.batch_parts",)
 
 OnProgress = Callable[[int, int | None], None]
 """Told how many records are done, of how many (None: of an unknown number)."""
@@ -43,8 +50,8 @@ def classify_files_to(
     folder: Path,
     paths: Iterable[Path],
     run: str,
-    home: Home,
-    how: Reading = AS_STATED,
+    workspace: Workspace,
+    how: ReadOptions = AS_STATED,
     workers: int | None = None,
     on: str = LOCAL,
     on_progress: OnProgress = lambda done, total: None,
@@ -62,7 +69,7 @@ def classify_files_to(
     workers
         Processes, or tasks at once; default as many as there is room for.
     on
-        Where to work (see ``engines.choosing``).
+        Where to work (see ``executors.select``).
 
     Returns
     -------
@@ -77,8 +84,8 @@ def classify_files_to(
     EcgError
         Another process classifies into this folder.
     """
-    asked = _asked(folder, run, home)
-    home.patient_key()
+    asked = _asked(folder, run, workspace)
+    workspace.patient_key()
     found = (os.path.abspath(path) for path in find_records(paths))
     head = list(islice(found, PART_RECORDS * _LEAST_PARTS))
     if not head:
@@ -97,7 +104,7 @@ def classify_cohort_to(
     folder: Path,
     cohort: Cohort,
     run: str,
-    home: Home,
+    workspace: Workspace,
     workers: int | None = None,
     on: str = LOCAL,
     on_progress: OnProgress = lambda done, total: None,
@@ -106,15 +113,15 @@ def classify_cohort_to(
     shards = (cohort.folder / "shards" / shard for shard in cohort.meta["shards"])
     parts = (ShardPart(shard, cohort.fs_hz) for shard in shards)
     n = len(cohort)
-    return _classify(_asked(folder, run, home), parts, n, n, workers, on, on_progress)
+    return _classify(_asked(folder, run, workspace), parts, n, n, workers, on, on_progress)
 
 
-def _asked(folder: Path, reference: str, home: Home) -> Asked:
+def _asked(folder: Path, reference: str, workspace: Workspace) -> Asked:
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"{folder} is a file; name a folder to write the parts into.")
-    run = find_run(reference, home)
+    run = find_run(reference, workspace)
     run.need_weights()
-    return Asked(folder.absolute(), _same_everywhere(run), home, digest_of(run))
+    return Asked(folder.absolute(), _same_everywhere(run), workspace, digest_of(run))
 
 
 def _same_everywhere(run: Run) -> str:

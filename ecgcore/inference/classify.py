@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.imaging.png import Picture
-from ecgcore.inference.classifier import Classifier
-from ecgcore.inference.sights import Sight, read_sight
-from ecgcore.measure.gate import PASSES, REFUSED, Gate, gate
+from ecgcore.imaging.png import NetworkImage
+from ecgcore.inference.inputs import ClassifierInput, read_sight
+from ecgcore.inference.model import Classifier
 from ecgcore.measure.quality import quality
-from ecgcore.records.finding import find_records
-from ecgcore.records.reading import AS_STATED, Reading
+from ecgcore.measure.quality_gate import PASSES, REFUSED, Gate, gate
+from ecgcore.records.discover import find_records
+from ecgcore.records.read import AS_STATED, ReadOptions
 from ecgcore.records.record import Record
 
 BATCH = 16
 
 
-def classify_records(records: Sequence[Sight], classifier: Classifier) -> list[dict[str, Any]]:
+def classify_records(
+    records: Sequence[ClassifierInput], classifier: Classifier
+) -> list[dict[str, Any]]:
     """Return one answer a record: probabilities by class (calibrated, and raw), the highest, what
     is called at the run's thresholds, whether to refer it and about which classes the doubt is,
     what the quality gate says, and what was assumed. It answers about all that can be read;
@@ -64,20 +66,22 @@ def _chosen(row: np.ndarray, classifier: Classifier) -> list[str]:
     return [code for code, is_so in zip(classifier.classes, row, strict=True) if is_so]
 
 
-def _flags(shown: Sight) -> list[str]:
+def _flags(shown: ClassifierInput) -> list[str]:
     return [str(flag) for flag in quality(shown)] if isinstance(shown, Record) else []
 
 
-def _gate(shown: Sight) -> Gate:
+def _gate(shown: ClassifierInput) -> Gate:
     return gate(shown) if isinstance(shown, Record) else Gate(PASSES, ())
 
 
-def classify_sights(sights: Sequence[Sight], classifier: Classifier) -> list[dict[str, Any]]:
+def classify_sights(
+    sights: Sequence[ClassifierInput], classifier: Classifier
+) -> list[dict[str, Any]]:
     """Return one answer a record or picture; one with ``error`` where the run cannot read it."""
     refused: dict[int, dict[str, Any]] = {}
     for place, shown in enumerate(sights):
         try:
-            if isinstance(shown, Picture):
+            if isinstance(shown, NetworkImage):
                 classifier.fitting(shown)
         except UnreadableRecord as error:
             refused[place] = unanswered(shown.name, error, classifier)
@@ -100,7 +104,7 @@ def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> di
 
 
 def classify_paths(
-    paths: Iterable[Path], classifier: Classifier, how: Reading = AS_STATED
+    paths: Iterable[Path], classifier: Classifier, how: ReadOptions = AS_STATED
 ) -> Iterator[dict[str, Any]]:
     """Yield one answer for each record in files, folders and globs, in stable order, as they come.
 
@@ -111,7 +115,7 @@ def classify_paths(
     how
         What is said of files that leave it open, and where to begin in long recordings.
     """
-    batch: list[tuple[Path, Sight | UnreadableRecord]] = []
+    batch: list[tuple[Path, ClassifierInput | UnreadableRecord]] = []
     for path in find_records(paths):
         try:
             batch.append((path, read_sight(path, classifier, how)))
@@ -124,7 +128,7 @@ def classify_paths(
 
 
 def _answers(
-    batch: list[tuple[Path, Sight | UnreadableRecord]], classifier: Classifier
+    batch: list[tuple[Path, ClassifierInput | UnreadableRecord]], classifier: Classifier
 ) -> Iterator[dict[str, Any]]:
     answers = answers_to([found for _, found in batch], classifier)
     for (path, found), answer in zip(batch, answers, strict=True):
@@ -134,7 +138,7 @@ def _answers(
 
 
 def answers_to(
-    found: Sequence[Sight | UnreadableRecord], classifier: Classifier
+    found: Sequence[ClassifierInput | UnreadableRecord], classifier: Classifier
 ) -> Iterator[dict[str, Any]]:
     """Yield one answer for each that was read, or why it was not; nameless where it was not."""
     records = [one for one in found if not isinstance(one, UnreadableRecord)]

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from ecgcore import RESEARCH_USE_ONLY, __version__
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.home import write_whole
-from ecgcore.inference.classifier import Classifier
+from ecgcore.inference.model import Classifier
 from ecgcore.records.record import LEADS, Record
-from ecgcore.training.elders import file_hash
+from ecgcore.training.pretrained import file_hash
+from ecgcore.workspace import write_atomic
 
 if TYPE_CHECKING:
     from torch.onnx import ONNXProgram
@@ -75,7 +75,7 @@ def export_onnx(classifier: Classifier, file: Path) -> dict[str, Any]:
         answer["bytes"] = beside.stat().st_size
         answer.update(_checked(beside, classifier, batches))
 
-    write_whole(file, write)
+    write_atomic(file, write)
     return answer | {"records": sum(BATCHES)}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgcore.labels import tables
+from ecgcore.labels import code_tables
 from ecgcore.labels.agreement import agreement
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.contradictions import contradictions, doubts
@@ -60,13 +60,13 @@ def audit(
         ``criteria`` (set of thresholds → class → agreement with the core tier, empty where nothing
         was measured); ``contradictions`` and ``doubts`` with the records that have them.
     """
-    states = {tier: _states(index, tier) for tier in tables.TIERS}
+    states = {tier: _states(index, tier) for tier in code_tables.TIERS}
     groups = list(_groups(index))
     return {
         "records": len(index),
         "sources": dict(Counter(index["source"].tolist()).most_common()),
         "statements": _statements(groups),
-        "classes": {tier: _state_counts(states[tier]) for tier in tables.TIERS},
+        "classes": {tier: _state_counts(states[tier]) for tier in code_tables.TIERS},
         "rules": rule_counts(states["core"]),
         "flow": _flow(index, states["core"], lost or {}),
         "criteria": _criteria(index, measures, states["core"]),
@@ -116,12 +116,12 @@ def _statements(groups: list[_Group]) -> list[dict[str, Any]]:
 
 
 def _fate(one: Became) -> str:
-    if (one.system, one.code) in tables.benign():
+    if (one.system, one.code) in code_tables.benign():
         return "benign: no class, does not exclude NSR"
-    if one.system not in tables.systems():
+    if one.system not in code_tables.systems():
         return "free words: not read as a label"
     if one.tier == "none":
-        known = (one.system, one.code) in tables.lines()
+        known = (one.system, one.code) in code_tables.lines()
         return f"{'' if known else 'in no table: '}no class, excludes NSR"
     return _BECAME[one.tier].format(one.code_class)
 
@@ -182,7 +182,7 @@ def _doubts(
     counts: Counter[str] = Counter()
     for group in groups:
         for one in group.became:
-            if doubt := tables.doubts().get((group.source, one.system, one.code)):
+            if doubt := code_tables.doubts().get((group.source, one.system, one.code)):
                 counts[f"{group.source} {one.system} {one.code}: {doubt}"] += group.records
     for i, code in enumerate(CODES if measures is not None else ()):
         for check, beyond in doubts(code, measures):

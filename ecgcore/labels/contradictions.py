@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ecgcore.labels import tables
+from ecgcore.labels import code_tables
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.expert import Became
 
 _NORMAL = ("normal", "normal_with_sinus")
 _PATHOLOGY = CODES[3:9]
-_COUNTED = (*tables.TIERS, "never", "unclear", *_NORMAL, "sinus", "sinus_alone", "none")
+_COUNTED = (*code_tables.TIERS, "never", "unclear", *_NORMAL, "sinus", "sinus_alone", "none")
 """Every tier but ``unsure``: a statement that is not sure contradicts nothing."""
 _COMPARE = {"<": operator.lt, ">": operator.gt}
 
@@ -60,7 +60,9 @@ def contradictions(said: Iterable[Became]) -> tuple[str, ...]:
     """Return what the statements of one record say against each other, in words."""
     sure = [one for one in said if one.tier in _COUNTED]
     stated = {(one.system, one.code) for one in sure}
-    stated |= {("class", one.code_class) for one in sure if one.tier in (*tables.TIERS, *_NORMAL)}
+    stated |= {
+        ("class", one.code_class) for one in sure if one.tier in (*code_tables.TIERS, *_NORMAL)
+    }
     found = [
         pair.words
         for pair in pairs()

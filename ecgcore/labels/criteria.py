@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.errors import NotFound
-from ecgcore.labels import derived, tables
+from ecgcore.labels import code_tables, criteria_measures
 from ecgcore.labels.classes import CODES
 
 SETS = ("paper", "aha2009", "udmi2018")
@@ -134,8 +134,8 @@ def judge(
     """Return every criterion of every class as it turned out, for traces; parameters as above."""
     if thresholds not in SETS:
         raise NotFound.among("set of thresholds", thresholds, SETS)
-    if tier not in tables.TIERS:
-        raise NotFound.among("tier", tier, tables.TIERS)
+    if tier not in code_tables.TIERS:
+        raise NotFound.among("tier", tier, code_tables.TIERS)
     found: dict[str, np.ndarray] = {}
     judged = {}
     for code in ORDER:
@@ -149,7 +149,7 @@ def judge(
 
 def lines_of(code: str, thresholds: str, tier: str) -> list[Line]:
     """Return a class's lines in a set, or the paper's where the set has none."""
-    tiers = tables.TIERS[: tables.TIERS.index(tier) + 1]
+    tiers = code_tables.TIERS[: code_tables.TIERS.index(tier) + 1]
     for chosen in (thresholds, "paper"):
         if any(line.set == chosen and line.code_class == code for line in lines()):
             return [
@@ -242,7 +242,7 @@ def _values(
     elif measure in found:
         state = found[measure]
     else:
-        return derived.values(measures, measure, leads)
+        return criteria_measures.values(measures, measure, leads)
     return np.where(state == UNSURE, np.nan, state)[:, None]
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ecgcore.errors import NotFound
-from ecgcore.labels import tables
+from ecgcore.labels import code_tables
 from ecgcore.labels.classes import CODES
 from ecgcore.records.record import Record, Statement
 
@@ -74,13 +74,13 @@ def label(
     ``details`` may hold PTB-XL's ``infarction_stadium1`` and ``infarction_stadium2``. A record
     without statements has every class unknown.
     """
-    if tier not in tables.TIERS:
-        raise NotFound.among("tier", tier, tables.TIERS)
+    if tier not in code_tables.TIERS:
+        raise NotFound.among("tier", tier, code_tables.TIERS)
     said = _said(statements)
     if not said:
         sentence = "Every class is unknown: the source states nothing about this record."
         return Labels(np.full(len(CODES), UNKNOWN, np.int8), (sentence,))
-    annotations = tables.annotations(source, frozenset(s.system for s in said), tier)
+    annotations = code_tables.annotations(source, frozenset(s.system for s in said), tier)
     decisions = [_normal(said, source, annotations["NSR"])]
     for code in CODES[1:]:
         decisions.append(_decide(code, said, source, annotations[code], details or {}, tier))
@@ -111,7 +111,7 @@ def became(
     said = _said(statements)
     found = []
     for one in said:
-        for line in tables.lines().get(one.key, (None,)):
+        for line in code_tables.lines().get(one.key, (None,)):
             tier, code = ("none", "") if line is None else (line.tier, line.code_class)
             if line is not None and tier != "none":
                 tier = _tier(line, said, details or {})[0] if one.sure else "unsure"
@@ -123,10 +123,10 @@ def _said(statements: Iterable[Statement]) -> list[_Said]:
     """Translate statements to the tables' spelling; ``#Dx: Unknown`` is none."""
     said = []
     for statement in statements:
-        code = tables.canonical(statement.system, statement.code)
+        code = code_tables.canonical(statement.system, statement.code)
         if code.lower() in ("", "unknown", "nan"):
             continue
-        words = tables.words(statement.system, code)
+        words = code_tables.words(statement.system, code)
         said.append(_Said(statement.system, code, statement.likelihood, words))
     return said
 
@@ -135,14 +135,14 @@ def _decide(
     code: str,
     said: list[_Said],
     source: str,
-    annotation: tables.Annotation,
+    annotation: code_tables.Annotation,
     details: Mapping[str, str],
     tier: str,
 ) -> tuple[int, list[str]]:
     """Return the state of one class other than NSR, and why."""
     counted, unclear, reasons = [], [], []
     for statement in said:
-        for line in tables.lines().get(statement.key, ()):
+        for line in code_tables.lines().get(statement.key, ()):
             if line.code_class != code:
                 continue
             line_tier, because = _tier(line, said, details)
@@ -162,7 +162,7 @@ def _decide(
 
 
 def _unstated(
-    code: str, source: str, annotation: tables.Annotation, reasons: list[str]
+    code: str, source: str, annotation: code_tables.Annotation, reasons: list[str]
 ) -> tuple[int, list[str]]:
     """Return what a class without a statement of it is: absent only where it is annotated."""
     if annotation.level == "annotated":
@@ -173,12 +173,12 @@ def _unstated(
     return UNKNOWN, [f"{code} unknown: {why}." for why in reasons]
 
 
-def _tier(line: tables.Line, said: list[_Said], details: Mapping[str, str]) -> tuple[str, str]:
+def _tier(line: code_tables.Line, said: list[_Said], details: Mapping[str, str]) -> tuple[str, str]:
     """Return the tier in which a line counts for this record, and the words that explain it."""
     tier, because = line.tier, ""
     if tier == "by_stadium":
         tier, because = _tier_by_stadium(details)
-    for rule in tables.beside().get((line.system, line.code), ()):
+    for rule in code_tables.beside().get((line.system, line.code), ()):
         other = [s for s in said if s.key == (rule.system, rule.beside)]
         if tier != "never" and any(s.sure or rule.tier == "never" for s in other):
             tier, because = rule.tier, f", beside {other[0]}: {rule.reason}"
@@ -188,8 +188,8 @@ def _tier(line: tables.Line, said: list[_Said], details: Mapping[str, str]) -> t
 def _tier_by_stadium(details: Mapping[str, str]) -> tuple[str, str]:
     """Return the tier of an infarction by the stadium columns: never, then core, then broad."""
     given = [details.get(f"infarction_stadium{n}", "") for n in (1, 2)]
-    known = [stadium for stadium in given if stadium in tables.stadiums()] or ["unknown"]
-    tiers = [tables.stadiums()[stadium] for stadium in known]
+    known = [stadium for stadium in given if stadium in code_tables.stadiums()] or ["unknown"]
+    tiers = [code_tables.stadiums()[stadium] for stadium in known]
     tier = next(t for t in ("never", "core", "broad") if t in tiers)
     return tier, f", infarction stadium: {' and '.join(known)}"
 
@@ -199,15 +199,19 @@ def _unsure(statement: _Said) -> str:
 
 
 def _doubt(source: str, statement: _Said) -> str:
-    doubt = tables.doubts().get((source, *statement.key))
+    doubt = code_tables.doubts().get((source, *statement.key))
     return f"; doubtful, as {doubt}" if doubt else ""
 
 
-def _normal(said: list[_Said], source: str, annotation: tables.Annotation) -> tuple[int, list[str]]:
+def _normal(
+    said: list[_Said], source: str, annotation: code_tables.Annotation
+) -> tuple[int, list[str]]:
     """Return the state of NSR, and why: a normal ECG stated, and nothing but benign beside it."""
-    tiers = {s: line.tier for s in said for line in tables.lines().get(s.key, ()) if _is_nsr(line)}
-    understood = [s for s in said if s.system in tables.systems()]
-    against = [s for s in understood if s not in tiers and s.key not in tables.benign()]
+    tiers = {
+        s: line.tier for s in said for line in code_tables.lines().get(s.key, ()) if _is_nsr(line)
+    }
+    understood = [s for s in said if s.system in code_tables.systems()]
+    against = [s for s in understood if s not in tiers and s.key not in code_tables.benign()]
     if against:
         return ABSENT, [f"NSR absent: {statement} excludes it." for statement in against]
     if len(understood) < len(said):
@@ -231,5 +235,5 @@ def _normal(said: list[_Said], source: str, annotation: tables.Annotation) -> tu
     return UNKNOWN, ["NSR unknown: nothing excludes it, but no normal sinus rhythm is stated."]
 
 
-def _is_nsr(line: tables.Line) -> bool:
+def _is_nsr(line: code_tables.Line) -> bool:
     return line.code_class == "NSR"

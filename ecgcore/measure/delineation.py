@@ -14,7 +14,7 @@ import numpy as np
 
 from ecgcore.measure.median_beat import MedianBeat
 from ecgcore.measure.p_wave import p_wave
-from ecgcore.measure.velocity import fast_part, noise_of, rest, valley, velocities
+from ecgcore.measure.spatial_velocity import fast_part, noise_of, rest, valley, velocities
 
 QRS_ONSET_REST, QRS_OFFSET_REST, T_REST = 0.0225, 0.05, 0.15
 QRS_NOISE, T_NOISE = 1.0, 0.3

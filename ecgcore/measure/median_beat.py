@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgcore.measure.rpeaks import INDEPENDENT, r_peaks
-from ecgcore.records.resampling import resampled
+from ecgcore.records.resample import resampled
 
 WORK_HZ = 500.0
 """Beats are compared and averaged at this rate; others are resampled first, without aliasing."""

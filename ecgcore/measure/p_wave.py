@@ -8,7 +8,7 @@ from rest, or on the end of the T wave before it.
 import numpy as np
 
 from ecgcore.measure.median_beat import MedianBeat
-from ecgcore.measure.velocity import noise_of, rest
+from ecgcore.measure.spatial_velocity import noise_of, rest
 
 ONSET_REST, OFFSET_REST, NOISE, HIGHEST_REST = 0.15, 0.4, 0.7, 0.25
 """Shares of its fastest movement, and of the noise, below which P has not begun, or has ended."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgcore.measure import reversal
-from ecgcore.measure.plateau import is_cut_off, plateaus
+from ecgcore.measure import lead_reversal
+from ecgcore.measure.clipping import is_cut_off, plateaus
+from ecgcore.measure.quality_features import RATE_HZ, View
+from ecgcore.measure.quality_thresholds import thresholds
 from ecgcore.measure.rpeaks import INDEPENDENT
-from ecgcore.measure.thresholds import thresholds
-from ecgcore.measure.view import RATE_HZ, View
 from ecgcore.records.record import LEADS, Record
 
 _MAINS_HZ = (50.0, 60.0)
@@ -160,11 +160,11 @@ def _reversal(view: View) -> Iterator[Flag]:
     if view.usable[leads].sum() < len(leads) - 1:
         return
     moving_mv = view.spectrum.band(5, 20, RATE_HZ)[leads]
-    beat_mv = reversal.median_beat(view.beats_mv[leads], moving_mv)
+    beat_mv = lead_reversal.median_beat(view.beats_mv[leads], moving_mv)
     if beat_mv is None:
         return
     limits = thresholds()["reversal_ra_la"], thresholds()["reversal_ra_ll"]
-    found = zip(reversal.suspicions(beat_mv), limits, strict=True)
+    found = zip(lead_reversal.suspicions(beat_mv), limits, strict=True)
     likely = max((s for s, limit in found if s.gain > limit), key=lambda s: s.gain, default=None)
     if likely:
         words = f"electrodes of {likely.electrodes} exchanged? V1–V6 fit the limb leads better so"

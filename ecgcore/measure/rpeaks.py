@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ecgcore.measure.pulses import edges
+from ecgcore.measure.calibration_pulses import edges
 
 MATCH_S = 0.06
 """Detections of two leads this near are one beat; the detector's refractory time is 200 ms."""

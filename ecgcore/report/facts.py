@@ -10,17 +10,17 @@ from typing import Any
 import pandas as pd
 
 from ecgcore import __version__
-from ecgcore.cohort.losses import losses
+from ecgcore.calibration.calibration import is_out_of_fold
+from ecgcore.calibration.scores import Scores
+from ecgcore.cohort.exclusions import losses
 from ecgcore.cohort.store import Cohort
 from ecgcore.comparison.compare import compare, on_common_records
 from ecgcore.comparison.text import finding, names
 from ecgcore.errors import NotFound
-from ecgcore.evaluation.calibration import is_out_of_fold
 from ecgcore.evaluation.evaluate import scores_of, use_report
-from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.subgroups import traits_of_run
-from ecgcore.home import Home
-from ecgcore.training.run import Run
+from ecgcore.runs.run import Run
+from ecgcore.workspace import Workspace
 
 SHOWN_DISAGREEMENTS = 20
 HASHED = ("run.json", "weights.safetensors", "calibration.json", "predictions.parquet")
@@ -128,12 +128,14 @@ class Facts:
         return self.comparison["disagreement_details"][:SHOWN_DISAGREEMENTS]
 
 
-def gather(run_a: Run, run_b: Run, home: Home, part: str = "test") -> Facts:
+def gather(run_a: Run, run_b: Run, workspace: Workspace, part: str = "test") -> Facts:
     """Return what a report on two runs says; the same errors as ``compare``."""
     found = compare(run_a, run_b, part)
     scores = on_common_records(scores_of(run_a, part), scores_of(run_b, part))
     sides = tuple(
-        Side(letter.upper(), name, run, one, found["evaluations"][letter], _use(run, one, home))
+        Side(
+            letter.upper(), name, run, one, found["evaluations"][letter], _use(run, one, workspace)
+        )
         for letter, name, run, one in zip("ab", names(found), (run_a, run_b), scores, strict=True)
     )
     return Facts(
@@ -141,19 +143,19 @@ def gather(run_a: Run, run_b: Run, home: Home, part: str = "test") -> Facts:
         comparison=found,
         finding=finding(found),
         sides=sides,  # type: ignore[arg-type]
-        cohort=_cohort(run_a, home),
+        cohort=_cohort(run_a, workspace),
         written=datetime.now(UTC).isoformat(timespec="minutes"),
     )
 
 
-def _use(run: Run, scores: Scores, home: Home) -> dict[str, Any]:
-    return use_report(scores, traits_of_run(run, scores.part, home))
+def _use(run: Run, scores: Scores, workspace: Workspace) -> dict[str, Any]:
+    return use_report(scores, traits_of_run(run, scores.part, workspace))
 
 
-def _cohort(run: Run, home: Home) -> Cohort | None:
+def _cohort(run: Run, workspace: Workspace) -> Cohort | None:
     """Return a run's cohort if it is here as it was then."""
     try:
-        cohort = Cohort.open(run.meta["cohort"]["name"], home)
+        cohort = Cohort.open(run.meta["cohort"]["name"], workspace)
     except NotFound:
         return None
     return cohort if cohort.hash == run.meta["cohort"]["hash"] else None

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ecgcore.calibration.calibration import BINNING, OUT_OF_FOLD_NOTE, calibration_of
+from ecgcore.calibration.referral import refer_report
 from ecgcore.comparison.text import p_text
-from ecgcore.evaluation.calibration import BINNING, OUT_OF_FOLD_NOTE, calibration_of
-from ecgcore.evaluation.refer import refer_report
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.imaging import geometry_of
-from ecgcore.labels.sets import label_set
+from ecgcore.labels.label_sets import label_set
 from ecgcore.models import model_info
 from ecgcore.report.facts import Facts, Side
 

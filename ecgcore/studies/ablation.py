@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ecgcore.calibration.scores import Scores
 from ecgcore.comparison.seeds import difference_over_seeds, over_seeds
-from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.text import number, with_range
-from ecgcore.studies.cell import Cell, Finished
+from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
 from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
-from ecgcore.training.config import TrainConfig
+from ecgcore.studies.trial import Cell, TrialResult
 
 NETWORKS = {
     "alexnet_gap": "plain (local response normalisation)",
@@ -47,7 +47,7 @@ pixels alone, and 55 million weights.
 """
 
 
-def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
+def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
     """Return a training a network and seed, and those of other layouts."""
     return [
         *(_cell(cohort, name, "stacked", seed) for seed in SEEDS for name in NETWORKS),
@@ -62,7 +62,7 @@ def _cell(cohort: str, model: str, layout: str, seed: int) -> Cell:
     return Cell(f"{model}-{layout}-s{seed}", asked)
 
 
-def page(finished: Sequence[Finished]) -> str:
+def page(finished: Sequence[TrialResult]) -> str:
     """Return the table of the parts, and that of the layouts."""
     first = finished[0].content
     records = first["split"]["records"]
@@ -79,7 +79,7 @@ def page(finished: Sequence[Finished]) -> str:
     return text
 
 
-def claims(finished: Sequence[Finished]) -> list[Claim]:
+def claims(finished: Sequence[TrialResult]) -> list[Claim]:
     """Return whether each part, and both, read better than none, and both than BatchNorm."""
     asked = [
         (PLAIN, name, f"AlexNet {words} reads better than the plain one")
@@ -96,13 +96,13 @@ def claims(finished: Sequence[Finished]) -> list[Claim]:
     return found
 
 
-def _by_seed(key: tuple[str, str], finished: Sequence[Finished]) -> dict[int, Finished]:
+def _by_seed(key: tuple[str, str], finished: Sequence[TrialResult]) -> dict[int, TrialResult]:
     """Return the cells of a network and layout."""
     return {c.config.seed: c for c in finished if (c.config.model, c.config.layout) == key}
 
 
 def _paired(
-    a: tuple[str, str], b: tuple[str, str], finished: Sequence[Finished]
+    a: tuple[str, str], b: tuple[str, str], finished: Sequence[TrialResult]
 ) -> tuple[list[Scores], list[Scores]]:
     """Return the test scores of two networks and layouts, seed by seed."""
     of_a, of_b = _by_seed(a, finished), _by_seed(b, finished)
@@ -111,7 +111,7 @@ def _paired(
 
 
 def _table(
-    rows: dict[tuple[str, str], str], against: tuple[str, str], finished: Sequence[Finished]
+    rows: dict[tuple[str, str], str], against: tuple[str, str], finished: Sequence[TrialResult]
 ) -> str:
     """Return macro AUC and macro-F1 of each row, and the difference from ``against``."""
     lines = []
@@ -129,7 +129,7 @@ def _table(
     return table(("", "", *RANGES), lines)
 
 
-def _rise(finished: Sequence[Finished]) -> str:
+def _rise(finished: Sequence[TrialResult]) -> str:
     """Return how good each network was on validation after each epoch."""
     lines = []
     for name, words in NETWORKS.items():

@@ -13,15 +13,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import spearmanr
 
+from ecgcore.calibration.scores import Scores
 from ecgcore.comparison.seeds import difference_over_seeds, interval_over_seeds, over_seeds
 from ecgcore.evaluation.metrics import class_metrics
-from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.text import number, with_range
-from ecgcore.studies.cell import Cell, Finished
+from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
 from ecgcore.studies.markdown import span, table
 from ecgcore.studies.study import Study
-from ecgcore.training.config import TrainConfig
+from ecgcore.studies.trial import Cell, TrialResult
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Target:
     Attributes
     ----------
     only
-        Its records (see ``cohort.choosing``).
+        Its records (see ``cohort.record_filter``).
     cohort
         Its cohort, where it is another one than the sources'.
     sizes
@@ -92,7 +92,7 @@ that its macro AUC is over fewer classes: sizes are not to be compared.
 """
 
 
-def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
+def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
     """Return the trainings: for each target and size all arms, draw by draw."""
     return [
         cell
@@ -119,7 +119,7 @@ def _arms(key: str, target: Target, cohort: str, size: str, seed: int) -> Iterat
         yield Cell(f"{key}-{size}-{arm}-s{seed}", config, parent)
 
 
-def page(finished: Sequence[Finished]) -> str:
+def page(finished: Sequence[TrialResult]) -> str:
     """Return a section for each target with its arms, its differences, and its classes."""
     text = HEAD.format(
         shape=f"depth {CHILD.depth}, width {CHILD.width}, kernel {CHILD.kernel}",
@@ -131,7 +131,7 @@ def page(finished: Sequence[Finished]) -> str:
     return text
 
 
-def claims(finished: Sequence[Finished]) -> list[Claim]:
+def claims(finished: Sequence[TrialResult]) -> list[Claim]:
     """Return whether fine-tuning beats training from scratch, for each target and size."""
     found = []
     for key, target in TARGETS.items():
@@ -154,7 +154,7 @@ def claims(finished: Sequence[Finished]) -> list[Claim]:
     return found
 
 
-def _drawn(key: str, size: str, finished: Sequence[Finished]) -> dict[str, list[Finished]]:
+def _drawn(key: str, size: str, finished: Sequence[TrialResult]) -> dict[str, list[TrialResult]]:
     """Return each arm's cells of a target and size, draw by draw, where all arms are there."""
     of = {
         arm: {c.config.seed: c for c in finished if c.name.startswith(f"{key}-{size}-{arm}-s")}
@@ -164,7 +164,7 @@ def _drawn(key: str, size: str, finished: Sequence[Finished]) -> dict[str, list[
     return {arm: [cells[seed] for seed in seeds] for arm, cells in of.items()}
 
 
-def _section(key: str, target: Target, size: str, finished: Sequence[Finished]) -> str:
+def _section(key: str, target: Target, size: str, finished: Sequence[TrialResult]) -> str:
     of = _drawn(key, size, finished)
     if len(of["scratch"]) < 2:
         return ""
@@ -178,7 +178,7 @@ def _section(key: str, target: Target, size: str, finished: Sequence[Finished]) 
     )
 
 
-def _drawn_in(of: dict[str, list[Finished]]) -> str:
+def _drawn_in(of: dict[str, list[TrialResult]]) -> str:
     return span(cell.content["split"]["records"]["train"] for cell in of["scratch"])
 
 
@@ -259,7 +259,7 @@ def _together(known: Sequence[_Gain]) -> str:
     return f"Spearman's ρ {number(found.statistic, 2)}, p {found.pvalue:.2f}"
 
 
-def summary(finished: Sequence[Finished]) -> str:
+def summary(finished: Sequence[TrialResult]) -> str:
     """Return how many diseases fine-tuning improves, and whether these are the rare ones."""
     told = []
     for key, target in TARGETS.items():

@@ -7,16 +7,16 @@ fold of other patients, which is the same for all; conclusions rest on that.
 
 from collections.abc import Sequence
 
+from ecgcore.calibration.scores import Scores
 from ecgcore.comparison.seeds import METRICS, difference_over_seeds, over_seeds
 from ecgcore.evaluation.baseline import naive_baseline
-from ecgcore.evaluation.scores import Scores
 from ecgcore.evaluation.text import number, with_range
-from ecgcore.studies.cell import Cell, Finished
+from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
-from ecgcore.studies.levels_beside import beside_the_paper, figures
+from ecgcore.studies.levels_vs_paper import beside_the_paper, figures
 from ecgcore.studies.markdown import span, table
 from ecgcore.studies.study import Study
-from ecgcore.training.config import TrainConfig
+from ecgcore.studies.trial import Cell, TrialResult
 
 PAIRS = (("alexnet", "alexnet_m_se"), ("alexnet_gap", "alexnet_m_se_gap"))
 HEADS = (("alexnet", "alexnet_gap"), ("alexnet_m_se", "alexnet_m_se_gap"))
@@ -50,7 +50,7 @@ of each class. Macro-F1 and macro AUC, which count all classes alike, tell more.
 """
 
 
-def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
+def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
     """Return the trainings, those that matter most first."""
     return [
         _cell(cohort, model, level, policy, seed)
@@ -67,7 +67,7 @@ def _cell(cohort: str, model: str, level: str, policy: str, seed: int) -> Cell:
     return Cell(name, asked)
 
 
-def page(finished: Sequence[Finished]) -> str:
+def page(finished: Sequence[TrialResult]) -> str:
     """Return the tables: a section for each pair of networks and level."""
     first = finished[0].content
     of_models = {
@@ -83,12 +83,12 @@ def page(finished: Sequence[Finished]) -> str:
     return "".join(parts) + beside_the_paper(_by(finished, "expert"))
 
 
-def _by(finished: Sequence[Finished], policy: str) -> list[Finished]:
+def _by(finished: Sequence[TrialResult], policy: str) -> list[TrialResult]:
     """Return the cells whose labels come from one policy."""
     return [cell for cell in finished if cell.config.policy == policy]
 
 
-def claims(finished: Sequence[Finished]) -> list[Claim]:
+def claims(finished: Sequence[TrialResult]) -> list[Claim]:
     """Return the paper's claims for each pair and level, on the untouched fold."""
     found = []
     for pair in (*PAIRS, *HEADS):
@@ -104,8 +104,8 @@ def claims(finished: Sequence[Finished]) -> list[Claim]:
 
 
 def _paired(
-    pair: tuple[str, str], level: str, finished: Sequence[Finished]
-) -> tuple[list[Finished], list[Finished]]:
+    pair: tuple[str, str], level: str, finished: Sequence[TrialResult]
+) -> tuple[list[TrialResult], list[TrialResult]]:
     """Return the cells of both networks, seed by seed."""
     of = [
         {c.config.seed: c for c in finished if (c.config.model, c.config.level) == (name, level)}
@@ -120,7 +120,9 @@ def _question(level: str, policy: str) -> str:
     return f"at level {level}" + (", labels by criteria" if policy == "criteria" else "")
 
 
-def _section(pair: tuple[str, str], level: str, policy: str, finished: Sequence[Finished]) -> str:
+def _section(
+    pair: tuple[str, str], level: str, policy: str, finished: Sequence[TrialResult]
+) -> str:
     """Return the tables of both parts, over the seeds that both networks have."""
     sides = _paired(pair, level, _by(finished, policy))
     if not sides[0]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from ecgcore.evaluation.metrics import averages, class_metrics
-from ecgcore.studies.cell import Finished
 from ecgcore.studies.registry import STUDIES
 from ecgcore.studies.study import PAGE, Study
+from ecgcore.studies.trial import TrialResult
 
 KEPT = Path(__file__).resolve().parents[2] / "docs" / "studies"
 """Where the finished cells of the product's own studies are kept."""
@@ -107,14 +107,14 @@ def _group(cell: str) -> str:
     return cell.rpartition("-")[0]
 
 
-def _auc(cell: Finished, study: Study) -> tuple[str, float | None]:
+def _auc(cell: TrialResult, study: Study) -> tuple[str, float | None]:
     if not study.scored:
         return "validation", study.validated(cell)
     part = next(p for p in PARTS if p in cell.content["split"]["records"])
     return part, macro_auc(cell, part)
 
 
-def macro_auc(cell: Finished, part: str) -> float | None:
+def macro_auc(cell: TrialResult, part: str) -> float | None:
     """Return the mean AUC over the classes that have positives."""
     scores = cell.scores(part)
     classes = {code: class_metrics(scores, i) for i, code in enumerate(scores.classes)}

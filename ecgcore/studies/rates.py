@@ -11,10 +11,10 @@ from itertools import product
 import numpy as np
 
 from ecgcore.evaluation.text import number
-from ecgcore.studies.cell import Cell, Finished
+from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
-from ecgcore.training.config import TrainConfig
+from ecgcore.studies.trial import Cell, TrialResult
 
 MODELS = ("alexnet", "alexnet_m_se")
 LEVEL = "204"
@@ -36,7 +36,7 @@ than about 0.05 are not told apart.
 """
 
 
-def cells(cohort: str, finished: Sequence[Finished]) -> list[Cell]:
+def cells(cohort: str, finished: Sequence[TrialResult]) -> list[Cell]:
     """Return the first round, and the second one of each network whose first is complete."""
     first = [_cell(cohort, model, *point, FIRST_SEED) for model, point in product(MODELS, GRID)]
     there = {cell.name for cell in finished}
@@ -54,26 +54,28 @@ def _cell(cohort: str, model: str, optimiser: str, rate: float, seed: int) -> Ce
     return Cell(f"{model}-{optimiser}-{rate:g}-s{seed}", asked)
 
 
-def _best(model: str, finished: Sequence[Finished]) -> list[tuple[str, float]]:
+def _best(model: str, finished: Sequence[TrialResult]) -> list[tuple[str, float]]:
     """Return the rates of the second round, the best of the first one first."""
     reached = {point: _last_auc(found[0]) for point, found in _by_point(model, finished).items()}
     return sorted(reached, key=lambda point: -reached[point])[:AGAIN]
 
 
-def _by_point(model: str, finished: Sequence[Finished]) -> dict[tuple[str, float], list[Finished]]:
+def _by_point(
+    model: str, finished: Sequence[TrialResult]
+) -> dict[tuple[str, float], list[TrialResult]]:
     """Return a network's cells by optimiser and rate, by seed within each."""
-    found: dict[tuple[str, float], list[Finished]] = {}
+    found: dict[tuple[str, float], list[TrialResult]] = {}
     for cell in sorted(finished, key=lambda cell: (cell.config.learning_rate, cell.config.seed)):
         if cell.config.model == model:
             found.setdefault((cell.config.optimiser, cell.config.learning_rate), []).append(cell)
     return found
 
 
-def _last_auc(cell: Finished) -> float:
+def _last_auc(cell: TrialResult) -> float:
     return float(cell.history["val_macro_auc"].tail(LAST_EPOCHS).mean())
 
 
-def page(finished: Sequence[Finished]) -> str:
+def page(finished: Sequence[TrialResult]) -> str:
     """Return the tables, one a network."""
     first = finished[0].content
     head = HEAD.format(
@@ -90,7 +92,7 @@ def page(finished: Sequence[Finished]) -> str:
     return head + "".join(sections)
 
 
-def _table(model: str, finished: Sequence[Finished]) -> str:
+def _table(model: str, finished: Sequence[TrialResult]) -> str:
     found = _by_point(model, finished)
     means, best = _judged(found)
     rows = []
@@ -111,7 +113,7 @@ def _table(model: str, finished: Sequence[Finished]) -> str:
 
 
 def _judged(
-    found: dict[tuple[str, float], list[Finished]],
+    found: dict[tuple[str, float], list[TrialResult]],
 ) -> tuple[dict[tuple[str, float], float], tuple[str, float]]:
     """Return the mean AUC of each optimiser and rate, and the best that has more than one seed."""
     means = {point: float(np.mean([_last_auc(c) for c in cells])) for point, cells in found.items()}
@@ -119,7 +121,7 @@ def _judged(
     return means, max(twice or found, key=lambda point: means[point])
 
 
-def summary(finished: Sequence[Finished]) -> str:
+def summary(finished: Sequence[TrialResult]) -> str:
     """Return which optimiser and rate each network trains best by."""
     told = []
     for model in MODELS:

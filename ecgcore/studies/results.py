@@ -5,11 +5,11 @@ from pathlib import Path
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import RequestError
-from ecgcore.home import write_whole
-from ecgcore.studies.cell import Finished
 from ecgcore.studies.claims import told
 from ecgcore.studies.registry import STUDIES
 from ecgcore.studies.study import PAGE, Study
+from ecgcore.studies.trial import TrialResult
+from ecgcore.workspace import write_atomic
 
 PAPERS = {
     "rates": "001", "levels": "001", "ablation": "001", "finetune": "002", "scale": "003",
@@ -37,11 +37,11 @@ def write_results(studies: Path, to: Path) -> Path:
             text += _section(study, finished, studies / name / PAGE, to.parent)
     if not any_there:
         raise RequestError(f"No study has a finished cell in {studies} yet.")
-    write_whole(to, lambda path: path.write_text(text, encoding="utf-8"))
+    write_atomic(to, lambda path: path.write_text(text, encoding="utf-8"))
     return to
 
 
-def _section(study: Study, finished: list[Finished], page: Path, beside: Path) -> str:
+def _section(study: Study, finished: list[TrialResult], page: Path, beside: Path) -> str:
     asked = len(study.asked(finished))
     paper = f" (paper {PAPERS[study.name]})" if PAPERS[study.name] else ""
     cohorts = sorted({cell.content["cohort"]["name"] for cell in finished})

@@ -15,11 +15,11 @@ from ecgcore.evaluation.bootstrap import LEVEL
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.models import create_model
 from ecgcore.models.cost import cost
-from ecgcore.studies.cell import Cell, Finished
+from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
 from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
-from ecgcore.training.config import TrainConfig
+from ecgcore.studies.trial import Cell, TrialResult
 
 SHAPES = (
     (4, 8, 3), (8, 8, 3), (4, 8, 9), (4, 16, 3), (16, 8, 3), (8, 8, 9), (8, 16, 3), (4, 16, 9),
@@ -40,7 +40,7 @@ at. AUC is the macro AUC after the last epoch.{noise}
 """
 
 
-def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
+def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
     """Return a training a shape, label set and seed."""
     return [
         Cell(f"{of}-d{d}w{w}k{k}-s{seed}", _config(cohort, of, d, w, k, seed))
@@ -58,7 +58,7 @@ def _config(cohort: str, of: str, depth: int, width: int, kernel: int, seed: int
     )  # fmt: skip
 
 
-def page(finished: Sequence[Finished]) -> str:
+def page(finished: Sequence[TrialResult]) -> str:
     """Return for each label set the shapes in order of cost, and what each axis is worth."""
     first = finished[0].content
     config, records = first["config"], first["split"]["records"]
@@ -74,7 +74,7 @@ def page(finished: Sequence[Finished]) -> str:
     return text
 
 
-def _by_shape(cells: Sequence[Finished]) -> dict[tuple[int, int, int], list[float]]:
+def _by_shape(cells: Sequence[TrialResult]) -> dict[tuple[int, int, int], list[float]]:
     found: dict[tuple[int, int, int], list[float]] = {}
     for cell in cells:
         c = cell.config
@@ -84,7 +84,7 @@ def _by_shape(cells: Sequence[Finished]) -> dict[tuple[int, int, int], list[floa
     return found
 
 
-def _noise(cells: Sequence[Finished]) -> str:
+def _noise(cells: Sequence[TrialResult]) -> str:
     """Say what two seeds of a shape differ by, once there are two."""
     apart = [
         np.ptp(values)
@@ -100,7 +100,7 @@ def _noise(cells: Sequence[Finished]) -> str:
     )
 
 
-def _shapes(cells: Sequence[Finished]) -> str:
+def _shapes(cells: Sequence[TrialResult]) -> str:
     found = _by_shape(cells)
     best = max(found, key=lambda shape: np.mean(found[shape]))
     rows = []
@@ -138,7 +138,7 @@ def _multiply_adds(shape: tuple[int, int, int]) -> int:
     return _cost(shape)[1]
 
 
-def claims(finished: Sequence[Finished]) -> list[Claim]:
+def claims(finished: Sequence[TrialResult]) -> list[Claim]:
     """Return the paper's three claims, for each label set."""
     found = []
     for of in LABEL_SETS:
@@ -156,7 +156,7 @@ def claims(finished: Sequence[Finished]) -> list[Claim]:
     return found
 
 
-def _worth(cells: Sequence[Finished]) -> dict[str, tuple[float, float]]:
+def _worth(cells: Sequence[TrialResult]) -> dict[str, tuple[float, float]]:
     """Return what twice the depth, width or kernel adds to the AUC, and half its interval.
 
     Least squares of a shape's mean AUC on the three logarithms, Student's t: what no straight line
@@ -174,7 +174,7 @@ def _worth(cells: Sequence[Finished]) -> dict[str, tuple[float, float]]:
     return {a: (float(s), float(r)) for a, s, r in zip(AXES, slopes[1:], reach[1:], strict=True)}
 
 
-def _worths(cells: Sequence[Finished]) -> str:
+def _worths(cells: Sequence[TrialResult]) -> str:
     rows = [
         (f"twice the {axis}", with_range(_apart(s, r), 4, signed=True))
         for axis, (s, r) in _worth(cells).items()
@@ -191,7 +191,7 @@ def _apart(value: float, reach: float) -> dict[str, float]:
     return {"value": value, "low": value - reach, "high": value + reach}
 
 
-def summary(finished: Sequence[Finished]) -> str:
+def summary(finished: Sequence[TrialResult]) -> str:
     """Return the best shape of each label set, and whether both put the shapes in one order."""
     found = {of: _by_shape([c for c in finished if c.config.label_set == of]) for of in LABEL_SETS}
     means = {of: {s: float(np.mean(aucs)) for s, aucs in by.items()} for of, by in found.items()}

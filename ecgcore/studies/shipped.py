@@ -12,17 +12,17 @@ from dataclasses import replace
 
 import pandas as pd
 
+from ecgcore.calibration.calibration import OUT_OF_FOLD, with_probabilities
+from ecgcore.calibration.scores import Scores
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.evaluation.calibrating import fit_calibration
-from ecgcore.evaluation.calibration import OUT_OF_FOLD, with_probabilities
 from ecgcore.evaluation.evaluate import evaluate_scores
-from ecgcore.evaluation.scores import Scores
+from ecgcore.evaluation.fit_calibration import fit_calibration
 from ecgcore.evaluation.subgroups import BY_A_HUMAN, VALIDATED
 from ecgcore.evaluation.text import number, with_range
-from ecgcore.studies.cell import Cell, Finished
+from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
-from ecgcore.training.config import TrainConfig
+from ecgcore.studies.trial import Cell, TrialResult
 
 FOLDS = (1, 2, 3, 4, 5)
 """Of PTB-XL's ten those whose records the shipped networks learnt from."""
@@ -36,8 +36,8 @@ _IMAGES = TrainConfig(
 )
 TEACHER = "resnet1d_scaled"
 TAUGHT = ("alexnet_m_se_gap", "alexnet_gap")
-"""They learn from the teacher's answers, too (see ``training.teaching``): out of fold from those of
-its network of the same folds."""
+"""They learn from the teacher's answers, too (see ``training.distillation``): out of fold from
+those of its network of the same folds."""
 RECIPES = {
     "resnet1d_scaled": replace(_SIGNALS, model="resnet1d_scaled"),
     "resnet1d_ptbxl71": replace(_SIGNALS, model="resnet1d_scaled", label_set="ptbxl71"),
@@ -82,7 +82,7 @@ def recipe(name: str) -> TrainConfig:
     return replace(RECIPES[name], split="none", teacher=TEACHER if name in TAUGHT else None)
 
 
-def cells(cohort: str, _finished: Sequence[Finished]) -> list[Cell]:
+def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
     """Return a training a recipe and fold."""
     return [_cell(cohort, name, fold) for name in RECIPES for fold in FOLDS]
 
@@ -93,12 +93,12 @@ def _cell(cohort: str, name: str, fold: int) -> Cell:
     return Cell(f"{name}-fold{fold}", asked, teacher, "teacher")
 
 
-def of_recipe(name: str, finished: Sequence[Finished]) -> list[Finished]:
+def of_recipe(name: str, finished: Sequence[TrialResult]) -> list[TrialResult]:
     """Return the cells of a recipe, fold by fold."""
     return [cell for cell in finished if cell.name.startswith(f"{name}-fold")]
 
 
-def out_of_fold(name: str, finished: Sequence[Finished]) -> pd.DataFrame:
+def out_of_fold(name: str, finished: Sequence[TrialResult]) -> pd.DataFrame:
     """Return what a recipe's networks answered out of fold, as ``predictions.parquet`` has it.
 
     Raises
@@ -115,7 +115,7 @@ def out_of_fold(name: str, finished: Sequence[Finished]) -> pd.DataFrame:
     return with_probabilities(answers, first["classes"], first["target_mode"])
 
 
-def page(finished: Sequence[Finished]) -> str:
+def page(finished: Sequence[TrialResult]) -> str:
     """Return a section for each recipe whose folds are all there."""
     text = HEAD.format(cohort=finished[0].content["cohort"]["name"])
     for name in RECIPES:
@@ -125,7 +125,7 @@ def page(finished: Sequence[Finished]) -> str:
     return text
 
 
-def _section(name: str, of: Sequence[Finished]) -> str:
+def _section(name: str, of: Sequence[TrialResult]) -> str:
     """Return a recipe's words, its macro AUC, and its classes."""
     content, config = of[0].content, of[0].config
     scores, temperature = _scores(name, of)
@@ -150,7 +150,7 @@ def _section(name: str, of: Sequence[Finished]) -> str:
     )  # fmt: skip
 
 
-def _scores(name: str, of: Sequence[Finished], checked: bool = False) -> tuple[Scores, float]:
+def _scores(name: str, of: Sequence[TrialResult], checked: bool = False) -> tuple[Scores, float]:
     """Return what was answered out of fold, at thresholds from it, and its temperature.
 
     ``checked``: of the records that a human validated alone.
@@ -176,7 +176,7 @@ def _classes(sides: Sequence[dict]) -> str:
     return table(head, rows) + "\n"
 
 
-def summary(finished: Sequence[Finished]) -> str:
+def summary(finished: Sequence[TrialResult]) -> str:
     """Return each recipe's macro AUC, once all its folds are there."""
     told = []
     for name in RECIPES:

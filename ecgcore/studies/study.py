@@ -17,21 +17,21 @@ from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 
 from ecgcore.cohort.store import Cohort
-from ecgcore.engines.tally import Tally
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.home import Home, write_whole
-from ecgcore.report.drawings import svg
-from ecgcore.studies.cell import Cell, Finished, keep
+from ecgcore.executors.progress import Tally
+from ecgcore.report.figures import svg
+from ecgcore.runs.config import TrainConfig
+from ecgcore.runs.run import Run, find_run, list_runs
 from ecgcore.studies.claims import Claim
-from ecgcore.training.config import TrainConfig
-from ecgcore.training.elders import is_unchanged
+from ecgcore.studies.trial import Cell, TrialResult, keep
+from ecgcore.training.distillation import Teacher
+from ecgcore.training.distributed import ALONE, Team
+from ecgcore.training.finetune import Parent
 from ecgcore.training.loop import Progress
-from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run, find_run, list_runs
-from ecgcore.training.starting import Parent
-from ecgcore.training.teaching import Teacher
-from ecgcore.training.team import ALONE, Team
-from ecgcore.training.work import work_together
+from ecgcore.training.prepare import prepare
+from ecgcore.training.pretrained import is_unchanged
+from ecgcore.training.trainer import work_together
+from ecgcore.workspace import Workspace, write_atomic
 
 PAGE = "README.md"
 MARK = "study"
@@ -66,17 +66,17 @@ class Study:
 
     name: str
     title: str
-    cells: Callable[[str, Sequence[Finished]], list[Cell]]
-    page: Callable[[Sequence[Finished]], str]
+    cells: Callable[[str, Sequence[TrialResult]], list[Cell]]
+    page: Callable[[Sequence[TrialResult]], str]
     scored: bool = True
-    validated: Callable[[Finished], float] = lambda cell: float(
+    validated: Callable[[TrialResult], float] = lambda cell: float(
         cell.history["val_macro_auc"].iloc[-1]
     )
-    claims: Callable[[Sequence[Finished]], list[Claim]] = lambda finished: []
-    figures: Callable[[Sequence[Finished]], dict[str, Figure]] = lambda finished: {}
-    summary: Callable[[Sequence[Finished]], str] = lambda finished: ""
+    claims: Callable[[Sequence[TrialResult]], list[Claim]] = lambda finished: []
+    figures: Callable[[Sequence[TrialResult]], dict[str, Figure]] = lambda finished: {}
+    summary: Callable[[Sequence[TrialResult]], str] = lambda finished: ""
 
-    def finished(self, folder: Path, cohort: str | None = None) -> list[Finished]:
+    def finished(self, folder: Path, cohort: str | None = None) -> list[TrialResult]:
         """Return the cells that are there, by name.
 
         Parameters
@@ -90,13 +90,13 @@ class Study:
             One is not as the study asks for it, or they are of two states of a cohort.
         """
         files = sorted((folder / self.name / "cells").glob("*.json"))
-        found = [Finished.read(file) for file in files]
+        found = [TrialResult.read(file) for file in files]
         if found:
             asked = {cell.name: cell for cell in self.asked(found, cohort)}
             _check(found, asked, folder / self.name)
         return found
 
-    def asked(self, finished: Sequence[Finished], cohort: str | None = None) -> list[Cell]:
+    def asked(self, finished: Sequence[TrialResult], cohort: str | None = None) -> list[Cell]:
         """Return the trainings asked for, by default of the cohort of those that are finished."""
         return self.cells(cohort or finished[0].config.cohort, finished)
 
@@ -125,16 +125,16 @@ class Study:
         if not finished:
             raise RequestError(f"Study '{self.name}' has no finished cell in {folder} yet.")
         for name, figure in self.figures(finished).items():
-            write_whole(folder / self.name / name, partial(_write, svg(figure)))
+            write_atomic(folder / self.name / name, partial(_write, svg(figure)))
         text = f"# {self.title}\n\n{self.page(finished)}"
         page = folder / self.name / PAGE
-        write_whole(page, lambda path: path.write_text(text, encoding="utf-8"))
+        write_atomic(page, lambda path: path.write_text(text, encoding="utf-8"))
         return page
 
 
-def _check(found: Sequence[Finished], asked: dict[str, Cell], folder: Path) -> None:
+def _check(found: Sequence[TrialResult], asked: dict[str, Cell], folder: Path) -> None:
     """Refuse cells that the study does not ask for so, or that do not belong together."""
-    states: dict[str, Finished] = {}
+    states: dict[str, TrialResult] = {}
     for one in found:
         if one.name not in asked:
             raise RequestError(
@@ -159,15 +159,15 @@ def _write(content: bytes, path: Path) -> None:
 
 
 def train_missing(
-    study: Study, cohort: str, home: Home, folder: Path, only: str, on_progress: Progress
+    study: Study, cohort: str, workspace: Workspace, folder: Path, only: str, on_progress: Progress
 ) -> Iterator[Cell]:
     """Train what lacks, one cell after another, and yield each when it is finished.
 
     A cell that another process works on is left to it.
     """
-    shelf, tried = _Shelf.of(study, cohort, home, folder), set[str]()
+    shelf, tried = _Shelf.of(study, cohort, workspace, folder), set[str]()
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
-        _need_cohorts(lacking, home)
+        _need_cohorts(lacking, workspace)
         cell = lacking[0]
         tried.add(cell.name)
         if _train(shelf, cell, on_progress):
@@ -177,7 +177,7 @@ def train_missing(
 def train_missing_on_ray(
     study: Study,
     cohort: str,
-    home: Home,
+    workspace: Workspace,
     folder: Path,
     only: str,
     on_done: Callable[[int, int], None] = lambda done, asked: None,
@@ -188,28 +188,28 @@ def train_missing_on_ray(
     queue. Home and ``folder`` must be such that all machines share them. ``on_done`` is told how
     many cells are done, of how many that were asked for so far.
     """
-    from ecgcore.engines import on_ray
+    from ecgcore.executors import ray_cluster
 
     alone = Team(has_queue=False)
-    shelf, tried = _Shelf.of(study, cohort, home, folder.absolute(), alone), set[str]()
+    shelf, tried = _Shelf.of(study, cohort, workspace, folder.absolute(), alone), set[str]()
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
-        _need_cohorts(lacking, home)
+        _need_cohorts(lacking, workspace)
         tried |= {cell.name for cell in lacking}
         done_before, asked = len(tried) - len(lacking), len(tried)
         tally = Tally(partial(_told_of, on_done, done_before, asked), lambda refused: None)
-        share = on_ray.share_of_training(any(c.config.device != "cpu" for c in lacking))
+        share = ray_cluster.share_of_training(any(c.config.device != "cpu" for c in lacking))
         jobs = [(shelf, cell) for cell in lacking]
-        for cell in on_ray.results_of(
+        for cell in ray_cluster.results_of(
             _train_there, jobs, None, tally, share, needs=("torch",), shared=shelf.folder
         ):
             if cell is not None:
                 yield cell
 
 
-def _need_cohorts(cells: Sequence[Cell], home: Home) -> None:
+def _need_cohorts(cells: Sequence[Cell], workspace: Workspace) -> None:
     """Refuse, before hours of training, cells of a cohort that is not there."""
     for name in sorted({cell.config.cohort for cell in cells}):
-        Cohort.open(name, home)
+        Cohort.open(name, workspace)
 
 
 def _told_of(on_done: Callable[[int, int], None], before: int, asked: int, done: int) -> None:
@@ -225,18 +225,18 @@ class _Shelf:
 
     study: str
     scored: bool
-    home: Home
+    workspace: Workspace
     folder: Path
     team: Team = ALONE
     parents: frozenset[str] = frozenset()
 
     @classmethod
     def of(
-        cls, study: Study, cohort: str, home: Home, folder: Path, team: Team = ALONE
+        cls, study: Study, cohort: str, workspace: Workspace, folder: Path, team: Team = ALONE
     ) -> "_Shelf":
         cells = study.cells(cohort, study.finished(folder, cohort))
         parents = frozenset(cell.parent.name for cell in cells if cell.parent is not None)
-        shelf = cls(study.name, study.scored, home, folder, team, parents)
+        shelf = cls(study.name, study.scored, workspace, folder, team, parents)
         shelf.sweep(cells)
         return shelf
 
@@ -256,7 +256,7 @@ class _Shelf:
 
     def sweep(self, cells: Sequence[Cell]) -> None:
         """Remove runs that are kept as cells; a process was killed before it did."""
-        runs = [(run, mark) for run in list_runs(self.home) if (mark := _mark_of(run))]
+        runs = [(run, mark) for run in list_runs(self.workspace) if (mark := _mark_of(run))]
         for cell in cells:
             left = [run for run, mark in runs if mark == self.mark(cell)]
             if left and self.has(cell) and cell.name not in self.parents:
@@ -298,7 +298,7 @@ def _train_alone(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> Non
             parent = _trained(shelf, cell.parent, on_progress)
         begins = cell.after(parent.id)
     run = _trained(shelf, begins, on_progress)
-    keep(cell, run, shelf.cells, shelf.home, shelf.scored, parent)
+    keep(cell, run, shelf.cells, shelf.workspace, shelf.scored, parent)
     if cell.name not in shelf.parents:
         _remove(run)
 
@@ -312,26 +312,26 @@ def _remove(run: Run) -> None:
 
 def _trained(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> Run:
     """Return a cell's run when it is done."""
-    run = begun(shelf.mark(cell), cell.config, shelf.home)
+    run = begun(shelf.mark(cell), cell.config, shelf.workspace)
     if run.status["state"] != "done":
         run.need_idle()
-        work_together(shelf.team, run, shelf.home, on_progress)
+        work_together(shelf.team, run, shelf.workspace, on_progress)
     if run.status["state"] != "done":
         raise EcgError(f"Cell {cell.name}: {run.status['message']}")
     return run
 
 
-def begun(mark: str, config: TrainConfig, home: Home) -> Run:
+def begun(mark: str, config: TrainConfig, workspace: Workspace) -> Run:
     """Return the run of a cell that was begun before (or finished since), else a new one.
 
     ``mark`` says which cell of which study it is. A run of another state of the cohort, or that
     took something from weights which have changed, is none of it.
     """
-    for run in list_runs(home):
-        if _mark_of(run) == mark and run.config == config.filled() and _is_current(run, home):
+    for run in list_runs(workspace):
+        if _mark_of(run) == mark and run.config == config.filled() and _is_current(run, workspace):
             return run
-    run = prepare(config, home)
-    write_whole(run.folder / MARK, partial(_write, mark.encode()))
+    run = prepare(config, workspace)
+    write_atomic(run.folder / MARK, partial(_write, mark.encode()))
     return run
 
 
@@ -341,11 +341,13 @@ def _mark_of(run: Run) -> str | None:
     return file.read_text("utf-8") if file.exists() else None
 
 
-def _is_current(run: Run, home: Home) -> bool:
+def _is_current(run: Run, workspace: Workspace) -> bool:
     meta, config = run.meta, run.config
-    if meta["cohort"]["hash"] != Cohort.open(config.cohort, home).hash:
+    if meta["cohort"]["hash"] != Cohort.open(config.cohort, workspace).hash:
         return False
     elders = ((Parent.role, config.init), (Teacher.role, config.teacher))
     return all(
-        is_unchanged(find_run(name, home), role, meta) for role, name in elders if name is not None
+        is_unchanged(find_run(name, workspace), role, meta)
+        for role, name in elders
+        if name is not None
     )

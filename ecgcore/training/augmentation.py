@@ -78,7 +78,7 @@ class Batch:
         return Batch(signal_mv, self.fs_hz, targets, beats)
 
 
-class Chance:
+class BatchRng:
     """Random numbers that follow from a seed; few come from the CPU, many from the device."""
 
     def __init__(self, seed: int) -> None:
@@ -100,16 +100,16 @@ class Chance:
         return torch.randn(shape, generator=on_device, device=like.device, dtype=like.dtype)
 
 
-Kind = Callable[[Batch, Chance], Batch]
+Kind = Callable[[Batch, BatchRng], Batch]
 
 
-def time_shift(batch: Batch, chance: Chance) -> Batch:
+def time_shift(batch: Batch, chance: BatchRng) -> Batch:
     """Begin up to half a second earlier or later; what was not recorded is missing."""
     by_s = chance.uniform(len(batch.signal_mv), 1, between=(-SHIFT_S, SHIFT_S))
     return _retimed(batch, _times_s(batch) + by_s)
 
 
-def crop(batch: Batch, chance: Chance) -> Batch:
+def crop(batch: Batch, chance: BatchRng) -> Batch:
     """Keep 80 to 100 % of the recording at its own rate; the picture's end stays empty."""
     records, samples = batch.signal_mv.shape[0], batch.signal_mv.shape[2]
     kept = (chance.uniform(records, 1, between=(LEAST_CROP, 1.0)) * samples).ceil()
@@ -119,13 +119,13 @@ def crop(batch: Batch, chance: Chance) -> Batch:
     return _retimed(batch, (times_s + start / batch.fs_hz).masked_fill(cut, math.inf))
 
 
-def gain(batch: Batch, chance: Chance) -> Batch:
+def gain(batch: Batch, chance: BatchRng) -> Batch:
     """Scale all leads by 0.9 to 1.1: an amplifier that is not quite calibrated."""
     by = chance.uniform(len(batch.signal_mv), 1, 1, between=(1 - GAIN, 1 + GAIN))
     return replace(batch, signal_mv=batch.signal_mv * by.to(batch.signal_mv))
 
 
-def baseline_wander(batch: Batch, chance: Chance) -> Batch:
+def baseline_wander(batch: Batch, chance: BatchRng) -> Batch:
     """Add slow waves of each electrode, of 0.05 to 0.5 Hz, as breathing and movement make them."""
     noise_mv = torch.zeros(())
     for _ in range(3):
@@ -133,7 +133,7 @@ def baseline_wander(batch: Batch, chance: Chance) -> Batch:
     return _with_noise(batch, noise_mv)
 
 
-def mains_noise(batch: Batch, chance: Chance) -> Batch:
+def mains_noise(batch: Batch, chance: BatchRng) -> Batch:
     """Add the hum of the mains, 50 or 60 Hz; nothing where the sampling rate cannot hold it."""
     if max(MAINS_HZ) > 0.45 * batch.fs_hz:
         return batch
@@ -144,7 +144,7 @@ def mains_noise(batch: Batch, chance: Chance) -> Batch:
     return _with_noise(batch, high_mv * torch.sin(turns + phase))
 
 
-def muscle_noise(batch: Batch, chance: Chance) -> Batch:
+def muscle_noise(batch: Batch, chance: BatchRng) -> Batch:
     """Add the noise of muscles: irregular, above 20 Hz, swelling and fading."""
     records, _, samples = batch.signal_mv.shape
     noise = chance.normal(records, 9, samples, like=batch.signal_mv)
@@ -155,7 +155,7 @@ def muscle_noise(batch: Batch, chance: Chance) -> Batch:
     return _with_noise(batch, (noise - slow) * (high_mv * swelling).to(noise))
 
 
-def lead_dropout(batch: Batch, chance: Chance) -> Batch:
+def lead_dropout(batch: Batch, chance: BatchRng) -> Batch:
     """Lose one lead: its electrode came off."""
     signal_mv = batch.signal_mv.clone()
     lead = chance.whole(len(signal_mv), len(LEADS))
@@ -163,7 +163,7 @@ def lead_dropout(batch: Batch, chance: Chance) -> Batch:
     return replace(batch, signal_mv=signal_mv)
 
 
-def time_warp(batch: Batch, chance: Chance) -> Batch:
+def time_warp(batch: Batch, chance: BatchRng) -> Batch:
     """Run up to 3 % faster for a while and slower for another; the mean rate stays."""
     records = len(batch.signal_mv)
     times_s = _times_s(batch)
@@ -193,7 +193,7 @@ def _retimed(batch: Batch, source_s: Tensor) -> Batch:
 
 
 def _waves_mv(
-    batch: Batch, chance: Chance, between_hz: tuple[float, float], highest_mv: float
+    batch: Batch, chance: BatchRng, between_hz: tuple[float, float], highest_mv: float
 ) -> Tensor:
     """Return a sine of each electrode, (B, 9, T), of random frequency, phase and height."""
     shape = (len(batch.signal_mv), 9, 1)

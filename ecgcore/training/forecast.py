@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 from ecgcore.cohort import splits
-from ecgcore.cohort.levels import Plan
 from ecgcore.cohort.store import Cohort
+from ecgcore.cohort.subsets import Split
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.bootstrap import expected_interval
-from ecgcore.home import Home
 from ecgcore.models import create_model, model_info
-from ecgcore.training.config import Recipe
+from ecgcore.runs.config import ResolvedConfig
+from ecgcore.runs.run import Run, list_runs
 from ecgcore.training.device import find_devices
-from ecgcore.training.run import Run, list_runs
+from ecgcore.workspace import Workspace
 
 ASSUMED_ACCURACY = 0.8
 SCORED = ("test", "untouched")
@@ -60,20 +60,20 @@ class Forecast:
     free_bytes: int
 
 
-def forecast(recipe: Recipe, plan: Plan, home: Home) -> Forecast:
+def forecast(recipe: ResolvedConfig, plan: Split, workspace: Workspace) -> Forecast:
     """Say how long a training will take and how much disk, as far as that is known."""
-    parameters, pace = parameters_of(recipe, len(plan.classes)), pace_of(recipe, home)
+    parameters, pace = parameters_of(recipe, len(plan.classes)), pace_of(recipe, workspace)
     records = int((plan.part == "train").sum())
     return Forecast(
         seconds=None if pace is None else pace.seconds * records * recipe.epochs,
         pace=pace,
         disk_bytes=disk_bytes(parameters, recipe),
         kept_bytes=4 * parameters,
-        free_bytes=home.free_bytes(),
+        free_bytes=workspace.free_bytes(),
     )
 
 
-def expected_intervals(cohort: Cohort, plan: Plan) -> dict[str, dict]:
+def expected_intervals(cohort: Cohort, plan: Split) -> dict[str, dict]:
     """Return the interval that an accuracy of 0.8 would get: part → interval, patients, records.
 
     Over the records with exactly one stated class, one a patient: several records of a patient are
@@ -93,14 +93,14 @@ def expected_intervals(cohort: Cohort, plan: Plan) -> dict[str, dict]:
     return found
 
 
-def parameters_of(recipe: Recipe, classes: int) -> int:
+def parameters_of(recipe: ResolvedConfig, classes: int) -> int:
     """Return the number of a network's parameters; it is not built for that."""
     with torch.device("meta"):
         model = create_model(recipe.model, classes, **recipe.model_options)
     return sum(p.numel() for p in model.parameters())
 
 
-def disk_bytes(parameters: int, recipe: Recipe) -> int:
+def disk_bytes(parameters: int, recipe: ResolvedConfig) -> int:
     """Return the room for the best weights and for what is needed to go on.
 
     The latter is there twice while it is written anew.
@@ -109,13 +109,13 @@ def disk_bytes(parameters: int, recipe: Recipe) -> int:
     return 4 * parameters * copies
 
 
-def pace_of(recipe: Recipe, home: Home) -> Pace | None:
+def pace_of(recipe: ResolvedConfig, workspace: Workspace) -> Pace | None:
     """Return how quickly the newest run of the same network and pictures learnt, on such a device.
 
     The first epoch warms up and counts only where it is the only one.
     """
     devices = {name.partition(":")[0] for name in find_devices(recipe.device)}
-    for run in list_runs(home):
+    for run in list_runs(workspace):
         with suppress(RequestError):  # settings of another version
             if run.meta["model"] == recipe.model and _alike(run.config, recipe):
                 found = _pace(run, devices)
@@ -124,7 +124,7 @@ def pace_of(recipe: Recipe, home: Home) -> Pace | None:
     return None
 
 
-def _alike(one: Recipe, other: Recipe) -> bool:
+def _alike(one: ResolvedConfig, other: ResolvedConfig) -> bool:
     of_signals = model_info(one.model).input == "signal"
     drawn_alike = of_signals or one.layout == other.layout
     return drawn_alike and all(getattr(one, name) == getattr(other, name) for name in _PACE)

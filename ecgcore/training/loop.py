@@ -11,33 +11,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ecgcore.calibration.scores import Scores
 from ecgcore.errors import EcgError
 from ecgcore.evaluation import metrics
 from ecgcore.evaluation.evaluate import accuracy_of
-from ecgcore.evaluation.scores import Scores
-from ecgcore.training import going_on
-from ecgcore.training.objective import Objective
-from ecgcore.training.optimising import freeze, rate_share
-from ecgcore.training.run import Cancelled, Run
+from ecgcore.runs.run import Cancelled, Run
+from ecgcore.runs.weights import write_tensors
+from ecgcore.training import checkpoint
+from ecgcore.training.context import TrainContext
+from ecgcore.training.loss import Objective
+from ecgcore.training.optim import freeze, lr_factor
 from ecgcore.training.scoring import prediction_table
-from ecgcore.training.training import Training
-from ecgcore.training.weights import write_tensors
-from ecgcore.training.working import Working
+from ecgcore.training.state import Training
 
 Progress = Callable[[Run, dict], None]
 SCORES = ("val_loss", "val_macro_auc", "val_macro_f1", "val_accuracy")
 
 
-def run_epochs(working: Working, on_progress: Progress) -> int:
+def run_epochs(working: TrainContext, on_progress: Progress) -> int:
     """Train the epochs that are left of a run, keep the best one's weights, return its number.
 
     Of a team all go through it in step; the first alone judges and writes.
     """
     training, team = Training.of(working), working.team
-    saver = going_on.Saver(working.run.folder, training)
-    going_on.restore(training, working)
+    saver = checkpoint.CheckpointSaver(working.run.folder, training)
+    checkpoint.restore(training, working)
     working.spread()
-    clock = Clock(working.run, training, on_progress)
+    clock = ProgressReporter(working.run, training, on_progress)
     while not training.is_done:
         _train_epoch(training, working, clock, saver)
         row: dict[str, Any] = {"epoch": training.epoch, "train_loss": training.mean_loss}
@@ -53,7 +53,10 @@ def run_epochs(working: Working, on_progress: Progress) -> int:
 
 
 def _train_epoch(
-    training: Training, working: Working, clock: "Clock", saver: going_on.Saver
+    training: Training,
+    working: TrainContext,
+    clock: "ProgressReporter",
+    saver: checkpoint.CheckpointSaver,
 ) -> None:
     """Take the steps that are left of the epoch under way."""
     started, before = time.monotonic(), training.seconds
@@ -66,7 +69,7 @@ def _train_epoch(
         working.team.by_first(partial(_note_batch, clock, saver))
 
 
-def _note_batch(clock: "Clock", saver: going_on.Saver) -> None:
+def _note_batch(clock: "ProgressReporter", saver: checkpoint.CheckpointSaver) -> None:
     """Tell and save what a finished batch brought, and notice when the training shall stop."""
     try:
         clock.tick()
@@ -76,10 +79,10 @@ def _note_batch(clock: "Clock", saver: going_on.Saver) -> None:
     saver.save_in_time()
 
 
-def step(training: Training, working: Working, inputs: Tensor, targets: Tensor) -> None:
+def step(training: Training, working: TrainContext, inputs: Tensor, targets: Tensor) -> None:
     """Take one step on a batch: the team's inputs are its members' shares of it."""
     config, team = working.config, working.team
-    share = rate_share(training.step, training.all_steps, config.schedule, config.warm_up)
+    share = lr_factor(training.step, training.all_steps, config.schedule, config.warm_up)
     for group in training.optimiser.param_groups:
         group["lr"] = config.learning_rate * share * group["share"]
     team.draw_anew(config.seed, training.step, working.device)
@@ -96,7 +99,7 @@ def step(training: Training, working: Working, inputs: Tensor, targets: Tensor) 
     training.batch += 1
 
 
-def _validate(working: Working, training: Training) -> dict[str, Any]:
+def _validate(working: TrainContext, training: Training) -> dict[str, Any]:
     """Return the scores on validation, None each where nothing validates."""
     if not (working.plan.part == "validation").any():
         return dict.fromkeys(SCORES)
@@ -104,7 +107,7 @@ def _validate(working: Working, training: Training) -> dict[str, Any]:
     return working.team.by_first(partial(_scores, working, logits, targets))
 
 
-def _scores(working: Working, logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
+def _scores(working: TrainContext, logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     if not np.isfinite(logits).all():
         raise EcgError("The network's outputs are no longer numbers: lower --learning-rate.")
     mode = working.config.target_mode
@@ -133,7 +136,7 @@ def _judge(training: Training, row: dict) -> None:
         training.best, training.best_epoch = score, row["epoch"]
 
 
-def _keep(working: Working, training: Training, row: dict) -> None:
+def _keep(working: TrainContext, training: Training, row: dict) -> None:
     """Append the epoch's row; keep the weights if it is the best."""
     if row["best"]:
         write_tensors(working.run.weights, training.judged.state_dict())
@@ -142,7 +145,7 @@ def _keep(working: Working, training: Training, row: dict) -> None:
 
 
 @dataclass
-class Clock:
+class ProgressReporter:
     """Tells about once a second how far the training is, and notices when it shall stop."""
 
     run: Run

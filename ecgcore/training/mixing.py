@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ecgcore.imaging.beats import centred, median_beats
 from ecgcore.labels.classes import CODES
-from ecgcore.training.augmentation import Batch, Chance
+from ecgcore.training.augmentation import Batch, BatchRng
 
 ST_CLASSES = ("STEMI", "STD")
 VOLTAGE_CLASSES = ("LVH", "RVH")
@@ -27,18 +27,18 @@ _LEVEL_S = (-0.09, -0.06)  # before the QRS, where the line is at rest
 _START_S, _END_S = -0.1, 0.45
 
 
-def st_mix(batch: Batch, chance: Chance) -> Batch:
+def st_mix(batch: Batch, chance: BatchRng) -> Batch:
     """Move the ST segments of some recordings towards those of one with STEMI or ST depression."""
     return _mixed(batch, chance, ST_CLASSES, ST_S)
 
 
-def voltage_mix(batch: Batch, chance: Chance) -> Batch:
+def voltage_mix(batch: Batch, chance: BatchRng) -> Batch:
     """Move the QRS complexes of some recordings towards those of one with LVH or RVH."""
     return _mixed(batch, chance, VOLTAGE_CLASSES, QRS_S)
 
 
 def _mixed(
-    batch: Batch, chance: Chance, classes: tuple[str, ...], window_s: tuple[float, ...]
+    batch: Batch, chance: BatchRng, classes: tuple[str, ...], window_s: tuple[float, ...]
 ) -> Batch:
     """Mix each recording that may be with one of the batch that is of another of the classes.
 
@@ -85,7 +85,7 @@ def mixed_targets(own: Tensor, other: Tensor, share: float, columns: list[int]) 
 
 
 def _partners(
-    targets: Tensor, beats: list[np.ndarray], columns: list[int], chance: Chance
+    targets: Tensor, beats: list[np.ndarray], columns: list[int], chance: BatchRng
 ) -> list[tuple[int, int]]:
     """Return (recording, partner) rows."""
     has_beats = torch.tensor([len(peaks_s) > 0 for peaks_s in beats])

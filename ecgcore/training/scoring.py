@@ -3,18 +3,18 @@
 import numpy as np
 import pandas as pd
 
-from ecgcore.evaluation.calibrating import calibrate_run
-from ecgcore.evaluation.calibration import probabilities
+from ecgcore.calibration.calibration import probabilities
+from ecgcore.evaluation.fit_calibration import calibrate_run
 from ecgcore.evaluation.subgroups import traits_of
-from ecgcore.home import write_whole
-from ecgcore.training.weights import fill, read_tensors
-from ecgcore.training.working import Working
+from ecgcore.runs.weights import fill, read_tensors
+from ecgcore.training.context import TrainContext
+from ecgcore.workspace import write_atomic
 
 SCORED_PARTS = ("validation", "test", "untouched")
 
 
 def prediction_table(
-    working: Working, part: str, logits: np.ndarray, targets: np.ndarray
+    working: TrainContext, part: str, logits: np.ndarray, targets: np.ndarray
 ) -> pd.DataFrame:
     """Return the rows of ``predictions.parquet`` for one part, probabilities not calibrated yet."""
     classes = working.run.meta["classes"]
@@ -29,7 +29,7 @@ def prediction_table(
     return pd.DataFrame(columns)
 
 
-def score_run(working: Working) -> None:
+def score_run(working: TrainContext) -> None:
     """Load the best epoch, predict every part in float32, and write the run's results.
 
     Where all records trained there is nothing to score.
@@ -42,7 +42,7 @@ def score_run(working: Working) -> None:
     team.by_first(lambda: _write(working, answers))
 
 
-def _write(working: Working, answers: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def _write(working: TrainContext, answers: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     """Write a run's results: logits and targets of each part that is scored."""
     run = working.run
     if not answers:
@@ -51,7 +51,7 @@ def _write(working: Working, answers: dict[str, tuple[np.ndarray, np.ndarray]]) 
     rows = np.concatenate([working.plan.rows[working.plan.part == part] for part in answers])
     traits = traits_of(working.cohort, rows)
     table = pd.concat([pd.concat(tables, ignore_index=True), traits], axis=1)
-    write_whole(
+    write_atomic(
         run.folder / "predictions.parquet", lambda path: table.to_parquet(path, index=False)
     )
     calibrate_run(run)

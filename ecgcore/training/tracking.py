@@ -18,11 +18,11 @@ from math import isfinite
 from textwrap import shorten
 from typing import Any, Protocol
 
-from ecgcore.training.event_files import TensorBoard
+from ecgcore.runs.run import Cancelled, Run
 from ecgcore.training.loop import Progress
-from ecgcore.training.mlflow_run import MLflow
-from ecgcore.training.optimising import rate_share
-from ecgcore.training.run import Cancelled, Run
+from ecgcore.training.mlflow_tracker import MLflow
+from ecgcore.training.optim import lr_factor
+from ecgcore.training.tensorboard_tracker import TensorBoard
 
 WAIT_S = 3.0
 """What a training waits for a tracker, once at its beginning and once at its end, at most."""
@@ -173,7 +173,7 @@ def told_rows(run: Run) -> list[dict[str, float]]:
     rows = []
     for row in run.history.drop(columns="best", errors="ignore").to_dict("records"):
         last = round(steps * row["epoch"] / config.epochs) - 1
-        share = rate_share(last, steps, config.schedule, config.warm_up)
+        share = lr_factor(last, steps, config.schedule, config.warm_up)
         rows.append(_numbers(row | {"learning_rate": config.learning_rate * share}))
     return rows
 

@@ -7,7 +7,7 @@ import pytest
 def ray_here():
     """Return Ray, connected to a cluster of this machine's cores."""
     ray = pytest.importorskip("ray", reason="needs the extra 'cluster'")
-    from ecgcore.engines.on_ray import connected
+    from ecgcore.executors.ray_cluster import connected
 
     with connected(None):
         yield ray
@@ -20,10 +20,10 @@ def examples(request):
 
 
 @pytest.fixture
-def home(examples_home, tmp_path):
+def workspace(examples_home, tmp_path):
     """Return an empty home with the key of ``examples_home``: equal patients, equal hashes."""
-    from ecgcore.home import Home
+    from ecgcore.workspace import Workspace
 
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "patient.key").write_bytes(examples_home.patient_key())
-    return Home(tmp_path / "home")
+    return Workspace(tmp_path / "home")

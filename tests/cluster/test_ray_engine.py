@@ -4,9 +4,9 @@ import secrets
 
 import pytest
 
-from ecgcore.engines import on_ray
-from ecgcore.engines.choosing import engine
 from ecgcore.errors import EcgError, UnreadableRecord
+from ecgcore.executors import ray_cluster
+from ecgcore.executors.select import engine
 
 pytestmark = pytest.mark.cluster
 
@@ -16,7 +16,7 @@ def jobs(ray_here, request, monkeypatch):
     """Return the module of jobs, which workers find as they find ecgcore."""
     from importlib import import_module
 
-    monkeypatch.syspath_prepend(request.config.rootpath / "tests" / "engine")
+    monkeypatch.syspath_prepend(request.config.rootpath / "tests" / "support")
     found = import_module("jobs_for_engines")
     ray_here.cloudpickle.register_pickle_by_value(found)
     yield found
@@ -27,7 +27,7 @@ def run(work, folder, n=8, **more):
     """Return results in order, and how many records were told done and refused at last."""
     done, refused = [], []
     given = [(number, folder) for number in range(n)]
-    results = on_ray.run_all(work, given, 2, done.append, on_refused=refused.append, **more)
+    results = ray_cluster.run_all(work, given, 2, done.append, on_refused=refused.append, **more)
     assert done == sorted(done)
     return sorted(results), done[-1], refused[-1]
 
@@ -55,21 +55,21 @@ def test_what_the_work_says_comes_through(jobs, tmp_path):
 def test_the_folder_must_be_one_that_all_machines_see(jobs, tmp_path, monkeypatch):
     assert run(jobs.square, tmp_path, n=1, shared=tmp_path / "new")[1] == 3
     assert list((tmp_path / "new").iterdir()) == []  # the mark is gone
-    monkeypatch.setattr(on_ray.Path, "touch", lambda self: None)  # as on a disk of its own
+    monkeypatch.setattr(ray_cluster.Path, "touch", lambda self: None)  # as on a disk of its own
     with pytest.raises(EcgError, match=r"does not see .*new: give a folder that all share"):
         run(jobs.square, tmp_path, n=1, shared=tmp_path / "new")
 
 
 def test_another_version_is_refused(jobs, tmp_path, monkeypatch):
-    monkeypatch.setattr(on_ray, "__version__", "99.0")
+    monkeypatch.setattr(ray_cluster, "__version__", "99.0")
     with pytest.raises(EcgError, match=r"has ecgcore \d+\.\d+\.\d+; install 99.0 there as here"):
         run(jobs.square, tmp_path, n=1)
 
 
 def test_a_training_has_a_machine_for_itself(ray_here):
-    share = on_ray.share_of_training(on_gpu=False)
+    share = ray_cluster.share_of_training(on_gpu=False)
     assert share.cpus == ray_here.cluster_resources()["CPU"]
-    assert on_ray.places(share) == 1
+    assert ray_cluster.places(share) == 1
 
 
 def test_a_cluster_that_is_not_there_is_one_line(ray_here, monkeypatch):

@@ -50,9 +50,9 @@ def ended(running):
     return json.loads(out.splitlines()[-1])
 
 
-def test_classify_as_a_client_of_the_cluster(nodes, examples, home, tmp_path):
+def test_classify_as_a_client_of_the_cluster(nodes, examples, workspace, tmp_path):
     cluster, _, port = nodes
-    asked = ("classify", examples, "--run", "alexnet_gap", "--home", home.path, "--to")
+    asked = ("classify", examples, "--run", "alexnet_gap", "--home", workspace.path, "--to")
     far = ended(command(cluster, *asked, tmp_path / "far", "--on", f"ray://127.0.0.1:{port}"))
     here = ended(command(cluster, *asked, tmp_path / "here", "--workers", 2))
     assert (far["records"], far["answered"]) == (160, 160)
@@ -63,12 +63,12 @@ def test_classify_as_a_client_of_the_cluster(nodes, examples, home, tmp_path):
 def test_a_machine_that_is_lost_in_the_middle_changes_nothing(
     nodes,
     examples,
-    home,
+    workspace,
     examples_home,
 ):
     cluster, workers, _ = nodes
-    folder = home.cohorts / "examples"
-    asked = ("ingest", examples, "--cohort", "examples", "--home", home.path, "--on", "ray")
+    folder = workspace.cohorts / "examples"
+    asked = ("ingest", examples, "--cohort", "examples", "--home", workspace.path, "--on", "ray")
     running = command(cluster, *asked)
     while not any(file.read_bytes().count(b"\n") > 5 for file in folder.glob("private/.*.jsonl")):
         assert running.poll() is None, running.communicate()

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from killing import workers_of_ray
 
-from ecgcore.home import Home
+from ecgcore.runs.config import TrainConfig
+from ecgcore.runs.run import Run, list_runs
 from ecgcore.studies import study
-from ecgcore.studies.cell import Cell
 from ecgcore.studies.study import Study, train_missing, train_missing_on_ray
-from ecgcore.training.config import TrainConfig
-from ecgcore.training.run import Run, list_runs
+from ecgcore.studies.trial import Cell
+from ecgcore.workspace import Workspace
 
 pytestmark = pytest.mark.cluster
 EPOCHS = 16
@@ -59,9 +59,9 @@ def assert_same(folder, smooth):
 
 
 @pytest.fixture
-def home(examples_home, tmp_path):
+def workspace(examples_home, tmp_path):
     shutil.copytree(examples_home.cohorts, tmp_path / "home" / "cohorts")
-    return Home(tmp_path / "home")
+    return Workspace(tmp_path / "home")
 
 
 @pytest.fixture(scope="module")
@@ -73,50 +73,50 @@ def smooth(examples_home, tmp_path_factory):
     return folder
 
 
-def test_cells_are_the_same_on_ray(ray_here, home, smooth, tmp_path):
+def test_cells_are_the_same_on_ray(ray_here, workspace, smooth, tmp_path):
     told = []
     done = train_missing_on_ray(
-        STUDY, "examples", home, tmp_path, "*", lambda *now: told.append(now)
+        STUDY, "examples", workspace, tmp_path, "*", lambda *now: told.append(now)
     )
     assert {cell.name for cell in done} == {"s1", "s2", "from-s1"}
     assert_same(tmp_path, smooth)
     assert told[-1] == (3, 3)
-    [parent] = list_runs(home)  # alone is left: others may start from it
+    [parent] = list_runs(workspace)  # alone is left: others may start from it
     assert (parent.folder / "study").read_text() == "tiny/parent"
-    assert list(train_missing_on_ray(STUDY, "examples", home, tmp_path, "*")) == []
+    assert list(train_missing_on_ray(STUDY, "examples", workspace, tmp_path, "*")) == []
 
 
-def test_a_worker_killed_meanwhile_changes_nothing(ray_here, home, smooth, tmp_path):
+def test_a_worker_killed_meanwhile_changes_nothing(ray_here, workspace, smooth, tmp_path):
     killed = []
 
     def kill_once(done, asked):
-        if not killed and any(len(run.history) >= 2 for run in running(home)):
+        if not killed and any(len(run.history) >= 2 for run in running(workspace)):
             [worker] = workers_of_ray()
             killed.append(worker.pid)
             os.kill(worker.pid, signal.SIGKILL)
 
-    asked = ("examples", home, tmp_path, "s*")
+    asked = ("examples", workspace, tmp_path, "s*")
     done = train_missing_on_ray(STUDY, *asked, kill_once)
     assert sorted(cell.name for cell in done) == ["s1", "s2"]  # the killed one may come last
     assert killed
     assert all(len(told["history"]) == EPOCHS for told in contents(tmp_path).values())
     for name in ("s1", "s2"):
         assert contents(tmp_path)[name] == contents(smooth)[name]
-    assert list_runs(home) == []
-    assert not list(home.runs.glob("*.gone"))
+    assert list_runs(workspace) == []
+    assert not list(workspace.runs.glob("*.gone"))
 
 
-def running(home) -> list[Run]:
+def running(workspace) -> list[Run]:
     """Return the runs in the middle of their training."""
-    return [run for run in list_runs(home) if run.status["state"] == "running"]
+    return [run for run in list_runs(workspace) if run.status["state"] == "running"]
 
 
-def test_what_a_killed_process_had_finished_is_not_trained_again(home, smooth, tmp_path):
+def test_what_a_killed_process_had_finished_is_not_trained_again(workspace, smooth, tmp_path):
     shutil.copytree(smooth / "tiny", tmp_path / "tiny")
     kept = tmp_path / "tiny" / "cells" / "s1.json"
     before = kept.stat().st_mtime_ns
-    shelf = study._Shelf("tiny", True, home, tmp_path)
+    shelf = study._Shelf("tiny", True, workspace, tmp_path)
     cell = cells("examples", [])[0]
     assert study._train(shelf, cell, None)
     assert kept.stat().st_mtime_ns == before
-    assert list_runs(home) == []
+    assert list_runs(workspace) == []

@@ -9,12 +9,12 @@ import psutil
 import pytest
 
 from ecgcore.errors import RequestError
-from ecgcore.home import Home
-from ecgcore.training.config import TrainConfig
-from ecgcore.training.launching import work_with
-from ecgcore.training.on_ray import work_on_ray
-from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run
+from ecgcore.runs.config import TrainConfig
+from ecgcore.runs.run import Run
+from ecgcore.training.launch import work_with
+from ecgcore.training.prepare import prepare
+from ecgcore.training.ray_train import work_on_ray
+from ecgcore.workspace import Workspace
 
 pytestmark = pytest.mark.cluster
 # All that changes in a training: dropout, augmentation, mixing, BatchNorm, a running average.
@@ -25,11 +25,11 @@ ASKED = TrainConfig(
 
 
 @pytest.fixture(scope="module")
-def place(examples_home, tmp_path_factory) -> Home:
+def place(examples_home, tmp_path_factory) -> Workspace:
     """Return a home of its own with the example cohort."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "cohorts").symlink_to(examples_home.cohorts)
-    return Home(folder)
+    return Workspace(folder)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def workers_of_ray_train() -> list[psutil.Process]:
 
 def workers_of_torchrun() -> list[psutil.Process]:
     """Return the workers that this process's torchrun has started."""
-    return [child for child in _children("ecgcore.training.member") if "RANK" in child.environ()]
+    return [child for child in _children("ecgcore.training.worker") if "RANK" in child.environ()]
 
 
 def _children(word: str) -> list[psutil.Process]:

@@ -10,11 +10,11 @@ import time
 import numpy as np
 import pytest
 
-from ecgcore.cohort.elsewhere import CACHE
-from ecgcore.cohort.pushing import push
+from ecgcore.cohort.remote import CACHE
+from ecgcore.cohort.remote_push import push
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, NotFound
-from ecgcore.home import Home
+from ecgcore.workspace import Workspace
 
 pytestmark = pytest.mark.cluster
 pytest.importorskip("s3fs", reason="needs the extra 'cluster'")
@@ -68,15 +68,15 @@ def server():
 def test_a_cohort_in_a_bucket_is_read_lazily_and_pushed_by_differences(
     server, examples_home, tmp_path
 ):
-    own, home = Cohort.open("examples", examples_home), Home(tmp_path)
+    own, workspace = Cohort.open("examples", examples_home), Workspace(tmp_path)
     with pytest.raises(NotFound, match="No cohort is at s3://ecg/examples"):
-        Cohort.open("s3://ecg/examples", home)
+        Cohort.open("s3://ecg/examples", workspace)
     first = push("examples", "s3://ecg/examples", examples_home)
     assert first["sent"] == first["files"]
     assert push("examples", "s3://ecg/examples", examples_home)["sent"] == 0
-    far = Cohort.open("s3://ecg/examples", home)
+    far = Cohort.open("s3://ecg/examples", workspace)
     np.testing.assert_array_equal(far.signals([159]), own.signals([159]))
-    assert len(list((home.path / CACHE).rglob("signals.npy"))) == 1
+    assert len(list((workspace.path / CACHE).rglob("signals.npy"))) == 1
     assert far.index.equals(own.index)
 
 
@@ -103,11 +103,14 @@ def test_a_server_that_is_gone_is_one_line(server, examples_home, tmp_path):
     import s3fs
 
     push("examples", "s3://ecg/gone", examples_home)
-    far = Cohort.open("s3://ecg/gone", Home(tmp_path))
+    far = Cohort.open("s3://ecg/gone", Workspace(tmp_path))
     server.send_signal(signal.SIGKILL)
     server.wait()
     s3fs.S3FileSystem.clear_instance_cache()
-    for ask in (lambda: Cohort.open("s3://ecg/gone", Home(tmp_path)), lambda: far.signals([0])):
+    for ask in (
+        lambda: Cohort.open("s3://ecg/gone", Workspace(tmp_path)),
+        lambda: far.signals([0]),
+    ):
         with pytest.raises(EcgError, match="cannot be reached") as told:
             ask()
         assert "\n" not in str(told.value)

@@ -8,7 +8,7 @@ import pytest
 from serving import serving
 
 from ecgcore.cohort.store import Cohort
-from ecgcore.home import Home
+from ecgcore.workspace import Workspace
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -21,16 +21,16 @@ expect.set_options(timeout=180_000)
 def place(tmp_path_factory, examples_home):
     """Return (address, home) of a server with the example cohort, which may import two folders."""
     folder = tmp_path_factory.mktemp("browsing")
-    home, ward = folder / "home", folder / "archive" / "ward"
-    shutil.copytree(examples_home.cohorts, home / "cohorts")
+    workspace, ward = folder / "home", folder / "archive" / "ward"
+    shutil.copytree(examples_home.cohorts, workspace / "cohorts")
     ward.mkdir(parents=True)
     for header in sorted((EXAMPLES / "records100").rglob("*.hea"))[:3]:
         for file in (header, header.with_suffix(".dat")):
             shutil.copy(file, ward)
     (ward / "Muster_Petra.hea").write_text("Muster_Petra 12 100 1000\nnonsense\n")
     roots = f"{folder / 'archive'}:{EXAMPLES}"
-    with serving(home, folder / "log", ECGCORE_IMPORT_ROOTS=roots) as address:
-        yield address, home
+    with serving(workspace, folder / "log", ECGCORE_IMPORT_ROOTS=roots) as address:
+        yield address, workspace
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_an_import_outlives_its_tab_can_be_cancelled_and_goes_on(open_tab, serve
     tab.close()
     tab = open_tab()
     expect(tab.get_by_text("160 found = 160 records, 0 refused")).to_be_visible()
-    assert len(Cohort.open("again", Home(server[1]))) == 160
+    assert len(Cohort.open("again", Workspace(server[1]))) == 160
 
 
 def test_records_are_filtered_and_stepped_through_by_keys(open_tab, server):

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from serving import serving
 
-from dashboard.drawing.figures_matrices import counted
+from dashboard.charts.figures_matrices import counted
 from ecgcore.comparison.compare import compare
 
 pytestmark = pytest.mark.browser

@@ -13,9 +13,9 @@ PAGES = ("overview", "browse", "train", "compare", "classify", "saliency", "stud
 def place(request, examples_home, tmp_path_factory):
     """Return (address, home) of a fresh server, on an empty home and on one with a cohort."""
     folder = tmp_path_factory.mktemp("links")
-    home = examples_home.path if request.param == "filled" else folder / "home"
-    with serving(home, folder / "log") as address:
-        yield address, home
+    workspace = examples_home.path if request.param == "filled" else folder / "home"
+    with serving(workspace, folder / "log") as address:
+        yield address, workspace
 
 
 @pytest.fixture

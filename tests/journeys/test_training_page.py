@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from serving import serving
 
-from ecgcore.home import Home
-from ecgcore.training.run import ALIVE, list_runs
+from ecgcore.runs.run import ALIVE, list_runs
+from ecgcore.workspace import Workspace
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -24,38 +24,38 @@ SMALL = "train?cohort=examples&train_level=own&train_records=60&train_size=96&tr
 
 
 @pytest.fixture
-def home(tmp_path, examples_home):
+def workspace(tmp_path, examples_home):
     """Return a home with the example cohort; no training in it outlives the test."""
-    home = Home(tmp_path / "home")
-    shutil.copytree(examples_home.cohorts, home.cohorts)
-    yield home
-    for run in list_runs(home):
+    workspace = Workspace(tmp_path / "home")
+    shutil.copytree(examples_home.cohorts, workspace.cohorts)
+    yield workspace
+    for run in list_runs(workspace):
         if run.status["state"] in ALIVE:
             run.cancel()
-    wait_until(lambda: not any(run.status["state"] in ALIVE for run in list_runs(home)))
+    wait_until(lambda: not any(run.status["state"] in ALIVE for run in list_runs(workspace)))
 
 
 class Place:
     """The address and home of a server that can be stopped and started anew."""
 
-    def __init__(self, home: Home, log: Path):
-        self.home, self.log, self.address = home.path, log, ""
+    def __init__(self, workspace: Workspace, log: Path):
+        self.workspace, self.log, self.address = workspace.path, log, ""
         self.running = ExitStack()
 
     def __getitem__(self, place: int):
-        return (self.address, self.home)[place]
+        return (self.address, self.workspace)[place]
 
     def start(self) -> None:
-        self.address = self.running.enter_context(serving(self.home, self.log))
+        self.address = self.running.enter_context(serving(self.workspace, self.log))
 
     def stop(self) -> None:
         self.running.close()
 
 
 @pytest.fixture
-def server(home, tmp_path):
+def server(workspace, tmp_path):
     """Return (address, home) of a server that the test may stop and start anew."""
-    place = Place(home, tmp_path / "log")
+    place = Place(workspace, tmp_path / "log")
     place.start()
     yield place
     place.stop()
@@ -83,7 +83,7 @@ def wait_for_points(tab, more_than: int) -> None:
 
 
 def test_both_train_to_their_end_while_the_tab_is_closed_and_the_server_restarted(
-    open_tab, server, home
+    open_tab, server, workspace
 ):
     tab = open_tab(asked_for(EPOCHS, *BOTH))
     expect(tab.get_by_text("No patient and no recording on two sides: checked")).to_be_visible()
@@ -93,7 +93,7 @@ def test_both_train_to_their_end_while_the_tab_is_closed_and_the_server_restarte
     wait_for_points(tab, more_than=0)
     wait_for_points(tab, more_than=points_of(tab))
     tab.close()
-    a, b = sorted(list_runs(home), key=lambda run: BOTH.index(run.meta["model"]))
+    a, b = sorted(list_runs(workspace), key=lambda run: BOTH.index(run.meta["model"]))
     workers = [run.status["pid"] for run in (a, b)]
     server.stop()
     assert b.status["state"] in ALIVE  # the server is gone, its trainings are not
@@ -110,7 +110,7 @@ def test_both_train_to_their_end_while_the_tab_is_closed_and_the_server_restarte
     assert [run.status["pid"] for run in (a, b)] == workers  # nobody began anew
 
 
-def test_a_training_is_stopped_once_it_is_said_what_is_kept_and_goes_on(open_tab, home):
+def test_a_training_is_stopped_once_it_is_said_what_is_kept_and_goes_on(open_tab, workspace):
     tab = open_tab(asked_for(400, BOTH[0]))
     tab.get_by_role("button", name="Train it").click()
     expect(tab.get_by_text(re.compile("running · epoch [1-9]"))).to_be_visible()
@@ -118,7 +118,7 @@ def test_a_training_is_stopped_once_it_is_said_what_is_kept_and_goes_on(open_tab
     expect(tab.get_by_text("The best epoch so far is kept")).to_be_visible()
     tab.get_by_role("button", name="Stop this training").click()
     expect(tab.get_by_text("· cancelled · epoch")).to_be_visible()
-    (run,) = list_runs(home)
+    (run,) = list_runs(workspace)
     assert run.weights.exists()
     done = len(run.history)
     tab.get_by_role("button", name="Resume", exact=True).click()

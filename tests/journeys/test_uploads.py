@@ -11,13 +11,13 @@ import pytest
 from serving import ROOT, serving
 
 from ecgcore.cohort.store import Cohort
-from ecgcore.home import Home
 from ecgcore.imaging.convert import convert
-from ecgcore.inference.classifier import load
 from ecgcore.inference.classify import classify_paths
-from ecgcore.records.reading import read_record
+from ecgcore.inference.model import load
+from ecgcore.records.read import read_record
+from ecgcore.workspace import Workspace
 
-sys.path.append(str(ROOT / "tests" / "engine"))
+sys.path.append(str(ROOT / "tests" / "support"))
 from recordings import write_csv, write_wfdb
 from vendor_binary_files import write_dicom, write_scp
 from vendor_person import PERSON
@@ -38,9 +38,9 @@ def place(tmp_path_factory):
     """Return (address, home) of a server, and the folder in which it may make temporary files."""
     folder = tmp_path_factory.mktemp("uploads")
     (folder / "tmp").mkdir()
-    home = Home(folder / "home")  # without runs: the page asks the shipped pair
-    with serving(home.path, folder / "log", TMPDIR=str(folder / "tmp")) as address:
-        yield address, home, folder
+    workspace = Workspace(folder / "home")  # without runs: the page asks the shipped pair
+    with serving(workspace.path, folder / "log", TMPDIR=str(folder / "tmp")) as address:
+        yield address, workspace, folder
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ def test_300_mb_are_refused_at_once(open_tab, tmp_path):
 def test_a_path_as_a_name_and_too_many_bytes_are_refused_without_a_browser_too(place):
     from visitor import Visitor
 
-    address, home, folder = place
-    before = sorted(folder.rglob("*")) + sorted(home.path.rglob("*"))
+    address, workspace, folder = place
+    before = sorted(folder.rglob("*")) + sorted(workspace.path.rglob("*"))
     visitor = Visitor(address)
     visitor.open("classify")
     content = b"".join(b"%d," % i for i in range(12)) + b"\n"
@@ -136,7 +136,7 @@ def test_a_path_as_a_name_and_too_many_bytes_are_refused_without_a_browser_too(p
     [url] = visitor.places(["large"])
     assert visitor.put(url, "large", b"\0" * (MOST_MB * 1024 * 1024 + 1)).status_code == 413
     visitor.leave()
-    assert sorted(folder.rglob("*")) + sorted(home.path.rglob("*")) == before
+    assert sorted(folder.rglob("*")) + sorted(workspace.path.rglob("*")) == before
     assert not Path("/etc/cron.d/x.csv").exists()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from ecgcore.records.reading import read_record
+from ecgcore.records.read import read_record
 
 pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
@@ -22,15 +22,15 @@ expect.set_options(timeout=180_000)
 
 
 def test_the_whole_way_from_reading_to_saliency(open_tab, server, tmp_path):
-    _, home = server
+    _, workspace = server
     tab = open_tab()
     read_the_examples(tab)
     browse_one_record(tab)
-    a, b = train_both(tab, open_tab, home)
+    a, b = train_both(tab, open_tab, workspace)
     tab = open_tab("train")
     tab.get_by_role("link", name="Compare these two").click()
-    compare_as_the_command_does(tab, home, a, b)
-    classify_as_the_command_does(tab, home, (a, b), as_mat_pair(tmp_path))
+    compare_as_the_command_does(tab, workspace, a, b)
+    classify_as_the_command_does(tab, workspace, (a, b), as_mat_pair(tmp_path))
     see_where_they_looked(tab)
     expect(tab.get_by_test_id("stException")).to_have_count(0)
 
@@ -51,7 +51,7 @@ def browse_one_record(tab) -> None:
     expect(tab).not_to_have_url(re.compile("record=00530_lr"))
 
 
-def train_both(tab, open_tab, home: Path) -> tuple[str, str]:
+def train_both(tab, open_tab, workspace: Path) -> tuple[str, str]:
     """Train both networks for two epochs; the tab that started it is closed meanwhile."""
     tab.get_by_role("link", name="Train").click()
     networks = tab.get_by_test_id("stButtonGroup").filter(has_text="resnet1d")
@@ -68,16 +68,16 @@ def train_both(tab, open_tab, home: Path) -> tuple[str, str]:
     expect(tab.get_by_text("done · epoch 2 of 2")).to_have_count(2, timeout=TRAINED_MS)
     expect(tab.get_by_text("Last trained")).to_be_visible()
     by_model = {
-        r["model"]: r for r in ask(home, "runs", "list")["runs"] if r["cohort"] == "examples"
+        r["model"]: r for r in ask(workspace, "runs", "list")["runs"] if r["cohort"] == "examples"
     }
     tab.close()
     a, b = (by_model[name]["run"] for name in BOTH)
     return a, b
 
 
-def compare_as_the_command_does(tab, home: Path, a: str, b: str) -> None:
+def compare_as_the_command_does(tab, workspace: Path, a: str, b: str) -> None:
     expect(tab).to_have_url(re.compile(f"a={a}"))
-    told = ask(home, "compare", a, b)
+    told = ask(workspace, "compare", a, b)
     row = tab.get_by_role("row", name=re.compile("Macro AUC"))
     expect(row).to_be_visible()
     shown = row.get_by_role("cell").all_inner_texts()
@@ -95,12 +95,12 @@ def compare_as_the_command_does(tab, home: Path, a: str, b: str) -> None:
     assert f"{told['n_common']:,} common records" in report
 
 
-def classify_as_the_command_does(tab, home: Path, runs, pair: list[Path]) -> None:
+def classify_as_the_command_does(tab, workspace: Path, runs, pair: list[Path]) -> None:
     tab.get_by_role("link", name="Classify").click()
     tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(pair)
     bars = tab.locator(".barlayer .bartext, .barlayer text")
     expect(bars).to_have_count(20)
-    told = [ask(home, "classify", str(pair[0]), "--run", run)["probabilities"] for run in runs]
+    told = [ask(workspace, "classify", str(pair[0]), "--run", run)["probabilities"] for run in runs]
     expected = [f"{p:.3f}" for by_class in told for p in by_class.values()]
     assert sorted(bars.all_text_contents()) == sorted(expected)
     expect(tab.get_by_text("Behind the trace: Grad-CAM")).to_be_visible()
@@ -128,10 +128,10 @@ def as_mat_pair(folder: Path) -> list[Path]:
     return [folder / "visit.hea", folder / "visit.mat"]
 
 
-def ask(home: Path, *command: str) -> dict:
+def ask(workspace: Path, *command: str) -> dict:
     """Return what a command answers as JSON."""
     told = subprocess.run(
-        [sys.executable, "-m", "ecgcore", *command, "--json", "--home", str(home)],
+        [sys.executable, "-m", "ecgcore", *command, "--json", "--home", str(workspace)],
         check=True,
         capture_output=True,
         text=True,

@@ -6,11 +6,11 @@ import pytest
 from reading import labels, words
 
 from dashboard import state
-from dashboard.parts import filters
+from dashboard.components import record_filters
 from ecgcore.cohort.label_audit import audit_cohort
 from ecgcore.cohort.listing import Filters, Listing
 from ecgcore.cohort.store import Cohort
-from ecgcore.home import Home
+from ecgcore.workspace import Workspace
 
 
 @pytest.fixture
@@ -72,11 +72,11 @@ def test_a_link_carries_no_more_records_than_a_url_holds():
 
 def test_a_digit_turns_the_filter_of_its_class_on_and_off(monkeypatch):
     session: dict = {}
-    monkeypatch.setattr(filters.st, "session_state", session)
-    filters.turn_class(0)
-    filters.turn_class(9)
+    monkeypatch.setattr(record_filters.st, "session_state", session)
+    record_filters.turn_class(0)
+    record_filters.turn_class(9)
     assert session["browse_class"] == ["NSR", "ECT"]
-    filters.turn_class(0)
+    record_filters.turn_class(0)
     assert session["browse_class"] == ["ECT"]
 
 
@@ -123,7 +123,7 @@ def test_the_cohort_as_a_whole_is_not_computed_where_records_are_shown(
     assert not open_page("browse", cohort="examples").exception
 
 
-def test_criteria_of_a_cohort_that_is_not_measured_are_one_line(open_page, own_copy: Home):
+def test_criteria_of_a_cohort_that_is_not_measured_are_one_line(open_page, own_copy: Workspace):
     for file in own_copy.cohorts.rglob("measures.parquet"):
         file.unlink()
     app = open_page("browse", cohort="examples", browse_policy="criteria")
@@ -132,7 +132,7 @@ def test_criteria_of_a_cohort_that_is_not_measured_are_one_line(open_page, own_c
     assert set(app.dataframe[0].value["quality"]) == {"not measured"}
 
 
-def test_refused_files_are_listed_by_record_id(open_page, own_copy: Home):
+def test_refused_files_are_listed_by_record_id(open_page, own_copy: Workspace):
     import pandas as pd
 
     folder = own_copy.cohorts / "examples"

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 from reading import labels, links, words
 
-from dashboard.asking import cached_runs
-from dashboard.drawing.figures_matrices import counted
+from dashboard.charts.figures_matrices import counted
+from dashboard.data import cached_runs
 from ecgcore.comparison.compare import compare, on_common_records
 from ecgcore.comparison.text import finding
 from ecgcore.evaluation.evaluate import scores_of
-from ecgcore.evaluation.ledger import LEDGER, looks_at
-from ecgcore.evaluation.operating import points_of
+from ecgcore.evaluation.operating_points import points_of
 from ecgcore.evaluation.subgroups import subgroups, traits_of_run
-from ecgcore.home import Home
-from ecgcore.training.run import Run
+from ecgcore.evaluation.test_access_log import LEDGER, looks_at
+from ecgcore.runs.run import Run
+from ecgcore.workspace import Workspace
 
 
 @pytest.fixture
@@ -33,17 +33,17 @@ def open_tab(open_page, filled, small_pair):
 @pytest.fixture
 def seeds(small_pair, tmp_path, monkeypatch, open_page):
     """Return (home, ids of A, ids of B): the small pair, and the same again under another seed."""
-    home = Home(tmp_path / "home")
-    shutil.copytree(small_pair[0].path, home.path, ignore=shutil.ignore_patterns(LEDGER))
+    workspace = Workspace(tmp_path / "home")
+    shutil.copytree(small_pair[0].path, workspace.path, ignore=shutil.ignore_patterns(LEDGER))
     for run in small_pair[1:]:
-        folder = home.runs / run.id.replace("-s1-", "-s2-")
+        folder = workspace.runs / run.id.replace("-s1-", "-s2-")
         shutil.copytree(run.folder, folder)
         meta = json.loads((folder / "run.json").read_text())
         meta["config"]["seed"] = meta["seed"] = 2
         (folder / "run.json").write_text(json.dumps(meta | {"run": folder.name}))
-    monkeypatch.setenv("ECGCORE_HOME", str(home.path))
+    monkeypatch.setenv("ECGCORE_HOME", str(workspace.path))
     ids = [[run.id, run.id.replace("-s1-", "-s2-")] for run in small_pair[1:]]
-    return home, *ids
+    return workspace, *ids
 
 
 def test_the_page_shows_the_numbers_of_the_command(open_page, filled, small_pair):
@@ -70,7 +70,7 @@ def test_no_run_on_a_side_is_asked_for(open_page, filled):
 
 
 def test_all_seeds_come_at_a_click_and_give_three_intervals(open_page, seeds):
-    home, a, b = seeds
+    workspace, a, b = seeds
     app = open_page("compare", a=a[0], b=b[0])
     assert "Compare all 2 seeds" in labels(app)
     app.button(key="compare_seeds").click().run()
@@ -85,7 +85,7 @@ def test_all_seeds_come_at_a_click_and_give_three_intervals(open_page, seeds):
     shown = again.selectbox(key="compare_pair")
     assert [option[:6] for option in shown.options] == ["seed 1", "seed 2"]
     shown.select(shown.options[1]).run()
-    assert finding(compare(*(Run(home.runs / side[1]) for side in (a, b)))) in words(again)
+    assert finding(compare(*(Run(workspace.runs / side[1]) for side in (a, b)))) in words(again)
 
 
 def test_sides_of_unequal_numbers_of_seeds_are_refused_in_a_line(open_page, seeds):
@@ -96,13 +96,13 @@ def test_sides_of_unequal_numbers_of_seeds_are_refused_in_a_line(open_page, seed
 
 
 def test_looking_again_and_at_another_tab_is_no_new_look(open_page, seeds):
-    home, a, b = seeds
-    runs = [Run(home.runs / side[0]) for side in (a, b)]
+    workspace, a, b = seeds
+    runs = [Run(workspace.runs / side[0]) for side in (a, b)]
     app = open_page("compare", a=a[0], b=b[0])
     for tab in ("Curves", "Confusion", "Calibration", "Disagreements"):
         open_page("compare", a=a[0], b=b[0], compare_tab=tab)
     app.run()
-    assert looks_at(home, runs, "test")["times"] == 1
+    assert looks_at(workspace, runs, "test")["times"] == 1
 
 
 def test_only_the_open_tab_is_computed(open_tab, monkeypatch):
@@ -110,7 +110,7 @@ def test_only_the_open_tab_is_computed(open_tab, monkeypatch):
         raise AssertionError("not asked for")
 
     for name in ("subgroups", "operating", "calibration", "curves", "cell"):
-        monkeypatch.setattr(f"dashboard.asking.cached_comparison.{name}", refuse)
+        monkeypatch.setattr(f"dashboard.data.cached_comparison.{name}", refuse)
     assert "DeLong" in words(open_tab("By class")) or "n/a" in words(open_tab("By class"))
     assert "Disagreements: " in words(open_tab("Disagreements"))
 
@@ -218,8 +218,8 @@ def test_the_comparison_can_be_downloaded_whole(open_page, filled):
 
 
 def test_a_figure_s_data_is_what_is_drawn(small_pair):
-    from dashboard.drawing.figure_data import csv_of, rows_of
-    from dashboard.drawing.figures_curves import of_runs
+    from dashboard.charts.figure_data import csv_of, rows_of
+    from dashboard.charts.figures_curves import of_runs
     from ecgcore.evaluation.roc import curves_of
 
     curve = curves_of(scores_of(small_pair[1]))["LBBB"]

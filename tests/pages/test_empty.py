@@ -4,24 +4,24 @@ import pytest
 from reading import links, words
 
 from ecgcore import RESEARCH_USE_ONLY
-from ecgcore.home import Home
+from ecgcore.workspace import Workspace
 
 PAGES = ("overview", "browse", "train", "compare", "classify", "saliency")
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_opens_on_a_fresh_home_and_says_research_use_only(open_page, home, page):
+def test_every_page_opens_on_a_fresh_home_and_says_research_use_only(open_page, workspace, page):
     app = open_page(page)
     assert app.title[0].value == page.capitalize()
     assert RESEARCH_USE_ONLY in words(app)
 
 
 @pytest.mark.parametrize("page", ["overview", "browse", "train"])
-def test_without_a_cohort_the_examples_are_offered_and_read(open_page, home: Home, page):
+def test_without_a_cohort_the_examples_are_offered_and_read(open_page, workspace: Workspace, page):
     app = open_page(page)
     assert "ecgcore ingest" in words(app)
     app.button(key="read_examples").click().run()
-    assert (home.cohorts / "examples" / "cohort.json").exists()
+    assert (workspace.cohorts / "examples" / "cohort.json").exists()
     assert "There is no cohort yet" not in words(app)
 
 
@@ -34,14 +34,14 @@ def test_without_a_cohort_the_examples_are_offered_and_read(open_page, home: Hom
     ],
 )
 def test_without_a_network_the_pages_that_need_one_lead_to_training(
-    open_page, home, nothing_shipped, page, lack
+    open_page, workspace, nothing_shipped, page, lack
 ):
     app = open_page(page)
     assert lack in words(app)
     assert links(app) == {"Train both": "train?"}
 
 
-def test_the_shipped_pair_classifies_an_example_on_first_start(open_page, home):
+def test_the_shipped_pair_classifies_an_example_on_first_start(open_page, workspace):
     app = open_page("classify", classify_example="LBBB")
     first, second = app.multiselect(key="classify_runs").value
     assert second == "alexnet_m_se_gap"
@@ -50,7 +50,9 @@ def test_the_shipped_pair_classifies_an_example_on_first_start(open_page, home):
     assert "Behind the trace: Grad-CAM of alexnet_m_se_gap" in words(app)
 
 
-def test_looking_at_pages_writes_nothing_but_that_a_test_set_was_looked_at(open_page, home: Home):
+def test_looking_at_pages_writes_nothing_but_that_a_test_set_was_looked_at(
+    open_page, workspace: Workspace
+):
     for page in PAGES:
         open_page(page)
-    assert [file.name for file in home.path.iterdir()] == ["ledger.jsonl"]
+    assert [file.name for file in workspace.path.iterdir()] == ["ledger.jsonl"]

@@ -9,9 +9,9 @@ from reading import labels, links, words
 from ecgcore.cohort.store import Cohort
 from ecgcore.comparison.compare import compare
 from ecgcore.comparison.text import finding
-from ecgcore.inference.classifier import load
 from ecgcore.inference.classify import classify_paths
-from ecgcore.records.reading import read_record
+from ecgcore.inference.model import load
+from ecgcore.records.read import read_record
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from reading import labels, links, words
 
-from ecgcore.cohort import imports
-from ecgcore.cohort.imports import Import, Request
-from ecgcore.cohort.roots import VARIABLE
-from ecgcore.home import Home
-from ecgcore.processes import process_stamp
+from ecgcore.background import process_stamp
+from ecgcore.cohort import ingest_job
+from ecgcore.cohort.allowed_folders import VARIABLE
+from ecgcore.cohort.ingest_job import Import, Request
+from ecgcore.workspace import Workspace
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def root(tmp_path: Path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def at_work(home: Home) -> Import:
+def at_work(workspace: Workspace) -> Import:
     """Return an import that seems to be at work: its process is this one."""
-    one = Import(home.path / "imports" / "ward-7")
+    one = Import(workspace.path / "imports" / "ward-7")
     one.begin(Request("/in/Petra", "ward-7"), **process_stamp())
     one.report(found=45_000, done=900, refused=3, rate=60.0, eta_s=735.0)
     return one
@@ -37,10 +37,10 @@ def open_form(open_page):
 
 
 def test_a_folder_below_a_root_is_imported_with_the_options_chosen(
-    open_page, home, root, monkeypatch
+    open_page, workspace, root, monkeypatch
 ):
     started = []
-    monkeypatch.setattr(imports, "start", lambda request, home: started.append(request))
+    monkeypatch.setattr(ingest_job, "start", lambda request, workspace: started.append(request))
     app = open_form(open_page)
     assert app.selectbox(key="import_root").options == ["archive"]
     assert app.selectbox(key="import_below").options == [".", "ward"]
@@ -55,15 +55,15 @@ def test_a_folder_below_a_root_is_imported_with_the_options_chosen(
     assert started == [Request(folder, "ward-7", fs_hz=500, measure=False)]
 
 
-def test_a_name_that_no_cohort_can_have_is_one_line_and_starts_nothing(open_page, home, root):
+def test_a_name_that_no_cohort_can_have_is_one_line_and_starts_nothing(open_page, workspace, root):
     app = open_form(open_page)
     app.text_input(key="import_cohort").set_value("../x").run()
     app.button(key="import_start").click().run()
     assert "A cohort cannot be called '../x'" in app.error[0].value
-    assert not (home.path / "imports").exists()
+    assert not (workspace.path / "imports").exists()
 
 
-def test_without_a_root_nothing_can_be_imported(open_page, home, monkeypatch):
+def test_without_a_root_nothing_can_be_imported(open_page, workspace, monkeypatch):
     monkeypatch.setenv(VARIABLE, "")
     assert f"set {VARIABLE}" in words(open_form(open_page))
 
@@ -81,7 +81,7 @@ def test_an_import_at_work_shows_how_far_it_is_and_how_long_yet(open_page, at_wo
 def test_cancel_stops_the_process_and_what_was_read_can_go_on(open_page, at_work, monkeypatch):
     ended, started = [], []
     monkeypatch.setattr("psutil.Process.terminate", lambda process: ended.append(process.pid))
-    monkeypatch.setattr(imports, "start", lambda request, home: started.append(request))
+    monkeypatch.setattr(ingest_job, "start", lambda request, workspace: started.append(request))
     app = open_page("overview")
     app.button(key="import_cancel_ward-7").click().run()
     assert ended == [at_work.status["pid"]]
@@ -93,7 +93,7 @@ def test_cancel_stops_the_process_and_what_was_read_can_go_on(open_page, at_work
     assert not app.exception
 
 
-def test_what_was_refused_is_listed_when_an_import_is_done(open_page, at_work, home):
+def test_what_was_refused_is_listed_when_an_import_is_done(open_page, at_work, workspace):
     at_work.report(
         state="done", found=4, read=3, refused=1, duplicates=0, seconds=2.0,
         rejected=[{"record": "r0123", "reason": "the signal file is missing"}],

@@ -3,8 +3,8 @@
 import pytest
 from reading import words
 
-from dashboard.asking import cached_runs
-from dashboard.drawing import draw
+from dashboard.charts import draw
+from dashboard.data import cached_runs
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,10 @@
 """An uploaded recording's names are nowhere on the page."""
 
-import sys
-from pathlib import Path
-
+from planted import plant, traces
 from reading import words
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "engine"))
-from planted import plant, traces
 
-
-def test_no_name_in_an_uploaded_file_is_on_the_page(open_page, home, tmp_path):
+def test_no_name_in_an_uploaded_file_is_on_the_page(open_page, workspace, tmp_path):
     files = plant(tmp_path / "in", "x")
     app = open_page("classify")
     app.file_uploader(key="classify_files").upload(files[0].name, files[0].read_bytes()).run()

@@ -39,7 +39,9 @@ def test_other_addresses(address):
 
 
 @pytest.mark.parametrize("page", ["overview", "browse", "train", "compare", "classify", "saliency"])
-def test_a_server_for_everybody_without_sign_in_shows_one_line(open_page, home, monkeypatch, page):
+def test_a_server_for_everybody_without_sign_in_shows_one_line(
+    open_page, workspace, monkeypatch, page
+):
     option = st.get_option
     told = {"server.address": "0.0.0.0"}
     monkeypatch.setattr(st, "get_option", lambda name: told.get(name) or option(name))

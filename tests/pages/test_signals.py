@@ -3,8 +3,8 @@
 import pytest
 from reading import words
 
-from ecgcore.training.config import TrainConfig
-from ecgcore.training.work import train
+from ecgcore.runs.config import TrainConfig
+from ecgcore.training.trainer import train
 
 SMALL = TrainConfig(
     cohort="examples", model="resnet1d", level="all", label_set="ptbxl71", depth=4, width=8,

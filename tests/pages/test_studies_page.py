@@ -6,7 +6,7 @@ from reading import words
 from ecgcore.studies.overview import KEPT, points, states
 
 
-def test_a_study_shows_its_page_and_how_much_is_done(open_page, home):
+def test_a_study_shows_its_page_and_how_much_is_done(open_page, workspace):
     app = open_page("studies", studies_name="levels")
     said = words(app)
     levels = next(found for found in states() if found.name == "levels")
@@ -28,7 +28,9 @@ def test_each_training_is_a_point():
     assert best == pytest.approx(0.870, abs=0.0006)
 
 
-def test_without_any_training_the_page_says_how_to_begin(open_page, home, tmp_path, monkeypatch):
+def test_without_any_training_the_page_says_how_to_begin(
+    open_page, workspace, tmp_path, monkeypatch
+):
     monkeypatch.setattr("ecgcore.studies.overview.KEPT", tmp_path)
     monkeypatch.setattr(states, "__defaults__", (tmp_path,))
     assert "`ecgcore study levels`" in words(open_page("studies"))

@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 from reading import labels, words
 
-from ecgcore.home import Home
-from ecgcore.training.config import TrainConfig
-from ecgcore.training.preparing import prepare
-from ecgcore.training.queue import enter
-from ecgcore.training.run import Run
+from ecgcore.runs.config import TrainConfig
+from ecgcore.runs.queue import enter
+from ecgcore.runs.run import Run
+from ecgcore.training.prepare import prepare
+from ecgcore.workspace import Workspace
 
 EPOCH = {"epoch": 1, "train_loss": 2.31, "val_loss": 2.2, "val_macro_auc": 0.61, "best": True}
 
 
 @pytest.fixture
-def at_work(own_copy: Home) -> Run:
+def at_work(own_copy: Workspace) -> Run:
     """Return a run that seems to be in its second of three epochs: its process is this one."""
     run = prepare(TrainConfig("examples", model="alexnet_gap", level="60", epochs=3), own_copy)
     enter(run, own_copy, ["cpu"])
@@ -49,19 +49,25 @@ def test_a_run_whose_process_died_says_so_and_has_nothing_to_cancel(open_page, a
     assert "Cancel" not in labels(app)
 
 
-def test_what_was_cut_off_goes_on_at_a_click(open_page, own_copy: Home, at_work: Run, monkeypatch):
+def test_what_was_cut_off_goes_on_at_a_click(
+    open_page, own_copy: Workspace, at_work: Run, monkeypatch
+):
     app = open_page("train")
     assert not any(label.startswith("Resume") for label in labels(app))
     at_work.report(pid_started=1.0)
     app = open_page("train")
     resumed = []
-    monkeypatch.setattr("ecgcore.training.jobs.resume", lambda run, home: resumed.append(run))
+    monkeypatch.setattr(
+        "ecgcore.training.run_jobs.resume", lambda run, workspace: resumed.append(run)
+    )
     app.button(key="train_resume").click().run()
     assert not app.exception
     assert resumed == [at_work]
 
 
-def test_a_training_that_cannot_start_is_one_line_and_writes_nothing(open_page, own_copy: Home):
+def test_a_training_that_cannot_start_is_one_line_and_writes_nothing(
+    open_page, own_copy: Workspace
+):
     app = open_page("train")
     shutil.rmtree(own_copy.cohorts / "examples" / "shards")
     app.button(key="train_start").click().run()
@@ -70,13 +76,15 @@ def test_a_training_that_cannot_start_is_one_line_and_writes_nothing(open_page, 
     assert not own_copy.runs.exists()
 
 
-def test_a_cohort_that_is_not_there_leaves_the_choice_to_the_visitor(open_page, own_copy: Home):
+def test_a_cohort_that_is_not_there_leaves_the_choice_to_the_visitor(
+    open_page, own_copy: Workspace
+):
     app = open_page("train", cohort="no such cohort", train_level="7")
     assert app.selectbox(key="cohort").value == "examples"
     assert app.segmented_control(key="train_level").value == "204"
 
 
-def test_a_cohort_of_several_sources_offers_to_leave_one_out(open_page, own_copy: Home):
+def test_a_cohort_of_several_sources_offers_to_leave_one_out(open_page, own_copy: Workspace):
     folder = own_copy.cohorts / "examples"
     meta = json.loads((folder / "cohort.json").read_text())
     (shard, *_) = meta["shards"]

@@ -5,19 +5,21 @@ import json
 import pytest
 from reading import labels, links, words
 
-from dashboard.parts import train_before, train_settings
-from ecgcore.home import Home
+from dashboard.components import train_preview, train_settings
 from ecgcore.models import list_models
-from ecgcore.training.config import TrainConfig
-from ecgcore.training.preparing import prepare
-from ecgcore.training.run import Run
+from ecgcore.runs.config import TrainConfig
+from ecgcore.runs.run import Run
+from ecgcore.training.prepare import prepare
+from ecgcore.workspace import Workspace
 
 
 @pytest.fixture
 def asked(monkeypatch):
     """Return the trainings that the page would start, newest last; none is started."""
     started: list[TrainConfig] = []
-    monkeypatch.setattr("ecgcore.training.jobs.start", lambda config, home: started.append(config))
+    monkeypatch.setattr(
+        "ecgcore.training.run_jobs.start", lambda config, workspace: started.append(config)
+    )
     return started
 
 
@@ -128,29 +130,31 @@ def test_a_leak_is_told_in_red_and_nothing_can_start(open_page, filled, monkeypa
     from ecgcore.cohort.leakage import LeakCheck
 
     leaky = LeakCheck(160, 158, 160, 0, shared_patients=2, shared_recordings=0)
-    monkeypatch.setattr("ecgcore.training.preparing.check_sides", lambda index, plan: leaky)
+    monkeypatch.setattr("ecgcore.training.prepare.check_sides", lambda index, plan: leaky)
     app = open_page("train", cohort="examples")
     assert "2 patients and 0 recordings are on two sides" in app.error[0].value
     assert app.button(key="train_start").disabled
 
 
-def test_a_cancelled_training_goes_on_at_a_click(open_page, own_copy: Home, monkeypatch):
+def test_a_cancelled_training_goes_on_at_a_click(open_page, own_copy: Workspace, monkeypatch):
     run = prepare(TrainConfig("examples", model="alexnet_gap", level="60"), own_copy)
     run.report(state="cancelled", message="Cancelled.", queued_at=1.0)
     resumed: list[Run] = []
-    monkeypatch.setattr("ecgcore.training.jobs.resume", lambda run, home: resumed.append(run))
+    monkeypatch.setattr(
+        "ecgcore.training.run_jobs.resume", lambda run, workspace: resumed.append(run)
+    )
     app = open_page("train")
     app.button(key=f"train_resume_{run.id}").click().run()
     assert not app.exception
     assert resumed == [run]
 
 
-def test_before_a_training_is_stopped_it_is_said_what_is_kept(open_page, own_copy: Home):
+def test_before_a_training_is_stopped_it_is_said_what_is_kept(open_page, own_copy: Workspace):
     runs = [
         prepare(TrainConfig("examples", model="alexnet_gap", level="60"), own_copy)
         for _ in range(2)
     ]
-    from ecgcore.training.queue import enter
+    from ecgcore.runs.queue import enter
 
     for run in runs:
         enter(run, own_copy, ["cpu"])
@@ -179,7 +183,7 @@ def test_earlier_trainings_are_shown_by_the_url_and_two_lead_to_their_comparison
 
 
 def test_times_and_sizes_in_words():
-    assert [train_before.duration(s) for s in (0.2, 42, 700, 12_600)] == [
+    assert [train_preview.duration(s) for s in (0.2, 42, 700, 12_600)] == [
         "1 s", "42 s", "12 min", "3.5 h",
     ]  # fmt: skip
-    assert [train_before.size(n) for n in (61_000_000, 1_633_000_000)] == ["61 MB", "1.6 GB"]
+    assert [train_preview.size(n) for n in (61_000_000, 1_633_000_000)] == ["61 MB", "1.6 GB"]

@@ -1,0 +1,43 @@
+"""The ECG page on the screen, with zoom and calipers (``paper_view.js``, ``paper_view.css``).
+
+The page itself is what ``ecgcore.paper.draw`` draws, in millimetres; the calipers measure in its
+millimetres, so that they are exact at every zoom.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from ecgcore.paper.draw import page
+from ecgcore.paper.render_svg import as_svg
+from ecgcore.records.record import Record
+
+PX_PER_MM = 4
+"""At 100 %: a 10 s page is 1,080 px wide."""
+_BAR_PX = 44
+_HERE = Path(__file__).resolve().parent
+_view = st.components.v2.component(
+    "ecg_paper",
+    html='<div class="paper"></div>',
+    css=(_HERE / "paper_view.css").read_text("utf-8"),
+    js=(_HERE / "paper_view.js").read_text("utf-8"),
+)
+
+
+def show(record: Record, dark: bool, key: str, **how: Any) -> None:
+    """Show a record on ECG paper; ``how`` is that of ``page``: layout, speed, gain, relevance."""
+    laid = page(record, theme="dark" if dark else "light", **how)
+    _view(
+        key=key,
+        data={
+            "svg": as_svg(laid, PX_PER_MM),
+            "alt": f"Twelve-lead ECG of record {record.name}",
+            "width_mm": laid.width_mm,
+            "height_mm": laid.height_mm,
+            "px_per_mm": PX_PER_MM,
+            "ms_per_mm": 1000 / how.get("speed_mm_s", 25.0),
+            "mv_per_mm": 1 / how.get("gain_mm_mv", 10.0),
+        },
+        height=round(laid.height_mm * PX_PER_MM) + _BAR_PX,
+    )

@@ -1,0 +1,115 @@
+"""How fast this machine is."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ecgcore.cli.base import HomeOption, JsonOption, bench_app, err, out, say_json
+
+
+def _say(answer: dict[str, Any], as_json: bool) -> None:
+    """Print what was measured, on one line for machines."""
+    if as_json:
+        say_json(answer)
+    else:
+        out.print_json(data=answer)
+
+
+@bench_app.command("imaging")
+def bench_imaging(
+    full: Annotated[bool, typer.Option("--full", help="Every series; takes minutes.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how many images a second are drawn from signals in memory.
+
+    Example: ecgcore bench imaging --json
+    """
+    from ecgcore.bench.imaging import bench_imaging as measure
+
+    with err.status("Drawing for up to 50 seconds ..."):
+        answer = measure(full)
+    _say(answer, as_json)
+
+
+@bench_app.command("training")
+def bench_training(
+    full: Annotated[
+        bool, typer.Option("--full", help="Also memory at 440 and 20,000 records; minutes.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the training loop against a bare one on batches that lie in memory.
+
+    Example: ecgcore bench training --json
+    """
+    from ecgcore.bench.training import bench_training as measure
+
+    with err.status("Training for about 45 seconds ..."):
+        answer = measure(full)
+    _say(answer, as_json)
+
+
+@bench_app.command("ingest")
+def bench_ingest(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of WFDB records. Default: the examples, repeated.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also memory at 1,000 and 10,896 records; minutes.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how many recordings a second are ingested, and in how much memory.
+
+    Example: ecgcore bench ingest --json
+    """
+    from ecgcore.bench.ingest import bench_ingest as measure
+
+    with err.status("Ingesting ..."):
+        answer = measure(data, full)
+    _say(answer, as_json)
+
+
+@bench_app.command("measurements")
+def bench_measurements(
+    data: Annotated[Path, typer.Option(help="LUDB, as published or a part of it.")] = Path(
+        "data/ludb"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Compare intervals (ms) and rates with a cardiologist's marks on the Lobachevsky database.
+
+    Example: ecgcore bench measurements --data data/ludb --json
+    """
+    from ecgcore.bench.measurements import bench_measurements as compare
+
+    with err.status("Measuring ..."):
+        answer = compare(data)
+    _say(answer, as_json)
+
+
+@bench_app.command("labels")
+def bench_labels(
+    cohort: Annotated[str, typer.Option(help="A cohort of PTB-XL.")] = "ptbxl",
+    to: Annotated[Path | None, typer.Option(help="Write the findings there (.md).")] = None,
+    workspace: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare labels from measurements with the experts' on PTB-XL, class by class.
+
+    Example: ecgcore bench labels --cohort ptbxl --to docs/labels.md
+    """
+    from ecgcore.bench.labels import bench_labels as compare
+    from ecgcore.bench.labels import document
+    from ecgcore.cohort.measure_job import ensure_measured
+    from ecgcore.workspace import Workspace, write_atomic
+
+    with err.status("Measuring what is not measured, and comparing ..."):
+        answer = compare(ensure_measured(cohort, Workspace.find(workspace)))
+    if to is not None:
+        write_atomic(to, lambda path: path.write_text(document(answer), encoding="utf-8"))
+    if as_json:
+        say_json(answer)
+    elif to is None:
+        out.print(document(answer), markup=False)

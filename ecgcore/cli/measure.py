@@ -1,0 +1,77 @@
+"""What can be measured on ECGs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.cli.base import (
+    AssumeOrderOption,
+    FileHzOption,
+    FromOption,
+    JsonOption,
+    app,
+    say_answers,
+)
+
+_SHOWN = {
+    "rate": ("rate_bpm", "/min"),
+    "PR": ("pr_ms", "ms"),
+    "QRS": ("qrs_ms", "ms"),
+    "QT": ("qt_ms", "ms"),
+    "QTcB": ("qtc_bazett_ms", "ms"),
+    "QTcF": ("qtc_fridericia_ms", "ms"),
+    "axis": ("axis_deg", "°"),
+}
+_MACHINE = {
+    "rate": "rate_bpm",
+    "PR": "pr_ms",
+    "QRS": "qrs_ms",
+    "QT": "qt_ms",
+    "QTc": "qtc_ms",
+    "axis": "axis_deg",
+}
+
+
+@app.command()
+def measure(
+    paths: Annotated[list[str], typer.Argument(help="ECG files, folders, zip files or globs.")],
+    file_hz: FileHzOption = None,
+    assume_order: AssumeOrderOption = False,
+    from_s: FromOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure ECGs: rate, intervals (ms), axis (°), voltages and ST levels (mV); one line a record.
+
+    With --json (JSON Lines) also R peaks (s), ST at J and J+60 ms and the waves of each lead. What
+    cannot be measured is null. Where a file carries its machine's own values they stand beside.
+    Of recordings longer than 5 minutes the first 5 from --from-s on are measured.
+
+    Example: ecgcore measure examples/ptb-xl/records100/00000
+    """
+    from ecgcore.measure.measure_files import measure_paths
+    from ecgcore.measure.measurements import STANDING
+    from ecgcore.records.read import ReadOptions
+
+    answers = measure_paths(map(Path, paths), ReadOptions(file_hz, assume_order, from_s))
+    below = f"Measurements are {STANDING}. {RESEARCH_USE_ONLY}"
+    say_answers(answers, _line, as_json, paths, below)
+
+
+def _line(answer: dict[str, Any]) -> str:
+    if answer["error"]:
+        return f"{answer['path']}: {answer['error']}"
+    ours = ", ".join(
+        f"{word} {_said(answer[name])} {unit}" for word, (name, unit) in _SHOWN.items()
+    )
+    machine = ", ".join(
+        f"{word} {_said(answer['machine'][name])}"
+        for word, name in _MACHINE.items()
+        if name in answer["machine"]
+    )
+    return f"{answer['path']}: {ours}" + (f" (machine: {machine})" if machine else "")
+
+
+def _said(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"

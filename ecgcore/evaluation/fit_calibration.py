@@ -1,0 +1,107 @@
+"""Calibrating a run: temperature, thresholds and refer band from its validation records."""
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ecgcore.calibration.calibration import (
+    FITTED_ON,
+    OUT_OF_FOLD,
+    PART_OF,
+    fit_temperature,
+    with_probabilities,
+)
+from ecgcore.calibration.referral import ALPHA, fit_refer
+from ecgcore.calibration.scores import Scores
+from ecgcore.calibration.thresholds import Choice, choose_thresholds
+from ecgcore.errors import RequestError
+from ecgcore.evaluation.evaluate import evaluate_run
+from ecgcore.workspace import write_atomic, write_json
+
+if TYPE_CHECKING:
+    from ecgcore.runs.run import Run
+
+UNCALIBRATED: dict[str, Any] = {
+    "temperature": None,
+    "thresholds": {},
+    "thresholds_by": "not chosen: nothing validated",
+    "refer": None,
+    "from": None,
+}
+BEST_F1 = Choice()
+WHERE = {FITTED_ON: "on validation", OUT_OF_FOLD: "out of fold"}
+
+
+def fit_calibration(
+    validation: pd.DataFrame,
+    classes: list[str],
+    target_mode: str,
+    choice: Choice = BEST_F1,
+    alpha: float = ALPHA,
+    source: str = FITTED_ON,
+) -> dict:
+    """Return what ``calibration.json`` holds, fitted on validation records.
+
+    Parameters
+    ----------
+    validation
+        Rows of ``predictions.parquet`` with logits ``z_``, all of part ``validation``; of none,
+        nothing is fitted.
+    alpha
+        Share of records in which a class outside its refer band may be wrong.
+    source
+        ``validation``, or ``out-of-fold``: the rows are such answers, of part ``test``.
+
+    Raises
+    ------
+    RequestError
+        Records of another part are among them.
+    """
+    part = PART_OF[source]
+    if strange := sorted(set(validation["part"]) - {part}):
+        raise RequestError(f"Calibration is fitted on {source} records, not on {strange[0]}.")
+    if validation.empty:
+        return dict(UNCALIBRATED)
+    y = validation[[f"y_{c}" for c in classes]].to_numpy(float)
+    z = validation[[f"z_{c}" for c in classes]].to_numpy(float)
+    temperature = fit_temperature(z, y, target_mode)
+    table = with_probabilities(validation, classes, target_mode, temperature)
+    scores = Scores.read(table, classes, target_mode, part=part)
+    by_class = target_mode == "multilabel"
+    thresholds = choose_thresholds(scores, choice) if by_class else {}
+    scores = Scores.read(table, classes, target_mode, thresholds, part=part)
+    return {
+        "temperature": temperature,
+        "thresholds": thresholds,
+        "thresholds_by": choice.words(WHERE[source]) if by_class else "the most probable class",
+        "refer": fit_refer(scores, alpha),
+        "from": source,
+    }
+
+
+def calibrate_run(run: "Run", choice: Choice = BEST_F1, alpha: float = ALPHA) -> dict:
+    """Fit a run's calibration anew and write what follows from it; return the evaluation.
+
+    ``calibration.json``, the probabilities in ``predictions.parquet`` and ``evaluation.json`` are
+    written; logits and weights stay as they are.
+    """
+    meta, predictions = run.meta, run.predictions
+    classes, mode = meta["classes"], meta["target_mode"]
+    if mode != "multilabel" and choice != BEST_F1:
+        raise RequestError(
+            f"Run {run.id} answers with one class a record ({mode}); there are no thresholds to "
+            "choose."
+        )
+    file = run.folder / "calibration.json"
+    source = run.calibration.get("from") if file.exists() else None
+    source = OUT_OF_FOLD if source == OUT_OF_FOLD else FITTED_ON
+    rows = predictions[predictions["part"] == PART_OF[source]]
+    found = fit_calibration(rows, classes, mode, choice, alpha, source)
+    table = with_probabilities(predictions, classes, mode, found["temperature"])
+    write_atomic(
+        run.folder / "predictions.parquet", lambda path: table.to_parquet(path, index=False)
+    )
+    write_json(file, found)
+    evaluation = evaluate_run(run) | {"run": meta["run"]}
+    write_json(run.folder / "evaluation.json", evaluation)
+    return evaluation

@@ -1,0 +1,1 @@
+"""ECGs on millimetre paper, for people: layout, text, SVG, PDF and PNG."""

@@ -1,0 +1,240 @@
+"""What a file is: told by its content first and by its suffix second.
+
+Knows the marks of every format that is read, and of those that are refused by name; reads no
+samples and imports no format's library.
+"""
+
+import re
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from ecgcore.errors import UnreadableRecord
+from ecgcore.records.record import Record
+
+HEAD_BYTES = 16_384
+"""As much of a file as ``kind_of`` looks at."""
+
+READERS = {
+    "dicom": "dicom:read_dicom",
+    "aecg": "aecg:read_aecg",
+    "philips": "philips:read_philips",
+    "muse": "muse:read_muse",
+    "cardiosoft": "cardiosoft:read_cardiosoft",
+    "mortara": "mortara:read_mortara",
+    "schiller": "schiller:read_schiller",
+    "scp": "scp:read_scp",
+    "edf": "edf:read_edf",
+    "ishne": "ishne:read_ishne",
+}
+"""Module and function of each vendor format's reader: ``read(path, *, start_s=0.0) -> Record``."""
+
+REFUSED = {
+    "empty": "{file} is empty",
+    "mfer": "{file} is an MFER file (a monitor's strip); it is not read. Export it as SCP-ECG, "
+    "DICOM or CSV",
+    "contec": "{file} is in Contec's own binary form; it is not read. Export it as SCP-ECG or CSV",
+    "btl": "{file} is BTL's XML; it is not read. Export it as SCP-ECG, DICOM or HL7 aECG",
+    "ishne_annotations": "{file} holds annotations of an ISHNE recording and no signal",
+    "picture": "{file} is a picture of an ECG that this program did not draw; a picture holds no "
+    "signal. Give the recording it was drawn from",
+    "own_picture": "{file} is a picture that 'ecgcore convert' drew for networks; classify it, or "
+    "give the recording",
+    "own_page": "{file} is an ECG page for people that 'ecgcore page' drew. Give the recording",
+    "document": "{file} is a document (PDF or Office) and holds no signal. Give the recording",
+    "archive": "{file} is packed in a form that is not opened; unpack it, or pack it as .zip",
+    "xml": "{file} is XML of another kind (root element {root}); read are HL7 aECG, Philips, GE "
+    "MUSE, CardioSoft, Mortara and Schiller",
+    "broken_xml": "{file} is not well-formed XML. Fetch it again: it is cut off or altered",
+}
+"""What is told of formats that are known and not read."""
+
+_SIGNATURES = (  # offset, mark, kind
+    (0, b"PK\x03\x04", "zip"),
+    (0, b"PK\x05\x06", "zip"),
+    (0, b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (512, b"\x89HDF\r\n\x1a\n", "hdf5"),
+    (0, b"MATLAB 5.0 MAT-file", "mat"),
+    (128, b"DICM", "dicom"),
+    (16, b"SCPECG", "scp"),
+    (0, b"ISHNE1.0", "ishne"),
+    (0, b"ANN  1.0", "ishne_annotations"),
+    (0, b"@ MFR", "mfer"),
+    (0, b"\xffBIOSEMI", "edf"),
+    (0, b"\x89PNG\r\n\x1a\n", "picture"),
+    (0, b"\xff\xd8\xff", "picture"),
+    (0, b"GIF8", "picture"),
+    (0, b"II*\0", "picture"),
+    (0, b"MM\0*", "picture"),
+    (8, b"WEBP", "picture"),
+    (0, b"%PDF", "document"),
+    (0, b"\x1f\x8b", "archive"),
+    (0, b"BZh", "archive"),
+    (0, b"\xfd7zXZ\0", "archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "archive"),
+    (0, b"Rar!\x1a\x07", "archive"),
+    (257, b"ustar", "archive"),
+)
+_PATTERNS = (
+    (
+        re.compile(
+            rb"PK\x03\x04.{26}(?:\[Content_Types\]|docProps/|_rels/|xl/|word/|ppt/|mimetypeapp)",
+            re.S,
+        ),
+        "document",
+    ),
+    (re.compile(rb"0 {7}.{160}\d\d\.\d\d\.\d\d.{8}\d+ *.{44}", re.S), "edf"),
+    (re.compile(rb"BM.{4}\0{4}.{4}[\x0c\x28\x38\x40\x6c\x7c]\0\0\0", re.S), "picture"),
+    (re.compile(rb"[\x02\x08]\0[\0-\x18]\0(?:UL|CS|UI|SH|DA|[\x02-\x40]\0\0\0)"), "dicom"),
+    (re.compile(rb"\d{7}[ \0]*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "contec"),
+    # MATLAB 4: five small numbers (type, rows, columns, imaginary, length of name), then the name
+    (
+        re.compile(rb"[\0-\x3d]\0\0\0.{2}\0\0.{3}\0\0\0\0\0[\x02-\x40]\0\0\0[A-Za-z]\w*\0", re.S),
+        "mat",
+    ),
+)
+_ROOTS = {
+    "AnnotatedECG": "aecg",
+    "restingecgdata": "philips",
+    "RestingECG": "muse",
+    "CardiologyXML": "cardiosoft",
+    "SchillerEDI": "schiller",
+}
+_ROOT = re.compile(r"<(?![?!])(?:[\w.-]+:)?(?P<name>[^\s<>/]+)(?P<rest>[^<>]*)")
+_NO_TEXT = re.compile(r"[\0-\x08\x0e-\x1f]")
+_ASIDE = re.compile(r"<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[.*?\])?\s*>", re.S)
+_BY_SUFFIX = {
+    ".hea": "wfdb",
+    ".dat": "wfdb",
+    ".atr": "wfdb",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".mat": "mat",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".zip": "zip",
+    ".dcm": "dicom",
+    ".scp": "scp",
+    ".edf": "edf",
+    ".bdf": "edf",
+    ".mwf": "mfer",
+    ".xml": "broken_xml",
+}
+
+
+def kind(path: Path) -> str:
+    """Return what a file is; see ``kind_of``.
+
+    Raises
+    ------
+    UnreadableRecord
+        It is a folder, is not there, or cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} cannot be opened ({error.strerror})."
+        ) from error
+    return kind_of(head, path.name)
+
+
+def _whose_picture(head: bytes) -> str:
+    """Tell a picture that this program drew (imaging/png.py) by the text in it."""
+    drawn = (("own_picture", b"tEXtecgcore\0"), ("own_page", b"tEXtecgcore-page\0"))
+    return next((kind for kind, mark in drawn if mark in head), "picture")
+
+
+def kind_of(head: bytes, name: str) -> str:
+    """Return what a file is, by its first bytes, or where they show nothing by its suffix.
+
+    Parameters
+    ----------
+    head
+        The first ``HEAD_BYTES`` of the file, all of it where it is shorter.
+    name
+        The file's name.
+
+    Returns
+    -------
+    str
+        A key of READERS or REFUSED, or ``wfdb``, ``csv``, ``mat``, ``hdf5``, ``zip``, ``unknown``.
+    """
+    if not head:
+        return "empty"
+    suffix = Path(name).suffix.lower()
+    if suffix == ".hea":  # its signal file is what would look like something else
+        return "wfdb"
+    for pattern, known in _PATTERNS:
+        if pattern.match(head):
+            return known
+    for offset, mark, known in _SIGNATURES:
+        if head.startswith(mark, offset):
+            return _whose_picture(head) if known == "picture" else known
+    if (text := _as_xml(head)) is not None:
+        return _xml_kind(text)
+    return _BY_SUFFIX.get(suffix, "unknown")
+
+
+def reader(kind: str) -> Callable[..., Record] | None:
+    """Return the function that reads a vendor format, imported now; None where there is none."""
+    if kind not in READERS:
+        return None
+    module, function = READERS[kind].split(":")
+    return getattr(import_module(f"ecgcore.records.{module}"), function)
+
+
+def stated_fs_hz(path: Path, kind: str) -> float | None:
+    """Return the rate in Hz that a vendor's file states, without decoding its samples.
+
+    Raises
+    ------
+    UnreadableRecord
+        The file is not whole.
+    """
+    if kind not in READERS:
+        return None
+    module = import_module(f"ecgcore.records.{READERS[kind].split(':')[0]}")
+    return module.stated_fs_hz(path)
+
+
+def refused(path: Path, kind: str) -> UnreadableRecord:
+    """Return the error that says why a file of this kind is not read."""
+    root = root_element(path) if kind == "xml" else ""
+    told = REFUSED.get(kind, "{file} is in no form that is known here").format(
+        file=path.name, root=root
+    )
+    return UnreadableRecord(f"Record {path.stem}: {told}.")
+
+
+def root_element(path: Path) -> str:
+    """Return the name of an XML file's root element, '' where none is found in its head."""
+    with path.open("rb") as file:
+        found = _ROOT.search(_ASIDE.sub("", _as_xml(file.read(HEAD_BYTES)) or ""))
+    return found["name"][:40] if found else ""
+
+
+def _as_xml(head: bytes) -> str | None:
+    """Return the head of an XML file as text, None where it is no XML."""
+    if head.startswith((b"\xff\xfe", b"<\0")):
+        text = head.decode("utf-16-le", "replace")
+    elif head.startswith((b"\xfe\xff", b"\0<")):
+        text = head.decode("utf-16-be", "replace")
+    else:
+        text = head.decode("latin-1").removeprefix("ï»¿")
+    text = text.lstrip("\ufeff \t\r\n")
+    return text if re.match(r"<[?!A-Za-z]", text) and not _NO_TEXT.search(text) else None
+
+
+def _xml_kind(text: str) -> str:
+    found = _ROOT.search(_ASIDE.sub("", text))
+    if found is None:
+        return "broken_xml"
+    name = found["name"]
+    if name == "ECG" and "mortara" in text.lower():
+        return "mortara"
+    if name.upper().startswith("BTL"):
+        return "btl"
+    return _ROOTS.get(name, "xml")

@@ -1,0 +1,143 @@
+"""Reading ISHNE Holter recordings: a window of ten seconds, wherever it is asked for.
+
+Layout: Badilini F. The ISHNE Holter Standard Output File Format. Ann Noninvasive Electrocardiol
+1998;3(3):263–266. A day at 1000 Hz is 2 GB, so no more than the window is read.
+"""
+
+import struct
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ecgcore.errors import UnreadableRecord
+from ecgcore.records.parser_errors import refusing
+from ecgcore.records.record import Record
+from ecgcore.records.vendor_record import Contents, age_on, day, record_of, refuse_start
+
+WINDOW_S = 10.0
+"""Length of the window that is read, as long as a resting ECG."""
+_FORM = "ISHNE"
+_HEADER_BYTES = 522
+_LEADS = {5: "I", 6: "II", 7: "III", 8: "aVR", 9: "aVL", 10: "aVF"} | {
+    code: f"V{code - 10}" for code in range(11, 17)
+}
+_SEXES = {1: "male", 2: "female"}
+_FAULT = -32768
+"""The sample that says that a lead was off."""
+
+
+class Header(NamedTuple):
+    """What an ISHNE header declares, without names and dates."""
+
+    columns: list[str]
+    nv_per_unit: list[int]
+    fs_hz: int
+    n_samples: int
+    data_offset: int
+    age_years: float | None
+    sex: str
+    private: list[str]
+
+
+def read_ishne(path: Path, *, start_s: float = 0.0) -> Record:
+    """Read ten seconds of an ISHNE file.
+
+    Parameters
+    ----------
+    path
+        The ``.ecg`` file.
+    start_s
+        Where the window starts, seconds from the start of the recording.
+
+    Raises
+    ------
+    UnreadableRecord
+        Not whole, not twelve leads, or the window is not in it.
+    """
+    with refusing(path, _FORM):
+        header = read_header(path)
+        found = _window(path, header, max(start_s, 0.0))
+    return record_of(path, found)
+
+
+def stated_fs_hz(path: Path) -> float | None:
+    """Return the rate in Hz that the header states."""
+    with refusing(path, _FORM):
+        return float(read_header(path).fs_hz) or None
+
+
+def read_header(path: Path) -> Header:
+    """Take the fixed header apart.
+
+    Raises
+    ------
+    UnreadableRecord
+        It is cut off, or states no lead, no rate or no samples.
+    """
+    with path.open("rb") as file:
+        fixed = file.read(_HEADER_BYTES)
+    if len(fixed) < _HEADER_BYTES:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} is cut off: its header of {_HEADER_BYTES} bytes has "
+            f"{len(fixed)}."
+        )
+    (variable_bytes,) = struct.unpack_from("<i", fixed, 10)
+    n_leads, *codes = struct.unpack_from("<13h", fixed, 156)
+    (fs_hz,) = struct.unpack_from("<h", fixed, 272)
+    offset = _HEADER_BYTES + variable_bytes
+    size_bytes = path.stat().st_size
+    if not 1 <= n_leads <= 12 or fs_hz <= 0 or not _HEADER_BYTES <= offset < size_bytes:
+        raise UnreadableRecord(
+            f"Record {path.stem}: its header states {n_leads} leads at {fs_hz} Hz, with samples "
+            f"from byte {offset:,} of {size_bytes:,}: it is cut off or altered."
+        )
+    return Header(
+        columns=[_LEADS.get(code, f"lead {code}") for code in codes[:n_leads]],
+        nv_per_unit=list(struct.unpack_from(f"<{n_leads}h", fixed, 206)),
+        fs_hz=fs_hz,
+        n_samples=(size_bytes - offset) // (2 * n_leads),
+        data_offset=offset,
+        age_years=age_on(_day(fixed, 132), _day(fixed, 138)),
+        sex=_SEXES.get(struct.unpack_from("<h", fixed, 128)[0], ""),
+        private=[fixed[28:68].decode("latin-1"), fixed[68:128].decode("latin-1")],
+    )
+
+
+def _window(path: Path, header: Header, start_s: float) -> Contents:
+    n_leads = len(header.columns)
+    first, length = round(start_s * header.fs_hz), round(WINDOW_S * header.fs_hz)
+    if first >= header.n_samples:
+        refuse_start(path, header.n_samples / header.fs_hz, start_s)
+    length = min(length, header.n_samples - first)
+    with path.open("rb") as file:
+        file.seek(header.data_offset + 2 * n_leads * first)
+        units = np.fromfile(file, dtype="<i2", count=length * n_leads).reshape(-1, n_leads).T
+    scales = np.array(header.nv_per_unit, dtype=np.float64) / 1e6
+    if (scales <= 0).any():
+        raise UnreadableRecord(
+            f"Record {path.stem}: {header.columns[int(np.argmin(scales))]} states no scale."
+        )
+    return Contents(
+        columns=header.columns,
+        signal_mv=np.where(units == _FAULT, np.nan, units * scales[:, None]),
+        fs_hz=header.fs_hz,
+        age_years=header.age_years,
+        sex=header.sex,
+        private=header.private,
+        notes=_windowed(header, start_s, length),
+    )
+
+
+def _windowed(header: Header, start_s: float, length: int) -> tuple[str, ...]:
+    if length == header.n_samples:
+        return ()
+    end_s = start_s + length / header.fs_hz
+    whole_s = header.n_samples / header.fs_hz
+    return (f"windowed: {start_s:g}–{end_s:g} s of {whole_s:,.1f} s",)
+
+
+def _day(fixed: bytes, at: int) -> date | None:
+    of_month, month, year = struct.unpack_from("<3h", fixed, at)
+    return day(year, month, of_month)

@@ -1,0 +1,1 @@
+"""Tables that published databases put beside their recordings, one database a module."""

@@ -1,0 +1,73 @@
+"""Write a report: one HTML file that holds everything it shows."""
+
+import base64
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.errors import RequestError
+from ecgcore.report.facts import Facts, gather
+from ecgcore.report.figures import FIGURES, svg
+from ecgcore.report.sections import sections
+from ecgcore.runs.run import Run
+from ecgcore.workspace import Workspace, write_atomic
+
+_FIGURE = re.compile(r"[−+<]? ?[\d.,]+.*|n/a.*")
+
+
+def write_report(run_a: Run, run_b: Run, workspace: Workspace, to: Path, part: str = "test") -> int:
+    """Write the report of a comparison, whole; return its size in bytes.
+
+    Raises
+    ------
+    RequestError
+        ``to`` does not end in .html, or the runs cannot be compared.
+    """
+    if to.suffix.lower() not in (".html", ".htm"):
+        raise RequestError(f"{to.name} does not end in .html; a report is one HTML file.")
+    page = report_page(gather(run_a, run_b, workspace, part))
+    write_atomic(to, lambda path: path.write_text(page, encoding="utf-8"))
+    return to.stat().st_size
+
+
+def report_page(facts: Facts) -> str:
+    """Return the page: HTML with its figures in it, and no address that is fetched."""
+    a, b = facts.sides
+    bootstrap = a.evaluation["bootstrap"]
+    return _template().render(
+        title=f"{b.name} against {a.name} on 12-lead ECGs",
+        notice=RESEARCH_USE_ONLY,
+        finding=facts.finding,
+        a=a,
+        b=b,
+        n=f"{facts.comparison['n_common']:,}",
+        patients=f"{facts.comparison['patients']:,}",
+        part=facts.part,
+        out_of_fold=_out_of_fold(facts),
+        interval_words=f"95 %, {bootstrap['form']} bootstrap over patients, "
+        f"{bootstrap['resamples']:,} resamples",
+        written=facts.written,
+        version=facts.version,
+        sections=sections(facts),
+        figures={name: _base64(svg(draw(facts))) for name, draw in FIGURES.items()},
+    )
+
+
+def _out_of_fold(facts: Facts) -> str:
+    """Say whose answers were given out of fold; nothing where none were."""
+    of = [side.letter for side in facts.sides if side.is_out_of_fold]
+    return f" (of {' and '.join(of)} out of fold)" if of else ""
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    environment.tests["figure"] = lambda cell: bool(_FIGURE.fullmatch(str(cell)))
+    return environment.get_template("page.html")
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

@@ -1,0 +1,1 @@
+"""Run folders: configuration, weights, status, queue and provenance."""

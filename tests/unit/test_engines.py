@@ -1,0 +1,86 @@
+"""Where work runs: what comes back, what is counted, and what a killed process changes."""
+
+import subprocess
+import sys
+
+import pytest
+from jobs_for_engines import dies_always, dies_once, refuses, square
+
+from ecgcore.errors import EcgError, RequestError, UnreadableRecord
+from ecgcore.executors import local, select
+
+
+def run(work, folder, n=8, workers=2):
+    """Return results in order, what was told of records done, and of records refused."""
+    done, refused = [], []
+    jobs = ((number, folder) for number in range(n))
+    results = local.run_all(work, jobs, workers, done.append, on_refused=refused.append)
+    return sorted(results), done, refused
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_jobs_are_done_and_their_records_counted(tmp_path, workers):
+    results, done, refused = run(square, tmp_path, workers=workers)
+    assert results == [number**2 for number in range(8)]
+    assert (done[-1], refused[-1]) == (24, 8)
+    assert (done, refused) == (sorted(done), sorted(refused))
+    assert all((tmp_path / f"begun-{n}").read_text() == "x" for n in range(8))
+
+
+def test_a_killed_process_loses_nothing_and_nothing_counts_twice(tmp_path):
+    results, done, refused = run(dies_once, tmp_path)
+    assert (tmp_path / "died").exists()
+    assert results == [number**2 for number in range(8)]
+    assert (done[-1], refused[-1]) == (24, 8)
+    assert done == sorted(done)
+
+
+def test_work_that_kills_every_process_is_given_up_in_one_line(tmp_path):
+    with pytest.raises(EcgError, match=r"ended from outside .* again and again"):
+        run(dies_always, tmp_path, n=3)
+
+
+def test_what_the_work_says_comes_through(tmp_path):
+    with pytest.raises(UnreadableRecord, match=r"Record \d has 8 leads\."):
+        run(refuses, tmp_path)
+
+
+def test_jobs_are_asked_for_as_there_is_room(tmp_path):
+    asked = []
+
+    def jobs():
+        for number in range(40):
+            asked.append(number)
+            yield number, tmp_path
+
+    seen = []
+    local.run_all(square, jobs(), 2, lambda done: seen.append((len(asked), done)))
+    assert all(n_asked <= done // 3 + 2 * 2 + 1 for n_asked, done in seen)
+    assert len(asked) == 40
+
+
+@pytest.mark.parametrize("on", ["spark", "ray:", "ray://host", "Local"])
+def test_only_places_that_are_meant_are_accepted(on):
+    with pytest.raises(RequestError, match=r"local, ray and ray://HOST:PORT are accepted"):
+        select.check(on)
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(select, "find_spec", lambda name: None)
+    with pytest.raises(RequestError, match=r"--on ray needs the extra: pip install 'ecgcore\[cl"):
+        select.check("ray")
+    select.check("local")
+
+
+def test_ray_is_the_cluster_of_the_environment_or_one_started_here(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert select.address_of("ray") is None
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    assert select.address_of("ray") == "head:6379"
+    assert select.address_of("ray://other:10001") == "ray://other:10001"
+
+
+def test_the_modules_of_engines_need_no_ray():
+    said = "import ecgcore.executors.ray_cluster, sys; print('ray' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "False"

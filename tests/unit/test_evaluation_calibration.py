@@ -1,0 +1,254 @@
+"""Temperature, thresholds and calibration error: independent computations, and nothing of test."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from simulated import predictions
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss, f1_score, log_loss
+from torch import nn, optim, tensor
+
+from ecgcore.calibration.calibration import (
+    PART_OF,
+    calibration_of,
+    expected_calibration_error,
+    fit_temperature,
+    probabilities,
+    reliability,
+    with_probabilities,
+)
+from ecgcore.calibration.scores import Scores
+from ecgcore.calibration.thresholds import Choice, choose_thresholds
+from ecgcore.errors import RequestError
+from ecgcore.evaluation.fit_calibration import calibrate_run, fit_calibration
+from ecgcore.labels.classes import CODES
+from ecgcore.runs.run import Run, shipped_models
+
+
+def columns(table, letter):
+    return table[[f"{letter}_{c}" for c in CODES]].to_numpy(float)
+
+
+def validation(**how):
+    return predictions(**how).assign(part="validation")
+
+
+@pytest.mark.parametrize("mode", ["multilabel", "exclusive"])
+def test_the_temperature_is_the_one_that_gradient_descent_finds(mode):
+    table = validation(n=400, mode=mode)
+    z, y = columns(table, "z"), columns(table, "y")
+    known = ~np.isnan(y)
+    log_t = nn.Parameter(tensor(0.0).double())
+    optimiser = optim.LBFGS([log_t], max_iter=100)
+
+    def closure():
+        optimiser.zero_grad()
+        scaled = tensor(z) / log_t.exp()
+        if mode == "multilabel":
+            there = tensor(known)
+            loss = nn.functional.binary_cross_entropy_with_logits(scaled[there], tensor(y)[there])
+        else:
+            loss = nn.functional.cross_entropy(scaled, tensor(y.argmax(axis=1)))
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    found = fit_temperature(z, y, mode)
+    assert found == pytest.approx(float(log_t.exp().detach()), rel=1e-3)
+    assert fit_temperature(3 * z, y, mode) == pytest.approx(3 * found, rel=1e-3)
+
+
+def test_unknown_labels_count_for_nothing():
+    table = validation(unknown=0)
+    z, y = columns(table, "z"), columns(table, "y")
+    hidden = y.copy()
+    hidden[::2, 3] = np.nan
+    wild = z.copy()
+    wild[::2, 3] = 1000
+    assert fit_temperature(wild, hidden, "multilabel") == fit_temperature(z, hidden, "multilabel")
+    assert fit_temperature(z, np.full_like(y, np.nan), "multilabel") is None
+
+
+def test_ece_brier_and_log_loss_equal_independent_ones():
+    table = predictions(n=403, unknown=0)
+    scores = Scores.read(table, CODES, "multilabel")
+    found = calibration_of(scores)
+    y, p = columns(table, "y"), columns(table, "p")
+    errors, briers = [], []
+    for i, code in enumerate(CODES):
+        order = np.argsort(p[:, i])
+        bins = np.array_split(np.arange(403), 10)
+        own = sum(len(b) / 403 * abs(p[order[b], i].mean() - y[order[b], i].mean()) for b in bins)
+        assert found["classes"][code]["ece"] == pytest.approx(own)
+        briers.append(brier_score_loss(y[:, i], p[:, i]))
+        errors.append(own)
+        assert found["classes"][code]["brier"] == pytest.approx(briers[-1])
+    assert found["ece"] == pytest.approx(np.mean(errors))
+    assert found["brier"] == pytest.approx(np.mean(briers))
+    assert found["nll"] == pytest.approx(log_loss(y.ravel(), p.ravel()))
+
+
+def test_the_reliability_diagram_is_scikit_learns_where_bins_divide_evenly():
+    table = predictions(n=400, unknown=0)
+    y, p = table["y_NSR"].to_numpy(), table["p_NSR"].to_numpy()
+    share, mean = calibration_curve(y, p, n_bins=10, strategy="quantile")
+    bins = reliability(y == 1, p)
+    np.testing.assert_allclose([b["share"] for b in bins], share)
+    np.testing.assert_allclose([b["p"] for b in bins], mean)
+    assert expected_calibration_error([{"n": 3, "p": 0.5, "share": 0.5}]) == 0
+    assert len(reliability(y[:4] == 1, p[:4])) == 4  # never an empty bin
+
+
+def test_probabilities_that_are_frequencies_have_hardly_any_error():
+    rng = np.random.default_rng(2)
+    p = rng.random(20_000)
+    y = rng.random(20_000) < p
+    assert expected_calibration_error(reliability(y, p)) < 0.01
+    assert expected_calibration_error(reliability(y, p**3)) > 0.1
+
+
+def test_the_shipped_networks_are_no_worse_calibrated_than_before():
+    for run in shipped_models():
+        told = run.evaluation["calibration"]
+        assert told["from"] == run.calibration["from"]
+        assert told["temperature"] == run.calibration["temperature"]
+        for figure in ("ece", "ece_pooled", "nll"):
+            assert told["after"][figure] <= told["before"][figure], (run.id, figure)
+
+
+def test_the_shipped_calibration_is_that_of_the_records_that_it_names():
+    for run in shipped_models():
+        table, classes, source = run.predictions, run.meta["classes"], run.calibration["from"]
+        part = table[table["part"] == PART_OF[source]]
+        found = fit_calibration(part, classes, run.meta["target_mode"], source=source)
+        assert found["temperature"] == pytest.approx(run.calibration["temperature"], rel=1e-4)
+        assert found["thresholds"] == pytest.approx(run.calibration["thresholds"], rel=1e-4)
+        assert found["refer"]["cut"] == pytest.approx(run.calibration["refer"]["cut"], rel=1e-4)
+        p = with_probabilities(part, classes, "multilabel", found["temperature"])
+        np.testing.assert_allclose(
+            p[[f"p_{c}" for c in classes]], part[[f"p_{c}" for c in classes]], atol=1e-6
+        )
+
+
+def a_copy(run, folder):
+    folder.mkdir()
+    for file in run.folder.glob("*.[jp]*"):
+        shutil.copy(file, folder)
+    return Run(folder)
+
+
+def test_nothing_of_test_enters_the_calibration(small_pair, tmp_path):
+    run = a_copy(small_pair[1], tmp_path / "copy")
+    calibrate_run(run)
+    before = (run.folder / "calibration.json").read_bytes()
+    table = run.predictions
+    other = table["part"] != "validation"
+    for code in CODES:
+        table.loc[other, f"y_{code}"] = 1 - table.loc[other, f"y_{code}"]
+        table.loc[other, f"z_{code}"] = -7 * table.loc[other, f"z_{code}"]
+    table.to_parquet(run.folder / "predictions.parquet", index=False)
+    calibrate_run(run)
+    assert (run.folder / "calibration.json").read_bytes() == before
+    table.loc[~other, "z_NSR"] += 1
+    table.to_parquet(run.folder / "predictions.parquet", index=False)
+    calibrate_run(run)
+    assert (run.folder / "calibration.json").read_bytes() != before
+
+
+def test_test_records_are_refused_where_a_calibration_is_fitted():
+    with pytest.raises(RequestError) as refused:
+        fit_calibration(predictions(), list(CODES), "multilabel")
+    assert str(refused.value) == "Calibration is fitted on validation records, not on test."
+
+
+def test_a_finished_run_is_calibrated(small_pair):
+    run = small_pair[1]
+    fitted, table = run.calibration, run.predictions
+    assert fitted.keys() >= {"temperature", "thresholds", "refer", "from"}
+    p = probabilities(columns(table, "z"), "multilabel", fitted["temperature"])
+    np.testing.assert_allclose(columns(table, "p"), p, atol=1e-6)
+    assert run.evaluation["calibration"]["temperature"] == fitted["temperature"]
+    json.dumps(run.evaluation, allow_nan=False)
+
+
+def scores(n=600, **how):
+    return Scores.read(predictions(n=n, **how), CODES, "multilabel")
+
+
+def called_at(found, of, i):
+    known = of.known[:, i]
+    return of.positive[known, i], of.p[known, i] >= found[of.classes[i]]
+
+
+def test_no_other_threshold_has_a_better_f1_or_a_smaller_cost():
+    of = scores()
+    costs = {"LVH": (1.0, 7.0)}
+    by_f1 = choose_thresholds(of, Choice())
+    by_cost = choose_thresholds(of, Choice("empirical-cost", costs=costs))
+    for i, code in enumerate(CODES):
+        y, called = called_at(by_f1, of, i)
+        p = of.p[of.known[:, i], i]
+        every = p >= np.append(np.unique(p), 2)[:, None]  # each cut's calls
+        false_calls, misses = (every & ~y).sum(axis=1), (~every & y).sum(axis=1)
+        f1 = 1 - (false_calls + misses) / (every.sum(axis=1) + y.sum())
+        assert f1_score(y, called) == pytest.approx(f1.max())
+        fp, fn = costs.get(code, (1, 1))
+        y, called = called_at(by_cost, of, i)
+        least = (fp * false_calls + fn * misses).min()
+        assert fp * (~y & called).sum() + fn * (y & ~called).sum() == least
+
+
+def test_costs_alone_give_the_threshold_where_probabilities_are_calibrated():
+    found = choose_thresholds(scores(), Choice("cost", costs={"STEMI": (1, 20)}))
+    assert found["STEMI"] == pytest.approx(1 / 21)
+    assert found["NSR"] == 0.5
+
+
+@pytest.mark.parametrize("at", [0.8, 0.95])
+def test_a_threshold_reaches_the_sensitivity_or_specificity_asked_and_just(at):
+    of = scores()
+    for by, side in (("sensitivity", 1), ("specificity", 0)):
+        found = choose_thresholds(of, Choice(by, at))
+        for i in range(len(CODES)):
+            y, called = called_at(found, of, i)
+            right = (called == y)[y == side]
+            assert at <= right.mean() <= at + 1 / len(right)
+
+
+def test_a_class_without_positives_has_the_threshold_of_a_half():
+    table = predictions()
+    table.loc[table["y_RVH"] == 1, "y_RVH"] = 0
+    of = Scores.read(table, CODES, "multilabel")
+    for by in ("f1", "empirical-cost", "sensitivity", "specificity"):
+        assert choose_thresholds(of, Choice(by))["RVH"] == 0.5
+
+
+def test_what_cannot_be_asked_is_refused_by_name(run, small_pair, tmp_path):
+    _, a, _ = small_pair
+    copy = a_copy(a, tmp_path / "copy")
+    for words, said in (
+        (("--thresholds", "f2"), "There is no way to choose thresholds 'f2'. Did you mean 'f1'?"),
+        (("--cost", "STEMI"), "'STEMI' is no cost; CODE=FP:FN is accepted, such as STEMI=1:20."),
+        (("--thresholds", "cost", "--cost", "AFIB=1:2"), "There is no class 'AFIB'."),
+        (("--thresholds", "sensitivity", "--at", "90"), "90 is no share; between 0 and 1"),
+    ):
+        code, _, err = run("calibrate", copy.folder, *words)
+        assert (code, said in err) == (2, True), err
+
+
+def test_the_command_fits_anew_and_says_what_changed(run, small_pair, tmp_path):
+    copy = a_copy(small_pair[1], tmp_path / "copy")
+    asked = ("--thresholds", "cost", "--cost", "STEMI=1:9", "--alpha", "0.3", "--json")
+    code, out, _ = run("calibrate", copy.folder, *asked)
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["thresholds"]["STEMI"] == pytest.approx(0.1)
+    assert answer["thresholds_by"] == (
+        "least expected cost, a false call : a miss being STEMI 1:9, otherwise 1:1"
+    )
+    assert answer["test"]["before"].keys() == {"ece", "ece_pooled", "brier", "nll"}
+    assert copy.calibration["refer"]["alpha"] == 0.3
+    assert copy.evaluation["classes"]["STEMI"]["threshold"] == pytest.approx(0.1)
+    assert copy.evaluation["run"] == small_pair[1].id

@@ -1,0 +1,100 @@
+"""Before a training: its time, its disk, and how wide the interval of its score will be."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from simulated import predictions
+
+from ecgcore.cohort.store import Cohort
+from ecgcore.comparison.seed_groups import all_seeds
+from ecgcore.evaluation.bootstrap import expected_interval
+from ecgcore.evaluation.evaluate import evaluate
+from ecgcore.labels.classes import CODES
+from ecgcore.models import create_model
+from ecgcore.runs.config import TrainConfig
+from ecgcore.runs.run import Run, list_runs
+from ecgcore.training.forecast import expected_intervals, forecast, pace_of, parameters_of
+from ecgcore.training.prepare import plan_of
+from ecgcore.workspace import Workspace
+
+SMALL = TrainConfig("examples", "alexnet_gap", level="all", size=96, epochs=7, device="cpu")
+
+
+@pytest.fixture
+def own_pair(small_pair, tmp_path):
+    workspace = Workspace(tmp_path / "home")
+    shutil.copytree(small_pair[0].path, workspace.path)
+    return workspace, Run(workspace.runs / small_pair[1].id)
+
+
+def test_a_network_that_was_never_trained_here_has_no_expected_time(small_pair):
+    assert pace_of(replace(SMALL, model="alexnet_bn_gap").filled(), small_pair[0]) is None
+    assert pace_of(replace(SMALL, size=128).filled(), small_pair[0]) is None
+
+
+def test_the_time_follows_from_an_earlier_run_of_the_same_network(own_pair):
+    workspace, run = own_pair
+    row = json.loads((run.folder / "history.jsonl").read_text().splitlines()[0])
+    rows = [row | {"epoch": i + 1, "seconds": s} for i, s in enumerate((9.0, 2.0, 4.0, 3.0))]
+    (run.folder / "history.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    recipe = SMALL.filled()
+    _, plan = plan_of(recipe, workspace)
+    found = forecast(recipe, plan, workspace)
+    learnt_from = run.meta["split"]["records"]["train"]
+    records = int((plan.part == "train").sum())
+    assert found.seconds == pytest.approx(3.0 / learnt_from * records * 7)
+    assert (found.pace.run, found.pace.epochs) == (run.id, 3)
+
+
+def test_a_run_of_another_version_tells_nothing_and_is_in_nobody_s_way(own_pair):
+    workspace, run = own_pair
+    for other in list_runs(workspace):
+        meta = other.meta
+        meta["config"]["a_setting_to_come"] = 1
+        (other.folder / "run.json").write_text(json.dumps(meta))
+    assert pace_of(SMALL.filled(), workspace) is None
+    assert all_seeds([run], [run], list_runs(workspace)) == ([], [])
+
+
+def test_the_disk_is_that_of_weights_and_of_what_is_needed_to_go_on(small_pair):
+    recipe = SMALL.filled()
+    _, plan = plan_of(recipe, small_pair[0])
+    found = forecast(recipe, plan, small_pair[0])
+    parameters = sum(p.numel() for p in create_model("alexnet_gap").parameters())
+    assert parameters_of(recipe, 10) == parameters
+    assert (found.kept_bytes, found.disk_bytes) == (4 * parameters, 7 * 4 * parameters)
+
+
+def test_the_expected_interval_is_about_what_an_evaluation_gives():
+    table = predictions(n=400, mode="exclusive", records_a_patient=(1, 1), skill=2.3)
+    span = evaluate(table, CODES, "exclusive", resamples=400)["intervals"]["accuracy"]
+    foreseen = expected_interval(span["value"], 400)
+    assert foreseen["low"] == pytest.approx(span["low"], abs=0.004)
+    assert foreseen["high"] == pytest.approx(span["high"], abs=0.004)
+
+
+def test_patients_and_not_records_make_an_interval_narrow(examples_home):
+    recipe = replace(SMALL, level="100").filled()
+    cohort, plan = plan_of(recipe, examples_home)
+    found = expected_intervals(cohort, plan)
+    assert set(found) == {"test", "untouched"}
+    rows = cohort.index.iloc[plan.rows[plan.part == "test"]]
+    assert found["test"]["patients"] == rows["patient"].nunique() == found["test"]["records"]
+    assert found["test"]["low"] < 0.8 < found["test"]["high"]
+    index = cohort.index.assign(patient="p1")
+    one = expected_intervals(_With(index), plan)["test"]
+    assert (one["patients"], one["records"]) == (1, found["test"]["records"])
+    assert one["low"] < found["test"]["low"]
+
+
+class _With(Cohort):
+    """A cohort that is nothing but its index."""
+
+    def __init__(self, index):
+        object.__setattr__(self, "_index", index)
+
+    @property
+    def index(self):
+        return self._index

@@ -1,0 +1,102 @@
+"""Finding: each record's own file once, in stable order, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+from recordings import DATA, limb_consistent_uv, real, write_csv, write_wfdb
+
+from ecgcore.records.discover import find_records
+
+SIGNAL_UV = limb_consistent_uv(200)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two WFDB records with companions, one CSV, and much that is none."""
+    write_wfdb(tmp_path / "b", "A0002", SIGNAL_UV, suffix=".mat")
+    write_wfdb(tmp_path / "a", "1", SIGNAL_UV)
+    for mark in ("i", "ii", "v6", "atr"):
+        (tmp_path / "a" / f"1.{mark}").write_bytes(b"\0\0")
+    write_csv(tmp_path / "x_500hz.csv", SIGNAL_UV.T / 1000)
+    (tmp_path / "RECORDS").write_text("a/1\nb/A0002\n")
+    (tmp_path / "LICENSE.txt").write_text("Creative Commons\nAttribution 4.0\n")
+    (tmp_path / "ptbxl_database.csv").write_text("ecg_id,scp_codes\n1,\"{'NORM': 100.0}\"\n")
+    (tmp_path / "meta.csv").write_text(",idx,age,is_male\n0,0,46,True\n")
+    (tmp_path / "numbers.csv").write_text("id,age,height\n1,46,170\n2,47,171\n")
+    (tmp_path / ".hidden.hea").write_text("x 12 500 5000\n")
+    return tmp_path
+
+
+def names(found) -> list[str]:
+    return [Path(path).name for path in found]
+
+
+def test_a_folder_gives_each_record_once_and_no_companion(folder):
+    assert names(find_records([folder])) == ["x_500hz.csv", "1.hea", "A0002.hea"]
+
+
+def test_paths_are_as_reached_from_the_one_given(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert next(find_records([Path(folder.name)])) == Path(folder.name, "x_500hz.csv")
+
+
+def test_all_files_of_a_record_give_it_once(folder):
+    assert names(find_records(sorted((folder / "a").iterdir()))) == ["1.hea"]
+
+
+def test_a_glob_gives_records(folder):
+    assert names(find_records([folder / "*" / "*.hea"])) == ["1.hea", "A0002.hea"]
+    assert names(find_records([folder / "*"])) == ["1.hea", "A0002.hea", "x_500hz.csv"]
+
+
+def test_tables_and_licences_named_one_by_one_give_none(folder):
+    given = [folder / n for n in ("LICENSE.txt", "RECORDS", "ptbxl_database.csv", "meta.csv")]
+    assert names(find_records(given)) == []
+
+
+def test_what_cannot_be_read_is_given_so_that_it_can_be_told(folder):
+    (folder / "letter.hea").write_text("Dear patient,\n")
+    (folder / "empty.csv").write_text("")
+    assert {"letter.hea", "empty.csv"} <= set(names(find_records([folder])))
+    given = [folder / "not_there.hea", folder / "scan.pdf"]
+    (folder / "scan.pdf").write_bytes(b"%PDF")
+    assert list(find_records(given)) == given
+
+
+def test_segments_are_part_of_their_record(tmp_path):
+    write_wfdb(tmp_path, "seg_a", SIGNAL_UV)
+    write_wfdb(tmp_path, "seg_b", SIGNAL_UV)
+    (tmp_path / "whole.hea").write_text("whole/2 12 500 400\nseg_a 200\nseg_b 200\n")
+    assert names(find_records([tmp_path])) == ["whole.hea"]
+
+
+def test_a_signal_without_header_is_found_and_one_of_another_name_is_a_companion(tmp_path):
+    write_wfdb(tmp_path, "alone", SIGNAL_UV, suffix=".mat").unlink()
+    write_wfdb(tmp_path, "other", SIGNAL_UV, signal_file="shared.dat")
+    (tmp_path / "other.dat").rename(tmp_path / "shared.dat")
+    assert names(find_records([tmp_path])) == ["alone.mat", "other.hea"]
+
+
+def test_linked_folders_are_followed_once_and_not_in_circles(folder, tmp_path_factory):
+    place = tmp_path_factory.mktemp("links")
+    (place / "far").symlink_to(folder / "a")
+    (place / "again").symlink_to(folder / "a")
+    (place / "circle").symlink_to(place)
+    assert names(find_records([place])) == ["1.hea"]
+
+
+def test_the_published_layout_gives_its_records():
+    assert names(find_records([DATA / "ptb-xl"])) == [
+        "00001_lr.hea",
+        "00004_lr.hea",
+        "00001_hr.hea",
+    ]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("folder", "n"),
+    [("ludb", 60), ("challenge-2021", 76), ("ecg-arrhythmia", 55), ("ptb-xl-csv", 4), ("sph", 5)],
+)
+def test_real_folders_give_as_many_records_as_they_hold(folder, n):
+    assert len(list(find_records([real(folder)]))) == n
