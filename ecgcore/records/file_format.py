@@ -183,7 +183,7 @@ def reader(kind: str) -> Callable[..., Record] | None:
     if kind not in READERS:
         return None
     module, function = READERS[kind].split(":")
-    return getattr(import_module(f"ecgcore.records.{module}"), function)
+    return getattr(import_module(f"ecgcore.records.formats.{module}"), function)
 
 
 def stated_fs_hz(path: Path, kind: str) -> float | None:
@@ -196,7 +196,7 @@ def stated_fs_hz(path: Path, kind: str) -> float | None:
     """
     if kind not in READERS:
         return None
-    module = import_module(f"ecgcore.records.{READERS[kind].split(':')[0]}")
+    module = import_module(f"ecgcore.records.formats.{READERS[kind].split(':')[0]}")
     return module.stated_fs_hz(path)
 
 
