@@ -23,13 +23,14 @@ import psutil
 from serving import running, serving
 from visitor import Visitor
 
+from ecgcore.atomic import atomic_dir, write_json
 from ecgcore.cohort import measurements_table
 from ecgcore.cohort.index import write_index
 from ecgcore.cohort.listing import Filters, Listing
 from ecgcore.cohort.listing_columns import columns
 from ecgcore.cohort.private_paths import write_paths
 from ecgcore.cohort.store import Cohort
-from ecgcore.workspace import Workspace, atomic_dir, write_json
+from ecgcore.workspace import Workspace
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SIZES = (45_000, 200_000)

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from ecgcore.cli.base import HomeOption, JsonOption, bench_app, err, out, say_json
+from ecgcore.cli.base import JsonOption, WorkspaceOption, bench_app, err, out, print_json
 
 
 def _say(answer: dict[str, Any], as_json: bool) -> None:
     """Print what was measured, on one line for machines."""
     if as_json:
-        say_json(answer)
+        print_json(answer)
     else:
         out.print_json(data=answer)
 
@@ -93,23 +93,24 @@ def bench_measurements(
 def bench_labels(
     cohort: Annotated[str, typer.Option(help="A cohort of PTB-XL.")] = "ptbxl",
     to: Annotated[Path | None, typer.Option(help="Write the findings there (.md).")] = None,
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare labels from measurements with the experts' on PTB-XL, class by class.
 
     Example: ecgcore bench labels --cohort ptbxl --to docs/labels.md
     """
+    from ecgcore.atomic import write_atomic
     from ecgcore.bench.labels import bench_labels as compare
     from ecgcore.bench.labels import document
     from ecgcore.cohort.measure_job import ensure_measured
-    from ecgcore.workspace import Workspace, write_atomic
+    from ecgcore.workspace import Workspace
 
     with err.status("Measuring what is not measured, and comparing ..."):
         answer = compare(ensure_measured(cohort, Workspace.find(workspace)))
     if to is not None:
         write_atomic(to, lambda path: path.write_text(document(answer), encoding="utf-8"))
     if as_json:
-        say_json(answer)
+        print_json(answer)
     elif to is None:
         out.print(document(answer), markup=False)

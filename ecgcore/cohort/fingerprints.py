@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ecgcore.atomic import write_atomic
 from ecgcore.cohort.codec import in_mv
 from ecgcore.cohort.duplicates import VERSION, fingerprint, table
-from ecgcore.workspace import write_atomic
 
 _FILE = f"fingerprints-{VERSION}.npy"
 

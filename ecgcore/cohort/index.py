@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from ecgcore.atomic import write_atomic
 from ecgcore.cohort.codec import statements_in
 from ecgcore.cohort.store import TIERS
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.expert import label
 from ecgcore.records.record import Record, Statement
-from ecgcore.workspace import write_atomic
 
 OLDEST_YEARS = 90.0
 """Ages above are stored as this: over 89 they may identify (HIPAA, 45 CFR 164.514)."""

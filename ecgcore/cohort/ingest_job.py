@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from ecgcore.atomic import read_json, write_atomic, write_json
 from ecgcore.background import lives, process_stamp
 from ecgcore.cohort.exclusions import kind_of_reason
 from ecgcore.cohort.ingest import ingest, refuse_odd_name
@@ -26,7 +27,7 @@ from ecgcore.cohort.lock import written_alone
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.executors.select import LOCAL
 from ecgcore.records.read import ReadOptions
-from ecgcore.workspace import Workspace, read_json, write_atomic, write_json
+from ecgcore.workspace import Workspace
 
 ALIVE = ("running",)
 _TELL_EVERY_S = 0.5

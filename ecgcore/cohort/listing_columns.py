@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ecgcore.atomic import write_atomic
 from ecgcore.cohort import measurements_table
 from ecgcore.cohort.index import INDEX
 from ecgcore.cohort.remote import need, told
 from ecgcore.cohort.store import TIERS, Cohort
 from ecgcore.errors import DamagedFile, NotWritten
 from ecgcore.labels.classes import CODES
-from ecgcore.workspace import write_atomic
 
 FILE = "columns.arrow"
 VERSION = 1

@@ -29,7 +29,7 @@ def written_alone(name: str, workspace: Workspace) -> Iterator[None]:
 
 
 def _remove_torn(cohort: Path) -> None:
-    """Remove what killed writers left beside the files they (see ``workspace.write_atomic``)."""
+    """Remove what killed writers left beside the files they (see ``atomic.write_atomic``)."""
     for file in cohort.rglob(".*"):
         if _TORN.fullmatch(file.name) and file.is_file():
             file.unlink()

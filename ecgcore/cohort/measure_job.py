@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ecgcore.atomic import read_json
 from ecgcore.cohort import measurements_table
 from ecgcore.cohort.codec import as_record, in_mv
 from ecgcore.cohort.lock import written_alone
@@ -22,7 +23,7 @@ from ecgcore.executors import local
 from ecgcore.executors.select import Engine
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
-from ecgcore.workspace import Workspace, read_json
+from ecgcore.workspace import Workspace
 
 
 def ensure_measured(

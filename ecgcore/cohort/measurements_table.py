@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecgcore.atomic import write_atomic
 from ecgcore.cohort.remote import need, told
 from ecgcore.records.record import Record
-from ecgcore.workspace import write_atomic
 
 if TYPE_CHECKING:
     from ecgcore.measure.measurements import Measurements

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
+from ecgcore.atomic import write_atomic
 from ecgcore.cohort.remote import need
 from ecgcore.cohort.scan import SeenFile
 from ecgcore.cohort.store import private_piece
 from ecgcore.errors import DamagedFile
-from ecgcore.workspace import write_atomic
 
 COLUMNS = pa.schema(
     dict.fromkeys(("path", "stamp", "key", "record", "status", "reason", "of"), pa.string())

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ecgcore.atomic import read_json, sha256_file, write_atomic, write_json
 from ecgcore.errors import EcgError, NotFound, RequestError
-from ecgcore.workspace import Workspace, read_json, write_atomic, write_json
+from ecgcore.workspace import Workspace
 
 CACHE = "remote"
 LIMIT, USUAL_GB = "ECGCORE_CACHE_GB", 20.0
@@ -145,9 +146,7 @@ def _fetch(url: str, file: Path, wanted: dict[str, Any]) -> None:
     def fetch(beside: Path) -> None:
         with reached(url) as (files, path):
             files.get_file(path, str(beside))
-        with beside.open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
-        if found != wanted["sha256"]:
+        if sha256_file(beside) != wanted["sha256"]:
             raise EcgError(f"{url} has changed since its cohort was opened; begin again.")
         os.utime(beside, ns=(time.time_ns(), wanted["mtime_ns"]))
 

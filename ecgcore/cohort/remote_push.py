@@ -3,7 +3,6 @@
 The private folder (file names, what became of each file) and the patients' key stay at home.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from ecgcore.atomic import sha256_file, write_atomic
 from ecgcore.cohort import listing_columns, measurements_table, remote
 from ecgcore.cohort.exclusions import losses
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import RequestError
-from ecgcore.workspace import Workspace, write_atomic
+from ecgcore.workspace import Workspace
 
 SHARD_FILES = ("index.parquet", measurements_table.FILE, "signals.npy")
 """What is read of a shard; fingerprints are for whoever ingests."""
@@ -84,10 +84,8 @@ def _files(cohort: Cohort) -> list[str]:
 
 
 def _told(file: Path) -> dict[str, Any]:
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
     stat = file.stat()
-    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": digest}
+    return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_file(file)}
 
 
 def _sizes(cohort: Cohort) -> list[int]:

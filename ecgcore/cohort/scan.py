@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ecgcore.atomic import sha256_file
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.archives import on_disk, real_file
 from ecgcore.records.discover import find_records
@@ -167,8 +168,7 @@ def _from_bytes(path: Path, secret: bytes) -> str:
     try:
         with on_disk(path) as (file, member):
             for part in _files_of(file):
-                with part.open("rb") as content:
-                    digest.update(hashlib.file_digest(content, "sha256").digest())
+                digest.update(bytes.fromhex(sha256_file(part)))
             digest.update(member.encode())
     except (OSError, UnreadableRecord):
         digest.update(str(path).encode())

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from ecgcore.atomic import atomic_dir
 from ecgcore.cohort import duplicates, fingerprints, measurements_table
 from ecgcore.cohort.codec import LARGEST_UV, MISSING
 from ecgcore.cohort.index import INDEX, row_of, write_index
@@ -23,7 +24,6 @@ from ecgcore.labels.code_tables import tables_hash
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
 from ecgcore.records.resample import bring_to
-from ecgcore.workspace import atomic_dir
 
 Work = list[list[SeenFile]]
 """What a shard is made of: one list a record, its files in order of preference."""

@@ -15,13 +15,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ecgcore.atomic import read_json
 from ecgcore.cohort import remote
 from ecgcore.cohort.codec import as_record, in_mv, statements_in
 from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.label_sets import label_set
 from ecgcore.records.record import LEADS, Record
-from ecgcore.workspace import Workspace, read_json
+from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.measure.measurements import Measurements

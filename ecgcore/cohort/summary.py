@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecgcore.atomic import read_json
 from ecgcore.cohort.private_paths import Outcome
 from ecgcore.cohort.signal_format import Form
 from ecgcore.cohort.store import TIERS
@@ -15,7 +16,6 @@ from ecgcore.labels.classes import CODES
 from ecgcore.labels.code_tables import tables_hash
 from ecgcore.labels.targets import class_counts, targets_summary
 from ecgcore.version import __version__
-from ecgcore.workspace import read_json
 
 _LABELS = [f"{tier}_{code}" for tier in TIERS for code in CODES]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
+from ecgcore.atomic import read_json, write_json
 from ecgcore.cohort import partial_shards, summary
 from ecgcore.cohort import private_paths as private
 from ecgcore.cohort.duplicate_records import find_twins
@@ -24,7 +25,6 @@ from ecgcore.executors import local
 from ecgcore.executors.select import Engine
 from ecgcore.labels.code_tables import tables_hash
 from ecgcore.records.read import ReadOptions
-from ecgcore.workspace import read_json, write_json
 
 SHARD_RECORDS = 1000
 """At most; fewer where there are few, so that every process has some."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecgcore.atomic import write_atomic
 from ecgcore.download.fetch import TIMEOUT_S, NotFetched, fetch, is_whole, part_of
 from ecgcore.download.listing import SUMS, Listed, listed, listing_url
 from ecgcore.download.sources import Source, find_source
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.workspace import write_atomic
 
 if TYPE_CHECKING:
     import requests

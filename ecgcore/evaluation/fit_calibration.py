@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ecgcore.atomic import write_atomic, write_json
 from ecgcore.calibration.calibration import (
     FITTED_ON,
     OUT_OF_FOLD,
@@ -16,7 +17,6 @@ from ecgcore.calibration.scores import Scores
 from ecgcore.calibration.thresholds import Choice, choose_thresholds
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.evaluate import evaluate_run
-from ecgcore.workspace import write_atomic, write_json
 
 if TYPE_CHECKING:
     from ecgcore.runs.run import Run

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.atomic import write_atomic
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import NotFound, RequestError, UnreadableRecord
 from ecgcore.executors.local import run_all, workers_for
@@ -30,7 +31,6 @@ from ecgcore.labels.classes import CODES
 from ecgcore.labels.targets import targets
 from ecgcore.records.record import LEADS, Record
 from ecgcore.records.resample import bring_to
-from ecgcore.workspace import write_atomic
 
 FOLDER_MODES = ("exclusive", "priority")
 _PART = 32  # records a job

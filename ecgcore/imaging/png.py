@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike
 from PIL import Image, PngImagePlugin
 
 from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.atomic import write_atomic
 from ecgcore.errors import RequestError, UnreadableRecord
 from ecgcore.imaging.geometry import Geometry, geometry_of
 from ecgcore.version import __version__
-from ecgcore.workspace import write_atomic
 
 _KEY = "ecgcore"
 PAGE_KEY = "ecgcore-page"

@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.atomic import write_json
 from ecgcore.cohort.store import Cohort, private_piece
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.executors.select import LOCAL, Engine, engine
@@ -34,7 +35,7 @@ from ecgcore.inference.batch_parts import (
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import AS_STATED, ReadOptions
 from ecgcore.runs.run import SHIPPED, Run, find_run
-from ecgcore.workspace import Workspace, write_json
+from ecgcore.workspace import Workspace
 
 PART_RECORDS = 1000
 """Files a part; fewer where there are few, so that every process has some."""

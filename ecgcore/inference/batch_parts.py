@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.atomic import sha256_file, write_atomic
 from ecgcore.cohort.codec import as_record, in_mv
 from ecgcore.cohort.exclusions import kind_of_reason
 from ecgcore.cohort.private_paths import write_paths
@@ -31,8 +32,7 @@ from ecgcore.inference.inputs import ClassifierInput, read_sight
 from ecgcore.inference.model import Classifier, load
 from ecgcore.records.read import ReadOptions
 from ecgcore.runs.run import Run, find_run
-from ecgcore.training.pretrained import file_hash
-from ecgcore.workspace import Workspace, write_atomic
+from ecgcore.workspace import Workspace
 
 _FORM = 2
 """Rises whenever parts are made differently: every part is then made anew."""
@@ -141,7 +141,7 @@ def digest_of(run: Run) -> str:
     """Return what a run's answers follow from: weights, calibration, classes and input."""
     meta = run.meta
     fitted = run.calibration if (run.folder / "calibration.json").exists() else {}
-    told = [file_hash(run), fitted, meta["classes"], meta["target_mode"], meta["input"]]
+    told = [sha256_file(run.weights), fitted, meta["classes"], meta["target_mode"], meta["input"]]
     return _hash(told)
 
 

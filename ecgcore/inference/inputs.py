@@ -1,11 +1,11 @@
 """What a network is shown: a record, which is then drawn, or a picture drawn of one before."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecgcore.atomic import sha256_file
 from ecgcore.errors import UnreadableRecord
 from ecgcore.imaging.png import NetworkImage, read_png
 from ecgcore.records import file_format
@@ -98,12 +98,8 @@ def _fitting(path: Path, picture: NetworkImage, classifier: "Classifier") -> Cla
         return classifier.fitting(picture)
     except UnreadableRecord:
         csv = path.with_suffix(".csv")
-        if not csv.is_file() or _checksum(csv) != picture.more.get("csv_sha256"):
+        if not csv.is_file() or sha256_file(csv) != picture.more.get("csv_sha256"):
             raise
         record = read_record(csv)
         said = "read from the CSV that the picture was drawn from: the run draws it otherwise"
         return replace(record, name=picture.name, notes=(*record.notes, said))
-
-
-def _checksum(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

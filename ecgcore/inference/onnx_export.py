@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ecgcore import RESEARCH_USE_ONLY, __version__
+from ecgcore.atomic import sha256_file, write_atomic
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.inference.model import Classifier
 from ecgcore.records.record import LEADS, Record
-from ecgcore.training.pretrained import file_hash
-from ecgcore.workspace import write_atomic
 
 if TYPE_CHECKING:
     from torch.onnx import ONNXProgram
@@ -107,7 +106,7 @@ def metadata(classifier: Classifier) -> dict[str, str]:
         "target_mode": classifier.target_mode,
         "temperature": classifier.temperature,
         "thresholds": classifier.thresholds,
-        "weights_sha256": file_hash(classifier.run),
+        "weights_sha256": sha256_file(classifier.run.weights),
     }
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in said.items()}
 

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.atomic import atomic_dir, write_atomic
 from ecgcore.calibration.calibration import FITTED_ON, OUT_OF_FOLD
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.text import report_text
 from ecgcore.runs.provenance import FILE as LEARNT
 from ecgcore.runs.run import Run
 from ecgcore.runs.weights import read_tensors, write_tensors
-from ecgcore.workspace import atomic_dir, write_atomic
 
 SCORES = {FITTED_ON: "## Test records", OUT_OF_FOLD: "## Out of fold"}
 """The heading above the scores, by what the calibration comes from."""

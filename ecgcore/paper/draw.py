@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ecgcore.atomic import write_atomic
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.paper.display_filter import filtered
 from ecgcore.paper.layout import Sheet, sheet
@@ -27,7 +28,6 @@ from ecgcore.paper.page import (
 from ecgcore.paper.render_svg import as_svg
 from ecgcore.paper.text import foot, head, in_words
 from ecgcore.records.record import LEADS, Record
-from ecgcore.workspace import write_atomic
 
 PAPERS_MM = {"a4": (297.0, 210.0), "letter": (279.4, 215.9)}
 """Width and height, landscape."""

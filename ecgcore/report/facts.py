@@ -1,15 +1,14 @@
 """What a report says: all its numbers and sentences, gathered once, before anything is drawn."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ecgcore import __version__
+from ecgcore.atomic import sha256_file
 from ecgcore.calibration.calibration import is_out_of_fold
 from ecgcore.calibration.scores import Scores
 from ecgcore.cohort.exclusions import losses
@@ -78,7 +77,7 @@ class Side:
     def hashes(self) -> dict[str, str]:
         """SHA-256 of the files that the report rests on."""
         files = (self.run.folder / name for name in HASHED)
-        return {file.name: _sha256(file) for file in files if file.exists()}
+        return {file.name: sha256_file(file) for file in files if file.exists()}
 
 
 @dataclass(frozen=True)
@@ -159,8 +158,3 @@ def _cohort(run: Run, workspace: Workspace) -> Cohort | None:
     except NotFound:
         return None
     return cohort if cohort.hash == run.meta["cohort"]["hash"] else None
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ecgcore.atomic import write_atomic
 from ecgcore.cohort import fingerprints
 from ecgcore.cohort.duplicates import find_same
 from ecgcore.cohort.known_overlaps import concerned, overlaps_of
@@ -20,7 +21,7 @@ from ecgcore.cohort.subsets import Split
 from ecgcore.errors import NotFound
 from ecgcore.records.record import Record
 from ecgcore.runs.run import Run
-from ecgcore.workspace import Workspace, write_atomic
+from ecgcore.workspace import Workspace
 
 FILE = "learnt.parquet"
 PARTS = ("train", "validation")

@@ -21,10 +21,11 @@ from typing import Any
 
 import pandas as pd
 
+from ecgcore.atomic import read_json, write_json
 from ecgcore.background import lives
 from ecgcore.errors import DamagedFile, NotFound, NotWritten, RequestError
 from ecgcore.runs.config import ResolvedConfig
-from ecgcore.workspace import Workspace, read_json, write_json
+from ecgcore.workspace import Workspace
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 ALIVE = ("queued", "running")

@@ -8,8 +8,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ecgcore.atomic import write_atomic
 from ecgcore.errors import DamagedFile
-from ecgcore.workspace import write_atomic
 
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor], told: str = "") -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ecgcore.atomic import write_atomic, write_json
 from ecgcore.calibration.calibration import OUT_OF_FOLD, with_probabilities
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.evaluation.evaluate import evaluate_run
@@ -15,7 +16,7 @@ from ecgcore.studies.shipped import ATTRIBUTION, FOLDS, STUDY, of_recipe, out_of
 from ecgcore.studies.study import begun
 from ecgcore.training.loop import Progress
 from ecgcore.training.trainer import work
-from ecgcore.workspace import Workspace, write_atomic, write_json
+from ecgcore.workspace import Workspace
 
 
 def make_shipped(

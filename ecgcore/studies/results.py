@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.atomic import write_atomic
 from ecgcore.errors import RequestError
 from ecgcore.studies.claims import told
 from ecgcore.studies.registry import STUDIES
 from ecgcore.studies.study import PAGE, Study
 from ecgcore.studies.trial import TrialResult
-from ecgcore.workspace import write_atomic
 
 PAPERS = {
     "rates": "001", "levels": "001", "ablation": "001", "finetune": "002", "scale": "003",

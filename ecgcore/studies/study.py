@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 
+from ecgcore.atomic import write_atomic
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.executors.progress import Tally
@@ -31,7 +32,7 @@ from ecgcore.training.loop import Progress
 from ecgcore.training.prepare import prepare
 from ecgcore.training.pretrained import is_unchanged
 from ecgcore.training.trainer import work_together
-from ecgcore.workspace import Workspace, write_atomic
+from ecgcore.workspace import Workspace
 
 PAGE = "README.md"
 MARK = "study"

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ecgcore.atomic import read_json, write_atomic, write_json
 from ecgcore.calibration.calibration import with_probabilities
 from ecgcore.calibration.scores import Scores
 from ecgcore.cohort.store import Cohort
 from ecgcore.evaluation.subgroups import TRAITS
 from ecgcore.runs.config import ResolvedConfig, TrainConfig
 from ecgcore.runs.run import Run
-from ecgcore.workspace import Workspace, read_json, write_atomic, write_json
+from ecgcore.workspace import Workspace
 
 UNKNOWN = -1
 OF_PARENT = ("only", "epochs")

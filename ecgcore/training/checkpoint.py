@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ecgcore.atomic import write_atomic
 from ecgcore.errors import DamagedFile
 from ecgcore.runs.weights import read_tensors, write_tensors
 from ecgcore.training.context import TrainContext
 from ecgcore.training.state import Training
-from ecgcore.workspace import write_atomic
 
 FILE = "resume.safetensors"
 NUMBERS = ("epoch", "batch", "best", "best_epoch", "seconds")

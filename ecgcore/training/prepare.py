@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ecgcore.atomic import atomic_dir, write_json
 from ecgcore.background import process_stamp
 from ecgcore.cohort.leakage import LeakCheck, check_sides
 from ecgcore.cohort.measure_job import ensure_measured
@@ -28,7 +29,7 @@ from ecgcore.training.distillation import Teacher
 from ecgcore.training.finetune import Parent
 from ecgcore.training.forecast import disk_bytes, parameters_of
 from ecgcore.training.pretrained import SourceRun
-from ecgcore.workspace import Workspace, atomic_dir, write_json
+from ecgcore.workspace import Workspace
 
 STAMPED = ("ecgcore", "torch", "torchvision", "numpy", "pandas", "wfdb", "captum")
 

@@ -1,11 +1,11 @@
 """Earlier runs that a training takes something from; what they learnt from must stay apart."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ecgcore.atomic import sha256_file
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.subsets import Split
 from ecgcore.errors import DamagedFile, RequestError
@@ -48,7 +48,7 @@ class SourceRun:
     @property
     def told(self) -> dict[str, Any]:
         """What ``run.json`` keeps of it."""
-        return {self.role: {"run": self.run.id, "weights": file_hash(self.run)}}
+        return {self.role: {"run": self.run.id, "weights": sha256_file(self.run.weights)}}
 
     def check(self, cohort: Cohort) -> None:
         """Refuse a cohort of another rate or length than the run reads."""
@@ -95,7 +95,7 @@ class SourceRun:
 
 def is_unchanged(elder: Run, role: str, meta: dict[str, Any]) -> bool:
     """Whether a run's weights are those which the run of ``meta`` was prepared with."""
-    return file_hash(elder) == meta[role]["weights"]
+    return sha256_file(elder.weights) == meta[role]["weights"]
 
 
 def need_unchanged(elder: Run, role: str, meta: dict[str, Any]) -> None:
@@ -104,9 +104,3 @@ def need_unchanged(elder: Run, role: str, meta: dict[str, Any]) -> None:
         raise DamagedFile(
             f"The weights of run {elder.id} have changed since this run was prepared; train anew."
         )
-
-
-def file_hash(run: Run) -> str:
-    """Return the SHA-256 of a run's weights."""
-    with run.weights.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

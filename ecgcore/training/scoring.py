@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from ecgcore.atomic import write_atomic
 from ecgcore.calibration.calibration import probabilities
 from ecgcore.evaluation.fit_calibration import calibrate_run
 from ecgcore.evaluation.subgroups import traits_of
 from ecgcore.runs.weights import fill, read_tensors
 from ecgcore.training.context import TrainContext
-from ecgcore.workspace import write_atomic
 
 SCORED_PARTS = ("validation", "test", "untouched")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ecgcore.atomic import clean_temp
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.subsets import Split
 from ecgcore.errors import EcgError, NotWritten
@@ -24,7 +25,7 @@ from ecgcore.training.loop import Progress, run_epochs
 from ecgcore.training.prepare import plan_of, prepare
 from ecgcore.training.scoring import score_run
 from ecgcore.training.tracking import tracked
-from ecgcore.workspace import Workspace, clean_temp
+from ecgcore.workspace import Workspace
 
 STOPPED = "Stopped from the terminal; `ecgcore runs resume {id}` goes on."
 BROKEN = "An error of the program; see the log."

@@ -8,6 +8,7 @@ import pytest
 import torch
 from recordings import DATA
 
+from ecgcore.atomic import read_json, write_json
 from ecgcore.imaging import LAYOUTS, geometry_of
 from ecgcore.imaging.geometry import geometry
 from ecgcore.inference.model import load
@@ -16,7 +17,7 @@ from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import SHIPPED
 from ecgcore.training.prepare import prepare
 from ecgcore.training.trainer import train
-from ecgcore.workspace import Workspace, read_json, write_json
+from ecgcore.workspace import Workspace
 
 RECORD = DATA / "ptb-xl/records100/00000/00001_lr.hea"
 SMALL = TrainConfig(

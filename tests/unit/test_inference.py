@@ -9,6 +9,7 @@ import pytest
 from recordings import EXAMPLES
 from scipy.special import expit, logit
 
+from ecgcore.atomic import write_json
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import DamagedFile
 from ecgcore.inference.classify import classify_paths
@@ -18,7 +19,6 @@ from ecgcore.records.read import read_record
 from ecgcore.runs.provenance import has_learnt
 from ecgcore.runs.run import Run
 from ecgcore.runs.weights import read_tensors, write_tensors
-from ecgcore.workspace import write_json
 
 
 def test_a_record_from_its_file_gets_the_probabilities_of_the_run(small_pair):

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from ecgcore import RESEARCH_USE_ONLY, cli
+from ecgcore.atomic import sha256_file, write_json
 from ecgcore.calibration.calibration import probabilities
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.inference import onnx_export
@@ -21,8 +22,7 @@ from ecgcore.inference.onnx_export import export_onnx
 from ecgcore.models import alexnet, create_model, list_models, model_info
 from ecgcore.runs.run import Run
 from ecgcore.runs.weights import write_tensors
-from ecgcore.training.pretrained import file_hash
-from ecgcore.workspace import Workspace, write_json
+from ecgcore.workspace import Workspace
 
 LEFT_OUT = ("alexnet_bn", "alexnet_se", "resnet1d_scaled")
 """For their time: their blocks, heads and classes are those of others."""
@@ -123,7 +123,7 @@ def test_the_file_says_what_its_reader_must_know_and_nothing_of_this_machine(exp
     assert float(said["px_per_mv"]) == run.meta["input"]["geometry"]["px_per_mv"]
     assert json.loads(said["pen"]) == run.meta["input"]["pen"]
     assert json.loads(said["thresholds"]) == run.calibration["thresholds"]
-    assert said["weights_sha256"] == file_hash(run)
+    assert said["weights_sha256"] == sha256_file(run.weights)
     assert b".py" not in file.read_bytes()  # stack traces name folders
 
 

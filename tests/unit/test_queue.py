@@ -9,6 +9,7 @@ from multiprocessing import get_context
 
 import pytest
 
+from ecgcore.atomic import clean_temp
 from ecgcore.background import process_stamp
 from ecgcore.errors import RequestError
 from ecgcore.runs import queue
@@ -18,7 +19,7 @@ from ecgcore.runs.run import Cancelled, Run
 from ecgcore.training import run_jobs
 from ecgcore.training.prepare import prepare
 from ecgcore.training.trainer import train, work
-from ecgcore.workspace import Workspace, clean_temp
+from ecgcore.workspace import Workspace
 
 SMALL = TrainConfig(
     cohort="examples", model="resnet1d", depth=4, width=4, level="30", target_mode="multilabel",

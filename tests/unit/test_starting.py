@@ -10,6 +10,7 @@ import typer
 from recordings import EXAMPLES
 
 from ecgcore import cli
+from ecgcore.atomic import sha256_file
 from ecgcore.cohort.ingest import ingest
 from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.models import create_model
@@ -18,7 +19,6 @@ from ecgcore.runs.run import Run
 from ecgcore.runs.weights import read_tensors
 from ecgcore.training.finetune import start_from
 from ecgcore.training.prepare import prepare
-from ecgcore.training.pretrained import file_hash
 from ecgcore.training.trainer import train
 from ecgcore.workspace import Workspace
 
@@ -81,7 +81,7 @@ def test_a_head_for_other_classes_starts_afresh(family):
     meta = {"classes": ["a", "b", "c"], "init": {"weights": None}}
     with pytest.raises(DamagedFile, match="have changed since"):
         start_from(model, parent, meta)
-    meta["init"]["weights"] = file_hash(parent)
+    meta["init"]["weights"] = sha256_file(parent.weights)
     start_from(model, parent, meta)
     assert torch.equal(model.head[-1].weight, fresh)
     first = "features.0.0.weight"
