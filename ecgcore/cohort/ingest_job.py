@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from ecgcore.atomic import read_json, write_atomic, write_json
-from ecgcore.background import lives, process_stamp
+from ecgcore.background import is_alive, process_stamp
 from ecgcore.cohort.exclusions import kind_of_reason
 from ecgcore.cohort.ingest import ingest, refuse_odd_name
 from ecgcore.cohort.lock import written_alone
@@ -60,13 +60,13 @@ class Request:
     def command(self, workspace: Workspace) -> list[str]:
         """Return the command line that does it."""
         given = {
-            "--fs-hz": self.fs_hz, "--seconds": self.seconds, "--file-hz": self.file_hz,
-            "--from-s": self.from_s or None, "--workers": self.workers,
+            "--store-fs-hz": self.fs_hz, "--duration-s": self.seconds, "--source-fs-hz": self.file_hz,
+            "--start-s": self.from_s or None, "--workers": self.workers,
         }  # fmt: skip
         options = [word for name, value in given.items() if value for word in (name, f"{value:g}")]
         options += ["--upsample"] * self.upsample + ["--assume-order"] * self.assume_order
         options += [] if self.measure else ["--no-measure"]
-        options += [] if self.on == LOCAL else ["--on", self.on]
+        options += [] if self.on == LOCAL else ["--executor", self.on]
         said = ["ingest", "--cohort", self.cohort, "--home", str(workspace.path), *options]
         return [sys.executable, "-m", "ecgcore", *said, "--", self.folder]
 
@@ -92,14 +92,14 @@ class Import:
         """
         status = read_json(self.folder / "status.json")
         if status["state"] in ALIVE and not _at_work(status):
-            state, said = ("cancelled", _CANCELLED) if self._cancel.exists() else ("died", _DIED)
+            state, said = ("cancelled", _CANCELLED) if self._cancel.exists() else ("crashed", _DIED)
             status |= {"state": state, "eta_s": None, "message": said}
         return status
 
     @property
     def can_go_on(self) -> bool:
         """Whether it was cut off, and what it was to do is still known."""
-        return self.status["state"] in ("cancelled", "died") and self._request.exists()
+        return self.status["state"] in ("cancelled", "crashed") and self._request.exists()
 
     def cancel(self) -> None:
         """Stop it; what was read is kept for going on."""
@@ -297,7 +297,7 @@ class _Watched:
 def _at_work(status: dict[str, Any]) -> bool:
     if status["pid"] is None:  # its process is starting
         return time.time() - status["began"] < _STARTS_WITHIN_S
-    return lives(status)
+    return is_alive(status)
 
 
 def _write_private(file: Path, content: dict[str, Any]) -> None:

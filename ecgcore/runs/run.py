@@ -14,22 +14,21 @@ resume.safetensors  while it is not done: all that is needed to go on (going_on.
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ecgcore.atomic import read_json, write_json
-from ecgcore.background import lives
-from ecgcore.errors import DamagedFile, NotFound, NotWritten, RequestError
+from ecgcore.atomic import read_json
+from ecgcore.background import interrupted_status, is_alive, read_status, update_status
+from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.runs.config import ResolvedConfig
 from ecgcore.workspace import Workspace
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 ALIVE = ("queued", "running")
-DIED = "Its process ended without a word; `ecgcore runs resume {id}` goes on where it was."
+CRASHED = "Its process ended without a word; `ecgcore runs resume {id}` goes on where it was."
 CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume {id}` goes on."
 
 
@@ -73,16 +72,16 @@ class Run:
 
     @property
     def status(self) -> dict[str, Any]:
-        """Where the run stands: ``state`` (queued, running, done, cancelled, failed or died),
+        """Where the run stands: ``state`` (queued, running, done, cancelled, failed or crashed),
         ``epoch``, ``epochs``, ``eta_s``, ``message``.
 
-        What a killed process left behind is put right: it died, or was to be cancelled anyway.
+        What a killed process left behind is put right: it crashed, or was to be cancelled anyway.
         """
-        file = self.folder / "status.json"
-        status = read_json(file)
-        if status["state"] in ALIVE and not lives(status, file.stat().st_mtime):
-            state, said = ("cancelled", CANCELLED) if self.cancel_asked else ("died", DIED)
-            status |= {"state": state, "eta_s": None, "message": said.format(id=self.id)}
+        status = read_status(self.folder)
+        heartbeat_at = (self.folder / "status.json").stat().st_mtime
+        if status["state"] in ALIVE and not is_alive(status, heartbeat_at):
+            messages = (text.format(id=self.id) for text in (CRASHED, CANCELLED))
+            return interrupted_status(status, self.cancel_asked, *messages)
         return status
 
     @property
@@ -153,24 +152,8 @@ class Run:
             )
 
     def report(self, **changes: Any) -> None:
-        """Write where the run stands, on top of what was written before.
-
-        On a full disk it is written over what stands there, which takes no room.
-        """
-        file = self.folder / "status.json"
-        content = (read_json(file) if file.exists() else {}) | changes
-        try:
-            write_json(file, content)
-        except NotWritten:
-            with suppress(OSError):
-                return _write_over(file, content)
-            raise
-
-
-def _write_over(file: Path, content: dict[str, Any]) -> None:
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
-    with file.open("r+b", buffering=0) as there:
-        there.write(text.ljust(file.stat().st_size))
+        """Change some entries of the run's status."""
+        update_status(self.folder, **changes)
 
 
 def list_runs(workspace: Workspace) -> list[Run]:

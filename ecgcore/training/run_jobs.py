@@ -1,8 +1,8 @@
 """Trainings in processes of their own: they outlive whoever started them."""
 
-import subprocess
 import sys
 
+from ecgcore.background import start_detached
 from ecgcore.errors import EcgError
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.queue import enter
@@ -10,9 +10,6 @@ from ecgcore.runs.run import Run, list_runs
 from ecgcore.training.device import find_devices
 from ecgcore.training.prepare import prepare
 from ecgcore.workspace import Workspace
-
-# Children of this process, kept so that one which ended is collected and not left a zombie.
-_children: list[subprocess.Popen] = []
 
 
 def start(config: TrainConfig, workspace: Workspace) -> Run:
@@ -41,22 +38,13 @@ def resume(run: Run, workspace: Workspace) -> None:
     ]
     if status.get("devices"):  # else others gave the workers their places
         command += ["--workers", str(status.get("workers", 1))]
-    _children[:] = [child for child in _children if child.poll() is None]
-    with (run.folder / "log.txt").open("ab") as log:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    _children.append(child)
-    enter(run, workspace, devices, child.pid)
+    pid = start_detached(command, run.folder / "log.txt")
+    enter(run, workspace, devices, pid)
 
 
 def cut_off(workspace: Workspace) -> list[Run]:
-    """Return the runs whose processes died, in the order in which they stood in the queue."""
-    dead = [run for run in list_runs(workspace) if run.status["state"] == "died"]
+    """Return the runs whose processes crashed, in the order in which they stood in the queue."""
+    dead = [run for run in list_runs(workspace) if run.status["state"] == "crashed"]
     return sorted(dead, key=lambda run: (run.status.get("queued_at") or 0, run.id))
 
 

@@ -30,12 +30,12 @@ KILLS = int(os.environ.get("ECGCORE_KILLS", "1"))
 """How often a training is killed; set the variable to 20 for a thorough look."""
 SMALL = TrainConfig(
     cohort="examples", model="alexnet_m_se_gap", level="60", target_mode="multilabel", size=67,
-    epochs=2, optimiser="adamw", augment="standard", balance="sampling", average=0.9,
-    label_smoothing=0.1, clip_norm=1.0, schedule="step", device="cpu",
+    epochs=2, optimizer="adamw", augmentation="standard", class_balance="sampling", ema_decay=0.9,
+    label_smoothing=0.1, grad_clip=1.0, schedule="step", device="cpu",
 )  # fmt: skip
 TINY = TrainConfig(
     cohort="examples", model="resnet1d", depth=4, width=8, level="30", target_mode="multilabel",
-    epochs=3, optimiser="adamw", device="cpu",
+    epochs=3, optimizer="adamw", device="cpu",
 )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def test_a_training_killed_at_any_moment_goes_on_to_the_same_result(examples_hom
         _every_file_can_be_read(run)
         if run.status["state"] == "done":
             break
-        assert run.status["state"] == "died"
+        assert run.status["state"] == "crashed"
     if run.status["state"] != "done":
         work(run, examples_home)
     assert told(run) == uninterrupted

@@ -92,7 +92,7 @@ def test_a_cancelled_import_that_is_forgotten_leaves_nothing(tmp_path):
     with pytest.raises(RequestError, match="cancel it first"):
         one.forget(workspace)
     one.report(pid_started=1.0)
-    assert one.status["state"] == "died"
+    assert one.status["state"] == "crashed"
     one.forget(workspace)
     assert not (workspace.cohorts / "c").exists()
     assert not one.folder.exists()
@@ -133,9 +133,9 @@ def test_the_command_writes_the_same_status(folder, tmp_path, run):
 def test_a_command_line_says_all_that_was_asked_for(tmp_path):
     request = Request("-in", "c", 500, 5, True, False, 250.0, True, 2.5, 1)
     command = request.command(Workspace(tmp_path))[3:]
-    assert command[:6] == ["ingest", "--cohort", "c", "--home", str(tmp_path), "--fs-hz"]
+    assert command[:6] == ["ingest", "--cohort", "c", "--home", str(tmp_path), "--store-fs-hz"]
     assert command[6:] == [
-        "500", "--seconds", "5", "--file-hz", "250", "--from-s", "2.5", "--workers", "1",
+        "500", "--duration-s", "5", "--source-fs-hz", "250", "--start-s", "2.5", "--workers", "1",
         "--upsample", "--assume-order", "--no-measure", "--", "-in",
     ]  # fmt: skip
 

@@ -85,7 +85,7 @@ def test_trainings_wait_in_order_and_go_on_in_order_when_the_machine_was_reboote
     assert json.loads((first.folder / "status.json").read_text())["state"] == "running"
     listed = json.loads(run("runs", "list", "--json", "--home", workspace.path)[1])["runs"]
     states = {row["run"]: row["state"] for row in listed}
-    assert [states[one.id] for one in runs] == ["died", "died", "cancelled", "died"]
+    assert [states[one.id] for one in runs] == ["crashed", "crashed", "cancelled", "crashed"]
     assert f"ecgcore runs resume {second.id}" in second.status["message"]
     assert in_queue(workspace) == []
 

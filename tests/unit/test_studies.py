@@ -45,7 +45,7 @@ def test_a_study_trains_what_lacks_and_keeps_predictions_but_no_run(examples_hom
     assert [c.name for c in TINY.missing("examples", tmp_path)] == ["s2"]
     run = prepare(tiny(2), examples_home)
     (run.folder / MARK).write_text("tiny/s2")
-    run.report(state="died")  # as if a process had been killed: it is taken up, not begun anew
+    run.report(state="crashed")  # as if a process had been killed: it is taken up, not begun anew
     own = prepare(tiny(2), examples_home)  # the user's, who asked for just the same
     rest = train_missing(TINY, "examples", examples_home, tmp_path, "*", ignored)
     assert [cell.name for cell in rest] == ["s2"]

@@ -18,7 +18,7 @@ from ecgcore.labels.label_sets import label_set
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run, find_run, list_runs
 from ecgcore.training.device import find_devices
-from ecgcore.training.loss import Objective
+from ecgcore.training.loss import Loss
 from ecgcore.training.optim import lr_factor
 from ecgcore.training.prepare import prepare
 from ecgcore.training.trainer import train, work
@@ -31,13 +31,13 @@ SMALL = TrainConfig(
 def test_unknown_targets_have_no_part_in_the_loss():
     logits = torch.tensor([[0.0, 5.0]])
     targets = torch.tensor([[1.0, float("nan")]])
-    assert Objective("multilabel")(logits, targets).item() == pytest.approx(log(2))
+    assert Loss("multilabel")(logits, targets).item() == pytest.approx(log(2))
 
 
 def test_one_class_a_record_is_scored_by_softmax():
     logits = torch.tensor([[1.0, 1.0, 1.0, 1.0]])
     targets = torch.tensor([[0.0, 0.0, 1.0, 0.0]])
-    assert Objective("exclusive")(logits, targets).item() == pytest.approx(log(4))
+    assert Loss("exclusive")(logits, targets).item() == pytest.approx(log(4))
 
 
 def test_the_rate_warms_up_peaks_and_ends_at_a_hundredth():
@@ -46,7 +46,7 @@ def test_the_rate_warms_up_peaks_and_ends_at_a_hundredth():
     assert max(shares) == shares[5] == pytest.approx(1.0)
     assert shares[99] == pytest.approx(0.01, abs=0.001)
     assert lr_factor(50, 100, "constant") == 1.0
-    steps = [lr_factor(step, 100, "step", warm_up=0) for step in (0, 49, 50, 74, 75, 99)]
+    steps = [lr_factor(step, 100, "step", warmup_fraction=0) for step in (0, 49, 50, 74, 75, 99)]
     assert steps == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
@@ -87,7 +87,7 @@ def test_the_same_seed_gives_the_same_metrics_twice(examples_home):
 
 def test_a_small_net_learns_a_few_records_by_heart(examples_home):
     config = replace(
-        SMALL, level="30", epochs=20, schedule="constant", optimiser="sgd", learning_rate=0.02
+        SMALL, level="30", epochs=20, schedule="constant", optimizer="sgd", learning_rate=0.02
     )
     losses = train(config, examples_home).history["train_loss"]
     assert losses.iloc[0] > 1.5  # ten classes at chance: ln 10 = 2.3
@@ -118,12 +118,12 @@ def test_a_run_whose_process_is_gone_is_called_died(examples_home):
     run.report(state="running", **process_stamp())
     assert run.status["state"] == "running"
     run.report(pid_started=process_stamp()["pid_started"] - 1000)  # the number was used again
-    assert run.status["state"] == "died"
+    assert run.status["state"] == "crashed"
     assert f"ecgcore runs resume {run.id}" in run.status["message"]
 
 
 def test_a_run_that_fails_says_why(examples_home):
-    run = prepare(replace(SMALL, learning_rate=1e30, optimiser="sgd"), examples_home)
+    run = prepare(replace(SMALL, learning_rate=1e30, optimizer="sgd"), examples_home)
     with pytest.raises(EcgError, match="no longer numbers: lower --learning-rate"):
         work(run, examples_home)
     assert run.status["state"] == "failed"
@@ -138,7 +138,7 @@ def test_a_run_that_fails_says_why(examples_home):
         ({"model": "alexnet", "size": 96}, "alexnet reads 224×224 pixels, not 96"),
         ({"level": "few"}, "Level 'few' is neither 204, 440, all nor a number"),
         ({"epochs": 0}, "epochs 0 is too small; 1 or more is accepted."),
-        ({"optimiser": "adam"}, "There is no optimiser 'adam'. Did you mean 'adamw'?"),
+        ({"optimizer": "adam"}, "There is no optimizer 'adam'. Did you mean 'adamw'?"),
         ({"label_smoothing": 0.7}, "label smoothing 0.7 is not accepted; 0 to 0.5 is."),
         ({"depth": 8}, "alexnet_m_se_gap' does not take the options depth; accepted: dropout."),
         (
