@@ -6,7 +6,7 @@ The first run is what the others are compared with. Each is trained alike, on PT
 with the epoch chosen on fold 4 (about half an hour of two cores):
 
     ecgcore train --cohort ptbxl --model alexnet_m_se_gap --level all --split folds --epochs 8 \\
-        --optimiser adamw --learning-rate 0.0005 --seed 1 --layout clinical --size 224
+        --optimizer adamw --learning-rate 0.0005 --seed 1 --layout clinical --size 224
 """
 
 import sys
@@ -46,7 +46,7 @@ def main(runs: list[Run]) -> None:
     found = [evaluate_run(run, "validation") for run in runs]
     config = first.config
     recipe = (
-        f"{config.optimiser}, learning rate {config.learning_rate:g}, batch {config.batch}, "
+        f"{config.optimizer}, learning rate {config.learning_rate:g}, batch {config.batch_size}, "
         f"{config.epochs} epochs, seed {config.seed}"
     )
     names = [picture(run) for run in runs]

@@ -31,7 +31,7 @@ from ecgcore.workspace import Workspace
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 KEPT = DOCS / "scale_speed.json"
 SIZES = (20_000, 200_000)
-NET = ["--model", "resnet1d", "--depth", "4", "--width", "8", "--batch", "64", "--epochs", "1"]
+NET = ["--model", "resnet1d", "--depth", "4", "--width", "8", "--batch-size", "64", "--epochs", "1"]
 STEPS = {
     "ingest": "`ingest --no-measure`",
     "statistics": "`label audit`",
@@ -39,7 +39,7 @@ STEPS = {
     "epoch": f"`train --level all {' '.join(NET)}`",
 }
 SOME = 2_000
-LARGE_NET = ["--model", "alexnet_m_se_gap", "--batch", "64", "--epochs", "1"]
+LARGE_NET = ["--model", "alexnet_m_se_gap", "--batch-size", "64", "--epochs", "1"]
 COSTS = {
     "measured": "`ingest` (measured)",
     "large": f"`train --level all {' '.join(LARGE_NET)}`",

@@ -20,7 +20,7 @@ import torch
 from ecgcore.cohort.ingest import ingest
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run
-from ecgcore.training.launch import work_with
+from ecgcore.training.launch import train_with_workers
 from ecgcore.training.prepare import prepare
 from ecgcore.training.trainer import train
 from ecgcore.workspace import Workspace
@@ -29,11 +29,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (1, 2, 3)
 TWO, THREADS = "two workers", "two threads"
 COMMON = TrainConfig(
-    "examples", level="all", target_mode="multilabel", epochs=2, batch=16, dropout=0.0,
+    "examples", level="all", target_mode="multilabel", epochs=2, batch_size=16, dropout=0.0,
     device="cpu", precision="float32",
 )  # fmt: skip
 CASES = {
-    "`alexnet`, 224 px, SGD": replace(COMMON, model="alexnet", optimiser="sgd"),
+    "`alexnet`, 224 px, SGD": replace(COMMON, model="alexnet", optimizer="sgd"),
     "`alexnet`, 224 px, AdamW": replace(COMMON, model="alexnet"),
     "`alexnet_m_se_gap`, 96 px, AdamW": replace(COMMON, model="alexnet_m_se_gap", size=96),
     "`resnet1d`, depth 4, width 16, AdamW": replace(COMMON, model="resnet1d", depth=4, width=16),
@@ -46,7 +46,7 @@ HEADS = (
 TEXT = """# Two workers against one
 
 Made by `.venv/bin/python benchmarks/team_check.py` (torch {torch}, {machine}): {epochs} epochs in
-batches of {batch} on the example ECGs, on a CPU, in float32, without dropout: by one worker on
+batches of {batch_size} on the example ECGs, on a CPU, in float32, without dropout: by one worker on
 one thread,
 by two workers of one thread each, and `alexnet` by one on two threads. How far they are from the
 first: the largest difference of any epoch, and of any logit of the {n} test records. These are few:
@@ -127,7 +127,7 @@ def _pairs(name: str, asked: TrainConfig, workspace: Workspace) -> Iterator[Pair
         torch.set_num_threads(2)
         yield Pair(name, asked.seed, THREADS, one, train(asked, workspace))
     two = prepare(asked, workspace)
-    work_with(2, two, workspace, lambda run, now: None)
+    train_with_workers(2, two, workspace, lambda run, now: None)
     yield Pair(name, asked.seed, TWO, one, two)
 
 
@@ -153,7 +153,7 @@ def _page(pairs: list[Pair]) -> str:
         gains.append(f"* {name}: {np.mean(of):+.3f} ({min(of):+.3f} to {max(of):+.3f})")
     return TEXT.format(
         torch=torch.__version__, machine=platform.machine(), epochs=COMMON.epochs,
-        batch=COMMON.batch, share=COMMON.batch // 2, n=pairs[0].one.evaluation["n"],
+        batch_size=COMMON.batch_size, share=COMMON.batch_size // 2, n=pairs[0].one.evaluation["n"],
         table="\n".join(f"| {' | '.join(row)} |" for row in rows), seeds=len(SEEDS),
         gains="\n".join(sorted(gains)), most="\n".join(most),
     )  # fmt: skip

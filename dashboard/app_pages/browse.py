@@ -28,7 +28,7 @@ KEYS = {
 }
 
 
-def table(cohort: str, rows: np.ndarray, policy: str) -> None:
+def table(cohort: str, rows: np.ndarray, label_source: str) -> None:
     """Show the records; a selected row becomes the record looked at."""
 
     def look_at() -> None:
@@ -37,7 +37,7 @@ def table(cohort: str, rows: np.ndarray, policy: str) -> None:
             st.session_state[state.RECORD] = name
 
     st.dataframe(
-        cached_browse.table(cohort, rows[:MOST_ROWS], policy),
+        cached_browse.table(cohort, rows[:MOST_ROWS], label_source),
         hide_index=True,
         height=470,
         key="browse_table",
@@ -47,7 +47,7 @@ def table(cohort: str, rows: np.ndarray, policy: str) -> None:
         column_config={
             "record": st.column_config.Column("Record", width=140),
             "classes": st.column_config.MultiselectColumn(
-                f"Classes ({record_filters.POLICY[policy]})", options=CODES, width=180,
+                f"Classes ({record_filters.POLICY[label_source]})", options=CODES, width=180,
                 color=[palette.of_class(c) for c in CODES],
             ),
             "age": st.column_config.NumberColumn("Age, years", format="%d", width=85),
@@ -103,7 +103,7 @@ def records(cohort: str) -> None:
     with right:
         record_filters.show_asked_for(len(rows))
         st.write(f"**{len(rows):,}** of {len(cached_browse.listing(cohort)):,} records")
-        table(cohort, rows, wanted.policy)
+        table(cohort, rows, wanted.label_source)
         if len(rows) > MOST_ROWS:
             st.caption(f"The table holds the first {MOST_ROWS:,}; filter to see the others.")
     if not len(rows):

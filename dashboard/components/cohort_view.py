@@ -54,7 +54,7 @@ def refused(cohort: str) -> None:
 
 
 def classes(found: dict[str, Any]) -> None:
-    """Show the records of each class under each label policy."""
+    """Show the records of each class under each label source."""
     st.subheader("Records of each class, policy beside policy")
     core, broad = found["classes"]["core"], found["classes"]["broad"]
     exclusive = found["flow"]["used"]["exclusive"]["classes"]
@@ -64,7 +64,7 @@ def classes(found: dict[str, Any]) -> None:
     } | {f"criteria, {name}": {c: of[c]["criteria"] for c in CODES}
          for name, of in found["criteria"].items()}  # fmt: skip
     rows = pd.DataFrame(columns, index=list(CODES)).map("{:,}".format)
-    draw.table(rows, "Records of each class under each label policy")
+    draw.table(rows, "Records of each class under each label source")
     st.caption(
         "Criteria: automatic measurements against published thresholds, unconfirmed."
         if found["criteria"]

@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import state
 from dashboard.components import controls
 from dashboard.data import cached_browse
-from ecgcore.cohort.listing import OLDEST_YEARS, POLICIES, UNKNOWN, Filters
+from ecgcore.cohort.listing import LABEL_SOURCES, OLDEST_YEARS, UNKNOWN, Filters
 from ecgcore.labels.classes import CODES
 
 POLICY = {
@@ -20,8 +20,8 @@ _ASKED = {
 def choose(cohort: str) -> Filters:
     """Let the visitor filter; the first record left is looked at when a filter changes."""
     listing = cached_browse.listing(cohort)
-    policy = st.segmented_control(
-        "Classes by", POLICIES, default="core", required=True, key="browse_policy",
+    label_source = st.segmented_control(
+        "Classes by", LABEL_SOURCES, default="core", required=True, key="browse_policy",
         bind=state.URL, on_change=state.forget_record,
         help="core, broad: what experts stated, certain statements alone or wider ones too. "
         "criteria: automatic measurements against published thresholds, unconfirmed.",
@@ -43,7 +43,7 @@ def choose(cohort: str) -> Filters:
     )  # fmt: skip
     st.button("Clear filters", icon=":material/filter_alt_off:", key="browse_clear", on_click=clear)
     return Filters(
-        policy, tuple(classes), tuple(sources), (low, high), tuple(sexes), tuple(quality), text,
+        label_source, tuple(classes), tuple(sources), (low, high), tuple(sexes), tuple(quality), text,
         tuple(asked_for()),
     )  # fmt: skip
 

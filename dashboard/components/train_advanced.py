@@ -12,9 +12,9 @@ from ecgcore.labels.label_sets import SETS as LABEL_SETS
 from ecgcore.labels.targets import MODES
 from ecgcore.records.record import LEADS
 from ecgcore.runs.config import (
-    AUGMENTS,
-    BALANCES,
-    OPTIMISERS,
+    AUGMENTATIONS,
+    CLASS_BALANCES,
+    OPTIMIZERS,
     PRECISIONS,
     SCHEDULES,
     SPLITS,
@@ -40,7 +40,7 @@ def key_of(name: str) -> str:
 def first_of(name: str) -> Any:
     """Return what a control holds at first: the paper's protocol."""
     special = {
-        "level": "204", "records": 300, "networks": BOTH, "target_mode": BY_LEVEL, "init": FRESH,
+        "level": "204", "records": 300, "networks": BOTH, "target_mode": BY_LEVEL, "pretrained": FRESH,
         "teacher": NOBODY,
     }  # fmt: skip
     return special[name] if name in special else getattr(PAPER, name)
@@ -69,21 +69,21 @@ def labels(cohort: str) -> Settings:
         )  # fmt: skip
     own = label_set != "paper10"
     with b:
-        policy = one_of(
-            "Labels by", "policy", ["expert", "criteria"], disabled=own,
+        label_source = one_of(
+            "Labels by", "label_source", ["expert", "criteria"], disabled=own,
             help="expert: what the source states. criteria: measurements against thresholds; "
             "automatic, unconfirmed.",
         )  # fmt: skip
-    by_criteria = policy == "criteria" and not own
+    by_criteria = label_source == "criteria" and not own
     with c:
         if by_criteria:
             thresholds = one_of(
                 "Thresholds", "thresholds", list(THRESHOLDS), format_func=THRESHOLDS.__getitem__
             )
-            tier = PAPER.tier
+            label_tier = PAPER.label_tier
         else:
-            tier = one_of(
-                "Statements", "tier", TIERS, disabled=own, help="broad: the weaker ones, too."
+            label_tier = one_of(
+                "Statements", "label_tier", TIERS, disabled=own, help="broad: the weaker ones, too."
             )
             thresholds = PAPER.thresholds
     with d:
@@ -100,9 +100,9 @@ def labels(cohort: str) -> Settings:
         )  # fmt: skip
     return {
         "label_set": label_set,
-        "policy": "criteria" if by_criteria else "expert",
+        "label_source": "criteria" if by_criteria else "expert",
         "thresholds": thresholds,
-        "tier": PAPER.tier if own else tier,
+        "label_tier": PAPER.label_tier if own else label_tier,
         "target_mode": None if mode == BY_LEVEL else mode,
         "split": split,
     }
@@ -120,13 +120,13 @@ def learning() -> Settings:
     by_network = {"placeholder": "by network", "format": "%g"}
     with a:
         epochs = number("Epochs", "epochs", 1, 500)
-        optimiser = one_of("Optimiser", "optimiser", list(OPTIMISERS))
-        balance = one_of(
-            "Rare classes", "balance", BALANCES,
+        optimizer = one_of("Optimiser", "optimizer", list(OPTIMIZERS))
+        class_balance = one_of(
+            "Rare classes", "class_balance", CLASS_BALANCES,
             help="weights: they weigh more in the loss. sampling: their records come more often.",
         )  # fmt: skip
     with b:
-        batch = number("Batch, records", "batch", 2, 512)
+        batch_size = number("Batch, records", "batch_size", 2, 512)
         rate = number(
             "Learning rate", "learning_rate", 0.0, 1.0, **by_network,
             help="By network: the rate at which it trains, found by the same search for each.",
@@ -141,28 +141,28 @@ def learning() -> Settings:
     with d:
         schedule = one_of("Schedule", "schedule", SCHEDULES)
         clip = number(
-            "Longest gradient", "clip_norm", 0.001, 1000.0, placeholder="any", format="%g"
+            "Longest gradient", "grad_clip", 0.001, 1000.0, placeholder="any", format="%g"
         )
         patience = number(
             "Patience, epochs", "patience", 1, 500, placeholder="none",
             help="Stop after so many epochs without a better validation macro AUC.",
         )  # fmt: skip
     with e:
-        warm_up = number("Warm-up, share", "warm_up", 0.0, 0.5, step=0.05)
-        average = number(
-            "Average of weights", "average", 0.0, 0.9999, step=0.001, format="%g",
+        warmup_fraction = number("Warm-up, share", "warmup_fraction", 0.0, 0.5, step=0.05)
+        ema_decay = number(
+            "Average of weights", "ema_decay", 0.0, 0.9999, step=0.001, format="%g",
             help="Decay a step of a running average of the weights, which is kept; 0: none.",
         )  # fmt: skip
-        augment = one_of(
-            "Augmentation", "augment", AUGMENTS,
+        augmentation = one_of(
+            "Augmentation", "augmentation", AUGMENTATIONS,
             help="Of training records only. standard: shift, crop, gain, wander, noise, a lead "
             "lost, warp. targeted: also mixed near the ST and voltage borderlines.",
         )  # fmt: skip
     return {
-        "epochs": epochs, "optimiser": optimiser, "balance": balance, "batch": batch,
+        "epochs": epochs, "optimizer": optimizer, "class_balance": class_balance, "batch_size": batch_size,
         "learning_rate": rate, "label_smoothing": smoothing, "seed": seed, "weight_decay": decay,
-        "dropout": dropout, "schedule": schedule, "clip_norm": clip, "patience": patience,
-        "warm_up": warm_up, "average": average, "augment": augment,
+        "dropout": dropout, "schedule": schedule, "grad_clip": clip, "patience": patience,
+        "warmup_fraction": warmup_fraction, "ema_decay": ema_decay, "augmentation": augmentation,
     }  # fmt: skip
 
 
@@ -201,14 +201,14 @@ def start_and_machine() -> Settings:
     """Let the visitor choose what it starts from, and how it computes."""
     a, b, c, d = st.columns([3, 2, 3, 2])
     with a:
-        init = one_of(
-            "Start from", "init", [FRESH, *cached_runs.with_weights()],
+        pretrained = one_of(
+            "Start from", "pretrained", [FRESH, *cached_runs.with_weights()],
             help="Fine-tuning: the weights of that run are the start, its pictures are used.",
         )  # fmt: skip
     with b:
         trunk = number(
-            "Trunk rate, share", "trunk_rate", 0.0, 1.0, step=0.1,
-            disabled=init == FRESH, help="Of all but the head, as a share; 0 freezes it.",
+            "Trunk rate, share", "backbone_lr_factor", 0.0, 1.0, step=0.1,
+            disabled=pretrained == FRESH, help="Of all but the head, as a share; 0 freezes it.",
         )  # fmt: skip
     with c:
         teacher = one_of(
@@ -221,10 +221,10 @@ def start_and_machine() -> Settings:
         precision = one_of(
             "Precision", "precision", PRECISIONS, help="auto: bfloat16 where the device has it."
         )
-    fresh = init == FRESH
+    fresh = pretrained == FRESH
     return {
-        "init": None if fresh else init,
-        "trunk_rate": 1.0 if fresh else trunk,
+        "pretrained": None if fresh else pretrained,
+        "backbone_lr_factor": 1.0 if fresh else trunk,
         "teacher": None if teacher == NOBODY else teacher,
         "precision": precision,
     }

@@ -12,7 +12,6 @@ from ecgcore.runs.config import TrainConfig
 
 if TYPE_CHECKING:
     from ecgcore.training.forecast import Forecast
-    from ecgcore.training.prepare import Planned
 
 MOST_REASONS = 3
 PARTS = {"test": "test part", "untouched": "untouched part"}
@@ -21,7 +20,7 @@ PARTS = {"test": "test part", "untouched": "untouched part"}
 def show(configs: Sequence[TrainConfig]) -> bool:
     """Show records, checks and expectations; tell whether the trainings can start."""
     first = configs[0]
-    if first.policy == "criteria" and not _measured(first.cohort):
+    if first.label_source == "criteria" and not _measured(first.cohort):
         return False
     try:
         found = cached_runs.planned(first)

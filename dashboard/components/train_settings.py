@@ -38,7 +38,7 @@ def ask() -> list[TrainConfig]:
         )  # fmt: skip
         _say_what_differs(settings)
     with networks:
-        chosen = _networks(settings["init"])
+        chosen = _networks(settings["pretrained"])
     return [_of(network, settings) for network in chosen]
 
 
@@ -81,12 +81,14 @@ def _records() -> Settings:
     return {"cohort": cohort, "level": level}
 
 
-def _networks(init: str | None) -> list[str]:
+def _networks(pretrained: str | None) -> list[str]:
     """Let the visitor choose networks; what starts from a run is of that run's network."""
     known = cached_runs.networks()
-    if init is not None:
-        model = cached_runs.run(init).meta["model"]
-        st.caption(f"Network: {model}, as run {init} has it; it also reads the same pictures.")
+    if pretrained is not None:
+        model = cached_runs.run(pretrained).meta["model"]
+        st.caption(
+            f"Network: {model}, as run {pretrained} has it; it also reads the same pictures."
+        )
         return [model]
     names = [*BOTH, *(name for name in known if name not in BOTH)]
     return st.pills(
@@ -100,8 +102,8 @@ def _networks(init: str | None) -> list[str]:
 def _of(network: str, settings: Settings) -> TrainConfig:
     """Return the training of one network: settings that it does not have are left out."""
     without = set() if network == "resnet1d" else set(SHAPE)
-    if settings["init"] is not None:
-        own = cached_runs.run(settings["init"]).config.model_options
+    if settings["pretrained"] is not None:
+        own = cached_runs.run(settings["pretrained"]).config.model_options
         settings = settings | {name: None for name in (*SHAPE, "dropout")} | own
         without = set(IMAGE_SETTINGS)
     elif cached_runs.networks()[network].input == "signal":

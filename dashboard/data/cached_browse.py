@@ -18,8 +18,8 @@ from dashboard.data import cached
 from dashboard.data.cached import workspace, written
 from ecgcore.cohort.listing import Filters, Listing
 from ecgcore.cohort.store import Cohort
-from ecgcore.workspace import Workspace
 from ecgcore.records.record import Record
+from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.cohort.store import CohortSummary
@@ -49,9 +49,9 @@ def kept(name: str, filters: Filters) -> np.ndarray:
     return listing(name).kept(filters)
 
 
-def table(name: str, rows: np.ndarray, policy: str) -> pa.Table:
+def table(name: str, rows: np.ndarray, label_source: str) -> pa.Table:
     """Return what the list shows of some rows."""
-    return listing(name).table(rows, policy)
+    return listing(name).table(rows, label_source)
 
 
 def class_counts(cohort: "CohortSummary") -> dict[str, int]:

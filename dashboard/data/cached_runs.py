@@ -11,15 +11,14 @@ import streamlit as st
 
 from dashboard.data.cached import workspace, written
 from ecgcore.evaluation.test_access_log import looks_at, looks_text, note_look
-from ecgcore.workspace import Workspace
 from ecgcore.runs.config import TrainConfig
-from ecgcore.runs.queue import in_queue
+from ecgcore.runs.queue import queued_runs
 from ecgcore.runs.run import Run, find_run, list_runs, shipped_models
+from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.models.registry import ModelInfo
     from ecgcore.training.forecast import Forecast
-    from ecgcore.training.prepare import Planned
 
 PREDICTIONS = "predictions.parquet"
 ALIKE = ("cohort", "target_mode", "tier", "classes")
@@ -33,14 +32,14 @@ def runs() -> list[Run]:
 
 def alive_runs() -> list[Run]:
     """Return the runs that work or wait now, in the order of the queue."""
-    return in_queue(workspace())
+    return queued_runs(workspace())
 
 
 def cut_off_runs() -> list[Run]:
     """Return the runs whose processes died, in the order of the queue."""
     from ecgcore.training import run_jobs
 
-    return run_jobs.cut_off(workspace())
+    return run_jobs.crashed_runs(workspace())
 
 
 def done_runs() -> list[Run]:
@@ -133,7 +132,7 @@ def planned(config: TrainConfig) -> "Planned":
     """Return which records a training would use, and what it would leave out; shared, only read."""
     filled = config.filled()
     stamps = [written(workspace().cohorts / filled.cohort / "cohort.json")]
-    elders = filter(None, (filled.init, filled.teacher))
+    elders = filter(None, (filled.pretrained, filled.teacher))
     stamps += [written(run(elder).weights) for elder in elders]
     return _planned(workspace().path, filled, *stamps)
 

@@ -7,7 +7,7 @@ from math import inf
 import torch
 
 from ecgcore.models import create_model
-from ecgcore.training.loss import Objective
+from ecgcore.training.loss import Loss
 
 SIDE_PX = 224
 CLASSES = 10
@@ -53,16 +53,16 @@ def _way(
     model = create_model(name, CLASSES).to(device).to(memory_format=form)
     if compiled:
         model.compile()
-    optimiser = torch.optim.SGD(model.parameters(), 1e-4, momentum=0.9, fused=fused)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-4, momentum=0.9, fused=fused)
     images = torch.rand(batch, 3, SIDE_PX, SIDE_PX, device=device).to(memory_format=form)
     targets = torch.eye(CLASSES, device=device)[torch.arange(batch) % CLASSES]
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision is torch.bfloat16):
             logits = model(images).float()
-        optimiser.zero_grad(set_to_none=True)
-        Objective("exclusive")(logits, targets).backward()
-        optimiser.step()
+        optimizer.zero_grad(set_to_none=True)
+        Loss("exclusive")(logits, targets).backward()
+        optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()
 

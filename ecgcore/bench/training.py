@@ -27,8 +27,8 @@ from ecgcore.training.checkpoint import SAVING_SHARE
 from ecgcore.training.context import TrainContext
 from ecgcore.training.device import find_devices, find_precision
 from ecgcore.training.loop import ProgressReporter, step
-from ecgcore.training.prepare import plan_of, prepare
-from ecgcore.training.state import Training
+from ecgcore.training.prepare import make_split, prepare
+from ecgcore.training.state import TrainState
 from ecgcore.workspace import Workspace
 
 MODELS = ("alexnet", "alexnet_m_se")
@@ -132,18 +132,18 @@ def _turns(
 
 def _ready(
     model: str, batch: int, device: torch.device, workspace: Workspace
-) -> tuple[TrainContext, Training]:
+) -> tuple[TrainContext, TrainState]:
     """Return a training at its beginning, as ``ecgcore train`` would work on it."""
-    config = TrainConfig("bench", model, "all", "multilabel", batch=batch, epochs=10_000)
+    config = TrainConfig("bench", model, "all", "multilabel", batch_size=batch, epochs=10_000)
     run = prepare(config, workspace)
-    cohort, plan = plan_of(run.config, workspace)
+    cohort, plan = make_split(run.config, workspace)
     working = TrainContext(run, run.config, cohort, plan, device, find_precision("auto", device))
-    training = Training.of(working)
+    training = TrainState.of(working)
     working.model.train()
     return working, training
 
 
-def _endless(training: Training) -> Iterator[tuple[Tensor, Tensor]]:
+def _endless(training: TrainState) -> Iterator[tuple[Tensor, Tensor]]:
     while True:
         yield from training.batches_left()
         training.next_epoch()

@@ -7,15 +7,15 @@ import typer
 
 from ecgcore.cli.base import (
     AssumeOrderOption,
-    FileHzOption,
-    FromOption,
-    HomeOption,
     JsonOption,
+    SourceRateOption,
+    StartOption,
     WorkersOption,
+    WorkspaceOption,
     app,
-    bar,
     out,
-    say_json,
+    print_json,
+    progress_bar,
 )
 from ecgcore.errors import RequestError
 from ecgcore.workspace import Workspace
@@ -30,7 +30,7 @@ def convert(
     target_mode: Annotated[
         str, typer.Option(help="What names the class folders: exclusive or priority.")
     ] = "exclusive",
-    tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
+    label_tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
     run: Annotated[
         str | None,
         typer.Option(
@@ -46,7 +46,7 @@ def convert(
         typer.Option(help="Image in pixels: its side, 32 or more, or height x width: 224x448."),
     ] = None,
     workers: WorkersOption = None,
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write each record as CSV and as PNG in a folder of its class, as paper 001 does it.
@@ -69,7 +69,7 @@ def convert(
     drawn_for = None if as_run is None else find_run(as_run, place).meta["input"]
     if drawn_for is not None and "layout" not in drawn_for:
         raise RequestError(f"Run {as_run} reads signals, not pictures: give --layout and --size.")
-    with bar() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("Drawing", total=None, note="")
 
         def show(done: int, total: int) -> None:
@@ -79,7 +79,7 @@ def convert(
             source,
             to,
             mode=target_mode,
-            tier=tier,
+            label_tier=label_tier,
             layout=layout or "stacked",
             size=square_or_sides(size or "224"),
             on_progress=show,
@@ -87,13 +87,13 @@ def convert(
             workers=workers,
         )
     if as_json:
-        say_json(answer)
+        print_json(answer)
     else:
         out.print(f"{answer['images']} images and CSV files in {to}.", markup=False)
 
 
 @app.command()
-def page(
+def plot(
     record: Annotated[Path, typer.Argument(help="An ECG file.")],
     to: Annotated[Path, typer.Option(help="The file to write: .svg, .png or .pdf.")],
     layout: Annotated[str, typer.Option(help="3x4 (with a rhythm strip), 6x2 or 12x1.")] = "3x4",
@@ -104,8 +104,8 @@ def page(
         str | None,
         typer.Option(help="Rhythm leads, up to 3, such as II,V1; none. Default: II below 3x4."),
     ] = None,
-    from_s: FromOption = 0,
-    seconds: Annotated[
+    start_s: StartOption = 0,
+    duration_s: Annotated[
         float | None, typer.Option(help="Seconds to show, up to 3 m. Default: what 250 mm hold.")
     ] = None,
     display_filter: Annotated[
@@ -124,14 +124,14 @@ def page(
     measures: Annotated[
         bool, typer.Option("--measure/--no-measure", help="With measurements, unconfirmed.")
     ] = True,
-    file_hz: FileHzOption = None,
+    source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
 ) -> None:
     """Draw an ECG on millimetre paper, true to scale: SVG and PDF as vectors, PNG at 8 px/mm.
 
     Print it at 100 %: a millimetre on the page is then a millimetre on paper.
 
-    Example: ecgcore page examples/ptb-xl/records100/01000/01500_lr.hea --to ecg.pdf
+    Example: ecgcore plot examples/ptb-xl/records100/01000/01500_lr.hea --to ecg.pdf
     """
     from ecgcore.measure.measurements import LONGEST_S, measure
     from ecgcore.paper.draw import write_page
@@ -141,12 +141,16 @@ def page(
 
     def read(first_s: float, long_s: float) -> Record:
         return read_record(
-            record, fs_hz=file_hz, assume_order=assume_order, start_s=first_s, duration_s=long_s
+            record,
+            fs_hz=source_fs_hz,
+            assume_order=assume_order,
+            start_s=first_s,
+            duration_s=long_s,
         )
 
-    shown_s = max(seconds or TRACE_MM / max(speed_mm_s, 1), 10)
-    shown = read(from_s, shown_s)
-    by_whole = 0 < from_s and from_s + shown_s <= LONGEST_S  # a few beats would say little
+    shown_s = max(duration_s or TRACE_MM / max(speed_mm_s, 1), 10)
+    shown = read(start_s, shown_s)
+    by_whole = 0 < start_s and start_s + shown_s <= LONGEST_S  # a few beats would say little
     measured = measure(read(0, LONGEST_S) if by_whole else shown) if measures else None
     if title is None and shown.source == Record.source:
         title = "ECG"  # a file's own name may be a patient's
@@ -158,8 +162,8 @@ def page(
         gain_mm_mv=gain_mm_mv,
         order=order,
         rhythm=None if rhythm is None else leads_named(rhythm),
-        since_s=from_s,
-        seconds=seconds,
+        since_s=start_s,
+        seconds=duration_s,
         band=display_filter,
         paper=paper,
         theme=theme,

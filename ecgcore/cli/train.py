@@ -8,15 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from ecgcore.cli.base import (
-    HomeOption,
+    ExecutorOption,
     JsonOption,
-    OnOption,
+    WorkspaceOption,
     app,
-    bar,
     err,
     out,
+    print_json,
+    progress_bar,
     runs_app,
-    say_json,
     table,
 )
 from ecgcore.errors import EcgError, RequestError
@@ -43,11 +43,11 @@ def train(
             help="exclusive (default at a number), multilabel (default at all), priority."
         ),
     ] = None,
-    tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
+    label_tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
     label_set: Annotated[
         str, typer.Option(help="Classes: paper10, ptbxl5 or ptbxl71 (what PTB-XL states).")
     ] = "paper10",
-    policy: Annotated[
+    label_source: Annotated[
         str, typer.Option(help="Labels: expert (statements) or criteria (measurements).")
     ] = "expert",
     thresholds: Annotated[
@@ -60,13 +60,13 @@ def train(
     rhythm: Annotated[
         str, typer.Option(help="Lead of the rhythm strip in clinical and panels.")
     ] = "II",
-    augment: Annotated[
+    augmentation: Annotated[
         str,
         typer.Option(help="Change training records: none, standard, or targeted (mixed as well)."),
     ] = "none",
     epochs: Annotated[int, typer.Option(help="Passes over the training records, 1 or more.")] = 20,
-    batch: Annotated[int, typer.Option(help="Records a step, 2 or more.")] = 16,
-    optimiser: Annotated[str, typer.Option(help="adamw or sgd (momentum 0.9).")] = "adamw",
+    batch_size: Annotated[int, typer.Option(help="Records a step, 2 or more.")] = 16,
+    optimizer: Annotated[str, typer.Option(help="adamw or sgd (momentum 0.9).")] = "adamw",
     learning_rate: Annotated[
         float | None, typer.Option(help="Default: the one found for the network.")
     ] = None,
@@ -76,10 +76,10 @@ def train(
     schedule: Annotated[
         str, typer.Option(help="cosine, step (a tenth at 1/2 and 3/4) or constant.")
     ] = "cosine",
-    warm_up: Annotated[
+    warmup_fraction: Annotated[
         float, typer.Option(help="Share of all steps in which the rate rises, 0 to 0.5.")
     ] = 0.05,
-    balance: Annotated[
+    class_balance: Annotated[
         str,
         typer.Option(help="Rare classes: none, weights (in the loss) or sampling (more often)."),
     ] = "none",
@@ -89,14 +89,14 @@ def train(
     dropout: Annotated[
         float | None, typer.Option(help="Share, 0 to 0.95; default: the network's own.")
     ] = None,
-    clip_norm: Annotated[
+    grad_clip: Annotated[
         float | None, typer.Option(help="Longest gradient, above 0; default: any.")
     ] = None,
     patience: Annotated[
         int | None,
         typer.Option(help="Stop after so many epochs without a better validation AUC, 1 or more."),
     ] = None,
-    average: Annotated[
+    ema_decay: Annotated[
         float, typer.Option(help="Keep a running average of the weights: decay a step, 0 = none.")
     ] = 0.0,
     depth: Annotated[
@@ -108,14 +108,14 @@ def train(
     kernel: Annotated[
         int | None, typer.Option(help="resnet1d: samples a convolution spans, odd; default 5.")
     ] = None,
-    init: Annotated[
+    pretrained: Annotated[
         str | None, typer.Option(help="Start from the weights of this run or shipped model.")
     ] = None,
     teacher: Annotated[
         str | None,
         typer.Option(help="Learn from this run's or shipped model's answers beside the labels."),
     ] = None,
-    trunk_rate: Annotated[
+    backbone_lr_factor: Annotated[
         float,
         typer.Option(help="Share of the rate for all but the head, 0 to 1; 0 freezes it."),
     ] = 1.0,
@@ -130,7 +130,7 @@ def train(
             "rest (what a level leaves tests) or none (all train)."
         ),
     ] = "patient",
-    only: Annotated[
+    where: Annotated[
         str | None,
         typer.Option(
             help="Records that take part, such as 'site=2' or 'source=georgia,device!=CS-12'."
@@ -140,8 +140,8 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda (any free GPU) or cuda:1.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     workers: TeamOption = 1,
-    on: OnOption = LOCAL,
-    workspace: HomeOption = None,
+    on: ExecutorOption = LOCAL,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a network on a cohort. Ctrl-C stops it; `ecgcore runs resume` goes on from there.
@@ -153,23 +153,23 @@ def train(
     """
     from ecgcore.imaging.geometry import square_or_sides
     from ecgcore.runs.config import TrainConfig
-    from ecgcore.training.launch import run_of_launch
+    from ecgcore.training.launch import find_or_prepare_run
 
     found = Workspace.find(workspace)
     config = TrainConfig(
-        cohort=cohort, model=model, level=level, target_mode=target_mode, tier=tier,
-        label_set=label_set, policy=policy, thresholds=thresholds,
-        layout=layout, size=square_or_sides(size), rhythm=rhythm, augment=augment, epochs=epochs,
-        batch=batch, optimiser=optimiser, learning_rate=learning_rate, weight_decay=weight_decay,
-        schedule=schedule, warm_up=warm_up, balance=balance, label_smoothing=label_smoothing,
-        dropout=dropout, clip_norm=clip_norm, patience=patience, average=average, depth=depth,
-        width=width, kernel=kernel, init=init, teacher=teacher, trunk_rate=trunk_rate,
-        deterministic=deterministic, split=split, only=only, seed=seed, device=device,
+        cohort=cohort, model=model, level=level, target_mode=target_mode, label_tier=label_tier,
+        label_set=label_set, label_source=label_source, thresholds=thresholds,
+        layout=layout, size=square_or_sides(size), rhythm=rhythm, augmentation=augmentation, epochs=epochs,
+        batch_size=batch_size, optimizer=optimizer, learning_rate=learning_rate, weight_decay=weight_decay,
+        schedule=schedule, warmup_fraction=warmup_fraction, class_balance=class_balance, label_smoothing=label_smoothing,
+        dropout=dropout, grad_clip=grad_clip, patience=patience, ema_decay=ema_decay, depth=depth,
+        width=width, kernel=kernel, pretrained=pretrained, teacher=teacher, backbone_lr_factor=backbone_lr_factor,
+        deterministic=deterministic, split=split, where=where, seed=seed, device=device,
         precision=precision,
     )  # fmt: skip
     with _team(workers, on) as team:
-        run = run_of_launch(team, config, found)
-        if team.is_first:
+        run = find_or_prepare_run(team, config, found)
+        if team.is_rank_zero:
             err.print(f"Run {run.id}")
             for note in run.meta["split"]["notes"]:
                 err.print(note, markup=False, soft_wrap=True)
@@ -179,29 +179,29 @@ def train(
 @contextmanager
 def _team(workers: int, on: str) -> Iterator[Any]:
     """Yield the team that torchrun started this process for; of several, the first alone speaks."""
-    from ecgcore.training.distributed import HEARD, is_launched, joined
+    from ecgcore.training.distributed import FORWARDED, join_team, launched_by_torchrun
 
     check(on)
-    if is_launched() and (on != LOCAL or workers > 1):
-        raise RequestError("torchrun has started the workers: leave --workers and --on away.")
+    if launched_by_torchrun() and (on != LOCAL or workers > 1):
+        raise RequestError("torchrun has started the workers: leave --workers and --executor away.")
     try:
-        with joined() as team:
+        with join_team() as team:
             yield team
     except EcgError as error:
-        if HEARD in getattr(error, "__notes__", ()):
+        if FORWARDED in getattr(error, "__notes__", ()):
             raise typer.Exit(error.exit_code) from None
         raise
 
 
 def _work(run: Any, workspace: Workspace, as_json: bool, team: Any, workers: int, on: str) -> None:
     """Train a prepared run with a bar, then say how it ended."""
-    from ecgcore.training.launch import work_by
+    from ecgcore.training.launch import launch_training
 
-    if not team.is_first:
+    if not team.is_rank_zero:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first hears it, and tells the others
-        work_by(workers, on, team, run, workspace, lambda run, now: None)
+        launch_training(workers, on, team, run, workspace, lambda run, now: None)
         return
-    with bar() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("Training", total=None, note="")
 
         def show(run: Any, now: dict[str, Any]) -> None:
@@ -211,12 +211,12 @@ def _work(run: Any, workspace: Workspace, as_json: bool, team: Any, workers: int
                 err.print(_epoch_line(row))
 
         with _stopped_gently(run):
-            work_by(workers, on, team, run, workspace, show)
+            launch_training(workers, on, team, run, workspace, show)
     status, metrics = run.status, run.evaluation
     if as_json:
         best = status.get("best_epoch")
         answer = {"run": run.id, "status": status["state"], "best_epoch": best, "metrics": metrics}
-        say_json(answer)
+        print_json(answer)
         return
     out.print(f"Run {run.id}: {status['message']}", markup=False)
     if metrics:
@@ -251,7 +251,7 @@ def _epoch_line(row: dict[str, Any]) -> str:
 
 
 @runs_app.command("list")
-def runs_list(workspace: HomeOption = None, as_json: JsonOption = False) -> None:
+def runs_list(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """List all runs, the newest first, and the shipped models.
 
     Example: ecgcore runs list
@@ -278,7 +278,7 @@ def runs_list(workspace: HomeOption = None, as_json: JsonOption = False) -> None
             }
         )
     if as_json:
-        say_json({"runs": rows})
+        print_json({"runs": rows})
         return
     if not rows:
         out.print("No run yet: ecgcore train --cohort examples --epochs 2")
@@ -304,7 +304,7 @@ def runs_list(workspace: HomeOption = None, as_json: JsonOption = False) -> None
 @runs_app.command("show")
 def runs_show(
     run: Annotated[str, typer.Argument(help="A run's id or folder, or a shipped model's name.")],
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a run was asked, where it stands and what it scored.
@@ -317,7 +317,7 @@ def runs_show(
     found = find_run(run, Workspace.find(workspace))
     history = found.history.to_dict("records")
     if as_json:
-        say_json({"run": found.meta, "status": found.status, "history": history})
+        print_json({"run": found.meta, "status": found.status, "history": history})
         return
     meta, status = found.meta, found.status
     records = ", ".join(f"{n} {part}" for part, n in meta["split"]["records"].items())
@@ -346,8 +346,8 @@ def runs_resume(
         ),
     ] = False,
     workers: TeamOption = 1,
-    on: OnOption = LOCAL,
-    workspace: HomeOption = None,
+    on: ExecutorOption = LOCAL,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Work on a run that was cancelled or cut off; it goes on where it was saved last.
@@ -371,7 +371,7 @@ def _resume_all(workspace: Workspace, as_json: bool) -> None:
 
     runs = resume_all(workspace)
     if as_json:
-        say_json({"runs": [{"run": run.id, "state": run.status["state"]} for run in runs]})
+        print_json({"runs": [{"run": run.id, "state": run.status["state"]} for run in runs]})
         return
     for run in runs:
         out.print(f"{run.id}: {run.status['state']}. {run.status['message']}", markup=False)
@@ -381,7 +381,7 @@ def _resume_all(workspace: Workspace, as_json: bool) -> None:
 
 @runs_app.command("cancel")
 def runs_cancel(
-    run: Annotated[str, typer.Argument(help="A run's id.")], workspace: HomeOption = None
+    run: Annotated[str, typer.Argument(help="A run's id.")], workspace: WorkspaceOption = None
 ) -> None:
     """Ask a run to stop: it ends within a batch and keeps its best epoch, or leaves the queue.
 

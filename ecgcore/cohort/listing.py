@@ -19,7 +19,7 @@ from ecgcore.errors import NotFound
 from ecgcore.labels import code_tables
 from ecgcore.labels.classes import CODES
 
-POLICIES = (*TIERS, "criteria")
+LABEL_SOURCES = (*TIERS, "criteria")
 """What the classes of a list rest on: statements (core or broad tier), or measurements."""
 NO_DOUBT, NOT_MEASURED = "nothing doubtful", "not measured"
 UNKNOWN = "unknown"
@@ -33,7 +33,7 @@ class Filters:
     Attributes
     ----------
     policy
-        One of POLICIES: what ``classes`` means.
+        One of LABEL_SOURCES: what ``classes`` means.
     classes, sources, sexes, quality
         A record is listed where it has any of them. ``sexes`` may hold ``unknown``; ``quality``
         holds codes of flags, ``nothing doubtful`` or ``not measured``.
@@ -45,7 +45,7 @@ class Filters:
         Only these.
     """
 
-    policy: str = "core"
+    label_source: str = "core"
     classes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     ages: tuple[float, float] = (0, OLDEST_YEARS)
@@ -82,7 +82,7 @@ class Listing:
         ends = {NO_DOUBT, NOT_MEASURED}
         return [*sorted(found & ends), *sorted(found - ends)]
 
-    def states(self, policy: str) -> np.ndarray:
+    def states(self, label_source: str) -> np.ndarray:
         """Return (N, 10) int8 of a policy: 1 present, 0 absent, −1 unknown.
 
         Raises
@@ -90,15 +90,15 @@ class Listing:
         NotFound, RequestError
             There is no such policy; ``criteria`` of a cohort that was not measured.
         """
-        if policy not in POLICIES:
-            raise NotFound.among("label policy", policy, POLICIES)
-        if policy not in self._states:
-            if policy == "criteria":
-                self._states[policy] = self.cohort.states("core", "criteria")
+        if label_source not in LABEL_SOURCES:
+            raise NotFound.among("label source", label_source, LABEL_SOURCES)
+        if label_source not in self._states:
+            if label_source == "criteria":
+                self._states[label_source] = self.cohort.states("core", "criteria")
             else:
-                first = TIERS.index(policy) * len(CODES)
-                self._states[policy] = self._labels[:, first : first + len(CODES)]
-        return self._states[policy]
+                first = TIERS.index(label_source) * len(CODES)
+                self._states[label_source] = self._labels[:, first : first + len(CODES)]
+        return self._states[label_source]
 
     def kept(self, filters: Filters) -> np.ndarray:
         """Return the rows (n,) that filters leave, in the cohort's order."""
@@ -107,7 +107,7 @@ class Listing:
             keep &= _isin(self._record, filters.records)
         if filters.classes:
             chosen = [CODES.index(_known("class", code, CODES)) for code in filters.classes]
-            keep &= (self.states(filters.policy)[:, chosen] == 1).any(axis=1)
+            keep &= (self.states(filters.label_source)[:, chosen] == 1).any(axis=1)
         for name, wanted in (("source", filters.sources), ("sex", filters.sexes)):
             if wanted:
                 keep &= _of(self._texts[name], [x in wanted for x in self._plain(name)])
@@ -121,7 +121,7 @@ class Listing:
             keep &= self._holds(text)
         return np.flatnonzero(keep)
 
-    def table(self, rows: np.ndarray, policy: str) -> pa.Table:
+    def table(self, rows: np.ndarray, label_source: str) -> pa.Table:
         """Return what a list shows of some rows: ``record``, ``classes`` (of the policy), ``age``
         (years), ``sex``, ``quality``, ``source`` and ``statements``."""
         taken = pa.array(rows)
@@ -131,7 +131,7 @@ class Listing:
         return pa.table(
             {
                 "record": self._record.take(taken),
-                "classes": _lists(self.states(policy)[rows] == 1),
+                "classes": _lists(self.states(label_source)[rows] == 1),
                 "age": self._age.take(taken),
                 "sex": _told(sex, sex.dictionary.to_pylist(), taken),
                 "quality": _told(self._flags, doubts, taken),

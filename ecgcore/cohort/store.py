@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ecgcore.measure.measurements import Measurements
 
 TIERS = ("core", "broad")
-POLICIES = ("expert", "criteria")
+LABEL_SOURCES = ("expert", "criteria")
 _KEYS = {"name", "records", "patients", "fs_hz", "duration_s", "n_samples", "sources", "hash"} | {
     "shards"
 }
@@ -110,16 +110,16 @@ class Cohort:
 
     def states(
         self,
-        tier: str = "core",
-        policy: str = "expert",
+        label_tier: str = "core",
+        label_source: str = "expert",
         thresholds: str = "paper",
         of: str = "paper10",
     ) -> np.ndarray:
         """Return (N, C) int8 in the label set's order: 1 present, 0 absent, −1 unknown.
 
-        ``policy`` is ``expert`` (what sources state) or ``criteria`` (measurements against a set
-        of ``thresholds``, see ``labels.criteria``); ``of`` names the label set. Tier, policy and
-        thresholds are of ``paper10`` only.
+        ``label_source`` is ``expert`` (what sources state) or ``criteria`` (measurements against a
+        set of ``thresholds``, see ``labels.criteria``); ``of`` names the label set. Label tier,
+        label source and thresholds are of ``paper10`` only.
 
         Raises
         ------
@@ -128,15 +128,15 @@ class Cohort:
         """
         if of != "paper10":
             return label_set(of).states([statements_in(text) for text in self.index["statements"]])
-        if tier not in TIERS:
-            raise NotFound.among("tier", tier, TIERS)
-        if policy not in POLICIES:
-            raise NotFound.among("label policy", policy, POLICIES)
-        if policy == "criteria":
-            return self._criteria(tier, thresholds)
-        return self.index[[f"{tier}_{code}" for code in CODES]].to_numpy(np.int8)
+        if label_tier not in TIERS:
+            raise NotFound.among("label tier", label_tier, TIERS)
+        if label_source not in LABEL_SOURCES:
+            raise NotFound.among("label source", label_source, LABEL_SOURCES)
+        if label_source == "criteria":
+            return self._criteria(label_tier, thresholds)
+        return self.index[[f"{label_tier}_{code}" for code in CODES]].to_numpy(np.int8)
 
-    def _criteria(self, tier: str, thresholds: str) -> np.ndarray:
+    def _criteria(self, label_tier: str, thresholds: str) -> np.ndarray:
         from ecgcore.cohort import measurements_table
         from ecgcore.labels.criteria import criteria_states
 
@@ -146,7 +146,7 @@ class Cohort:
                 f"Make them: ecgcore ingest FOLDER --cohort {self.name}."
             )
         numbers = measurements_table.read_numbers(self._shards, self._sizes)
-        return criteria_states(numbers, self.index, thresholds, tier)
+        return criteria_states(numbers, self.index, thresholds, label_tier)
 
     def row_of(self, record: str) -> int:
         """Return the row of a record."""

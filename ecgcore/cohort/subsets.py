@@ -27,7 +27,7 @@ class Labelled(Protocol):
     def index(self) -> pd.DataFrame:
         """One row a record."""
 
-    def states(self, tier: str, policy: str, thresholds: str, of: str) -> np.ndarray:
+    def states(self, label_tier: str, label_source: str, thresholds: str, of: str) -> np.ndarray:
         """Return (N, C) int8: 1 present, 0 absent, -1 unknown."""
 
 
@@ -75,31 +75,31 @@ def plan(
     cohort: Labelled,
     level: int | str,
     mode: str,
-    tier: str = "core",
+    label_tier: str = "core",
     split: str = "patient",
     seed: int = 0,
-    policy: str = "expert",
+    label_source: str = "expert",
     thresholds: str = "paper",
     of: str = "paper10",
-    only: str | None = None,
+    where: str | None = None,
 ) -> Split:
     """Return the plan of a run on ``cohort``.
 
     ``level`` is a number of records or ``all``; ``split`` one of ``splits.WAYS``. The untouched
     records (in a split by folds: the test fold; by source: that source) are set aside first, and
-    all of them that have a target are kept, whatever the level. ``policy``, ``thresholds`` and
-    ``of`` (the label set) as in ``Cohort.states``; ``only`` as in ``choosing``.
+    all of them that have a target are kept, whatever the level. ``label_source``, ``thresholds``
+    and ``of`` (the label set) as in ``Cohort.states``; ``where`` as in ``record_filter``.
     """
     splits.check_way(split)
     classes = label_set(of).codes
     asked = shares(level, len(classes))
     index = cohort.index
-    made = targets(cohort.states(tier, policy, thresholds, of), mode, classes)
+    made = targets(cohort.states(label_tier, label_source, thresholds, of), mode, classes)
     group = splits.groups(index)
     reason, used = made.reason, made.used
-    if only is not None:
-        kept = chosen(index, group, only)
-        reason, used = np.where(kept, reason, f"not asked for ({only})"), used & kept
+    if where is not None:
+        kept = chosen(index, group, where)
+        reason, used = np.where(kept, reason, f"not asked for ({where})"), used & kept
     part, why = _sides(index, group, split, used)
     pool = part == "train"  # until it is split
     stated = np.asarray(made.y == 1)
@@ -123,7 +123,7 @@ def plan(
         notes=(
             *_level_notes(level, counts),
             *_untouched_notes(index, part, split),
-            *_policy_notes(policy, thresholds),
+            *_label_source_notes(label_source, thresholds),
         ),
         counts=counts,
         left_out=_left_out(reason, why, part, pool, level),
@@ -250,8 +250,8 @@ def _untouched_notes(index: pd.DataFrame, part: np.ndarray, way: str) -> list[st
     return [f"{name.title()}: {which}, {told}"]
 
 
-def _policy_notes(policy: str, thresholds: str) -> list[str]:
-    if policy == "expert":
+def _label_source_notes(label_source: str, thresholds: str) -> list[str]:
+    if label_source == "expert":
         return []
     return [f"Labels by criteria ({thresholds}) from measurements: automatic, unconfirmed."]
 

@@ -18,7 +18,7 @@ from ecgcore.evaluation.subgroups import traits_of
 from ecgcore.inference.model import Classifier
 from ecgcore.inference.predict import brought_to, predict_rows
 from ecgcore.labels.targets import targets
-from ecgcore.runs.provenance import seen_in
+from ecgcore.runs.provenance import find_contamination
 from ecgcore.workspace import Workspace
 
 OnBatch = Callable[[int, int], None]
@@ -99,9 +99,11 @@ class _Asked:
 
 def _asked(classifier: Classifier, cohort: Cohort, workspace: Workspace) -> _Asked:
     config = classifier.run.config
-    states = cohort.states(config.tier, config.policy, config.thresholds, config.label_set)
+    states = cohort.states(
+        config.label_tier, config.label_source, config.thresholds, config.label_set
+    )
     made = targets(states, classifier.target_mode, classifier.classes)
-    seen = seen_in(cohort, classifier.run, workspace)
+    seen = find_contamination(cohort, classifier.run, workspace)
     is_seen = seen.why != ""
     excluded = dict(Counter(seen.why[made.used & is_seen].tolist()).most_common())
     rows = np.flatnonzero(made.used & ~is_seen)

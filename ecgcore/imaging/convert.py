@@ -30,7 +30,7 @@ from ecgcore.imaging.png import read_png, save_png
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.targets import targets
 from ecgcore.records.record import LEADS, Record
-from ecgcore.records.resample import bring_to
+from ecgcore.records.resample import resample_record
 
 FOLDER_MODES = ("exclusive", "priority")
 _PART = 32  # records a job
@@ -59,7 +59,7 @@ def convert(
     cohort: Cohort,
     out: Path,
     mode: str = "exclusive",
-    tier: str = "core",
+    label_tier: str = "core",
     layout: str = "stacked",
     size: int | tuple[int, int] = 224,
     on_progress: Callable[[int, int], None] | None = None,
@@ -105,7 +105,7 @@ def convert(
     form = _Form(out, geometry(layout, size, cohort.duration_s), cohort.fs_hz)
     if run_input is not None:
         form = _Form(out, geometry_of(dict(run_input)), run_input["fs_hz"])
-    goal = targets(cohort.states(tier), mode)
+    goal = targets(cohort.states(label_tier), mode)
     rows = np.flatnonzero(goal.used)
     codes = [CODES[i] for i in goal.y[rows].argmax(axis=1)]
     records = cohort.index["record"].to_numpy()[rows].tolist()
@@ -177,7 +177,7 @@ def _converted(record: Record, code: str, beats_s: np.ndarray | None, form: _For
     if _is_whole(csv, png, content, facts, form):
         return False
     write_atomic(csv, lambda path: path.write_bytes(content))
-    shown = bring_to(record, form.fs_hz, form.measures.duration_s)
+    shown = resample_record(record, form.fs_hz, form.measures.duration_s)
     image = draw_as(
         torch.from_numpy(shown.signal_mv)[None],
         form.fs_hz,
@@ -209,8 +209,8 @@ def _tidy(out: Path, records: Iterable[str], wanted: set[tuple[str, str]], since
     ours = {_file_name(record) for record in records}
     for code in CODES:
         for file in (out / code).glob("*"):
-            cut_off = _UNFINISHED.fullmatch(file.name)
-            if cut_off and cut_off[1] in ours and file.stat().st_mtime < since:
+            crashed_runs = _UNFINISHED.fullmatch(file.name)
+            if crashed_runs and crashed_runs[1] in ours and file.stat().st_mtime < since:
                 file.unlink(missing_ok=True)
             mine = file.suffix in (".csv", ".png") and file.stem in ours
             if mine and (code, file.stem) not in wanted:

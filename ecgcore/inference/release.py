@@ -11,6 +11,7 @@ from ecgcore.atomic import atomic_dir, write_atomic
 from ecgcore.calibration.calibration import FITTED_ON, OUT_OF_FOLD
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.text import report_text
+from ecgcore.runs.config import ResolvedConfig
 from ecgcore.runs.provenance import FILE as LEARNT
 from ecgcore.runs.run import Run
 from ecgcore.runs.weights import read_tensors, write_tensors
@@ -86,7 +87,7 @@ def _attribution_in(card: str) -> str:
 def card_of(run: Run, name: str, attribution: str) -> str:
     """Return a model's card: what it is, what it was trained on, how, and what it scored."""
     meta, status = run.meta, run.status
-    config, records = meta["config"], meta["split"]["records"]
+    config, records = run.config, meta["split"]["records"]
     rows = "\n".join(
         f"| {name} | {value} |"
         for name, value in (
@@ -112,11 +113,11 @@ def card_of(run: Run, name: str, attribution: str) -> str:
     )
 
 
-def _labels_line(meta: dict[str, Any], config: dict[str, Any]) -> str:
+def _labels_line(meta: dict[str, Any], config: ResolvedConfig) -> str:
     by = "expert statements"
     if meta["labels"]["policy"] == "criteria":
         by = f"criteria ({meta['labels']['thresholds']}) from measurements"
-    return f"{config.get('label_set', 'paper10')} by {by}, {meta['tier']} tier"
+    return f"{config.label_set} by {by}, {config.label_tier} tier"
 
 
 def _calibration_line(fitted: dict[str, Any]) -> str:
@@ -138,12 +139,11 @@ def _input_line(given: dict[str, Any]) -> str:
     return f"{recorded}, drawn as `{given['layout']}`, {width}×{height} pixels"
 
 
-def _recipe_line(config: dict[str, Any], status: dict[str, Any]) -> str:
-    taught = f", taught by `{config['teacher']}`" if config.get("teacher") else ""
+def _recipe_line(config: ResolvedConfig, status: dict[str, Any]) -> str:
+    taught = f", taught by `{config.teacher}`" if config.teacher else ""
     return (
-        f"{config['optimiser']}, learning rate {config['learning_rate']:g} ({config['schedule']}), "
-        f"weight decay {config['weight_decay']:g}, batch {config['batch']}, {config['epochs']} "
-        f"epochs, best {status['best_epoch']}, {status['precision']}, seed {config['seed']}, "
-        f"augmentation {config.get('augment', 'none')}, running average "
-        f"{config.get('average', 0):g}{taught}"
+        f"{config.optimizer}, learning rate {config.learning_rate:g} ({config.schedule}), "
+        f"weight decay {config.weight_decay:g}, batch {config.batch_size}, {config.epochs} "
+        f"epochs, best {status['best_epoch']}, {status['precision']}, seed {config.seed}, "
+        f"augmentation {config.augmentation}, running average {config.ema_decay:g}{taught}"
     )

@@ -154,8 +154,8 @@ def _outcome(facts: Facts) -> list[dict]:
     lines = [(c, f"{m['n']:,}", f"{m['known']:,}") for c, m in states.items()]
     return [
         text(
-            f"Label set {config.label_set}, {config.tier} tier, target mode {meta['target_mode']}; "
-            f"labels by {policy.get(labels['policy'], labels['policy'])}; tables' hash "
+            f"Label set {config.label_set}, {config.label_tier} tier, target mode "
+            f"{meta['target_mode']}; labels by {policy.get(labels['policy'], labels['policy'])}; tables' hash "
             f"{labels['hash']}. {_label_set(side).convention[0].upper()}"
             f"{_label_set(side).convention[1:]}. Unknown is left out of loss and metrics."
         ),

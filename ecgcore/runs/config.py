@@ -15,28 +15,44 @@ SPLITS = ("patient", "folds")
 """Ways to split to choose from; ``splits.WAYS`` has all."""
 SCHEDULES = ("cosine", "step", "constant")
 SMALLEST_SIDE_PX = 67  # below, nothing is left after the last pool
-AUGMENTS = ("none", "standard", "targeted")
+AUGMENTATIONS = ("none", "standard", "targeted")
 PRECISIONS = ("auto", "float32", "bfloat16")
-BALANCES = ("none", "weights", "sampling")
+CLASS_BALANCES = ("none", "weights", "sampling")
 
 # optimiser → weight decay where none is given: AdamW's is Loshchilov & Hutter's 2019, SGD's (with
 # a momentum of 0.9) that of Krizhevsky et al. 2012, section 5. Each network has its own rates.
-OPTIMISERS = {"adamw": 0.01, "sgd": 5e-4}
+OPTIMIZERS = {"adamw": 0.01, "sgd": 5e-4}
+
+OLD_NAMES = {
+    "augment": "augmentation",
+    "average": "ema_decay",
+    "balance": "class_balance",
+    "batch": "batch_size",
+    "clip_norm": "grad_clip",
+    "init": "pretrained",
+    "only": "where",
+    "optimiser": "optimizer",
+    "policy": "label_source",
+    "tier": "label_tier",
+    "trunk_rate": "backbone_lr_factor",
+    "warm_up": "warmup_fraction",
+}
+"""Settings as version 0.1.0 stored them, and their names since then."""
 
 MODEL_OPTIONS = ("dropout", "depth", "width", "kernel")
 # setting → (least, most accepted)
 RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, math.inf),
-    "batch": (2, math.inf),
+    "batch_size": (2, math.inf),
     "learning_rate": (0, math.inf),
     "weight_decay": (0, math.inf),
-    "warm_up": (0, 0.5),
+    "warmup_fraction": (0, 0.5),
     "label_smoothing": (0, 0.5),
     "dropout": (0, 0.95),
-    "clip_norm": (1e-6, math.inf),
+    "grad_clip": (1e-6, math.inf),
     "patience": (1, math.inf),
-    "average": (0, 0.99999),
-    "trunk_rate": (0, 1),
+    "ema_decay": (0, 0.99999),
+    "backbone_lr_factor": (0, 1),
 }
 
 
@@ -108,36 +124,36 @@ class TrainConfig:
     model: str = "alexnet_m_se"
     level: str = "204"
     target_mode: str | None = None
-    tier: str = "core"
+    label_tier: str = "core"
     label_set: str = "paper10"
-    policy: str = "expert"
+    label_source: str = "expert"
     thresholds: str = "paper"
     layout: str = "stacked"
     size: int | tuple[int, int] = 224
     rhythm: str = "II"
-    augment: str = "none"
+    augmentation: str = "none"
     epochs: int = 20
-    batch: int = 16
-    optimiser: str = "adamw"
+    batch_size: int = 16
+    optimizer: str = "adamw"
     learning_rate: float | None = None
     weight_decay: float | None = None
     schedule: str = "cosine"
-    warm_up: float = 0.05
-    balance: str = "none"
+    warmup_fraction: float = 0.05
+    class_balance: str = "none"
     label_smoothing: float = 0.0
     dropout: float | None = None
-    clip_norm: float | None = None
+    grad_clip: float | None = None
     patience: int | None = None
-    average: float = 0.0
+    ema_decay: float = 0.0
     depth: int | None = None
     width: int | None = None
     kernel: int | None = None
-    init: str | None = None
+    pretrained: str | None = None
     teacher: str | None = None
-    trunk_rate: float = 1.0
+    backbone_lr_factor: float = 1.0
     deterministic: bool = False
     split: str = "patient"
-    only: str | None = None
+    where: str | None = None
     seed: int = 1
     device: str = "auto"
     precision: str = "auto"
@@ -158,7 +174,7 @@ class TrainConfig:
         self._check()
         from ecgcore.models import model_info  # torch comes with it: not for reading a run
 
-        rate, decay = model_info(self.model).rates[self.optimiser], OPTIMISERS[self.optimiser]
+        rate, decay = model_info(self.model).rates[self.optimizer], OPTIMIZERS[self.optimizer]
         by_level = "multilabel" if self.level == "all" else "exclusive"
         explicit = {
             "target_mode": self.target_mode or by_level,
@@ -170,28 +186,28 @@ class TrainConfig:
     def _check(self) -> None:
         from ecgcore.cohort import splits  # scipy comes with it
         from ecgcore.cohort.record_filter import conditions
-        from ecgcore.cohort.store import POLICIES
+        from ecgcore.cohort.store import LABEL_SOURCES
         from ecgcore.labels.criteria import SETS
         from ecgcore.labels.label_sets import SETS as LABEL_SETS
         from ecgcore.models import model_info  # torch comes with it: not for reading a run
 
         splits.check_way(self.split)
-        if self.only is not None:
-            conditions(self.only)
+        if self.where is not None:
+            conditions(self.where)
         if self.patience is not None and not splits.validates(self.split):
             raise RequestError(f"Split '{self.split}' has no validation; patience needs one.")
         info = model_info(self.model)
         for kind, value, known in (
             ("label set", self.label_set, LABEL_SETS),
-            ("tier", self.tier, TIERS),
+            ("label tier", self.label_tier, TIERS),
             ("layout", self.layout, LAYOUTS),
             ("lead", self.rhythm, LEADS),
-            ("optimiser", self.optimiser, OPTIMISERS),
+            ("optimizer", self.optimizer, OPTIMIZERS),
             ("schedule", self.schedule, SCHEDULES),
-            ("balance", self.balance, BALANCES),
-            ("label policy", self.policy, POLICIES),
+            ("class balance", self.class_balance, CLASS_BALANCES),
+            ("label source", self.label_source, LABEL_SOURCES),
             ("set of thresholds", self.thresholds, SETS),
-            ("augmentation", self.augment, AUGMENTS),
+            ("augmentation", self.augmentation, AUGMENTATIONS),
             ("precision", self.precision, PRECISIONS),
             ("target mode", self.target_mode or MODES[0], MODES),
         ):
@@ -220,9 +236,9 @@ class TrainConfig:
         if self.label_set == "paper10":
             return
         for name, value, accepted in (
-            ("policy", self.policy, ("expert",)),
-            ("tier", self.tier, ("core",)),
-            ("augment", self.augment, ("none", "standard")),
+            ("label source", self.label_source, ("expert",)),
+            ("label tier", self.label_tier, ("core",)),
+            ("augmentation", self.augmentation, ("none", "standard")),
             ("target mode", self.target_mode, (None, "multilabel", "exclusive")),
         ):
             if value not in accepted:
@@ -257,7 +273,8 @@ class ResolvedConfig(TrainConfig):
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "ResolvedConfig":
-        """Read a configuration back; what this version does not know is refused by name."""
+        """Read a stored configuration, old spellings as well; refuse unknown settings by name."""
+        content = {OLD_NAMES.get(name, name): value for name, value in content.items()}
         known = {f.name for f in fields(cls)}
         if strange := sorted(set(content) - known):
             raise RequestError(f"This version does not know the setting {', '.join(strange)}.")

@@ -41,7 +41,7 @@ class Target:
     """
 
     title: str
-    only: str
+    where: str
     sizes: tuple[str, ...]
     one: str
     several: str | None
@@ -72,17 +72,17 @@ TOLD = "100"  # the size whose classes are told in the results
 CLAIMS = (("scratch", "one"), ("scratch", "several"), ("frozen", "several"))
 
 _SHAPE = TrainConfig(
-    cohort="", model="resnet1d", depth=4, width=32, kernel=5, level="all", batch=64,
-    weight_decay=0.02, warm_up=0.2, clip_norm=1.0,
+    cohort="", model="resnet1d", depth=4, width=32, kernel=5, level="all", batch_size=64,
+    weight_decay=0.02, warmup_fraction=0.2, grad_clip=1.0,
 )  # fmt: skip
-PARENT = replace(_SHAPE, split="none", epochs=6, augment="standard", average=0.99)
+PARENT = replace(_SHAPE, split="none", epochs=6, augmentation="standard", ema_decay=0.99)
 CHILD = replace(
-    _SHAPE, split="rest", target_mode="multilabel", epochs=30, batch=16, augment="standard",
+    _SHAPE, split="rest", target_mode="multilabel", epochs=30, batch_size=16, augmentation="standard",
 )  # fmt: skip
 
 HEAD = """\
 `resnet1d` ({shape}) on signals at 100 Hz, labels expert statements, core tier, several a record;
-{epochs} epochs of batches of {batch} for each arm, at the network's own rate. A parent learnt for
+{epochs} epochs of batches of {batch_size} for each arm, at the network's own rate. A parent learnt for
 {parent} epochs. Each draw takes about a tenth of its records for each class, as far as there are
 any; every record of the target's other patients tests. Differences are paired by draw. Intervals
 at 95 %: over patients, over draws, and over both. All draws start from the same parent network: the
@@ -104,11 +104,13 @@ def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
 
 
 def _arms(key: str, target: Target, cohort: str, size: str, seed: int) -> Iterator[Cell]:
-    asked = replace(CHILD, cohort=target.cohort or cohort, only=target.only, level=size, seed=seed)
-    frozen = replace(asked, trunk_rate=0.0)
+    asked = replace(
+        CHILD, cohort=target.cohort or cohort, where=target.where, level=size, seed=seed
+    )
+    frozen = replace(asked, backbone_lr_factor=0.0)
     one, several = (
-        Cell(f"{key}-{name}", replace(PARENT, cohort=cohort, only=only))
-        for name, only in (("one", target.one), ("several", target.several))
+        Cell(f"{key}-{name}", replace(PARENT, cohort=cohort, where=where))
+        for name, where in (("one", target.one), ("several", target.several))
     )
     for arm, config, parent in (
         ("scratch", asked, None),
@@ -123,7 +125,7 @@ def page(finished: Sequence[TrialResult]) -> str:
     """Return a section for each target with its arms, its differences, and its classes."""
     text = HEAD.format(
         shape=f"depth {CHILD.depth}, width {CHILD.width}, kernel {CHILD.kernel}",
-        epochs=CHILD.epochs, batch=CHILD.batch, parent=PARENT.epochs,
+        epochs=CHILD.epochs, batch_size=CHILD.batch_size, parent=PARENT.epochs,
     )  # fmt: skip
     for key, target in TARGETS.items():
         for size in target.sizes:

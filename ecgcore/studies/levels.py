@@ -27,7 +27,7 @@ QUESTIONS = (
     *((level, "criteria") for level in LEVELS),
     ("all", "expert"),
 )
-"""(level, label policy), those that matter most first."""
+"""(level, label source), those that matter most first."""
 SEEDS = (1, 2, 3, 4, 5)
 PARTS = {"test": "own 15 %", "untouched": "untouched fold"}
 INTERVALS = ("patients", "seeds", "both")
@@ -53,17 +53,21 @@ of each class. Macro-F1 and macro AUC, which count all classes alike, tell more.
 def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
     """Return the trainings, those that matter most first."""
     return [
-        _cell(cohort, model, level, policy, seed)
-        for level, policy in QUESTIONS
+        _cell(cohort, model, level, label_source, seed)
+        for level, label_source in QUESTIONS
         for pair in PAIRS
         for seed in SEEDS
         for model in pair
     ]
 
 
-def _cell(cohort: str, model: str, level: str, policy: str, seed: int) -> Cell:
-    name = f"{model}-{level}-s{seed}" if policy == "expert" else f"{model}-{level}-{policy}-s{seed}"
-    asked = TrainConfig(cohort, model, level, "exclusive", policy=policy, seed=seed)
+def _cell(cohort: str, model: str, level: str, label_source: str, seed: int) -> Cell:
+    name = (
+        f"{model}-{level}-s{seed}"
+        if label_source == "expert"
+        else f"{model}-{level}-{label_source}-s{seed}"
+    )
+    asked = TrainConfig(cohort, model, level, "exclusive", label_source=label_source, seed=seed)
     return Cell(name, asked)
 
 
@@ -71,33 +75,33 @@ def page(finished: Sequence[TrialResult]) -> str:
     """Return the tables: a section for each pair of networks and level."""
     first = finished[0].content
     of_models = {
-        c.config.model: f"{c.config.optimiser} {c.config.learning_rate:g}" for c in finished
+        c.config.model: f"{c.config.optimizer} {c.config.learning_rate:g}" for c in finished
     }
     rates = "; ".join(f"`{model}` {rate}" for model, rate in of_models.items())
     parts = [
         HEAD.format(cohort=first["cohort"]["name"], epochs=first["config"]["epochs"], rates=rates)
     ]
     for pair in (*PAIRS, *HEADS):
-        for level, policy in QUESTIONS:
-            parts.append(_section(pair, level, policy, finished))
+        for level, label_source in QUESTIONS:
+            parts.append(_section(pair, level, label_source, finished))
     return "".join(parts) + beside_the_paper(_by(finished, "expert"))
 
 
-def _by(finished: Sequence[TrialResult], policy: str) -> list[TrialResult]:
+def _by(finished: Sequence[TrialResult], label_source: str) -> list[TrialResult]:
     """Return the cells whose labels come from one policy."""
-    return [cell for cell in finished if cell.config.policy == policy]
+    return [cell for cell in finished if cell.config.label_source == label_source]
 
 
 def claims(finished: Sequence[TrialResult]) -> list[Claim]:
     """Return the paper's claims for each pair and level, on the untouched fold."""
     found = []
     for pair in (*PAIRS, *HEADS):
-        for level, policy in QUESTIONS:
-            if len((of := _paired(pair, level, _by(finished, policy)))[0]) < 2:
+        for level, label_source in QUESTIONS:
+            if len((of := _paired(pair, level, _by(finished, label_source)))[0]) < 2:
                 continue
             a, b = ([cell.scores("untouched") for cell in side] for side in of)
             apart = difference_over_seeds(a, b)["macro_auc"]["both"]
-            says = f"`{pair[1]}` reads better than `{pair[0]}` {_question(level, policy)}"
+            says = f"`{pair[1]}` reads better than `{pair[0]}` {_question(level, label_source)}"
             what = f"macro AUC on {len(a[0]):,} untouched records, {len(a)} seeds (both vary)"
             found.append(Claim(says, apart, what))
     return found
@@ -115,21 +119,21 @@ def _paired(
     return [of[0][seed] for seed in seeds], [of[1][seed] for seed in seeds]
 
 
-def _question(level: str, policy: str) -> str:
-    """Return a level and label policy in words."""
-    return f"at level {level}" + (", labels by criteria" if policy == "criteria" else "")
+def _question(level: str, label_source: str) -> str:
+    """Return a level and label source in words."""
+    return f"at level {level}" + (", labels by criteria" if label_source == "criteria" else "")
 
 
 def _section(
-    pair: tuple[str, str], level: str, policy: str, finished: Sequence[TrialResult]
+    pair: tuple[str, str], level: str, label_source: str, finished: Sequence[TrialResult]
 ) -> str:
     """Return the tables of both parts, over the seeds that both networks have."""
-    sides = _paired(pair, level, _by(finished, policy))
+    sides = _paired(pair, level, _by(finished, label_source))
     if not sides[0]:
         return ""
     notes = " ".join(sides[0][0].content["split"]["notes"])
     text = (
-        f"## `{pair[0]}` and `{pair[1]}`, {_question(level, policy).removeprefix('at ')}\n\n"
+        f"## `{pair[0]}` and `{pair[1]}`, {_question(level, label_source).removeprefix('at ')}\n\n"
         f"{len(sides[0])} seeds. {notes}\n\n"
     )
     for part, name in PARTS.items():

@@ -19,7 +19,7 @@ from ecgcore.studies.trial import Cell, TrialResult
 MODELS = ("alexnet", "alexnet_m_se")
 LEVEL = "204"
 RATES = {"sgd": (0.001, 0.003), "adamw": (0.00003, 0.0001, 0.0003, 0.001)}
-GRID = tuple((optimiser, rate) for optimiser, rates in RATES.items() for rate in rates)
+GRID = tuple((optimizer, rate) for optimizer, rates in RATES.items() for rate in rates)
 FIRST_SEED, SECOND_SEED = 1, 2
 AGAIN = 2
 LAST_EPOCHS = 5
@@ -49,9 +49,9 @@ def cells(cohort: str, finished: Sequence[TrialResult]) -> list[Cell]:
     return first + second
 
 
-def _cell(cohort: str, model: str, optimiser: str, rate: float, seed: int) -> Cell:
-    asked = TrainConfig(cohort, model, LEVEL, optimiser=optimiser, learning_rate=rate, seed=seed)
-    return Cell(f"{model}-{optimiser}-{rate:g}-s{seed}", asked)
+def _cell(cohort: str, model: str, optimizer: str, rate: float, seed: int) -> Cell:
+    asked = TrainConfig(cohort, model, LEVEL, optimizer=optimizer, learning_rate=rate, seed=seed)
+    return Cell(f"{model}-{optimizer}-{rate:g}-s{seed}", asked)
 
 
 def _best(model: str, finished: Sequence[TrialResult]) -> list[tuple[str, float]]:
@@ -67,7 +67,7 @@ def _by_point(
     found: dict[tuple[str, float], list[TrialResult]] = {}
     for cell in sorted(finished, key=lambda cell: (cell.config.learning_rate, cell.config.seed)):
         if cell.config.model == model:
-            found.setdefault((cell.config.optimiser, cell.config.learning_rate), []).append(cell)
+            found.setdefault((cell.config.optimizer, cell.config.learning_rate), []).append(cell)
     return found
 
 
@@ -96,13 +96,13 @@ def _table(model: str, finished: Sequence[TrialResult]) -> str:
     found = _by_point(model, finished)
     means, best = _judged(found)
     rows = []
-    for optimiser, rate in sorted(found, key=lambda point: GRID.index(point)):
-        cells, mean = found[optimiser, rate], number(means[optimiser, rate])
+    for optimizer, rate in sorted(found, key=lambda point: GRID.index(point)):
+        cells, mean = found[optimizer, rate], number(means[optimizer, rate])
         lasts = [cell.history.tail(LAST_EPOCHS) for cell in cells]
         losses = (np.mean([x[k].mean() for x in lasts]) for k in ("train_loss", "val_loss"))
         rows.append(
             (
-                optimiser, f"{rate:g}", f"**{mean}**" if (optimiser, rate) == best else mean,
+                optimizer, f"{rate:g}", f"**{mean}**" if (optimizer, rate) == best else mean,
                 ", ".join(number(_last_auc(cell)) for cell in cells),
                 *(f"{loss:.2f}" for loss in losses),
             )

@@ -33,7 +33,7 @@ AXES = ("depth", "width", "kernel")
 SAMPLES = 1000  # 10 s at 100 Hz, for the multiply-adds
 
 HEAD = """\
-{n} shapes, {seeds} seeds, {epochs} epochs of batches of {batch} on folds 1 to 3 of cohort
+{n} shapes, {seeds} seeds, {epochs} epochs of batches of {batch_size} on folds 1 to 3 of cohort
 `{cohort}` ({train:,} records), scored on fold 4 ({validation:,} records); no test record was looked
 at. AUC is the macro AUC after the last epoch.{noise}
 
@@ -53,18 +53,18 @@ def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
 def _config(cohort: str, of: str, depth: int, width: int, kernel: int, seed: int) -> TrainConfig:
     return TrainConfig(
         cohort, "resnet1d", "all", label_set=of, split="folds", depth=depth, width=width,
-        kernel=kernel, seed=seed, epochs=EPOCHS, batch=32, weight_decay=0.02, warm_up=0.2,
-        clip_norm=1.0, average=0.99,
+        kernel=kernel, seed=seed, epochs=EPOCHS, batch_size=32, weight_decay=0.02, warmup_fraction=0.2,
+        grad_clip=1.0, ema_decay=0.99,
     )  # fmt: skip
 
 
 def page(finished: Sequence[TrialResult]) -> str:
     """Return for each label set the shapes in order of cost, and what each axis is worth."""
     first = finished[0].content
-    config, records = first["config"], first["split"]["records"]
+    config, records = finished[0].config, first["split"]["records"]
     text = HEAD.format(
         n=len(_by_shape(finished)), seeds=len({cell.config.seed for cell in finished}),
-        epochs=config["epochs"], batch=config["batch"], cohort=first["cohort"]["name"],
+        epochs=config.epochs, batch_size=config.batch_size, cohort=first["cohort"]["name"],
         train=records["train"], validation=records["validation"], noise=_noise(finished),
     )  # fmt: skip
     for of in LABEL_SETS:

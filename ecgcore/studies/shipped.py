@@ -28,11 +28,11 @@ FOLDS = (1, 2, 3, 4, 5)
 """Of PTB-XL's ten those whose records the shipped networks learnt from."""
 
 _SIGNALS = TrainConfig(
-    cohort="", level="all", augment="standard", epochs=12, batch=64, weight_decay=0.02,
-    warm_up=0.2, clip_norm=1.0, average=0.99,
+    cohort="", level="all", augmentation="standard", epochs=12, batch_size=64, weight_decay=0.02,
+    warmup_fraction=0.2, grad_clip=1.0, ema_decay=0.99,
 )  # fmt: skip
 _IMAGES = TrainConfig(
-    cohort="", level="all", augment="standard", epochs=6, learning_rate=5e-4, average=0.995
+    cohort="", level="all", augmentation="standard", epochs=6, learning_rate=5e-4, ema_decay=0.995
 )
 TEACHER = "resnet1d_scaled"
 TAUGHT = ("alexnet_m_se_gap", "alexnet_gap")
@@ -61,7 +61,7 @@ BENCHMARK_MACRO = {"paper10": 0.952, "ptbxl71": 0.925}
 HEAD = """\
 Each recipe was trained once a published fold, on all other folds of cohort `{cohort}`, and answered
 the fold that it had not learnt from: out of fold, every record is answered once, by a network that
-knew neither it nor its patient. What `ecgcore ship` makes is of the same recipe and learns from
+knew neither it nor its patient. What `ecgcore release` makes is of the same recipe and learns from
 all records; these figures are the best estimate of theirs. Labels are expert statements, core
 tier, several a record. Intervals are at 95 %, over patients.
 
@@ -134,7 +134,7 @@ def _section(name: str, of: Sequence[TrialResult]) -> str:
     beside = BENCHMARK_MACRO[config.label_set]
     return (
         f"## `{name}`\n\n`{config.model}`, {content['parameters']:,} parameters, "
-        f"{config.epochs} epochs of batches of {config.batch}, augmentation {config.augment}"
+        f"{config.epochs} epochs of batches of {config.batch_size}, augmentation {config.augmentation}"
         f"{f', taught by `{TEACHER}`' if name in TAUGHT else ''}; "
         f"{minutes:.0f} minutes for {len(of)} folds. Temperature {temperature:.3f}.\n\n"
         + table(

@@ -26,12 +26,12 @@ from ecgcore.runs.run import Run, find_run, list_runs
 from ecgcore.studies.claims import Claim
 from ecgcore.studies.trial import Cell, TrialResult, keep
 from ecgcore.training.distillation import Teacher
-from ecgcore.training.distributed import ALONE, Team
+from ecgcore.training.distributed import SINGLE_PROCESS, Team
 from ecgcore.training.finetune import Parent
 from ecgcore.training.loop import Progress
 from ecgcore.training.prepare import prepare
 from ecgcore.training.pretrained import is_unchanged
-from ecgcore.training.trainer import work_together
+from ecgcore.training.trainer import train_as_worker
 from ecgcore.workspace import Workspace
 
 PAGE = "README.md"
@@ -191,7 +191,7 @@ def train_missing_on_ray(
     """
     from ecgcore.executors import ray_cluster
 
-    alone = Team(has_queue=False)
+    alone = Team(uses_queue=False)
     shelf, tried = _Shelf.of(study, cohort, workspace, folder.absolute(), alone), set[str]()
     while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
         _need_cohorts(lacking, workspace)
@@ -228,12 +228,17 @@ class _Shelf:
     scored: bool
     workspace: Workspace
     folder: Path
-    team: Team = ALONE
+    team: Team = SINGLE_PROCESS
     parents: frozenset[str] = frozenset()
 
     @classmethod
     def of(
-        cls, study: Study, cohort: str, workspace: Workspace, folder: Path, team: Team = ALONE
+        cls,
+        study: Study,
+        cohort: str,
+        workspace: Workspace,
+        folder: Path,
+        team: Team = SINGLE_PROCESS,
     ) -> "_Shelf":
         cells = study.cells(cohort, study.finished(folder, cohort))
         parents = frozenset(cell.parent.name for cell in cells if cell.parent is not None)
@@ -315,8 +320,8 @@ def _trained(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> Run:
     """Return a cell's run when it is done."""
     run = begun(shelf.mark(cell), cell.config, shelf.workspace)
     if run.status["state"] != "done":
-        run.need_idle()
-        work_together(shelf.team, run, shelf.workspace, on_progress)
+        run.require_idle()
+        train_as_worker(shelf.team, run, shelf.workspace, on_progress)
     if run.status["state"] != "done":
         raise EcgError(f"Cell {cell.name}: {run.status['message']}")
     return run
@@ -346,7 +351,7 @@ def _is_current(run: Run, workspace: Workspace) -> bool:
     meta, config = run.meta, run.config
     if meta["cohort"]["hash"] != Cohort.open(config.cohort, workspace).hash:
         return False
-    elders = ((Parent.role, config.init), (Teacher.role, config.teacher))
+    elders = ((Parent.role, config.pretrained), (Teacher.role, config.teacher))
     return all(
         is_unchanged(find_run(name, workspace), role, meta)
         for role, name in elders

@@ -24,8 +24,8 @@ from ecgcore.runs.run import Run
 from ecgcore.workspace import Workspace
 
 UNKNOWN = -1
-OF_PARENT = ("only", "epochs")
-"""What a cell tells of its parent's recipe."""
+OF_PARENT = {"only": "where", "epochs": "epochs"}
+"""Keys stored of a parent's configuration, and the settings that they hold."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Cell:
         """Return the cell with its parent's run named."""
         if self.role == "teacher":
             return replace(self, config=replace(self.config, teacher=parent))
-        return replace(self, config=replace(self.config, init=parent))
+        return replace(self, config=replace(self.config, pretrained=parent))
 
     @property
     def recipe(self) -> ResolvedConfig:
@@ -153,7 +153,7 @@ def _told_of(parent: Run) -> dict[str, Any]:
 
 
 def _of_parent(recipe: ResolvedConfig) -> dict[str, Any]:
-    return {name: getattr(recipe, name) for name in OF_PARENT}
+    return {key: getattr(recipe, name) for key, name in OF_PARENT.items()}
 
 
 def _compact(predictions: pd.DataFrame, classes: Sequence[str]) -> Any:

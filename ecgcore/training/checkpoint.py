@@ -18,7 +18,7 @@ from ecgcore.atomic import write_atomic
 from ecgcore.errors import DamagedFile
 from ecgcore.runs.weights import read_tensors, write_tensors
 from ecgcore.training.context import TrainContext
-from ecgcore.training.state import Training
+from ecgcore.training.state import TrainState
 
 FILE = "resume.safetensors"
 NUMBERS = ("epoch", "batch", "best", "best_epoch", "seconds")
@@ -31,7 +31,7 @@ class CheckpointSaver:
     """Saves a training, but not more often than pays."""
 
     folder: Path
-    training: Training
+    training: TrainState
     next_at: float = 0.0
 
     def save_in_time(self) -> None:
@@ -47,11 +47,11 @@ class CheckpointSaver:
         self.next_at = now + (now - started) / SAVING_SHARE
 
 
-def restore(training: Training, working: TrainContext) -> None:
+def restore(training: TrainState, working: TrainContext) -> None:
     """Bring a training to where it was saved; without a saved state it stays at its beginning."""
     file, team = working.run.folder / FILE, working.team
-    if team.by_first(file.exists):
-        tensors, told = team.read_by_first(lambda: read_tensors(file))
+    if team.on_rank_zero(file.exists):
+        tensors, told = team.broadcast_tensors(lambda: read_tensors(file))
         try:
             _put(training, tensors, json.loads(told))
         except (KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
@@ -60,19 +60,19 @@ def restore(training: Training, working: TrainContext) -> None:
                 "anew."
             ) from error
     history = working.run.folder / "history.jsonl"
-    team.by_first(lambda: _shorten_history(history, training.epoch - 1))
+    team.on_rank_zero(lambda: _shorten_history(history, training.epoch - 1))
 
 
-def _numbers(training: Training) -> dict[str, Any]:
+def _numbers(training: TrainState) -> dict[str, Any]:
     return {name: getattr(training, name) for name in NUMBERS}
 
 
-def _tensors(training: Training) -> dict[str, Tensor]:
+def _tensors(training: TrainState) -> dict[str, Tensor]:
     """Return all tensors of a training, each in memory of its own."""
     found = {f"model.{k}": v for k, v in training.model.state_dict().items()}
     if training.average is not None:
         found |= {f"average.{k}": v for k, v in training.average.state_dict().items()}
-    for i, state in training.optimiser.state_dict()["state"].items():
+    for i, state in training.optimizer.state_dict()["state"].items():
         found |= {f"optimiser.{i}.{k}": v for k, v in state.items() if v is not None}
     if training.losses:
         found["losses"] = torch.stack(training.losses)
@@ -85,12 +85,12 @@ def _tensors(training: Training) -> dict[str, Tensor]:
     return found
 
 
-def _put(training: Training, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
+def _put(training: TrainState, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
     training.model.load_state_dict(_under("model.", tensors))
     if training.average is not None:
         training.average.load_state_dict(_under("average.", tensors))
-    moments = _moments(_under("optimiser.", tensors), training.optimiser)
-    training.optimiser.load_state_dict(training.optimiser.state_dict() | {"state": moments})
+    moments = _moments(_under("optimiser.", tensors), training.optimizer)
+    training.optimizer.load_state_dict(training.optimizer.state_dict() | {"state": moments})
     device = training.feed.device
     training.losses = list(tensors.get("losses", torch.empty(0)).to(device))
     torch.set_rng_state(tensors["random.torch"])
@@ -109,14 +109,14 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _moments(
-    flat: dict[str, Tensor], optimiser: torch.optim.Optimizer
+    flat: dict[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> dict[int, dict[str, Tensor]]:
     """Return an optimiser's state by parameter.
 
     Each moment lies in memory as its parameter does: fused optimisers go through both in step, and
     a network on images has its channels last.
     """
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in flat.items():
         number, name = key.split(".", 1)

@@ -13,7 +13,7 @@ from ecgcore.models import create_model
 from ecgcore.runs.config import ResolvedConfig
 from ecgcore.runs.run import Run
 from ecgcore.training.dataloader import BatchLoader
-from ecgcore.training.distributed import ALONE, Team
+from ecgcore.training.distributed import SINGLE_PROCESS, Team
 from ecgcore.training.optim import freeze
 
 PREDICTED_AT_ONCE = 32
@@ -41,8 +41,8 @@ class TrainContext:
     plan: Split
     device: torch.device
     precision: torch.dtype
-    team: Team = ALONE
-    taught: np.ndarray | None = None
+    team: Team = SINGLE_PROCESS
+    soft_targets: np.ndarray | None = None
     model: nn.Module = field(init=False)
     learner: nn.Module = field(init=False)
     measures: Geometry | None = field(init=False)
@@ -61,7 +61,7 @@ class TrainContext:
 
     def spread(self) -> None:
         """Let the team learn together from here on, from the first's weights."""
-        if not self.config.trunk_rate:
+        if not self.config.backbone_lr_factor:
             freeze(self.model)
         self.learner = self.team.spread(self.model)
 

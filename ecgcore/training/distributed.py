@@ -32,7 +32,7 @@ PATIENCE = timedelta(days=30)
 """How long the others wait for the first, who may wait for its turn; if it is lost, torchrun and
 Ray notice."""
 FRESH_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
-HEARD = "The first of the team says this, too."
+FORWARDED = "The first of the team says this, too."
 _PLACE = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 _TOLD = (EcgError, Cancelled, OSError)
 """What may go wrong with the first and must end the others as well."""
@@ -67,11 +67,11 @@ class Team:
     launch: str | None = None
     keeper: dict[str, Any] | None = field(default=None, hash=False)
     device: str | None = None
-    has_queue: bool = True
+    uses_queue: bool = True
     patient: Any = None
 
     @property
-    def is_first(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Whether this one decides and writes."""
         return self.rank == 0
 
@@ -79,12 +79,12 @@ class Team:
         """Return which of ``n`` things are this one's; the first has the most."""
         return slice(-(-n * self.rank // self.size), -(-n * (self.rank + 1) // self.size))
 
-    def by_first(self, do: Callable[[], T]) -> T:
+    def on_rank_zero(self, do: Callable[[], T]) -> T:
         """Let the first do something; what it returns, or what went wrong, is everybody's."""
         if self.size == 1:
             return do()
         answer: list[Any] = [None, None]
-        if self.is_first:
+        if self.is_rank_zero:
             try:
                 answer[0] = do()
             except _TOLD as error:
@@ -95,18 +95,18 @@ class Team:
             dist.broadcast_object_list(answer, 0, self.patient)
         value, wrong = answer
         if wrong is not None:
-            if not self.is_first:
-                wrong.add_note(HEARD)
+            if not self.is_rank_zero:
+                wrong.add_note(FORWARDED)
             raise wrong
         return value
 
     def first_first(self, do: Callable[[], T]) -> T:
         """Let all do something, the others only when the first has: it may write what they read."""
         found: list[T] = []
-        self.by_first(lambda: found.append(do()))
+        self.on_rank_zero(lambda: found.append(do()))
         return found[0] if found else do()
 
-    def read_by_first(
+    def broadcast_tensors(
         self, read: Callable[[], tuple[dict[str, Tensor], str]]
     ) -> tuple[dict[str, Tensor], str]:
         """Let the first read tensors and a text from a file, and send them to the others."""
@@ -119,7 +119,7 @@ class Team:
             found.update(tensors)
             return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}, told
 
-        forms, told = self.by_first(known)
+        forms, told = self.on_rank_zero(known)
         for name, (shape, dtype) in forms.items():
             tensor = found.setdefault(name, torch.empty(shape, dtype=dtype)).contiguous()
             dist.broadcast(tensor, 0, self.patient)
@@ -144,7 +144,7 @@ class Team:
         return nn.SyncBatchNorm.convert_sync_batchnorm(model) if self.size > 1 and on_gpu else model
 
     @torch.no_grad()
-    def settle(self, model: nn.Module, loss: Tensor, n: int) -> Tensor:
+    def sync_buffers(self, model: nn.Module, loss: Tensor, n: int) -> Tensor:
         """Return everybody's parts of a batch's loss, summed.
 
         What the network measured of this one's share, ``n`` records (BatchNorm's running
@@ -168,7 +168,7 @@ class Team:
             buffer.copy_((mean / count).view_as(buffer))
         return loss[0].clone()
 
-    def draw_anew(self, seed: int, step: int, device: torch.device) -> None:
+    def seed_dropout(self, seed: int, step: int, device: torch.device) -> None:
         """Let dropout draw what follows from seed, step and rank: no two workers drop the same.
 
         One who is alone goes on drawing as before.
@@ -185,7 +185,7 @@ class Team:
         if batch < self.size:
             raise RequestError(
                 f"A batch of {batch} records leaves some of {self.size} workers without any; "
-                "raise --batch or take fewer workers."
+                "raise --batch-size or take fewer workers."
             )
         if devices != ["cpu"] and len(devices) < self.local_size:
             raise RequestError(
@@ -194,19 +194,19 @@ class Team:
             )
 
 
-ALONE = Team()
+SINGLE_PROCESS = Team()
 
 
-def is_launched() -> bool:
+def launched_by_torchrun() -> bool:
     """Tell whether torchrun started this process."""
     return dist.is_torchelastic_launched()
 
 
 @contextmanager
-def joined() -> Iterator[Team]:
+def join_team() -> Iterator[Team]:
     """Yield the team that torchrun started this process for; without torchrun, one alone."""
-    if not is_launched():
-        yield ALONE
+    if not launched_by_torchrun():
+        yield SINGLE_PROCESS
         return
     rank, size, local_rank, local_size = (int(os.environ[name]) for name in _PLACE)
     keeper = process_stamp(os.getppid())
@@ -220,7 +220,7 @@ def joined() -> Iterator[Team]:
     try:
         yield Team(
             rank, size, local_rank, local_size, launch, keeper,
-            has_queue=on_one_machine, patient=patient_group(size),
+            uses_queue=on_one_machine, patient=patient_group(size),
         )  # fmt: skip
     finally:
         if size > 1:

@@ -22,7 +22,7 @@ ASSUMED_ACCURACY = 0.8
 SCORED = ("test", "untouched")
 _MOMENTS = {"sgd": 1, "adamw": 2}
 # what changes how long a record takes, beside the network
-_PACE = ("model_options", "sides_px", "augment", "precision", "batch", "average")
+_PACE = ("model_options", "sides_px", "augmentation", "precision", "batch_size", "ema_decay")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Forecast:
 
 def forecast(recipe: ResolvedConfig, plan: Split, workspace: Workspace) -> Forecast:
     """Say how long a training will take and how much disk, as far as that is known."""
-    parameters, pace = parameters_of(recipe, len(plan.classes)), pace_of(recipe, workspace)
+    parameters, pace = count_parameters(recipe, len(plan.classes)), find_pace(recipe, workspace)
     records = int((plan.part == "train").sum())
     return Forecast(
         seconds=None if pace is None else pace.seconds * records * recipe.epochs,
@@ -93,7 +93,7 @@ def expected_intervals(cohort: Cohort, plan: Split) -> dict[str, dict]:
     return found
 
 
-def parameters_of(recipe: ResolvedConfig, classes: int) -> int:
+def count_parameters(recipe: ResolvedConfig, classes: int) -> int:
     """Return the number of a network's parameters; it is not built for that."""
     with torch.device("meta"):
         model = create_model(recipe.model, classes, **recipe.model_options)
@@ -105,11 +105,11 @@ def disk_bytes(parameters: int, recipe: ResolvedConfig) -> int:
 
     The latter is there twice while it is written anew.
     """
-    copies = 1 + 2 * (1 + _MOMENTS[recipe.optimiser] + (recipe.average > 0))
+    copies = 1 + 2 * (1 + _MOMENTS[recipe.optimizer] + (recipe.ema_decay > 0))
     return 4 * parameters * copies
 
 
-def pace_of(recipe: ResolvedConfig, workspace: Workspace) -> Pace | None:
+def find_pace(recipe: ResolvedConfig, workspace: Workspace) -> Pace | None:
     """Return how quickly the newest run of the same network and pictures learnt, on such a device.
 
     The first epoch warms up and counts only where it is the only one.

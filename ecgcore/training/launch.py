@@ -21,7 +21,7 @@ from ecgcore.training.device import find_devices
 from ecgcore.training.distributed import Team
 from ecgcore.training.loop import Progress
 from ecgcore.training.prepare import prepare
-from ecgcore.training.trainer import work, work_together
+from ecgcore.training.trainer import train_as_worker, train_run
 from ecgcore.workspace import Workspace
 
 RESTARTS = 3
@@ -34,7 +34,7 @@ LOST = (
 )
 
 
-def run_of_launch(team: Team, config: TrainConfig, workspace: Workspace) -> Run:
+def find_or_prepare_run(team: Team, config: TrainConfig, workspace: Workspace) -> Run:
     """Return the run that a launch asks for: prepared by its first worker, found by all others.
 
     Started again after a loss, the first finds the run that it has prepared before.
@@ -48,25 +48,25 @@ def run_of_launch(team: Team, config: TrainConfig, workspace: Workspace) -> Run:
         found = [run.id for run in list_runs(workspace) if run.status.get("launch") == launch]
         return found[0] if found else prepare(config, workspace, launch).id
 
-    return Run(workspace.runs / team.by_first(find))
+    return Run(workspace.runs / team.on_rank_zero(find))
 
 
-def work_by(
+def launch_training(
     workers: int, on: str, team: Team, run: Run, workspace: Workspace, on_progress: Progress
 ) -> None:
     """Work on a run in the way asked for: as one of a team that torchrun started, else alone,
     with several workers of this machine, or with those of a Ray cluster."""
     if (keeper := team.keeper) is not None:
-        if team.by_first(lambda: _is_left(run, team.launch, keeper["pid"])):
-            work_together(team, run, workspace, on_progress)
+        if team.on_rank_zero(lambda: _is_left(run, team.launch, keeper["pid"])):
+            train_as_worker(team, run, workspace, on_progress)
     elif on != LOCAL:
-        from ecgcore.training.ray_train import work_on_ray
+        from ecgcore.training.ray_train import train_on_ray
 
-        work_on_ray(workers, on, run, workspace, on_progress)
+        train_on_ray(workers, on, run, workspace, on_progress)
     elif workers > 1:
-        work_with(workers, run, workspace, on_progress)
+        train_with_workers(workers, run, workspace, on_progress)
     else:
-        work(run, workspace, on_progress)
+        train_run(run, workspace, on_progress)
 
 
 def _is_left(run: Run, launch: str | None, keeper: int) -> bool:
@@ -76,17 +76,19 @@ def _is_left(run: Run, launch: str | None, keeper: int) -> bool:
     if status["state"] == "done":
         return False
     if status.get("team") != launch:
-        run.need_idle(keeper)
+        run.require_idle(keeper)
     return True
 
 
-def work_with(workers: int, run: Run, workspace: Workspace, on_progress: Progress) -> None:
+def train_with_workers(workers: int, run: Run, workspace: Workspace, on_progress: Progress) -> None:
     """Let several processes of this machine work on a run until it is done.
 
     A worker that is lost is started again with the others, where the run was saved last.
     """
-    run.need_idle()
-    Team(size=workers, local_size=workers).check(run.config.batch, find_devices(run.config.device))
+    run.require_idle()
+    Team(size=workers, local_size=workers).check(
+        run.config.batch_size, find_devices(run.config.device)
+    )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", str(workers), "--max-restarts", str(RESTARTS)]
     command += ["-m", MEMBER, str(run.folder), str(workspace.path)]

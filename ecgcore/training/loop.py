@@ -19,10 +19,10 @@ from ecgcore.runs.run import Cancelled, Run
 from ecgcore.runs.weights import write_tensors
 from ecgcore.training import checkpoint
 from ecgcore.training.context import TrainContext
-from ecgcore.training.loss import Objective
+from ecgcore.training.loss import Loss
 from ecgcore.training.optim import freeze, lr_factor
 from ecgcore.training.scoring import prediction_table
-from ecgcore.training.state import Training
+from ecgcore.training.state import TrainState
 
 Progress = Callable[[Run, dict], None]
 SCORES = ("val_loss", "val_macro_auc", "val_macro_f1", "val_accuracy")
@@ -33,7 +33,7 @@ def run_epochs(working: TrainContext, on_progress: Progress) -> int:
 
     Of a team all go through it in step; the first alone judges and writes.
     """
-    training, team = Training.of(working), working.team
+    training, team = TrainState.of(working), working.team
     saver = checkpoint.CheckpointSaver(working.run.folder, training)
     checkpoint.restore(training, working)
     working.spread()
@@ -45,15 +45,15 @@ def run_epochs(working: TrainContext, on_progress: Progress) -> int:
         row |= _validate(working, training)
         row["seconds"] = round(training.seconds + time.monotonic() - started, 2)
         _judge(training, row)
-        team.by_first(partial(_keep, working, training, row))
+        team.on_rank_zero(partial(_keep, working, training, row))
         training.next_epoch()
-        team.by_first(saver.save if training.is_done else saver.save_in_time)
-        team.by_first(partial(clock.tick, row))
+        team.on_rank_zero(saver.save if training.is_done else saver.save_in_time)
+        team.on_rank_zero(partial(clock.tick, row))
     return training.best_epoch
 
 
 def _train_epoch(
-    training: Training,
+    training: TrainState,
     working: TrainContext,
     clock: "ProgressReporter",
     saver: checkpoint.CheckpointSaver,
@@ -61,12 +61,12 @@ def _train_epoch(
     """Take the steps that are left of the epoch under way."""
     started, before = time.monotonic(), training.seconds
     working.model.train()
-    if not working.config.trunk_rate:
+    if not working.config.backbone_lr_factor:
         freeze(working.model)
     for inputs, targets in training.batches_left():
         step(training, working, inputs, targets)
         training.seconds = before + time.monotonic() - started
-        working.team.by_first(partial(_note_batch, clock, saver))
+        working.team.on_rank_zero(partial(_note_batch, clock, saver))
 
 
 def _note_batch(clock: "ProgressReporter", saver: checkpoint.CheckpointSaver) -> None:
@@ -79,39 +79,39 @@ def _note_batch(clock: "ProgressReporter", saver: checkpoint.CheckpointSaver) ->
     saver.save_in_time()
 
 
-def step(training: Training, working: TrainContext, inputs: Tensor, targets: Tensor) -> None:
+def step(training: TrainState, working: TrainContext, inputs: Tensor, targets: Tensor) -> None:
     """Take one step on a batch: the team's inputs are its members' shares of it."""
     config, team = working.config, working.team
-    share = lr_factor(training.step, training.all_steps, config.schedule, config.warm_up)
-    for group in training.optimiser.param_groups:
+    share = lr_factor(training.step, training.all_steps, config.schedule, config.warmup_fraction)
+    for group in training.optimizer.param_groups:
         group["lr"] = config.learning_rate * share * group["share"]
-    team.draw_anew(config.seed, training.step, working.device)
+    team.seed_dropout(config.seed, training.step, working.device)
     outputs = working.forward(inputs, working.learner)
     loss = training.objective(outputs, targets, team.share(len(targets)))
-    training.optimiser.zero_grad(set_to_none=True)
+    training.optimizer.zero_grad(set_to_none=True)
     (loss * team.size if team.size > 1 else loss).backward()  # gradients are averaged, not summed
-    if config.clip_norm is not None:
-        torch.nn.utils.clip_grad_norm_(working.model.parameters(), config.clip_norm)
-    training.optimiser.step()
-    training.losses.append(team.settle(working.model, loss.detach(), len(inputs)))
+    if config.grad_clip is not None:
+        torch.nn.utils.clip_grad_norm_(working.model.parameters(), config.grad_clip)
+    training.optimizer.step()
+    training.losses.append(team.sync_buffers(working.model, loss.detach(), len(inputs)))
     if training.average is not None:
         training.average.update_parameters(working.model)
     training.batch += 1
 
 
-def _validate(working: TrainContext, training: Training) -> dict[str, Any]:
+def _validate(working: TrainContext, training: TrainState) -> dict[str, Any]:
     """Return the scores on validation, None each where nothing validates."""
     if not (working.plan.part == "validation").any():
         return dict.fromkeys(SCORES)
     logits, targets = working.predict("validation", training.judged)
-    return working.team.by_first(partial(_scores, working, logits, targets))
+    return working.team.on_rank_zero(partial(_scores, working, logits, targets))
 
 
 def _scores(working: TrainContext, logits: np.ndarray, targets: np.ndarray) -> dict[str, Any]:
     if not np.isfinite(logits).all():
         raise EcgError("The network's outputs are no longer numbers: lower --learning-rate.")
     mode = working.config.target_mode
-    loss = Objective(mode)(torch.from_numpy(logits), torch.from_numpy(targets))
+    loss = Loss(mode)(torch.from_numpy(logits), torch.from_numpy(targets))
     table = prediction_table(working, "validation", logits, targets)
     scores = Scores.read(table, working.run.meta["classes"], mode, part="validation")
     classes = {c: metrics.class_metrics(scores, i) for i, c in enumerate(scores.classes)}
@@ -124,7 +124,7 @@ def _scores(working: TrainContext, logits: np.ndarray, targets: np.ndarray) -> d
     }
 
 
-def _judge(training: Training, row: dict) -> None:
+def _judge(training: TrainState, row: dict) -> None:
     """Note in the epoch's row whether it is the best by validation macro AUC.
 
     Where nothing validates, the last epoch is the one to keep.
@@ -136,7 +136,7 @@ def _judge(training: Training, row: dict) -> None:
         training.best, training.best_epoch = score, row["epoch"]
 
 
-def _keep(working: TrainContext, training: Training, row: dict) -> None:
+def _keep(working: TrainContext, training: TrainState, row: dict) -> None:
     """Append the epoch's row; keep the weights if it is the best."""
     if row["best"]:
         write_tensors(working.run.weights, training.judged.state_dict())
@@ -149,7 +149,7 @@ class ProgressReporter:
     """Tells about once a second how far the training is, and notices when it shall stop."""
 
     run: Run
-    training: Training
+    training: TrainState
     on_progress: Progress
     started: float = field(default_factory=time.monotonic)
     first_step: int = field(init=False)
@@ -160,7 +160,7 @@ class ProgressReporter:
 
     def tick(self, row: dict | None = None) -> None:
         """Note a finished batch, or with ``row`` a finished epoch."""
-        if self.run.cancel_asked:
+        if self.run.cancel_requested:
             raise Cancelled
         now = time.monotonic()
         if row is None and now - self.told < 1.0:

@@ -13,7 +13,7 @@ STEPS_AT = (0.5, 0.75)
 """Where ``step`` divides the rate by ten, as He et al. 2016 (doi:10.1109/CVPR.2016.90) do."""
 
 
-def lr_factor(step: int, steps: int, schedule: str, warm_up: float = 0.05) -> float:
+def lr_factor(step: int, steps: int, schedule: str, warmup_fraction: float = 0.05) -> float:
     """Return the share of the learning rate at a step, after a linear warm-up.
 
     ``cosine`` falls to a hundredth along half a cosine, ``step`` by ten at a half and at three
@@ -21,7 +21,7 @@ def lr_factor(step: int, steps: int, schedule: str, warm_up: float = 0.05) -> fl
     """
     if schedule == "constant":
         return 1.0
-    warming = max(1, round(warm_up * steps)) if warm_up else 0
+    warming = max(1, round(warmup_fraction * steps)) if warmup_fraction else 0
     if step < warming:
         return (step + 1) / warming
     if schedule == "step":
@@ -38,12 +38,12 @@ def make_optimizer(model: nn.Module, config: ResolvedConfig) -> torch.optim.Opti
     """
     head = list(model.get_submodule("head").parameters())
     groups = [{"params": head, "share": 1.0}]
-    if config.trunk_rate:
+    if config.backbone_lr_factor:
         own = {id(p) for p in head}
         trunk = [p for p in model.parameters() if id(p) not in own]
-        groups = [{"params": trunk, "share": config.trunk_rate}, *groups]
+        groups = [{"params": trunk, "share": config.backbone_lr_factor}, *groups]
     decay, rate = config.weight_decay, config.learning_rate
-    if config.optimiser == "adamw":
+    if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, rate, weight_decay=decay, fused=True)
     return torch.optim.SGD(groups, rate, momentum=0.9, weight_decay=decay, fused=True)
 

@@ -22,31 +22,31 @@ from ecgcore.labels.code_tables import tables_hash
 from ecgcore.models import model_info
 from ecgcore.records.record import LEADS
 from ecgcore.runs.config import ResolvedConfig, TrainConfig
-from ecgcore.runs.provenance import keep_learnt, learnt_by
+from ecgcore.runs.provenance import keep_learnt, training_records
 from ecgcore.runs.run import Run
 from ecgcore.training.device import find_devices
 from ecgcore.training.distillation import Teacher
 from ecgcore.training.finetune import Parent
-from ecgcore.training.forecast import disk_bytes, parameters_of
+from ecgcore.training.forecast import count_parameters, disk_bytes
 from ecgcore.training.pretrained import SourceRun
 from ecgcore.workspace import Workspace
 
 STAMPED = ("ecgcore", "torch", "torchvision", "numpy", "pandas", "wfdb", "captum")
 
 
-def plan_of(config: TrainConfig, workspace: Workspace) -> tuple[Cohort, Split]:
+def make_split(config: TrainConfig, workspace: Workspace) -> tuple[Cohort, Split]:
     """Return the cohort and which of its records train, validate and test.
 
     Labels by criteria need measurements: those that are missing are made now.
     """
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was freed
     asked = config.filled()
-    by_criteria = asked.policy == "criteria"
+    by_criteria = asked.label_source == "criteria"
     cohort = (ensure_measured if by_criteria else Cohort.open)(asked.cohort, workspace)
     level = "all" if asked.level == "all" else int(asked.level)
     drawn = plan(
-        cohort, level, asked.target_mode, asked.tier, asked.split, asked.seed,
-        asked.policy, asked.thresholds, asked.label_set, asked.only,
+        cohort, level, asked.target_mode, asked.label_tier, asked.split, asked.seed,
+        asked.label_source, asked.thresholds, asked.label_set, asked.where,
     )  # fmt: skip
     for part in needed_parts(asked.split):
         if not (drawn.part == part).any():
@@ -65,7 +65,7 @@ def needed_parts(split: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Planned:
+class TrainingPlan:
     """A training that can be begun: nothing is written yet."""
 
     recipe: ResolvedConfig
@@ -81,15 +81,18 @@ class Planned:
         return tuple(elder for elder in (self.parent, self.teacher) if elder is not None)
 
 
-def planned(config: TrainConfig, workspace: Workspace) -> Planned:
+def plan_training(config: TrainConfig, workspace: Workspace) -> TrainingPlan:
     """Return what a training would be, or say what is wrong with the request."""
-    parent, teacher = Parent.find(config.init, workspace), Teacher.find(config.teacher, workspace)
+    parent, teacher = (
+        Parent.find(config.pretrained, workspace),
+        Teacher.find(config.teacher, workspace),
+    )
     find_devices(config.device)
     recipe = config.filled() if parent is None else parent.followed_by(config.filled())
-    cohort, drawn = plan_of(recipe, workspace)
+    cohort, drawn = make_split(recipe, workspace)
     if teacher is not None:
         teacher.check_classes(recipe, drawn)
-    found = Planned(recipe, cohort, drawn, parent, teacher, check_sides(cohort.index, drawn))
+    found = TrainingPlan(recipe, cohort, drawn, parent, teacher, check_sides(cohort.index, drawn))
     for elder in found.elders:
         elder.check(cohort)
     notes = tuple(elder.note(cohort, drawn, workspace) for elder in found.elders)
@@ -101,11 +104,11 @@ def prepare(config: TrainConfig, workspace: Workspace, launch: str | None = None
 
     ``launch`` names what a team's first worker was started by, so that it finds the run again.
     """
-    found = planned(config, workspace)
+    found = plan_training(config, workspace)
     recipe, cohort, drawn = found.recipe, found.cohort, found.plan
     if not found.leaks.passed:
         raise EcgError(found.leaks.text)
-    parameters = parameters_of(recipe, len(drawn.classes))
+    parameters = count_parameters(recipe, len(drawn.classes))
     _need_disk(workspace, parameters, recipe)
     now = datetime.now(UTC)
     name = f"{recipe.model}-{cohort.name}-{recipe.level}-s{recipe.seed}"
@@ -117,7 +120,7 @@ def prepare(config: TrainConfig, workspace: Workspace, launch: str | None = None
         meta |= elder.told
     with atomic_dir(run.folder) as folder:
         write_json(folder / "run.json", meta)
-        before = (learnt_by(elder.run, workspace) for elder in found.elders)
+        before = (training_records(elder.run, workspace) for elder in found.elders)
         keep_learnt(folder, cohort, drawn, before)
         waiting = {"state": "queued", "queued_at": None, "epoch": 0, "epochs": recipe.epochs}
         waiting |= {"eta_s": None, "message": "Not started yet.", **process_stamp()}
@@ -148,7 +151,7 @@ def _meta(
         "leads": list(LEADS),
         "input": _input(config, cohort),
         "target_mode": config.target_mode,
-        "tier": config.tier,
+        "tier": config.label_tier,
         "cohort": {"name": cohort.where, "hash": cohort.hash, "fs_hz": cohort.fs_hz},
         "labels": _labels(config),
         "split": {
@@ -181,5 +184,5 @@ def _input(config: ResolvedConfig, cohort: Cohort) -> dict[str, Any]:
 
 def _labels(config: ResolvedConfig) -> dict[str, Any]:
     """Return by what the labels were made; ``hash`` is that of all tables behind them."""
-    by = {"thresholds": config.thresholds} if config.policy == "criteria" else {}
-    return {"policy": config.policy, **by, "hash": tables_hash()}
+    by = {"thresholds": config.thresholds} if config.label_source == "criteria" else {}
+    return {"policy": config.label_source, **by, "hash": tables_hash()}

@@ -19,14 +19,14 @@ from ecgcore.runs.run import Run
 from ecgcore.training.distributed import IN_STEP, Team, patient_group
 from ecgcore.training.launch import RESTARTS, follow, say_how_it_ended
 from ecgcore.training.loop import Progress
-from ecgcore.training.trainer import work_together
+from ecgcore.training.trainer import train_as_worker
 from ecgcore.workspace import Workspace
 
 _STORE = ".ray"
 """In the folder of runs: where Ray Train keeps what it wants to write while it works."""
 
 
-def work_on_ray(
+def train_on_ray(
     workers: int, on: str, run: Run, workspace: Workspace, on_progress: Progress
 ) -> None:
     """Let the workers of a Ray cluster, or of one started here, work on a run until it is done.
@@ -38,8 +38,8 @@ def work_on_ray(
     """
     import ray
 
-    run.need_idle()
-    Team(size=workers).check(run.config.batch, ["cpu"])
+    run.require_idle()
+    Team(size=workers).check(run.config.batch_size, ["cpu"])
     store = workspace.runs / _STORE / f"{run.id}-{secrets.token_hex(2)}"
     with connected(address_of(on)):
         asked = {"run": str(run.folder), "home": str(workspace.path), "keeper": process_stamp()}
@@ -109,11 +109,11 @@ def _work(asked: dict[str, Any]) -> None:
     at, device = get_context(), str(get_device())
     team = Team(
         at.get_world_rank(), at.get_world_size(), at.get_local_rank(), at.get_local_world_size(),
-        keeper=asked["keeper"], device=device, has_queue=False,
+        keeper=asked["keeper"], device=device, uses_queue=False,
         patient=patient_group(at.get_world_size()),
     )  # fmt: skip
     with suppress(EcgError):
-        work_together(team, Run(Path(asked["run"])), Workspace(Path(asked["home"])))
+        train_as_worker(team, Run(Path(asked["run"])), Workspace(Path(asked["home"])))
 
 
 def _note(run: Run, fitted: Any) -> None:

@@ -12,12 +12,12 @@ from ecgcore.training.augmenter import Augmenter
 from ecgcore.training.context import TrainContext
 from ecgcore.training.dataloader import BatchLoader
 from ecgcore.training.distributed import Team
-from ecgcore.training.loss import EpochSampler, Objective, class_weights
+from ecgcore.training.loss import EpochSampler, Loss, class_weights
 from ecgcore.training.optim import make_ema, make_optimizer
 
 
 @dataclass
-class Training:
+class TrainState:
     """One training under way.
 
     Attributes
@@ -41,8 +41,8 @@ class Training:
     patience: int | None
     model: nn.Module
     feed: BatchLoader
-    optimiser: torch.optim.Optimizer
-    objective: Objective
+    optimizer: torch.optim.Optimizer
+    objective: Loss
     order: EpochSampler
     augmenter: Augmenter | None
     average: AveragedModel | None
@@ -63,20 +63,24 @@ class Training:
         """Return a run's training at its beginning."""
         config, feed = working.config, working.feed("train")
         weights = None
-        if config.balance == "weights":
+        if config.class_balance == "weights":
             found = class_weights(feed.targets, config.target_mode)
             weights = torch.from_numpy(found).to(working.device)
         return cls(
             epochs=config.epochs,
-            batch_size=config.batch,
+            batch_size=config.batch_size,
             patience=config.patience,
             model=working.model,
-            feed=feed if working.taught is None else replace(feed, targets=working.taught),
-            optimiser=make_optimizer(working.model, config),
-            objective=Objective(config.target_mode, config.label_smoothing, weights),
-            order=EpochSampler(feed.targets, config.seed, config.balance == "sampling"),
-            augmenter=None if config.augment == "none" else Augmenter(config.augment, config.seed),
-            average=make_ema(working.model, config.average) if config.average else None,
+            feed=feed
+            if working.soft_targets is None
+            else replace(feed, targets=working.soft_targets),
+            optimizer=make_optimizer(working.model, config),
+            objective=Loss(config.target_mode, config.label_smoothing, weights),
+            order=EpochSampler(feed.targets, config.seed, config.class_balance == "sampling"),
+            augmenter=None
+            if config.augmentation == "none"
+            else Augmenter(config.augmentation, config.seed),
+            average=make_ema(working.model, config.ema_decay) if config.ema_decay else None,
             team=working.team,
         )
 

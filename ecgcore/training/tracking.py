@@ -74,7 +74,7 @@ class Listener:
     def _tell(self) -> None:
         self._begin()
         self.listens = False  # until all of it went well
-        self.tracker.tell(told_rows(self.run))
+        self.tracker.tell(epoch_rows(self.run))
         self.listens = True
 
     def _end(self, ending: str) -> None:
@@ -100,7 +100,7 @@ class Listener:
 
 
 @contextmanager
-def tracked(run: Run) -> Iterator["Trackers"]:
+def track(run: Run) -> Iterator["Trackers"]:
     """Tell the trackers that are there how a training begins, goes and ends."""
     trackers, ending = Trackers(run), "FAILED"
     try:
@@ -118,7 +118,7 @@ class Trackers:
     """All trackers that are there, told of one training."""
 
     def __init__(self, run: Run) -> None:
-        self.listeners = [Listener(tracker(run), run) for tracker in trackers_here(run)]
+        self.listeners = [Listener(tracker(run), run) for tracker in enabled_trackers(run)]
 
     def beside(self, on_progress: Progress | None) -> Progress:
         """Return what tells the trackers of each epoch, and ``on_progress`` of everything."""
@@ -133,7 +133,7 @@ class Trackers:
         return progress
 
 
-def trackers_here(run: Run) -> list[type[TensorBoard] | type[MLflow]]:
+def enabled_trackers(run: Run) -> list[type[TensorBoard] | type[MLflow]]:
     """Return the trackers that are installed and asked for; say if one is only asked for."""
     here: list[type[TensorBoard] | type[MLflow]] = []
     if find_spec("tensorboard"):
@@ -158,7 +158,8 @@ def settings(run: Run) -> dict[str, Any]:
     """Return what was asked, and of what: earlier runs by id, since they may be named by a path."""
     meta = run.meta
     asked = meta["config"] | {
-        **{role: meta[role]["run"] if role in meta else None for role in ("init", "teacher")},
+        "pretrained": meta["init"]["run"] if "init" in meta else None,
+        "teacher": meta["teacher"]["run"] if "teacher" in meta else None,
         "parameters": meta["parameters"],
         "cohort_hash": meta["cohort"]["hash"],
         "labels_hash": meta["labels"]["hash"],
@@ -167,13 +168,13 @@ def settings(run: Run) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def told_rows(run: Run) -> list[dict[str, float]]:
+def epoch_rows(run: Run) -> list[dict[str, float]]:
     """Return the numbers of each epoch so far, with the learning rate of its last step."""
     config, steps = run.config, run.status.get("steps", 0)
     rows = []
     for row in run.history.drop(columns="best", errors="ignore").to_dict("records"):
         last = round(steps * row["epoch"] / config.epochs) - 1
-        share = lr_factor(last, steps, config.schedule, config.warm_up)
+        share = lr_factor(last, steps, config.schedule, config.warmup_fraction)
         rows.append(_numbers(row | {"learning_rate": config.learning_rate * share}))
     return rows
 

@@ -13,18 +13,18 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.subsets import Split
 from ecgcore.errors import EcgError, NotWritten
 from ecgcore.runs.config import TrainConfig
-from ecgcore.runs.queue import enter, pass_by, turns
+from ecgcore.runs.queue import acquire_all, enqueue, skip_queue
 from ecgcore.runs.run import ALIVE, CANCELLED, Cancelled, Run, find_run
 from ecgcore.training.checkpoint import FILE as RESUME
 from ecgcore.training.context import TrainContext
 from ecgcore.training.device import find_devices, find_precision, use
-from ecgcore.training.distillation import taught
-from ecgcore.training.distributed import ALONE, Team
-from ecgcore.training.finetune import start_from
+from ecgcore.training.distillation import soft_targets
+from ecgcore.training.distributed import SINGLE_PROCESS, Team
+from ecgcore.training.finetune import load_pretrained
 from ecgcore.training.loop import Progress, run_epochs
-from ecgcore.training.prepare import plan_of, prepare
+from ecgcore.training.prepare import make_split, prepare
 from ecgcore.training.scoring import score_run
-from ecgcore.training.tracking import tracked
+from ecgcore.training.tracking import track
 from ecgcore.workspace import Workspace
 
 STOPPED = "Stopped from the terminal; `ecgcore runs resume {id}` goes on."
@@ -38,62 +38,62 @@ NOT_WRITTEN = (
 
 def train(config: TrainConfig, workspace: Workspace, on_progress: Progress | None = None) -> Run:
     """Prepare a run and work on it until it is done; return it."""
-    return work(prepare(config, workspace), workspace, on_progress)
+    return train_run(prepare(config, workspace), workspace, on_progress)
 
 
-def work(run: Run, workspace: Workspace, on_progress: Progress | None = None) -> Run:
+def train_run(run: Run, workspace: Workspace, on_progress: Progress | None = None) -> Run:
     """Train what ``run.json`` asks for, from where it was saved last, and score it."""
-    run.need_idle()
-    return work_together(ALONE, run, workspace, on_progress)
+    run.require_idle()
+    return train_as_worker(SINGLE_PROCESS, run, workspace, on_progress)
 
 
-def work_together(
+def train_as_worker(
     team: Team, run: Run, workspace: Workspace, on_progress: Progress | None = None
 ) -> Run:
     """Do so as one of a team: all call this, and the first alone writes the run's folder."""
-    with _told(run, team) if team.is_first else suppress(Cancelled):
+    with _told(run, team) if team.is_rank_zero else suppress(Cancelled):
         devices = find_devices(run.config.device)
-        team.check(run.config.batch, devices)
-        if team.is_first:
+        team.check(run.config.batch_size, devices)
+        if team.is_rank_zero:
             _begin(team, run, workspace, devices)
         cohort, plan = team.first_first(partial(_plan, run, workspace))
         with (
             _turn(team, run, workspace, devices) as device,
             _tracked(team, run, on_progress) as told,
         ):
-            precision = team.by_first(partial(find_precision, run.config.precision, device))
+            precision = team.on_rank_zero(partial(find_precision, run.config.precision, device))
             _say(team, run, state="running", message="Training.", device=str(device),
                 precision=str(precision).removeprefix("torch."), workers=team.size)  # fmt: skip
-            lessons = taught(plan, run, workspace, cohort, device, team)
+            lessons = soft_targets(plan, run, workspace, cohort, device, team)
             working = TrainContext(run, run.config, cohort, plan, device, precision, team, lessons)
             _start_afresh(working, workspace)
             best_epoch = run_epochs(working, told)
             _say(team, run, message="Scoring the test records.")
             score_run(working)
         _say(team, run, state="done", eta_s=0, message="Done.", best_epoch=best_epoch)
-        if team.is_first:
+        if team.is_rank_zero:
             (run.folder / RESUME).unlink(missing_ok=True)
     return run
 
 
 def _say(team: Team, run: Run, **changes: Any) -> None:
     """Let the first write where the run stands."""
-    if team.is_first:
+    if team.is_rank_zero:
         run.report(**changes)
 
 
 def _begin(team: Team, run: Run, workspace: Workspace, devices: list[str]) -> None:
     """Say that the run is being worked on, and queue it where the queue decides."""
-    if team.has_queue:
-        enter(run, workspace, devices, team.keeper["pid"] if team.keeper else None)
+    if team.uses_queue:
+        enqueue(run, workspace, devices, team.keeper["pid"] if team.keeper else None)
     else:
-        pass_by(run, team.keeper)
+        skip_queue(run, team.keeper)
     run.report(message="Preparing.", team=team.launch)
 
 
 def _plan(run: Run, workspace: Workspace) -> tuple[Cohort, Split]:
     """Return the cohort and its records' parts, if they are still those of the preparation."""
-    cohort, plan = plan_of(run.config, workspace)
+    cohort, plan = make_split(run.config, workspace)
     if plan.hash != run.meta["split"]["hash"]:
         raise EcgError(
             f"Cohort '{cohort.name}' has changed since run {run.id} was prepared; train anew."
@@ -106,17 +106,17 @@ def _turn(team: Team, run: Run, workspace: Workspace, devices: list[str]) -> Ite
     """Wait for the team's turn, and yield this one's device: on GPUs each has its own."""
     wanted = 1 if devices == ["cpu"] else team.local_size
     with ExitStack() as held:
-        if team.has_queue:
-            take = partial(turns, run, workspace, devices, wanted)
-            devices = team.by_first(lambda: held.enter_context(take()))
+        if team.uses_queue:
+            take = partial(acquire_all, run, workspace, devices, wanted)
+            devices = team.on_rank_zero(lambda: held.enter_context(take()))
         yield use(team.device or devices[team.local_rank % len(devices)])
 
 
 @contextmanager
 def _tracked(team: Team, run: Run, on_progress: Progress | None) -> Iterator[Progress]:
     """Let the first tell the trackers, and yield what tells them of the training's progress."""
-    if team.is_first:
-        with tracked(run) as trackers:
+    if team.is_rank_zero:
+        with track(run) as trackers:
             yield trackers.beside(on_progress)
     else:
         yield lambda run, now: None
@@ -124,9 +124,9 @@ def _tracked(team: Team, run: Run, on_progress: Progress | None) -> Iterator[Pro
 
 def _start_afresh(working: TrainContext, workspace: Workspace) -> None:
     """Give the network the weights that the run starts from, unless it goes on."""
-    run, init = working.run, working.config.init
-    if init and not working.team.by_first((run.folder / RESUME).exists):
-        start_from(working.model, find_run(init, workspace), run.meta)
+    run, init = working.run, working.config.pretrained
+    if init and not working.team.on_rank_zero((run.folder / RESUME).exists):
+        load_pretrained(working.model, find_run(init, workspace), run.meta)
 
 
 @contextmanager
@@ -155,4 +155,4 @@ def _told(run: Run, team: Team) -> Iterator[None]:
             with (run.folder / "log.txt").open("a", encoding="utf-8") as log:
                 log.write(traceback.format_exc())
         if run.status["state"] not in ALIVE:
-            run.forget_cancel()
+            run.clear_cancel()

@@ -11,16 +11,16 @@ import pytest
 from ecgcore.errors import RequestError
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run
-from ecgcore.training.launch import work_with
+from ecgcore.training.launch import train_with_workers
 from ecgcore.training.prepare import prepare
-from ecgcore.training.ray_train import work_on_ray
+from ecgcore.training.ray_train import train_on_ray
 from ecgcore.workspace import Workspace
 
 pytestmark = pytest.mark.cluster
 # All that changes in a training: dropout, augmentation, mixing, BatchNorm, a running average.
 ASKED = TrainConfig(
-    "examples", "resnet1d", "60", "multilabel", depth=4, width=8, epochs=12, batch=10, dropout=0.2,
-    augment="targeted", balance="sampling", average=0.9, device="cpu", precision="float32",
+    "examples", "resnet1d", "60", "multilabel", depth=4, width=8, epochs=12, batch_size=10, dropout=0.2,
+    augmentation="targeted", class_balance="sampling", ema_decay=0.9, device="cpu", precision="float32",
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def place(examples_home, tmp_path_factory) -> Workspace:
 def smooth(place):
     """Return what two workers of torchrun found, undisturbed."""
     run = prepare(ASKED, place)
-    work_with(2, run, place, lambda run, now: None)
+    train_with_workers(2, run, place, lambda run, now: None)
     return told(run)
 
 
@@ -79,10 +79,10 @@ def test_a_worker_killed_meanwhile_changes_nothing(ray_here, place, smooth, on):
     run = prepare(ASKED, place)
     if on == "ray":
         killer = Killer(workers_of_ray_train)
-        work_on_ray(2, "ray", run, place, killer)
+        train_on_ray(2, "ray", run, place, killer)
     else:
         killer = Killer(workers_of_torchrun)
-        work_with(2, run, place, killer)
+        train_with_workers(2, run, place, killer)
     assert killer.killed is not None
     assert list(run.history["epoch"]) == list(range(1, 13))  # nothing twice, nothing lost
     assert told(run) == smooth
@@ -96,14 +96,14 @@ def test_what_was_cancelled_on_ray_goes_on_with_torchrun(ray_here, place, smooth
         if now["epoch"] >= 2 and run.status["state"] == "running":
             run.cancel()
 
-    work_on_ray(2, "ray", run, place, cancel)
+    train_on_ray(2, "ray", run, place, cancel)
     assert run.status["state"] == "cancelled"
     assert 2 <= len(run.history) < ASKED.epochs
-    work_with(2, run, place, lambda run, now: None)
+    train_with_workers(2, run, place, lambda run, now: None)
     assert told(run) == smooth
 
 
 def test_more_workers_than_there_is_room_for_are_refused(ray_here, place):
-    run = prepare(replace(ASKED, batch=64), place)
+    run = prepare(replace(ASKED, batch_size=64), place)
     with pytest.raises(RequestError, match=r"^64 workers want a CPU each; the Ray cluster has \d"):
-        work_on_ray(64, "ray", run, place, lambda run, now: None)
+        train_on_ray(64, "ray", run, place, lambda run, now: None)

@@ -26,7 +26,7 @@ def shown(app) -> list[str]:
 @pytest.mark.parametrize("policy", ["core", "broad", "criteria"])
 def test_the_class_filter_means_what_the_chosen_policy_says(open_page, filled, listing, policy):
     app = open_page("browse", cohort="examples", browse_class="LVH", browse_policy=policy)
-    rows = listing.kept(Filters(policy=policy, classes=("LVH",)))
+    rows = listing.kept(Filters(label_source=policy, classes=("LVH",)))
     assert shown(app) == [listing.name_of(row) for row in rows]
     assert f"**{len(rows)}** of 160 records" in words(app)
 

@@ -28,7 +28,9 @@ def test_train_starts_with_the_layout_and_augmentation_chosen(open_page, filled,
     app.selectbox(key="train_augment").set_value("targeted").run()
     app.button(key="train_start").click().run()
     assert not app.exception
-    assert [(config.layout, config.augment) for config in started] == [("panels", "targeted")] * 2
+    assert [(config.layout, config.augmentation) for config in started] == [
+        ("panels", "targeted")
+    ] * 2
 
 
 def test_classify_lays_the_ecg_out_as_chosen(open_page, filled, small_pair, monkeypatch):

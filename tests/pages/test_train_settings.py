@@ -41,15 +41,15 @@ def test_every_setting_is_passed_on_and_goes_back_at_a_click(open_page, filled, 
     app.segmented_control(key="train_level").set_value("own").run()
     app.number_input(key="train_records").set_value(80)
     for name, value in (
-        ("optimiser", "sgd"), ("schedule", "step"), ("balance", "weights"), ("tier", "broad"),
-        ("layout", "clinical"), ("augment", "standard"), ("target_mode", "priority"),
+        ("optimizer", "sgd"), ("schedule", "step"), ("class_balance", "weights"), ("label_tier", "broad"),
+        ("layout", "clinical"), ("augmentation", "standard"), ("target_mode", "priority"),
         ("precision", "float32"),
     ):  # fmt: skip
         app.selectbox(key=f"train_{name}").select(value)
     for name, number in (
-        ("epochs", 3), ("batch", 8), ("seed", 7), ("size", 96), ("patience", 2), ("dropout", 0.4),
-        ("learning_rate", 0.01), ("weight_decay", 0.02), ("clip_norm", 1.5), ("average", 0.99),
-        ("warm_up", 0.1), ("label_smoothing", 0.1),
+        ("epochs", 3), ("batch_size", 8), ("seed", 7), ("size", 96), ("patience", 2), ("dropout", 0.4),
+        ("learning_rate", 0.01), ("weight_decay", 0.02), ("grad_clip", 1.5), ("ema_decay", 0.99),
+        ("warmup_fraction", 0.1), ("label_smoothing", 0.1),
     ):  # fmt: skip
         app.number_input(key=f"train_{name}").set_value(number)
     app.run()
@@ -57,11 +57,11 @@ def test_every_setting_is_passed_on_and_goes_back_at_a_click(open_page, filled, 
     app.button(key="train_start").click().run()
     assert asked == [
         TrainConfig(
-            "examples", model="alexnet_gap", level="80", optimiser="sgd", schedule="step",
-            balance="weights", tier="broad", layout="clinical", rhythm="V1", augment="standard",
-            target_mode="priority", precision="float32", epochs=3, batch=8, seed=7, size=96,
-            patience=2, dropout=0.4, learning_rate=0.01, weight_decay=0.02, clip_norm=1.5,
-            average=0.99, warm_up=0.1, label_smoothing=0.1,
+            "examples", model="alexnet_gap", level="80", optimizer="sgd", schedule="step",
+            class_balance="weights", label_tier="broad", layout="clinical", rhythm="V1", augmentation="standard",
+            target_mode="priority", precision="float32", epochs=3, batch_size=8, seed=7, size=96,
+            patience=2, dropout=0.4, learning_rate=0.01, weight_decay=0.02, grad_clip=1.5,
+            ema_decay=0.99, warmup_fraction=0.1, label_smoothing=0.1,
         )
     ]  # fmt: skip
     app.button(key="train_reset").click().run()
@@ -89,7 +89,7 @@ def test_labels_by_criteria_and_other_label_sets_can_be_asked_for(open_page, fil
     assert app.selectbox(key="train_policy").disabled
     app.button(key="train_start").click().run()
     assert {c.label_set for c in asked} == {"ptbxl5"}
-    assert {c.policy for c in asked} == {"expert"}
+    assert {c.label_source for c in asked} == {"expert"}
 
 
 def test_what_the_settings_do_not_allow_is_said_in_a_line_and_cannot_start(open_page, filled):
@@ -108,7 +108,7 @@ def test_fine_tuning_takes_the_network_of_the_run_and_says_what_it_learnt_from(
     assert f"Network: alexnet_m_se_gap, as run {small_pair[2].id} has it" in said
     assert "no patient that it learnt from is tested here" in said
     app.button(key="train_start").click().run()
-    assert [(c.model, c.init) for c in asked] == [("alexnet_m_se_gap", small_pair[2].id)]
+    assert [(c.model, c.pretrained) for c in asked] == [("alexnet_m_se_gap", small_pair[2].id)]
     app.number_input(key="train_seed").set_value(2).run()
     assert "learnt from" in app.error[0].value
     assert app.button(key="train_start").disabled
@@ -154,10 +154,10 @@ def test_before_a_training_is_stopped_it_is_said_what_is_kept(open_page, own_cop
         prepare(TrainConfig("examples", model="alexnet_gap", level="60"), own_copy)
         for _ in range(2)
     ]
-    from ecgcore.runs.queue import enter
+    from ecgcore.runs.queue import enqueue
 
     for run in runs:
-        enter(run, own_copy, ["cpu"])
+        enqueue(run, own_copy, ["cpu"])
     runs[0].report(state="running", message="Training.", eta_s=100)
     app = open_page("train")
     said = words(app)

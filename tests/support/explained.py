@@ -83,16 +83,16 @@ def trained(
     records = [ecg(rng, block=blocks and i % 2 == 1, name=f"{i % 2}") for i in range(96)]
     inputs = classifier.inputs(records)
     truth = torch.tensor([[1.0 - i % 2, i % 2] for i in range(96)])
-    optimiser = torch.optim.Adam(classifier.model.parameters(), rate)
+    optimizer = torch.optim.Adam(classifier.model.parameters(), rate)
     classifier.model.train()
     for _ in range(steps):
         some = torch.from_numpy(rng.permutation(96)[:32])
         loss = nn.functional.binary_cross_entropy_with_logits(
             classifier.model(inputs[some]), truth[some]
         )
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
-    optimiser.zero_grad()
+        optimizer.step()
+    optimizer.zero_grad()
     classifier.model.eval()
     return classifier

@@ -13,7 +13,7 @@ from ecgcore.runs.config import TrainConfig
 from ecgcore.training import augmentation, mixing
 from ecgcore.training.augmentation import Batch, BatchRng
 from ecgcore.training.augmenter import MIXING, STANDARD, Augmenter
-from ecgcore.training.loss import Objective
+from ecgcore.training.loss import Loss
 from ecgcore.training.trainer import train
 
 KINDS = {name: kind for name, (kind, _) in (STANDARD | MIXING).items()}
@@ -228,9 +228,9 @@ def test_unknown_targets_stay_unknown_and_without_beats_nothing_is_mixed():
 def test_shares_of_two_classes_are_learnt_as_shares():
     logits = torch.log(torch.tensor([[0.7, 0.2, 0.1]]))
     hard, shared = torch.tensor([[1.0, 0, 0]]), torch.tensor([[0.75, 0.25, 0]])
-    assert Objective("exclusive")(logits, hard).item() == pytest.approx(-np.log(0.7))
+    assert Loss("exclusive")(logits, hard).item() == pytest.approx(-np.log(0.7))
     expected = -0.75 * np.log(0.7) - 0.25 * np.log(0.2)
-    assert Objective("exclusive")(logits, shared).item() == pytest.approx(expected)
+    assert Loss("exclusive")(logits, shared).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("name", ["standard", "targeted"])
@@ -252,18 +252,18 @@ def test_an_augmenter_repeats_itself_and_changes_some_recordings_only(name):
 def test_a_training_with_augmentation_is_recorded_and_repeatable(augment, examples_home):
     config = TrainConfig(
         cohort="examples", model="alexnet_m_se_gap", level="60", size=67, epochs=1, device="cpu",
-        augment=augment, layout="panels",
+        augmentation=augment, layout="panels",
     )  # fmt: skip
     first, second = (train(config, examples_home) for _ in range(2))
-    assert first.meta["config"]["augment"] == augment
+    assert first.meta["config"]["augmentation"] == augment
     assert first.evaluation | {"run": ""} == second.evaluation | {"run": ""}
     assert first.history["train_loss"].tolist() == second.history["train_loss"].tolist()
-    plain = train(replace(config, augment="none"), examples_home)
+    plain = train(replace(config, augmentation="none"), examples_home)
     assert plain.history["train_loss"].tolist() != first.history["train_loss"].tolist()
 
 
 def test_an_unknown_augmentation_is_refused_by_name():
-    config = TrainConfig(cohort="examples", augment="flip")
+    config = TrainConfig(cohort="examples", augmentation="flip")
     with pytest.raises(NotFound, match=r"no augmentation 'flip'.*none, standard, targeted"):
         config.filled()
 

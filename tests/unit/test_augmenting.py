@@ -24,7 +24,7 @@ def test_only_training_records_are_changed(examples_home, monkeypatch):
     monkeypatch.setattr(Augmenter, "__call__", blanked)
     config = TrainConfig(
         cohort="examples", model="alexnet_m_se_gap", level="60", size=67, epochs=1, device="cpu",
-        augment="standard",
+        augmentation="standard",
     )  # fmt: skip
     run = train(config, examples_home)
     changed = {signal_mv.tobytes() for signal_mv in torch.cat(seen).numpy()}

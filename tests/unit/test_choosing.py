@@ -76,6 +76,6 @@ def test_what_a_level_leaves_tests_without_the_patients_that_were_drawn():
 
 
 def test_records_that_are_not_asked_for_take_no_part():
-    drawn = plan(Cohort(), "all", "multilabel", split="none", only="site=1")
+    drawn = plan(Cohort(), "all", "multilabel", split="none", where="site=1")
     assert set(Cohort.index["details"].iloc[drawn.rows]) == {'{"site": "1"}'}
     assert drawn.left_out == {"not asked for (site=1)": 6}

@@ -162,19 +162,19 @@ def test_what_the_machine_measured_stands_in_the_index(workspace, tmp_path, monk
 def test_states_by_criteria_are_made_from_the_measures(workspace):
     ingest(EXAMPLES, "c", workspace)
     cohort = Cohort.open("c", workspace)
-    states = cohort.states("core", policy="criteria", thresholds="aha2009")
+    states = cohort.states("core", label_source="criteria", thresholds="aha2009")
     assert states.shape == (160, 10)
     expected = criteria_states(cohort.measures, cohort.index, "aha2009", "core")
     np.testing.assert_array_equal(states, expected)
     assert (states != cohort.states("core")).any()
-    with pytest.raises(NotFound, match="There is no label policy 'guess'"):
-        cohort.states("core", policy="guess")
+    with pytest.raises(NotFound, match="There is no label source 'guess'"):
+        cohort.states("core", label_source="guess")
 
 
 def test_criteria_of_a_cohort_that_was_not_measured_are_refused(workspace):
     ingest(DATA / "ptb-xl", "c", workspace, measure=False)
     with pytest.raises(RequestError) as refused:
-        Cohort.open("c", workspace).states(policy="criteria")
+        Cohort.open("c", workspace).states(label_source="criteria")
     assert str(refused.value) == (
         "Cohort 'c' has not been measured, and criteria need measurements. "
         "Make them: ecgcore ingest FOLDER --cohort c."

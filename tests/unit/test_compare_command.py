@@ -62,7 +62,7 @@ def test_what_else_differs_between_seeds_is_said(sides):
 
 def test_all_seeds_of_both_sides_are_found_and_those_given_stay():
     a1, a2, a3, again = (a_run(name, int(name[1])) for name in ("a1", "a2", "a3", "a2-again"))
-    b1, b2, b3 = (a_run(name, int(name[1]), batch=8) for name in ("b1", "b2", "b3"))
+    b1, b2, b3 = (a_run(name, int(name[1]), batch_size=8) for name in ("b1", "b2", "b3"))
     other = a_run("other", 4, epochs=3)
     found = all_seeds([a1, again], [b1], [a3, a2, b3, b2, other])
     assert found == ([a1, again, a3], [b1, b2, b3])

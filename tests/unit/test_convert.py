@@ -21,7 +21,7 @@ from ecgcore.imaging import draw
 from ecgcore.imaging.convert import convert, csv_text
 from ecgcore.imaging.png import read_png
 from ecgcore.records.read import read_record
-from ecgcore.records.resample import resampled
+from ecgcore.records.resample import resample_signal
 from ecgcore.workspace import Workspace
 
 NSR, STACH, LBBB, LVH = "426783006", "427084000", "164909002", "164873001"
@@ -143,7 +143,7 @@ def test_the_rate_and_form_of_a_run_are_drawn_when_asked(tmp_path):
     back = read_png(tmp_path / "out/LBBB/A0002.png")
     assert (back.fs_hz, back.geometry.pen) == (100, 1)
     stored = cohort.record("A0002")
-    at_100_hz = torch.from_numpy(resampled(stored.signal_mv, 500, 100))[None]
+    at_100_hz = torch.from_numpy(resample_signal(stored.signal_mv, 500, 100))[None]
     drawn = draw(at_100_hz, 100, size=(64, 96), pen=1)[0]
     assert np.abs(back.image - drawn.numpy()).max() <= 0.5 / 255 + 1e-6
     assert read_record(tmp_path / "out/LBBB/A0002.csv").fs_hz == 500
@@ -201,7 +201,7 @@ def test_a_small_network_learns_from_the_folders(many, tmp_path):
         nn.Conv2d(3, 4, 5, stride=2), nn.ReLU(), nn.AdaptiveMaxPool2d(4), nn.Flatten(),
         nn.Linear(64, 2),
     )  # fmt: skip
-    optimiser = torch.optim.Adam(network.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     batches = torch.utils.data.DataLoader(images, batch_size=10, shuffle=True)
     whole = next(iter(torch.utils.data.DataLoader(images, batch_size=100)))
 
@@ -211,9 +211,9 @@ def test_a_small_network_learns_from_the_folders(many, tmp_path):
     with torch.no_grad():
         before = float(loss(*whole))
     for pictures, labels in batches:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss(pictures, labels).backward()
-        optimiser.step()
+        optimizer.step()
     with torch.no_grad():
         after = float(loss(*whole))
     assert after < 0.7 * before

@@ -41,10 +41,10 @@ def test_the_temperature_is_the_one_that_gradient_descent_finds(mode):
     z, y = columns(table, "z"), columns(table, "y")
     known = ~np.isnan(y)
     log_t = nn.Parameter(tensor(0.0).double())
-    optimiser = optim.LBFGS([log_t], max_iter=100)
+    optimizer = optim.LBFGS([log_t], max_iter=100)
 
     def closure():
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         scaled = tensor(z) / log_t.exp()
         if mode == "multilabel":
             there = tensor(known)
@@ -54,7 +54,7 @@ def test_the_temperature_is_the_one_that_gradient_descent_finds(mode):
         loss.backward()
         return loss
 
-    optimiser.step(closure)
+    optimizer.step(closure)
     found = fit_temperature(z, y, mode)
     assert found == pytest.approx(float(log_t.exp().detach()), rel=1e-3)
     assert fit_temperature(3 * z, y, mode) == pytest.approx(3 * found, rel=1e-3)

@@ -23,7 +23,7 @@ from ecgcore.runs.run import Cancelled, Run, list_runs
 from ecgcore.training import checkpoint
 from ecgcore.training.loop import ProgressReporter
 from ecgcore.training.prepare import prepare
-from ecgcore.training.trainer import train, work
+from ecgcore.training.trainer import train, train_run
 from ecgcore.workspace import Workspace
 
 KILLS = int(os.environ.get("ECGCORE_KILLS", "1"))
@@ -67,7 +67,7 @@ def test_a_training_killed_at_any_moment_goes_on_to_the_same_result(examples_hom
             break
         assert run.status["state"] == "crashed"
     if run.status["state"] != "done":
-        work(run, examples_home)
+        train_run(run, examples_home)
     assert told(run) == uninterrupted
     assert not (run.folder / "resume.safetensors").exists()
     assert not list(run.folder.glob(".*"))
@@ -92,11 +92,11 @@ def test_a_cancelled_training_goes_on_where_it_was(examples_home, uninterrupted,
     run = prepare(SMALL, examples_home)
     ticks = iter([False] * 5 + [True])
     monkeypatch.setattr(Run, "cancel_asked", property(lambda run: next(ticks, False)))
-    work(run, examples_home)
+    train_run(run, examples_home)
     assert run.status["state"] == "cancelled"
     saved = json.loads(weights.read_tensors(run.folder / checkpoint.FILE)[1])
     assert saved["batch"] > 0
-    work(run, examples_home)
+    train_run(run, examples_home)
     assert told(run) == uninterrupted
 
 
@@ -112,12 +112,12 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(examples_home, uninterrupt
 
     monkeypatch.setattr(weights, "save_file", full_at_the_third)
     with pytest.raises(NotWritten, match="No space left on device"):
-        work(run, examples_home)
+        train_run(run, examples_home)
     assert run.status["state"] == "failed"
     assert "Make room on the disk and go on: ecgcore runs resume" in run.status["message"]
     _every_file_can_be_read(run)
     assert not list(run.folder.glob(".*"))
-    work(run, examples_home)
+    train_run(run, examples_home)
     assert told(run) == uninterrupted
 
 
@@ -145,7 +145,7 @@ def test_a_disk_that_is_really_full_costs_nothing_that_was_saved(examples_home, 
     workspace = Workspace(small_disk)
     workspace.cohorts.symlink_to(examples_home.cohorts)
     run = prepare(TINY, workspace)
-    work(run, workspace, lambda run, now: run.cancel() if now["row"] else None)
+    train_run(run, workspace, lambda run, now: run.cancel() if now["row"] else None)
     kept = [run.weights, run.folder / checkpoint.FILE]
     saved = [file.read_bytes() for file in kept]
     assert min(map(len, saved)) > 100_000
@@ -153,7 +153,7 @@ def test_a_disk_that_is_really_full_costs_nothing_that_was_saved(examples_home, 
     for left_bytes in (100_000, 0):  # for status.json, but no saved state; not even for that
         filler.write_bytes(b"x" * (workspace.free_bytes() - left_bytes))
         with pytest.raises(NotWritten, match="No space left on device") as full:
-            work(run, workspace)
+            train_run(run, workspace)
         assert run.status["state"] == "failed"
         assert run.status["message"] == str(full.value)
         assert f"Make room on the disk and go on: ecgcore runs resume {run.id}" in str(full.value)
@@ -161,7 +161,7 @@ def test_a_disk_that_is_really_full_costs_nothing_that_was_saved(examples_home, 
         assert [file.read_bytes() for file in kept] == saved
         _every_file_can_be_read(run)
         filler.unlink()
-    assert told(work(run, workspace)) == told(train(TINY, examples_home))
+    assert told(train_run(run, workspace)) == told(train(TINY, examples_home))
 
 
 def test_a_row_of_the_history_that_finds_no_room_is_said(examples_home, small_disk):
@@ -173,7 +173,7 @@ def test_a_row_of_the_history_that_finds_no_room_is_said(examples_home, small_di
         (run.folder / "history.jsonl").symlink_to(small_disk / "history.jsonl")
 
     with pytest.raises(NotWritten, match=r"^No space left on device\. What was saved before is"):
-        work(run, examples_home, fill)
+        train_run(run, examples_home, fill)
     assert run.status["state"] == "failed"
 
 
@@ -190,19 +190,19 @@ def test_a_row_of_the_history_that_finds_no_room_is_said(examples_home, small_di
 )
 def test_a_saved_state_of_another_training_is_refused(examples_home, change, numbers):
     run = prepare(replace(TINY, epochs=2), examples_home)
-    work(run, examples_home, lambda run, now: run.cancel() if now["row"] else None)
+    train_run(run, examples_home, lambda run, now: run.cancel() if now["row"] else None)
     tensors, told = weights.read_tensors(run.folder / checkpoint.FILE)
     told = json.dumps(numbers) if numbers else told
     weights.write_tensors(run.folder / checkpoint.FILE, change(tensors), told)
     with pytest.raises(DamagedFile, match="is not of this training"):
-        work(run, examples_home)
+        train_run(run, examples_home)
 
 
 def test_a_saved_state_that_is_a_pickle_is_not_opened(examples_home):
     run = prepare(TINY, examples_home)
     (run.folder / checkpoint.FILE).write_bytes(pickle.dumps(TINY))
     with pytest.raises(DamagedFile, match="is no whole safetensors file"):
-        work(run, examples_home)
+        train_run(run, examples_home)
 
 
 def test_a_training_that_gets_no_better_stops_early(examples_home):

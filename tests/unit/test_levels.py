@@ -239,7 +239,7 @@ def test_labels_by_criteria_are_asked_for_and_said():
     cohort = a_cohort(each=40)
     states = cohort.states()
     cohort.states = lambda *of: asked.append(of) or states
-    drawn = plan(cohort, "all", "multilabel", policy="criteria", thresholds="aha2009")
+    drawn = plan(cohort, "all", "multilabel", label_source="criteria", thresholds="aha2009")
     assert asked == [("core", "criteria", "aha2009", "paper10")]
     assert drawn.notes[-1] == (
         "Labels by criteria (aha2009) from measurements: automatic, unconfirmed."

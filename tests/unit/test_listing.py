@@ -42,13 +42,15 @@ def test_a_class_means_what_the_policy_says(cohort, listing, policy):
     states = cohort.states(tier, by)
     for i, code in enumerate(CODES):
         wanted = cohort.index["record"][states[:, i] == 1].tolist()
-        assert names(listing, policy=policy, classes=(code,)) == wanted
-    kept = listing.kept(Filters(policy=policy, classes=("LVH",)))
+        assert names(listing, label_source=policy, classes=(code,)) == wanted
+    kept = listing.kept(Filters(label_source=policy, classes=("LVH",)))
     assert all("LVH" in row["classes"] for row in listing.table(kept, policy).to_pylist())
 
 
 def test_policies_differ_where_the_labels_do(listing):
-    lvh = [len(names(listing, policy=p, classes=("LVH",))) for p in ("core", "broad", "criteria")]
+    lvh = [
+        len(names(listing, label_source=p, classes=("LVH",))) for p in ("core", "broad", "criteria")
+    ]
     assert len(set(lvh)) == 3
 
 
@@ -100,7 +102,7 @@ def test_a_set_of_records_is_listed_and_what_is_not_there_is_left_out(listing):
 def test_what_there_is_not_is_named(listing):
     with pytest.raises(NotFound, match="no class 'LVHH'"):
         listing.kept(Filters(classes=("LVHH",)))
-    with pytest.raises(NotFound, match="no label policy 'narrow'"):
+    with pytest.raises(NotFound, match="no label source 'narrow'"):
         listing.states("narrow")
     assert listing.row_of("gone") is None
 

@@ -17,7 +17,7 @@ from ecgcore.models import create_model
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run
 from ecgcore.runs.weights import read_tensors
-from ecgcore.training.finetune import start_from
+from ecgcore.training.finetune import load_pretrained
 from ecgcore.training.prepare import prepare
 from ecgcore.training.trainer import train
 from ecgcore.workspace import Workspace
@@ -41,7 +41,9 @@ def weights_of(run):
 
 def test_a_training_starts_from_another_s_weights_and_pictures(family):
     workspace, _, parent = family
-    run = train(replace(AGAIN, init=parent.id, learning_rate=0.0, trunk_rate=0.5), workspace)
+    run = train(
+        replace(AGAIN, pretrained=parent.id, learning_rate=0.0, backbone_lr_factor=0.5), workspace
+    )
     assert run.meta["input"] == parent.meta["input"]
     assert run.meta["init"]["run"] == parent.id
     before, after = weights_of(parent), weights_of(run)
@@ -51,7 +53,9 @@ def test_a_training_starts_from_another_s_weights_and_pictures(family):
 
 def test_a_frozen_trunk_stays_to_the_bit_and_the_head_learns(family):
     workspace, _, parent = family
-    run = train(replace(AGAIN, init=parent.id, learning_rate=0.1, trunk_rate=0.0), workspace)
+    run = train(
+        replace(AGAIN, pretrained=parent.id, learning_rate=0.1, backbone_lr_factor=0.0), workspace
+    )
     before, after = weights_of(parent), weights_of(run)
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert moved == {name for name in before if name.startswith("head.")}
@@ -60,18 +64,18 @@ def test_a_frozen_trunk_stays_to_the_bit_and_the_head_learns(family):
 def test_another_network_than_the_parent_s_is_refused(family):
     workspace, _, parent = family
     with pytest.raises(RequestError, match="is alexnet_m_se_gap, not alexnet_gap; name the same"):
-        prepare(replace(AGAIN, model="alexnet_gap", init=parent.id), workspace)
+        prepare(replace(AGAIN, model="alexnet_gap", pretrained=parent.id), workspace)
 
 
 def test_a_parent_that_learnt_from_what_is_tested_is_refused(family):
     workspace, _, parent = family
     with pytest.raises(RequestError, match=r"learnt from .* records that would be tested here"):
-        prepare(replace(AGAIN, init=parent.id, seed=2), workspace)
+        prepare(replace(AGAIN, pretrained=parent.id, seed=2), workspace)
 
 
 def test_a_parent_that_is_not_there_is_refused_by_name(family):
     with pytest.raises(NotFound, match="There is no run 'nobody'"):
-        prepare(replace(AGAIN, init="nobody"), family[0])
+        prepare(replace(AGAIN, pretrained="nobody"), family[0])
 
 
 def test_a_head_for_other_classes_starts_afresh(family):
@@ -80,9 +84,9 @@ def test_a_head_for_other_classes_starts_afresh(family):
     fresh = model.head[-1].weight.clone()
     meta = {"classes": ["a", "b", "c"], "init": {"weights": None}}
     with pytest.raises(DamagedFile, match="have changed since"):
-        start_from(model, parent, meta)
+        load_pretrained(model, parent, meta)
     meta["init"]["weights"] = sha256_file(parent.weights)
-    start_from(model, parent, meta)
+    load_pretrained(model, parent, meta)
     assert torch.equal(model.head[-1].weight, fresh)
     first = "features.0.0.weight"
     assert torch.equal(model.state_dict()[first], weights_of(parent)[first])
@@ -94,8 +98,8 @@ def test_a_parent_of_another_rate_is_refused_with_the_command_that_helps(family)
     with pytest.raises(
         RequestError, match="reads 10 s at 100 Hz; cohort 'shorter' holds 5 s"
     ) as no:
-        prepare(replace(AGAIN, cohort="shorter", init=parent.id), workspace)
+        prepare(replace(AGAIN, cohort="shorter", pretrained=parent.id), workspace)
     options = re.findall(r"--[\w-]+", str(no.value))
     known = typer.main.get_command(cli.app).commands["ingest"].params
-    assert options == ["--fs-hz", "--seconds"]
+    assert options == ["--store-fs-hz", "--duration-s"]
     assert set(options) <= {name for option in known for name in option.opts}

@@ -21,7 +21,7 @@ def ignored(run, now):
 def test_fine_tuning_starts_from_a_parent_that_knows_no_tested_patient(
     examples_home, tmp_path, monkeypatch
 ):
-    tiny = {"depth": 4, "width": 4, "epochs": 1, "augment": "none", "device": "cpu"}
+    tiny = {"depth": 4, "width": 4, "epochs": 1, "augmentation": "none", "device": "cpu"}
     target = finetune.Target(
         "records of a middle axis", "heart_axis=MID", ("30",),
         "heart_axis!=MID,source=ptb-xl", "heart_axis!=MID",

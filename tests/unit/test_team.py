@@ -20,28 +20,28 @@ from ecgcore.errors import NotWritten, RequestError
 from ecgcore.imaging import geometry
 from ecgcore.models import create_model, list_models, model_info
 from ecgcore.runs.config import TrainConfig
-from ecgcore.runs.queue import enter, turns
+from ecgcore.runs.queue import acquire_all, enqueue
 from ecgcore.runs.run import Cancelled, Run, list_runs
 from ecgcore.training.augmenter import Augmenter
 from ecgcore.training.dataloader import BatchLoader
-from ecgcore.training.distributed import HEARD, Team
-from ecgcore.training.launch import run_of_launch, work_with
-from ecgcore.training.loss import Objective
+from ecgcore.training.distributed import FORWARDED, Team
+from ecgcore.training.launch import find_or_prepare_run, train_with_workers
+from ecgcore.training.loss import Loss
 from ecgcore.training.prepare import prepare
-from ecgcore.training.trainer import train, work
+from ecgcore.training.trainer import train, train_run
 from ecgcore.workspace import Workspace
 
 REAL = get_context("forkserver")
 REAL.set_forkserver_preload(["ecgcore.training.trainer"])
 ASKED = TrainConfig(
-    "examples", "alexnet_gap", "60", "multilabel", size=67, epochs=6, batch=15, dropout=0.0,
-    balance="weights", augment="targeted", average=0.5, clip_norm=1.0, label_smoothing=0.1,
+    "examples", "alexnet_gap", "60", "multilabel", size=67, epochs=6, batch_size=15, dropout=0.0,
+    class_balance="weights", augmentation="targeted", ema_decay=0.5, grad_clip=1.0, label_smoothing=0.1,
     device="cpu", precision="float32",
 )  # fmt: skip
 COMMAND = (
     "train --cohort examples --model alexnet_gap --level 60 --target-mode multilabel --size 67 "
-    "--epochs 6 --batch 15 --dropout 0 --balance weights --augment targeted --average 0.5 "
-    "--clip-norm 1 --label-smoothing 0.1 --device cpu --precision float32"
+    "--epochs 6 --batch-size 15 --dropout 0 --class-balance weights --augmentation targeted --ema-decay 0.5 "
+    "--grad-clip 1 --label-smoothing 0.1 --device cpu --precision float32"
 ).split()
 THREE = [Team(rank, 3) for rank in range(3)]
 
@@ -64,10 +64,12 @@ def test_two_workers_train_as_one_does_though_killed_or_cancelled_on_the_way(
 
     killed = _killed_once(workspace)
     cancelled = prepare(ASKED, workspace)
-    work_with(2, cancelled, workspace, lambda run, now: run.cancel() if now["row"] else None)
+    train_with_workers(
+        2, cancelled, workspace, lambda run, now: run.cancel() if now["row"] else None
+    )
     assert cancelled.status["state"] == "cancelled"
     assert 0 < len(cancelled.history) < ASKED.epochs
-    work(cancelled, workspace)
+    train_run(cancelled, workspace)
 
     assert (killed.status["workers"], cancelled.status["workers"]) == (2, 1)
     for run in (killed, cancelled):
@@ -121,7 +123,7 @@ def test_the_parts_of_a_loss_add_up_to_that_of_the_batch(mode):
     if mode == "multilabel":
         targets[4:, 2:7] = torch.nan
     weights = torch.linspace(0.5, 5, 10, dtype=torch.float64)
-    objective = Objective(mode, 0.1, weights)
+    objective = Loss(mode, 0.1, weights)
     whole = objective(logits, targets)
     shares = [team.share(7) for team in THREE]
     assert [share.stop - share.start for share in shares] == [3, 2, 2]
@@ -159,7 +161,7 @@ def test_a_worker_without_a_record_has_gradients_of_zero(name):
     side = info.fixed_size or (67, 67)
     inputs = torch.zeros(0, 12, 1000) if info.input == "signal" else torch.zeros(0, 3, *side)
     model = create_model(name).train()
-    loss = Objective("multilabel")(model(inputs), torch.ones(2, 10), slice(2, 2))
+    loss = Loss("multilabel")(model(inputs), torch.ones(2, 10), slice(2, 2))
     loss.backward()
     assert loss.item() == 0
     assert all(parameter.grad.eq(0).all() for parameter in model.parameters())
@@ -181,22 +183,22 @@ def _as_one_of_two(rank: int, store: str, answers) -> None:
         "gloo", init_method=f"file://{store}", rank=rank, world_size=2, timeout=timedelta(minutes=2)
     )
     team, found = Team(rank, 2), {}
-    found["value"] = team.by_first(lambda: {"said by": os.getpid(), "rank": rank})["rank"]
-    found["nothing"] = team.by_first(lambda: None)
+    found["value"] = team.on_rank_zero(lambda: {"said by": os.getpid(), "rank": rank})["rank"]
+    found["nothing"] = team.on_rank_zero(lambda: None)
     try:
-        team.by_first(_full)
+        team.on_rank_zero(_full)
     except NotWritten as error:
         found["error"] = str(error)
-        found["heard"] = HEARD in getattr(error, "__notes__", ())
+        found["heard"] = FORWARDED in getattr(error, "__notes__", ())
     tensors = {"a": torch.full((2, 3), 7.0 + rank), "n": torch.tensor(3 + rank)}
-    read, text = team.read_by_first(lambda: (tensors, f"by {rank}"))
+    read, text = team.broadcast_tensors(lambda: (tensors, f"by {rank}"))
     found["read"] = {name: tensor.tolist() for name, tensor in read.items()}, text
     network = Measuring(float(rank))
     network.learns.running_var.fill_(torch.nan if rank else 2.0)  # the second had no record
-    loss = team.settle(network, torch.tensor(1.0 + rank), 3 - 3 * rank)
+    loss = team.sync_buffers(network, torch.tensor(1.0 + rank), 3 - 3 * rank)
     found["settled"] = [float(loss), *(float(b) for b in network.learns.buffers())]
     found["frozen"] = float(network.frozen.running_mean)
-    team.draw_anew(5, 9, torch.device("cpu"))
+    team.seed_dropout(5, 9, torch.device("cpu"))
     found["drawn"] = float(torch.rand(()))
     answers.put((rank, found))
     dist.destroy_process_group()
@@ -229,28 +231,28 @@ def test_members_hear_from_the_first_and_settle_what_they_measured(tmp_path):
 
 def test_a_launch_finds_its_run_again_but_no_other(workspace):
     launched = Team(launch="job 17")
-    run = run_of_launch(launched, ASKED, workspace)
-    assert run_of_launch(launched, ASKED, workspace) == run
-    assert run_of_launch(Team(launch="job 18"), ASKED, workspace) != run
-    assert run_of_launch(Team(), ASKED, workspace) != run
+    run = find_or_prepare_run(launched, ASKED, workspace)
+    assert find_or_prepare_run(launched, ASKED, workspace) == run
+    assert find_or_prepare_run(Team(launch="job 18"), ASKED, workspace) != run
+    assert find_or_prepare_run(Team(), ASKED, workspace) != run
 
 
 def test_a_team_on_gpus_waits_until_it_has_one_each(workspace, monkeypatch):
     """What the queue knows of a device is its name."""
     gpus, runs = ["cuda:0", "cuda:1", "cuda:2"], [prepare(ASKED, workspace) for _ in range(3)]
     for run in runs:
-        enter(run, workspace, gpus)
+        enqueue(run, workspace, gpus)
         time.sleep(0.002)
-    with turns(runs[0], workspace, gpus, 2) as first:
+    with acquire_all(runs[0], workspace, gpus, 2) as first:
         assert first == ["cuda:0", "cuda:1"]
         waited = []
         monkeypatch.setattr("ecgcore.runs.queue.time.sleep", lambda _: waited.append(runs[1]))
         monkeypatch.setattr(Run, "cancel_asked", property(lambda run: len(waited) > 2))
-        with pytest.raises(Cancelled), turns(runs[1], workspace, gpus, 2):
+        with pytest.raises(Cancelled), acquire_all(runs[1], workspace, gpus, 2):
             pass
         assert len(waited) == 3
     monkeypatch.undo()
-    with turns(runs[2], workspace, gpus, 3) as all_three:
+    with acquire_all(runs[2], workspace, gpus, 3) as all_three:
         assert all_three == gpus
     assert runs[2].status["devices"] == gpus
 
@@ -259,7 +261,7 @@ def test_more_workers_than_records_or_gpus_are_refused():
     with pytest.raises(RequestError) as few:
         Team(size=8).check(6, ["cpu"])
     assert str(few.value) == (
-        "A batch of 6 records leaves some of 8 workers without any; raise --batch or take fewer "
+        "A batch of 6 records leaves some of 8 workers without any; raise --batch-size or take fewer "
         "workers."
     )
     with pytest.raises(RequestError) as gpus:
@@ -275,5 +277,5 @@ def test_a_worker_of_torchrun_starts_no_others(run, monkeypatch, workspace):
     code, _, said = run(*COMMAND, "--workers", 2, "--home", workspace.path)
     assert (code, said.strip()) == (
         2,
-        "torchrun has started the workers: leave --workers and --on away.",
+        "torchrun has started the workers: leave --workers and --executor away.",
     )

@@ -11,12 +11,12 @@ from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Cancelled, Run
 from ecgcore.training import mlflow_tracker, tracking
 from ecgcore.training.prepare import prepare
-from ecgcore.training.tracking import URI, tracked
-from ecgcore.training.trainer import work
+from ecgcore.training.tracking import URI, track
+from ecgcore.training.trainer import train_run
 
 SMALL = TrainConfig(
     cohort="examples", model="alexnet_gap", level="60", target_mode="multilabel", size=67,
-    epochs=2, optimiser="adamw", device="cpu",
+    epochs=2, optimizer="adamw", device="cpu",
 )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def run_so_far(examples_home):
 
 def pretend(run: Run, epochs: int = 2) -> None:
     """Tell the trackers of a run as a training does that takes no time."""
-    with tracked(run) as trackers:
+    with track(run) as trackers:
         progress = trackers.beside(None)
         for _ in range(epochs):
             progress(run, {"row": None})
@@ -74,13 +74,13 @@ def test_both_trackers_hear_each_epoch_once_though_the_training_was_cut_off(
 ):
     monkeypatch.setenv(URI, (tmp_path / "store").as_uri())
     run = prepare(SMALL, examples_home)
-    work(run, examples_home, lambda run, now: run.cancel() if now["row"] else None)
+    train_run(run, examples_home, lambda run, now: run.cancel() if now["row"] else None)
     assert run.status["state"] == "cancelled"
     client, kept = only_run(str(tmp_path / "store"))
     assert kept.info.status == "KILLED"
     assert [step for step, _ in by_epoch(client, kept.info.run_id, "train_loss")] == [1]
 
-    work(run, examples_home)
+    train_run(run, examples_home)
     assert run.status["state"] == "done"
     client, found = only_run(str(tmp_path / "store"))
     assert (found.info.run_id, found.info.status) == (kept.info.run_id, "FINISHED")
@@ -124,11 +124,11 @@ def test_a_parent_is_told_by_its_id_though_it_was_named_by_a_path(small_pair):
 
     class Child:
         meta = small_pair[1].meta | {
-            "config": small_pair[1].meta["config"] | {"init": "/home/someone/runs/a"},
+            "config": small_pair[1].meta["config"] | {"pretrained": "/home/someone/runs/a"},
             "init": {"run": "a", "weights": "0"},
         }
 
-    assert tracking.settings(Child)["init"] == "a"
+    assert tracking.settings(Child)["pretrained"] == "a"
     assert "init" not in meta
 
 
@@ -194,7 +194,7 @@ def test_what_a_tracker_missed_it_hears_when_it_answers_again(run_so_far, monkey
     pretend(run_so_far)
     assert Moody.told == (1, 2)
     for error in (Cancelled, KeyboardInterrupt, ValueError):
-        with pytest.raises(error), tracked(run_so_far):
+        with pytest.raises(error), track(run_so_far):
             raise error
     assert [ending for ending, _, _ in Moody.endings[-3:]] == ["KILLED", "KILLED", "FAILED"]
     assert Moody.endings[-1] == ("FAILED", {}, 2)

@@ -21,7 +21,7 @@ from ecgcore.training.device import find_devices
 from ecgcore.training.loss import Loss
 from ecgcore.training.optim import lr_factor
 from ecgcore.training.prepare import prepare
-from ecgcore.training.trainer import train, work
+from ecgcore.training.trainer import train, train_run
 
 SMALL = TrainConfig(
     cohort="examples", model="alexnet_m_se_gap", level="60", size=67, epochs=2, device="cpu"
@@ -106,11 +106,11 @@ def test_a_cancelled_run_keeps_its_best_epoch(examples_home):
         if now["row"]:
             (run.folder / "cancel").touch()
 
-    work(run, examples_home, stop_after_the_first)
+    train_run(run, examples_home, stop_after_the_first)
     assert run.status["state"] == "cancelled"
     assert 1 <= len(run.history) <= 2
     assert (run.folder / "weights.safetensors").exists()
-    assert not run.cancel_asked
+    assert not run.cancel_requested
 
 
 def test_a_run_whose_process_is_gone_is_called_died(examples_home):
@@ -125,7 +125,7 @@ def test_a_run_whose_process_is_gone_is_called_died(examples_home):
 def test_a_run_that_fails_says_why(examples_home):
     run = prepare(replace(SMALL, learning_rate=1e30, optimizer="sgd"), examples_home)
     with pytest.raises(EcgError, match="no longer numbers: lower --learning-rate"):
-        work(run, examples_home)
+        train_run(run, examples_home)
     assert run.status["state"] == "failed"
     assert "lower --learning-rate" in run.status["message"]
 
