@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from ecgcore import resources
 from ecgcore.cohort.store import Cohort, list_cohorts
-from ecgcore.workspace import Workspace
 from ecgcore.imaging import Geometry
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.labels.classes import CODES
@@ -23,6 +23,7 @@ from ecgcore.labels.contradictions import contradictions as contradictions_of
 from ecgcore.labels.expert import Labels, became, label_record
 from ecgcore.records.record import Record
 from ecgcore.runs.run import find_run
+from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.cohort.store import CohortSummary
@@ -57,7 +58,7 @@ BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {
     Record: _record_key,
     NetworkImage: _picture_key,
 }
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
+EXAMPLES = resources.EXAMPLES
 
 
 # Cohorts and their records ----------------------------------------------------------------------
@@ -178,7 +179,9 @@ def example(code: str) -> Record:
 
 def classifier(reference: str) -> "Classifier":
     """Return a loaded run or shipped model, one a server, shared between sessions."""
-    return _classifier(workspace().path, reference, written(find_run(reference, workspace()).weights))
+    return _classifier(
+        workspace().path, reference, written(find_run(reference, workspace()).weights)
+    )
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network …")

@@ -21,12 +21,13 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from ecgcore import resources
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.records.discover import find_records
 from ecgcore.records.metadata.ptbxl import TABLE
-from ecgcore.records.metadata.tables import TABLES, above
+from ecgcore.records.metadata.tables import METADATA_TABLES, find_above
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
+EXAMPLES = resources.EXAMPLES
 RECORDS = {"plain": 2400, "measured": 800}
 SERIES = (1000, 10_896)
 _POLL_S = 0.1
@@ -138,7 +139,7 @@ def link_some(data: Path, n: int, folder: Path) -> None:
     headers = [p for p in islice(find_records([data]), n) if p.suffix == ".hea"]
     if not headers:
         raise RequestError(f"{data} holds no WFDB record (.hea with .dat or .mat).")
-    tables = {table for name in TABLES if (table := above(headers[0], name))}
+    tables = {table for name in METADATA_TABLES if (table := find_above(headers[0], name))}
     for file in (*tables, *(file for header in headers for file in _files(header))):
         inside = file.is_relative_to(data)
         to = folder / (file.relative_to(data) if inside else file.name)

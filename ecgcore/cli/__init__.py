@@ -1,7 +1,7 @@
-"""The command line: the flow's verbs. Each command calls one function of the package."""
+"""Command line: one module per group of commands; each command calls one function."""
 
 from ecgcore.cli import download, ingest, cohorts, measure, label, images  # isort: skip
-from ecgcore.cli import train, evaluate, classify, study, bench  # isort: skip
+from ecgcore.cli import train, evaluate, classify, study, bench, dashboard  # isort: skip
 from ecgcore.cli.base import app, main
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "bench",
     "classify",
     "cohorts",
+    "dashboard",
     "download",
     "evaluate",
     "images",

@@ -20,13 +20,14 @@ from typing import Any
 
 import pandas as pd
 
+from ecgcore import resources
 from ecgcore.atomic import read_json
 from ecgcore.background import interrupted_status, is_alive, read_status, update_status
 from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.runs.config import ResolvedConfig
 from ecgcore.workspace import Workspace
 
-SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
+SHIPPED = resources.CHECKPOINTS
 ALIVE = ("queued", "running")
 CRASHED = "Its process ended without a word; `ecgcore runs resume {id}` goes on where it was."
 CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume {id}` goes on."
@@ -52,7 +53,7 @@ class Run:
         """The file of the best epoch's weights."""
         return self.folder / "weights.safetensors"
 
-    def need_weights(self) -> None:
+    def require_weights(self) -> None:
         """Refuse a run that has no weights yet."""
         if not self.weights.exists():
             raise RequestError(
@@ -81,7 +82,7 @@ class Run:
         heartbeat_at = (self.folder / "status.json").stat().st_mtime
         if status["state"] in ALIVE and not is_alive(status, heartbeat_at):
             messages = (text.format(id=self.id) for text in (CRASHED, CANCELLED))
-            return interrupted_status(status, self.cancel_asked, *messages)
+            return interrupted_status(status, self.cancel_requested, *messages)
         return status
 
     @property
@@ -121,7 +122,7 @@ class Run:
         return file.read_text("utf-8", errors="replace") if file.exists() else ""
 
     @property
-    def cancel_asked(self) -> bool:
+    def cancel_requested(self) -> bool:
         """Whether somebody asked the run to stop."""
         return (self.folder / "cancel").exists()
 
@@ -132,11 +133,11 @@ class Run:
             raise NotFound(f"Run {self.id} cannot be cancelled: it is {state}.")
         (self.folder / "cancel").touch()
 
-    def forget_cancel(self) -> None:
+    def clear_cancel(self) -> None:
         """Take back what ``cancel`` asked for."""
         (self.folder / "cancel").unlink(missing_ok=True)
 
-    def need_idle(self, pid: int | None = None) -> None:
+    def require_idle(self, pid: int | None = None) -> None:
         """Refuse a run that is done, or that another process waits or works for.
 
         ``pid`` is the process that may work on it already, by default this one.

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from ecgcore import resources
 from ecgcore.evaluation.metrics import averages, class_metrics
 from ecgcore.studies.registry import STUDIES
 from ecgcore.studies.study import PAGE, Study
 from ecgcore.studies.trial import TrialResult
 
-KEPT = Path(__file__).resolve().parents[2] / "docs" / "studies"
+KEPT = resources.STUDIES
 """Where the finished cells of the product's own studies are kept."""
 RESULTS = "RESULTS.md"
 PARTS = ("untouched", "test")
