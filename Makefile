@@ -40,7 +40,7 @@ SHIPPED := resnet1d_scaled resnet1d_ptbxl71 alexnet_m_se_gap alexnet_gap
 checkpoints: .venv/.runtime
 	$(BIN)/ecgcore ingest $(PTBXL) --cohort ptbxl
 	$(BIN)/ecgcore study shipped
-	for model in $(SHIPPED); do $(BIN)/ecgcore ship $$model || exit 1; done
+	for model in $(SHIPPED); do $(BIN)/ecgcore release $$model || exit 1; done
 
 $(EXAMPLES): | .venv/.runtime
 	@echo "Reading the example ECGs into the cohort 'examples' (a few seconds) ..."

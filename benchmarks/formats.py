@@ -17,7 +17,7 @@ from ecgcore.studies.markdown import table
 from ecgcore.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "formats.md"
-HOW = ReadOptions(fs_hz=500)
+HOW = ReadOptions(source_fs_hz=500)
 HEAD = """# What the shipped networks answer to files of every format
 
 {records} records in {files} files, from many makers and programs, some of them broken on purpose.
@@ -25,7 +25,7 @@ HEAD = """# What the shipped networks answer to files of every format
 and its calibrated probability, in brackets where it stays below its threshold; *refer* names the
 classes that the network is in doubt about; *gate* is the quality gate's verdict, which says whether
 to rely on an answer at all. Files that do not say their rate were given one: `ecgcore classify
-data/formats --file-hz 500`. No truth is known of most of these recordings, so nothing here is right
+data/formats --source-fs-hz 500`. No truth is known of most of these recordings, so nothing here is right
 or wrong. Research use only.
 Written by `python benchmarks/formats.py`.
 

@@ -1,4 +1,4 @@
-"""Make docs/pages/*: the ECG page of three example records, as ``ecgcore page`` draws it.
+"""Make docs/pages/*: the ECG page of three example records, as ``ecgcore plot`` draws it.
 
     .venv/bin/python benchmarks/pages.py
 

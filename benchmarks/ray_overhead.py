@@ -94,7 +94,7 @@ def page(records: int, start_s: float, found: list[dict[str, Round]]) -> str:
         "# What Ray costs on one machine",
         "",
         f"Made by `benchmarks/ray_overhead.py`: {records:,} PTB-XL records ingested by plain processes",  # noqa: E501
-        f"(`--on local`) and by Ray {version('ray')} (`--on ray`) on the same {cores()} cores",
+        f"(`--executor local`) and by Ray {version('ray')} (`--executor ray`) on the same {cores()} cores",
         f"({platform.machine()}), in turns, in one run. Where other work runs beside it the ratios",
         "count, not the seconds. Processor seconds are those of all processes, Ray's own too;",
         "other work hardly changes them.",

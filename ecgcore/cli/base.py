@@ -1,7 +1,7 @@
-"""What all commands share: the application, its options, and how answers are shown.
+"""Application, shared options and output of all commands.
 
 Answers go to stdout (with ``--json``, one object on the last line), progress and errors to stderr.
-Exit code 0: done; 1: the work failed; 2: the request was wrong.
+Exit code 0: success; 1: the work failed; 2: the request was wrong.
 """
 
 import json
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ecgcore import RESEARCH_USE_ONLY, __version__
+from ecgcore.cli.deprecated import translate
 from ecgcore.errors import EcgError, RequestError
 
 app = typer.Typer(
@@ -25,51 +26,62 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-runs_app = typer.Typer(help="List, show, resume and cancel trainings.", no_args_is_help=True)
+runs_app = typer.Typer(help="List, show, resume and cancel training runs.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure how fast this machine is.", no_args_is_help=True)
 app.add_typer(runs_app, name="runs")
 app.add_typer(bench_app, name="bench")
 
-# A pipe has no width: nothing is cut there.
+# A pipe has no width, so lines are not cut there.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
 
-HomeOption = Annotated[
+WorkspaceOption = Annotated[
     Path | None,
     typer.Option(
         "--home", help="Folder of cohorts and runs. Default: $ECGCORE_HOME or ./workspace."
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout's last line.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
+]
 RunOption = Annotated[
-    str, typer.Option("--run", help="A run's id, a run's folder, or a shipped model's name.")
+    str, typer.Option("--run", help="A run's id or folder, or the name of a shipped model.")
 ]
 PartOption = Annotated[
-    str, typer.Option(help="Which records: validation, test or untouched (where there are any).")
+    str,
+    typer.Option(help="Records to score: validation, test or untouched (if the split has one)."),
 ]
-FileHzOption = Annotated[
+SourceRateOption = Annotated[
     float | None,
-    typer.Option(min=50, max=40_000, help="Rate in Hz of files that do not say theirs."),
+    typer.Option(
+        "--source-fs-hz",
+        min=50,
+        max=40_000,
+        help="Sampling rate in Hz of files that do not state one.",
+    ),
 ]
 AssumeOrderOption = Annotated[
     bool,
     typer.Option(
-        "--assume-order", help="Take twelve unnamed leads for I, II, III, aVR, aVL, aVF, V1-V6."
+        "--assume-order",
+        help="Read twelve unnamed leads as I, II, III, aVR, aVL, aVF, V1-V6.",
     ),
 ]
-FromOption = Annotated[
-    float, typer.Option("--from-s", min=0, help="Second of each recording to begin at.")
+StartOption = Annotated[
+    float, typer.Option("--start-s", min=0, help="Second of each recording to start at.")
 ]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")]
-OnOption = Annotated[
-    str, typer.Option("--on", help="Where to work: local, ray or ray://HOST:PORT.")
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")
+]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", help="Where to run: local, ray or ray://HOST:PORT.")
 ]
 
 
 def main() -> None:
     """Run the command line; a known error is one line on stderr and an exit code."""
     try:
-        app()
+        app(args=translate(sys.argv[1:], _warn))
     except EcgError as error:
         err.print(f"{error}", style="red", markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
@@ -80,63 +92,69 @@ def main() -> None:
         sys.exit(1)
 
 
-def say_json(answer: Any) -> None:
+def _warn(message: str) -> None:
+    err.print(message, markup=False, soft_wrap=True)
+
+
+def print_json(answer: Any) -> None:
     """Print one JSON object on one line."""
     print(json.dumps(answer, ensure_ascii=False, allow_nan=False), flush=True)
 
 
-def say_answers(
+def print_answers(
     answers: Iterable[dict[str, Any]],
-    line: Callable[[dict[str, Any]], str],
+    format_line: Callable[[dict[str, Any]], str],
     as_json: bool,
     paths: list[str],
-    below: str,
+    footer: str,
 ) -> None:
-    """Print one line a record as they come; exit 2 where there is none, or none could be read.
+    """Print one line per record as answers arrive; exit 2 if no record is found or readable.
 
     Parameters
     ----------
-    line
-        What people read of an answer.
+    answers
+        One dictionary per record; ``error`` is None if the record could be read.
+    format_line
+        Returns an answer's text line; unused with ``as_json``.
     paths
-        Where records were looked for.
-    below
-        What stands below for people.
+        Paths that were searched, for the error message.
+    footer
+        Line on stderr below text answers.
     """
-    asked = answered = 0
+    n_answers = n_read = 0
     for answer in answers:
-        asked += 1
-        answered += answer["error"] is None
+        n_answers += 1
+        n_read += answer["error"] is None
         if as_json:
-            say_json(answer)
+            print_json(answer)
         else:
-            out.print(line(answer), markup=False)
-    if not asked:
+            out.print(format_line(answer), markup=False)
+    if not n_answers:
         raise RequestError(f"No ECG record in {', '.join(paths)}.")
     if not as_json:
-        err.print(below)
-    if not answered:
+        err.print(footer)
+    if not n_read:
         raise typer.Exit(RequestError.exit_code)
 
 
-def bar() -> Progress:
-    """Return a progress bar on stderr that leaves nothing behind."""
+def progress_bar() -> Progress:
+    """Return a transient progress bar on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
     return Progress(*columns, TimeRemainingColumn(), console=err, transient=True)
 
 
-def table(*heads: str) -> Table:
-    """Return a plain table; heads that end in '>' are right-aligned numbers."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for head in heads:
-        justify: Literal["left", "right"] = "right" if head.endswith(">") else "left"
-        made.add_column(head.rstrip(">"), justify=justify, overflow="fold")
-    return made
+def table(*headings: str) -> Table:
+    """Return a plain table; columns whose heading ends in '>' are right-aligned."""
+    plain = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        justify: Literal["left", "right"] = "right" if heading.endswith(">") else "left"
+        plain.add_column(heading.rstrip(">"), justify=justify, overflow="fold")
+    return plain
 
 
 @app.callback(invoke_without_command=True)
 def version(
-    show: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    show: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Read, label, draw, train, compare and explain 12-lead ECGs."""
     if show:

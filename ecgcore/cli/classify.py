@@ -9,19 +9,19 @@ import typer
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.cli.base import (
     AssumeOrderOption,
-    FileHzOption,
-    FromOption,
-    HomeOption,
+    ExecutorOption,
     JsonOption,
-    OnOption,
     RunOption,
+    SourceRateOption,
+    StartOption,
     WorkersOption,
+    WorkspaceOption,
     app,
-    bar,
     err,
     out,
-    say_answers,
-    say_json,
+    print_answers,
+    print_json,
+    progress_bar,
 )
 from ecgcore.errors import RequestError
 from ecgcore.executors.select import LOCAL
@@ -44,12 +44,12 @@ def classify(
         Path | None,
         typer.Option(help="Folder of parquet parts to write instead; goes on where it was."),
     ] = None,
-    file_hz: FileHzOption = None,
+    source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
-    from_s: FromOption = 0,
+    start_s: StartOption = 0,
     workers: WorkersOption = None,
-    on: OnOption = LOCAL,
-    workspace: HomeOption = None,
+    executor: ExecutorOption = LOCAL,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a network sees in ECGs: one line a record (JSON Lines with --json).
@@ -61,7 +61,7 @@ def classify(
     from ecgcore.records.read import ReadOptions
 
     _refuse_odd(paths, cohort, to, workers, on)
-    how = ReadOptions(file_hz, assume_order, from_s)
+    how = ReadOptions(source_fs_hz, assume_order, start_s)
     if to is not None:
         _classify_to(
             to, paths or [], cohort, run, how, workers, on, Workspace.find(workspace), as_json
@@ -72,7 +72,7 @@ def classify(
 
     classifier = load(run, Workspace.find(workspace))
     answers = classify_paths(map(Path, paths or []), classifier, how)
-    say_answers(answers, _answer_line, as_json, paths or [], RESEARCH_USE_ONLY)
+    print_answers(answers, _answer_line, as_json, paths or [], RESEARCH_USE_ONLY)
 
 
 def _refuse_odd(
@@ -101,7 +101,7 @@ def _classify_to(
     from ecgcore.cohort.store import Cohort
     from ecgcore.inference.batch import classify_cohort_to, classify_files_to
 
-    with bar() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("Classifying", total=None, note="")
 
         def show(done: int, total: int | None) -> None:
@@ -114,7 +114,7 @@ def _classify_to(
             opened = Cohort.open(cohort, workspace)
             answer = classify_cohort_to(to, opened, run, workspace, workers, on, show)
     if as_json:
-        say_json(answer | {"folder": str(to)})
+        print_json(answer | {"folder": str(to)})
     else:
         out.print(
             f"{answer['records']:,} records in {answer['parts']:,} parts of {to} "
@@ -169,10 +169,10 @@ def explain(
         list[str] | None,
         typer.Option("--other", help="A run of another seed, to compare with; may be repeated."),
     ] = None,
-    file_hz: FileHzOption = None,
+    source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
-    from_s: FromOption = 0,
-    workspace: HomeOption = None,
+    start_s: StartOption = 0,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say where in an ECG a network found evidence for a class, by lead and wave.
@@ -186,7 +186,7 @@ def explain(
     from ecgcore.records.read import ReadOptions
 
     classifier = load(run, Workspace.find(workspace))
-    record = read_sight(file, classifier, ReadOptions(file_hz, assume_order, from_s))
+    record = read_sight(file, classifier, ReadOptions(source_fs_hz, assume_order, start_s))
     code = class_code or classify_records([record], classifier)[0]["top"]
     found = explain_record(classifier, record, code, method, signed)
     if trust:
@@ -197,7 +197,7 @@ def explain(
         )
     answer = found.as_json()
     if as_json:
-        say_json(answer)
+        print_json(answer)
         return
     out.print(f"{answer['method']} for {code}: {answer['message']}", markup=False)
     for line in _relevance_lines(answer):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ecgcore.cli.base import HomeOption, JsonOption, app, bar, out, say_json, table
+from ecgcore.cli.base import JsonOption, WorkspaceOption, app, out, print_json, progress_bar, table
 from ecgcore.workspace import Workspace
 
 cohorts_app = typer.Typer()
@@ -14,7 +14,7 @@ app.add_typer(cohorts_app, name="cohorts")
 
 @cohorts_app.callback(invoke_without_command=True)
 def cohorts(
-    asked: typer.Context, workspace: HomeOption = None, as_json: JsonOption = False
+    asked: typer.Context, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
     """List the cohorts of the home folder, or push one elsewhere.
 
@@ -26,7 +26,7 @@ def cohorts(
 
     found = list_cohorts(Workspace.find(workspace))
     if as_json:
-        say_json({"cohorts": [asdict(cohort) for cohort in found]})
+        print_json({"cohorts": [asdict(cohort) for cohort in found]})
         return
     if not found:
         out.print("No cohort yet: ecgcore ingest examples/ptb-xl --cohort examples")
@@ -45,7 +45,7 @@ def push(
     url: Annotated[
         str, typer.Argument(help="Its place: s3://BUCKET/NAME, gs://…, file:///FOLDER or a folder.")
     ],
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring a cohort to object storage or a shared folder: what is new there, cohort.json last.
@@ -56,7 +56,7 @@ def push(
     """
     from ecgcore.cohort import remote_push
 
-    with bar() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("Sending", total=None, note="")
 
         def show(done: int, total: int) -> None:
@@ -65,7 +65,7 @@ def push(
 
         answer = remote_push.push(name, url, Workspace.find(workspace), show)
     if as_json:
-        say_json(answer)
+        print_json(answer)
         return
     out.print(
         f"Cohort '{name}' is at {answer['url']}: {answer['sent']} of {answer['files']} files were "

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ecgcore.cli.base import JsonOption, app, bar, err, out, say_json
+from ecgcore.cli.base import JsonOption, app, err, out, print_json, progress_bar
 
 
 @app.command()
@@ -46,7 +46,7 @@ def download(
     )
     if made.missing and not yes and sys.stdin.isatty() and not as_json:
         typer.confirm("Go on?", default=True, abort=True, err=True)
-    with bar() as shown:
+    with progress_bar() as shown:
         task = shown.add_task("Downloading", total=len(made.files), completed=there, note="")
 
         def show(progress: Progress) -> None:
@@ -56,7 +56,7 @@ def download(
 
         answer = fetch(made, parallel, show)
     if as_json:
-        say_json(answer)
+        print_json(answer)
     else:
         out.print(
             f"{answer['files']:,} files in {answer['to']} are as published ({answer['fetched']:,} "

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecgcore.cli.base import HomeOption, JsonOption, PartOption, app, bar, err, out, say_json
+from ecgcore.cli.base import (
+    JsonOption,
+    PartOption,
+    WorkspaceOption,
+    app,
+    err,
+    out,
+    print_json,
+    progress_bar,
+)
 from ecgcore.errors import RequestError
 from ecgcore.workspace import Workspace
 
@@ -37,7 +46,7 @@ def evaluate(
             "--untrained", help="Beside it, the same network with fresh weights: predicts anew."
         ),
     ] = False,
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a run, with intervals over patients.
@@ -65,7 +74,7 @@ def evaluate(
     else:
         answer = _external(run, cohort, found, shares)
     if as_json:
-        say_json(answer)
+        print_json(answer)
     else:
         out.print(report_text(answer), markup=False)
         out.print(looks_text(answer.get("looks")), markup=False)
@@ -98,7 +107,7 @@ def _untrained(run: str, part: str, workspace: Workspace) -> dict[str, Any]:
 @contextmanager
 def _predicting() -> Iterator[Callable[[int, int], None]]:
     """Show a bar on stderr; it is told how many records are done, of how many."""
-    with bar() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("Predicting", total=None, note="")
 
         def on_batch(done: int, of: int) -> None:
@@ -135,7 +144,7 @@ def calibrate(
     alpha: Annotated[
         float, typer.Option(help="Share of records that may be wrong outside the refer band, 0..1.")
     ] = 0.2,
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fit a run's temperature, thresholds and refer band anew, on its validation records alone.
@@ -159,7 +168,7 @@ def calibrate(
     note_look(found, "calibrate", [chosen], "test")
     renew_card(chosen)
     if as_json:
-        say_json({"run": chosen.id, **chosen.calibration, "test": _figures(evaluation)})
+        print_json({"run": chosen.id, **chosen.calibration, "test": _figures(evaluation)})
     else:
         out.print("\n".join(calibration_text(evaluation)), markup=False)
 
@@ -197,7 +206,7 @@ def compare(
     cost: Annotated[
         bool, typer.Option("--cost", help="Measure ms per ECG on this machine, too: some seconds.")
     ] = False,
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two runs on the same records: both reports, differences with intervals, p values.
@@ -219,7 +228,7 @@ def compare(
         _measure(answer, [side[0] for side in sides], found)
     answer["looks"] = note_look(found, "compare", [run for side in sides for run in side], part)
     if as_json:
-        say_json(answer)
+        print_json(answer)
     else:
         text = several_text(answer) if "rows" in answer else comparison_text(answer)
         out.print(text, markup=False)
@@ -243,7 +252,7 @@ def report(
     b: Annotated[str, typer.Argument(help="Run B; differences are B − A.")],
     to: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
     part: PartOption = "test",
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the comparison of two runs as one HTML file, with figures and a checklist.
@@ -259,7 +268,7 @@ def report(
     note_look(found, "report", pair, part)
     size = write_report(*pair, found, to, part)
     if as_json:
-        say_json({"a": a, "b": b, "part": part, "file": str(to), "bytes": size})
+        print_json({"a": a, "b": b, "part": part, "file": str(to), "bytes": size})
     else:
         out.print(f"{to} written: {size / 1000:,.0f} kB.", markup=False)
 
@@ -278,7 +287,7 @@ def export(
     attribution: Annotated[
         str, typer.Option(help="Source and licence of the training data, for the card in --to.")
     ] = "",
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a run to give away: --to a folder for this program, --onnx a file for others, or both.
@@ -310,7 +319,7 @@ def export(
         answer |= {"run": chosen.id, "folder": str(to), "folder_bytes": size}
         _say(f"{to} written: {size / 1e6:.1f} MB.", as_json)
     if as_json:
-        say_json(answer)
+        print_json(answer)
 
 
 def _say(line: str, as_json: bool) -> None:

@@ -7,16 +7,16 @@ import typer
 
 from ecgcore.cli.base import (
     AssumeOrderOption,
-    FileHzOption,
-    FromOption,
-    HomeOption,
+    ExecutorOption,
     JsonOption,
-    OnOption,
+    SourceRateOption,
+    StartOption,
     WorkersOption,
+    WorkspaceOption,
     app,
-    bar,
     out,
-    say_json,
+    print_json,
+    progress_bar,
     table,
 )
 from ecgcore.errors import RequestError
@@ -32,13 +32,13 @@ def ingest(
         Path, typer.Argument(help="Folder (or zip file) with ECG records, searched throughout.")
     ],
     cohort: Annotated[str, typer.Option(help="Name of the cohort to make or bring up to date.")],
-    fs_hz: Annotated[
+    store_fs_hz: Annotated[
         int | None,
         typer.Option(
             help="Rate to store, 100 or 500 Hz. Default: the highest 90 % of records have."
         ),
     ] = None,
-    seconds: Annotated[
+    duration_s: Annotated[
         float | None,
         typer.Option(min=1, max=600, help="Length to store in s. Default: 10, or the cohort's."),
     ] = None,
@@ -49,14 +49,15 @@ def ingest(
         bool, typer.Option("--measure/--no-measure", help="Measure each record, find its beats.")
     ] = True,
     list_files: Annotated[
-        bool, typer.Option("--files", help="Also list every file of the folder and what it is.")
+        bool,
+        typer.Option("--list-files", help="Also list every file of the folder and what it is."),
     ] = False,
-    file_hz: FileHzOption = None,
+    source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
-    from_s: FromOption = 0,
+    start_s: StartOption = 0,
     workers: WorkersOption = None,
-    on: OnOption = LOCAL,
-    workspace: HomeOption = None,
+    executor: ExecutorOption = LOCAL,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read a folder of ECGs into a cohort; what cannot be read is listed with its reason.
@@ -68,10 +69,10 @@ def ingest(
     from ecgcore.cohort import ingest_job
 
     request = ingest_job.Request(
-        str(folder), cohort, fs_hz, seconds, upsample, measure, file_hz, assume_order, from_s,
-        workers, on,
+        str(folder), cohort, store_fs_hz, duration_s, upsample, measure, source_fs_hz, assume_order, start_s,
+        workers, executor,
     )  # fmt: skip
-    with bar() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("Reading", total=None, note="")
 
         def show(status: dict[str, Any]) -> None:
@@ -84,7 +85,7 @@ def ingest(
 
         answer["files"] = files(folder, answer)
     if as_json:
-        say_json(answer)
+        print_json(answer)
     else:
         _show_ingest(answer)
     if not answer["read"]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ecgcore.cli.base import HomeOption, JsonOption, app, err, out, say_json, table
+from ecgcore.cli.base import JsonOption, WorkspaceOption, app, err, out, print_json, table
 from ecgcore.errors import NotFound
 from ecgcore.workspace import Workspace
 
@@ -18,7 +18,7 @@ _STANDING = "Measurements and labels from them are automatic, unconfirmed."
 @label_app.command("audit")
 def label_audit(
     cohort: Annotated[str, typer.Argument(help="Name of a cohort.")],
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Count what a cohort's records state, what each statement became, and what was lost where.
@@ -30,7 +30,7 @@ def label_audit(
 
     answer = audit_cohort(Cohort.open(cohort, Workspace.find(workspace)))
     if as_json:
-        say_json(answer)
+        print_json(answer)
     else:
         _show_audit(answer)
 
@@ -39,7 +39,7 @@ def label_audit(
 def label_explain(
     record: Annotated[str, typer.Argument(help="An ECG file, or a record's id in --cohort.")],
     cohort: Annotated[str | None, typer.Option(help="Cohort that the record's id is of.")] = None,
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say of every class whether a record has it, and which statement or measurement says so.
@@ -48,7 +48,7 @@ def label_explain(
     """
     answer = _explained(record, cohort, workspace)
     if as_json:
-        say_json(answer)
+        print_json(answer)
     else:
         _show_explained(answer)
 

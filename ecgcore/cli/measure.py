@@ -8,11 +8,11 @@ import typer
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.cli.base import (
     AssumeOrderOption,
-    FileHzOption,
-    FromOption,
     JsonOption,
+    SourceRateOption,
+    StartOption,
     app,
-    say_answers,
+    print_answers,
 )
 
 _SHOWN = {
@@ -37,16 +37,16 @@ _MACHINE = {
 @app.command()
 def measure(
     paths: Annotated[list[str], typer.Argument(help="ECG files, folders, zip files or globs.")],
-    file_hz: FileHzOption = None,
+    source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
-    from_s: FromOption = 0,
+    start_s: StartOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Measure ECGs: rate, intervals (ms), axis (°), voltages and ST levels (mV); one line a record.
 
     With --json (JSON Lines) also R peaks (s), ST at J and J+60 ms and the waves of each lead. What
     cannot be measured is null. Where a file carries its machine's own values they stand beside.
-    Of recordings longer than 5 minutes the first 5 from --from-s on are measured.
+    Of recordings longer than 5 minutes the first 5 from --start-s on are measured.
 
     Example: ecgcore measure examples/ptb-xl/records100/00000
     """
@@ -54,9 +54,9 @@ def measure(
     from ecgcore.measure.measurements import STANDING
     from ecgcore.records.read import ReadOptions
 
-    answers = measure_paths(map(Path, paths), ReadOptions(file_hz, assume_order, from_s))
+    answers = measure_paths(map(Path, paths), ReadOptions(source_fs_hz, assume_order, start_s))
     below = f"Measurements are {STANDING}. {RESEARCH_USE_ONLY}"
-    say_answers(answers, _line, as_json, paths, below)
+    print_answers(answers, _line, as_json, paths, below)
 
 
 def _line(answer: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What ``--on`` means: where work is to run, checked before anything is begun."""
+"""What ``--executor`` means: where work is to run, checked before anything is begun."""
 
 import os
 import re
@@ -72,7 +72,7 @@ def check(on: str) -> None:
             f"Work cannot run on '{on}': local, ray and ray://HOST:PORT are accepted."
         )
     if on != LOCAL and find_spec("ray") is None:
-        raise RequestError(f"--on {on} needs the extra: pip install 'ecgcore[cluster]'.")
+        raise RequestError(f"--executor {on} needs the extra: pip install 'ecgcore[cluster]'.")
 
 
 def address_of(on: str) -> str | None:

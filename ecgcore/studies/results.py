@@ -19,7 +19,7 @@ HEAD = f"""# Results
 
 {RESEARCH_USE_ONLY}
 
-What the three papers claim, tried again on real recordings. Written by `ecgcore results` from the
+What the three papers claim, tried again on real recordings. Written by `ecgcore study results` from the
 finished trainings below `docs/studies/`; each study's page has all figures and says how they were
 made. A claim *holds* where the whole 95 % interval of the difference speaks for it, *does not hold*
 where it speaks against it, and *is not shown* where the interval includes zero. Each interval is

@@ -53,7 +53,7 @@ def ended(running):
 def test_classify_as_a_client_of_the_cluster(nodes, examples, workspace, tmp_path):
     cluster, _, port = nodes
     asked = ("classify", examples, "--run", "alexnet_gap", "--home", workspace.path, "--to")
-    far = ended(command(cluster, *asked, tmp_path / "far", "--on", f"ray://127.0.0.1:{port}"))
+    far = ended(command(cluster, *asked, tmp_path / "far", "--executor", f"ray://127.0.0.1:{port}"))
     here = ended(command(cluster, *asked, tmp_path / "here", "--workers", 2))
     assert (far["records"], far["answered"]) == (160, 160)
     assert far["top"] == here["top"]
@@ -68,7 +68,16 @@ def test_a_machine_that_is_lost_in_the_middle_changes_nothing(
 ):
     cluster, workers, _ = nodes
     folder = workspace.cohorts / "examples"
-    asked = ("ingest", examples, "--cohort", "examples", "--home", workspace.path, "--on", "ray")
+    asked = (
+        "ingest",
+        examples,
+        "--cohort",
+        "examples",
+        "--home",
+        workspace.path,
+        "--executor",
+        "ray",
+    )
     running = command(cluster, *asked)
     while not any(file.read_bytes().count(b"\n") > 5 for file in folder.glob("private/.*.jsonl")):
         assert running.poll() is None, running.communicate()

@@ -142,7 +142,9 @@ def test_a_cohort_gives_what_its_files_give(folder, tmp_path):
 
 def test_a_network_that_is_another_elsewhere_is_refused(folder, tmp_path, examples_home):
     asked = batch_parts.Asked(tmp_path / "out", RUN, examples_home, "0" * 64)
-    part = batch_parts.FilesPart("00000", (str(sorted(folder.glob("*.hea"))[0]),), batch.AS_STATED)
+    part = batch_parts.FilesPart(
+        "00000", (str(sorted(folder.glob("*.hea"))[0]),), batch.DEFAULT_READ_OPTIONS
+    )
     with pytest.raises(EcgError, match=f"Run {RUN} is not the same on all machines"):
         batch_parts.classify_part(asked, part, lambda is_refused: None)
 
@@ -159,8 +161,8 @@ def test_wrong_requests_are_one_line(folder, tmp_path, examples_home, run):
         ((), "Give either PATHS or --cohort NAME."),
         (("x.hea", "--cohort", "examples"), "Give either PATHS or --cohort NAME."),
         (("--cohort", "examples"), "--cohort NAME needs --to FOLDER"),
-        (("x.hea", "--on", "ray"), "--workers and --on need --to FOLDER"),
-        (("x.hea", "--to", tmp_path / "o", "--on", "spark"), "Work cannot run on 'spark'"),
+        (("x.hea", "--executor", "ray"), "--workers and --on need --to FOLDER"),
+        (("x.hea", "--to", tmp_path / "o", "--executor", "spark"), "Work cannot run on 'spark'"),
     ):
         code, out, err = run("classify", *asked, *workspace)
         assert (code, out) == (2, "")

@@ -180,6 +180,6 @@ def test_an_unknown_class_or_method_is_refused_by_name(run, small_pair):
 
 def test_a_page_is_written_as_svg(run, tmp_path):
     header = next(EXAMPLES.rglob("*.hea"))
-    code, _, _ = run("page", header, "--to", tmp_path / "ecg.svg")
+    code, _, _ = run("plot", header, "--to", tmp_path / "ecg.svg")
     assert code == 0
     assert "Research use only" in (tmp_path / "ecg.svg").read_text()

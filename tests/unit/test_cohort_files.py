@@ -23,7 +23,7 @@ def ingest(monkeypatch, capsys, tmp_path):
 
     def ingest(folder):
         said = ["ingest", folder, "--cohort", "x", "--home", tmp_path / "home", "--workers", "1"]
-        said += ["--no-measure", "--files", "--json"]
+        said += ["--no-measure", "--list-files", "--json"]
         monkeypatch.setattr(sys, "argv", ["ecgcore", *map(str, said)])
         with contextlib.suppress(SystemExit):
             cli.main()

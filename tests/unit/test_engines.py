@@ -67,7 +67,9 @@ def test_only_places_that_are_meant_are_accepted(on):
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(select, "find_spec", lambda name: None)
-    with pytest.raises(RequestError, match=r"--on ray needs the extra: pip install 'ecgcore\[cl"):
+    with pytest.raises(
+        RequestError, match=r"--executor ray needs the extra: pip install 'ecgcore\[cl"
+    ):
         select.check("ray")
     select.check("local")
 

@@ -1,4 +1,4 @@
-"""``ecgcore page``: any stretch of any record, as a file, or one line that says why not."""
+"""``ecgcore plot``: any stretch of any record, as a file, or one line that says why not."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ def page(monkeypatch, capsys):
     """Return a function that runs the command in this process: (exit code, stderr)."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ecgcore", "page", *map(str, arguments)])
+        monkeypatch.setattr(sys, "argv", ["ecgcore", "plot", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
         return ended.value.code or 0, capsys.readouterr().err
@@ -52,11 +52,11 @@ def test_all_choices_reach_the_page(page, tmp_path):
 def test_a_stretch_of_a_long_record_is_shown_and_told(page, tmp_path):
     header = write_wfdb(tmp_path, "A0001", limb_consistent_uv(60_000), fs_hz=1000)
     file = tmp_path / "ecg.svg"
-    assert page(header, "--to", file, "--from-s", "40", "--seconds", "15")[0] == 0
+    assert page(header, "--to", file, "--start-s", "40", "--duration-s", "15")[0] == 0
     assert "· 40 to 55 s ·" in file.read_text()
-    assert page(header, "--to", file, "--seconds", "60", "--layout", "12x1")[0] == 0
+    assert page(header, "--to", file, "--duration-s", "60", "--layout", "12x1")[0] == 0
     assert "· 0 to 60 s ·" in file.read_text()
-    code, err = page(header, "--to", file, "--from-s", "61")
+    code, err = page(header, "--to", file, "--start-s", "61")
     assert code == 2
     assert "there is nothing from 61 s on" in err
 
@@ -94,7 +94,7 @@ def test_a_file_s_own_name_stands_on_the_page_only_if_asked_for(page, tmp_path):
 def test_a_short_stretch_shows_the_measurements_of_the_whole_recording(page, tmp_path):
     whole, part = tmp_path / "whole.svg", tmp_path / "part.svg"
     assert page(RECORD, "--to", whole)[0] == 0
-    assert page(RECORD, "--to", part, "--from-s", "8")[0] == 0
+    assert page(RECORD, "--to", part, "--start-s", "8")[0] == 0
     told = re.compile(r"> ?((?:Rate|PR|QRS|QT) [^<]+)<")
     assert told.findall(part.read_text()) == told.findall(whole.read_text()) != []
 
