@@ -46,7 +46,7 @@ HEADS = (
 TEXT = """# Two workers against one
 
 Made by `.venv/bin/python benchmarks/team_check.py` (torch {torch}, {machine}): {epochs} epochs in
-batches of {batch_size} on the example ECGs, on a CPU, in float32, without dropout: by one worker on
+batches of {batch} on the example ECGs, on a CPU, in float32, without dropout: by one worker on
 one thread,
 by two workers of one thread each, and `alexnet` by one on two threads. How far they are from the
 first: the largest difference of any epoch, and of any logit of the {n} test records. These are few:
@@ -153,7 +153,7 @@ def _page(pairs: list[Pair]) -> str:
         gains.append(f"* {name}: {np.mean(of):+.3f} ({min(of):+.3f} to {max(of):+.3f})")
     return TEXT.format(
         torch=torch.__version__, machine=platform.machine(), epochs=COMMON.epochs,
-        batch_size=COMMON.batch_size, share=COMMON.batch_size // 2, n=pairs[0].one.evaluation["n"],
+        batch=COMMON.batch_size, share=COMMON.batch_size // 2, n=pairs[0].one.evaluation["n"],
         table="\n".join(f"| {' | '.join(row)} |" for row in rows), seeds=len(SEEDS),
         gains="\n".join(sorted(gains)), most="\n".join(most),
     )  # fmt: skip

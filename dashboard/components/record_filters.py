@@ -9,23 +9,34 @@ from ecgcore.cohort.listing import LABEL_SOURCES, OLDEST_YEARS, UNKNOWN, Filters
 from ecgcore.labels.classes import CODES
 
 POLICY = {
-    "core": "expert, core", "broad": "expert, broad", "criteria": "criteria, unconfirmed",
-}  # fmt: skip
+    "core": "expert, core",
+    "broad": "expert, broad",
+    "criteria": "criteria, unconfirmed",
+}
 _ASKED = {
-    "browse_class": [], "browse_source": [], "browse_sex": [], "browse_quality": [],
-    "browse_age": (0, OLDEST_YEARS), "browse_text": "",
-}  # fmt: skip
+    "browse_class": [],
+    "browse_source": [],
+    "browse_sex": [],
+    "browse_quality": [],
+    "browse_age": (0, OLDEST_YEARS),
+    "browse_text": "",
+}
 
 
 def choose(cohort: str) -> Filters:
     """Let the visitor filter; the first record left is looked at when a filter changes."""
     listing = cached_browse.listing(cohort)
     label_source = st.segmented_control(
-        "Classes by", LABEL_SOURCES, default="core", required=True, key="browse_policy",
-        bind=state.URL, on_change=state.forget_record,
+        "Classes by",
+        LABEL_SOURCES,
+        default="core",
+        required=True,
+        key="browse_policy",
+        bind=state.URL,
+        on_change=state.forget_record,
         help="core, broad: what experts stated, certain statements alone or wider ones too. "
         "criteria: automatic measurements against published thresholds, unconfirmed.",
-    )  # fmt: skip
+    )
     classes = controls.choose_classes("browse_class")
     one, other = st.columns(2)
     with one:
@@ -33,19 +44,33 @@ def choose(cohort: str) -> Filters:
     with other:
         sexes = _several("Sex", ["female", "male", UNKNOWN], "browse_sex", "All")
     low, high = st.slider(
-        "Age, years (90: 90 or more)", 0, OLDEST_YEARS, (0, OLDEST_YEARS), key="browse_age",
-        bind=state.URL, on_change=state.forget_record,
-    )  # fmt: skip
+        "Age, years (90: 90 or more)",
+        0,
+        OLDEST_YEARS,
+        (0, OLDEST_YEARS),
+        key="browse_age",
+        bind=state.URL,
+        on_change=state.forget_record,
+    )
     quality = _several("Quality", listing.quality, "browse_quality", "Any quality")
     text = st.text_input(
-        "Statement, source or record", key="browse_text", bind=state.URL,
-        placeholder="e.g. CLBBB, or bundle", on_change=state.forget_record,
-    )  # fmt: skip
+        "Statement, source or record",
+        key="browse_text",
+        bind=state.URL,
+        placeholder="e.g. CLBBB, or bundle",
+        on_change=state.forget_record,
+    )
     st.button("Clear filters", icon=":material/filter_alt_off:", key="browse_clear", on_click=clear)
     return Filters(
-        label_source, tuple(classes), tuple(sources), (low, high), tuple(sexes), tuple(quality), text,
+        label_source,
+        tuple(classes),
+        tuple(sources),
+        (low, high),
+        tuple(sexes),
+        tuple(quality),
+        text,
         tuple(asked_for()),
-    )  # fmt: skip
+    )
 
 
 def clear() -> None:
@@ -81,7 +106,7 @@ def show_asked_for(found: int) -> None:
         st.text(f"{records}: {why}{missing if found < asked else ''}", width="content")
         st.button(
             "Show all records", icon=":material/close:", key="browse_all", on_click=forget_asked_for
-        )  # fmt: skip
+        )
 
 
 def forget_asked_for() -> None:

@@ -25,11 +25,31 @@ SHOWN_DISAGREEMENTS = 20
 HASHED = ("run.json", "weights.safetensors", "calibration.json", "predictions.parquet")
 # what changes how a network is built or trained, in the order of the report
 SETTINGS = (
-    "level", "split", "seed", "target_mode", "label_tier", "label_source", "layout", "size", "augmentation",
-    "epochs", "batch_size", "optimizer", "learning_rate", "weight_decay", "schedule", "warmup_fraction",
-    "class_balance", "label_smoothing", "dropout", "grad_clip", "patience", "ema_decay", "pretrained",
+    "level",
+    "split",
+    "seed",
+    "target_mode",
+    "label_tier",
+    "label_source",
+    "layout",
+    "size",
+    "augmentation",
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "schedule",
+    "warmup_fraction",
+    "class_balance",
+    "label_smoothing",
+    "dropout",
+    "grad_clip",
+    "patience",
+    "ema_decay",
+    "pretrained",
     "teacher",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -155,8 +155,8 @@ def _outcome(facts: Facts) -> list[dict]:
     return [
         text(
             f"Label set {config.label_set}, {config.label_tier} tier, target mode "
-            f"{meta['target_mode']}; labels by {policy.get(labels['policy'], labels['policy'])}; tables' hash "
-            f"{labels['hash']}. {_label_set(side).convention[0].upper()}"
+            f"{meta['target_mode']}; labels by {policy.get(labels['policy'], labels['policy'])}; "
+            f"tables' hash {labels['hash']}. {_label_set(side).convention[0].upper()}"
             f"{_label_set(side).convention[1:]}. Unknown is left out of loss and metrics."
         ),
         table("Labels of the scored records", ("class", "present", "known"), lines),

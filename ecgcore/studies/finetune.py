@@ -50,17 +50,28 @@ class Target:
 
 TARGETS = {
     "at60": Target(
-        "PTB-XL's device AT-60 3", "device=AT-60 3", ("50", "100"),
-        "device=CS100 3,device!=AT-60 3", "device!=AT-60 3",
+        "PTB-XL's device AT-60 3",
+        "device=AT-60 3",
+        ("50", "100"),
+        "device=CS100 3,device!=AT-60 3",
+        "device!=AT-60 3",
     ),
     "site2": Target(
-        "PTB-XL's site 2", "site=2", ("50", "100", "200", "400"), "site=0,site!=2", "site!=2",
+        "PTB-XL's site 2",
+        "site=2",
+        ("50", "100", "200", "400"),
+        "site=0,site!=2",
+        "site!=2",
     ),
     "others": Target(
         "other hospitals (Chapman–Ningbo, CPSC, Georgia, LUDB, CODE-15 %)",
-        "source!=ptb-xl,source!=ptb", ("50", "100"), "device=CS100 3", None, "others",
+        "source!=ptb-xl,source!=ptb",
+        ("50", "100"),
+        "device=CS100 3",
+        None,
+        "others",
     ),
-}  # fmt: skip
+}
 ARMS = {
     "scratch": "from scratch",
     "frozen": "random encoder, frozen",
@@ -72,17 +83,30 @@ TOLD = "100"  # the size whose classes are told in the results
 CLAIMS = (("scratch", "one"), ("scratch", "several"), ("frozen", "several"))
 
 _SHAPE = TrainConfig(
-    cohort="", model="resnet1d", depth=4, width=32, kernel=5, level="all", batch_size=64,
-    weight_decay=0.02, warmup_fraction=0.2, grad_clip=1.0,
-)  # fmt: skip
+    cohort="",
+    model="resnet1d",
+    depth=4,
+    width=32,
+    kernel=5,
+    level="all",
+    batch_size=64,
+    weight_decay=0.02,
+    warmup_fraction=0.2,
+    grad_clip=1.0,
+)
 PARENT = replace(_SHAPE, split="none", epochs=6, augmentation="standard", ema_decay=0.99)
 CHILD = replace(
-    _SHAPE, split="rest", target_mode="multilabel", epochs=30, batch_size=16, augmentation="standard",
-)  # fmt: skip
+    _SHAPE,
+    split="rest",
+    target_mode="multilabel",
+    epochs=30,
+    batch_size=16,
+    augmentation="standard",
+)
 
 HEAD = """\
 `resnet1d` ({shape}) on signals at 100 Hz, labels expert statements, core tier, several a record;
-{epochs} epochs of batches of {batch_size} for each arm, at the network's own rate. A parent learnt for
+{epochs} epochs of batches of {batch} for each arm, at the network's own rate. A parent learnt for
 {parent} epochs. Each draw takes about a tenth of its records for each class, as far as there are
 any; every record of the target's other patients tests. Differences are paired by draw. Intervals
 at 95 %: over patients, over draws, and over both. All draws start from the same parent network: the
@@ -125,8 +149,10 @@ def page(finished: Sequence[TrialResult]) -> str:
     """Return a section for each target with its arms, its differences, and its classes."""
     text = HEAD.format(
         shape=f"depth {CHILD.depth}, width {CHILD.width}, kernel {CHILD.kernel}",
-        epochs=CHILD.epochs, batch_size=CHILD.batch_size, parent=PARENT.epochs,
-    )  # fmt: skip
+        epochs=CHILD.epochs,
+        batch=CHILD.batch_size,
+        parent=PARENT.epochs,
+    )
     for key, target in TARGETS.items():
         for size in target.sizes:
             text += _section(key, target, size, finished)
@@ -209,11 +235,16 @@ def _by_class(sides: dict[str, list[Scores]]) -> str:
     text = table(
         head,
         [
-            (gain.code, f"{gain.n:.0f}", number(gain.before), number(gain.after),
-             with_range(gain.more, 3, True))
+            (
+                gain.code,
+                f"{gain.n:.0f}",
+                number(gain.before),
+                number(gain.after),
+                with_range(gain.more, 3, True),
+            )
             for gain in gains
         ],
-    )  # fmt: skip
+    )
     if len(known) > 2:
         text += f"\nGain against frequency over {len(known)} classes: {_together(known)}.\n"
     return text

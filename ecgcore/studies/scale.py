@@ -22,9 +22,23 @@ from ecgcore.studies.study import Study
 from ecgcore.studies.trial import Cell, TrialResult
 
 SHAPES = (
-    (4, 8, 3), (8, 8, 3), (4, 8, 9), (4, 16, 3), (16, 8, 3), (8, 8, 9), (8, 16, 3), (4, 16, 9),
-    (16, 8, 9), (4, 32, 3), (16, 16, 3), (8, 16, 9), (8, 32, 3), (4, 32, 9), (4, 64, 3), (8, 32, 9),
-)  # fmt: skip
+    (4, 8, 3),
+    (8, 8, 3),
+    (4, 8, 9),
+    (4, 16, 3),
+    (16, 8, 3),
+    (8, 8, 9),
+    (8, 16, 3),
+    (4, 16, 9),
+    (16, 8, 9),
+    (4, 32, 3),
+    (16, 16, 3),
+    (8, 16, 9),
+    (8, 32, 3),
+    (4, 32, 9),
+    (4, 64, 3),
+    (8, 32, 9),
+)
 """(depth, width, kernel), from the cheapest to the dearest, as they are trained."""
 LABEL_SETS = ("paper10", "ptbxl5")
 SEEDS = (1, 2)
@@ -33,7 +47,7 @@ AXES = ("depth", "width", "kernel")
 SAMPLES = 1000  # 10 s at 100 Hz, for the multiply-adds
 
 HEAD = """\
-{n} shapes, {seeds} seeds, {epochs} epochs of batches of {batch_size} on folds 1 to 3 of cohort
+{n} shapes, {seeds} seeds, {epochs} epochs of batches of {batch} on folds 1 to 3 of cohort
 `{cohort}` ({train:,} records), scored on fold 4 ({validation:,} records); no test record was looked
 at. AUC is the macro AUC after the last epoch.{noise}
 
@@ -52,10 +66,22 @@ def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
 
 def _config(cohort: str, of: str, depth: int, width: int, kernel: int, seed: int) -> TrainConfig:
     return TrainConfig(
-        cohort, "resnet1d", "all", label_set=of, split="folds", depth=depth, width=width,
-        kernel=kernel, seed=seed, epochs=EPOCHS, batch_size=32, weight_decay=0.02, warmup_fraction=0.2,
-        grad_clip=1.0, ema_decay=0.99,
-    )  # fmt: skip
+        cohort,
+        "resnet1d",
+        "all",
+        label_set=of,
+        split="folds",
+        depth=depth,
+        width=width,
+        kernel=kernel,
+        seed=seed,
+        epochs=EPOCHS,
+        batch_size=32,
+        weight_decay=0.02,
+        warmup_fraction=0.2,
+        grad_clip=1.0,
+        ema_decay=0.99,
+    )
 
 
 def page(finished: Sequence[TrialResult]) -> str:
@@ -63,10 +89,15 @@ def page(finished: Sequence[TrialResult]) -> str:
     first = finished[0].content
     config, records = finished[0].config, first["split"]["records"]
     text = HEAD.format(
-        n=len(_by_shape(finished)), seeds=len({cell.config.seed for cell in finished}),
-        epochs=config.epochs, batch_size=config.batch_size, cohort=first["cohort"]["name"],
-        train=records["train"], validation=records["validation"], noise=_noise(finished),
-    )  # fmt: skip
+        n=len(_by_shape(finished)),
+        seeds=len({cell.config.seed for cell in finished}),
+        epochs=config.epochs,
+        batch=config.batch_size,
+        cohort=first["cohort"]["name"],
+        train=records["train"],
+        validation=records["validation"],
+        noise=_noise(finished),
+    )
     for of in LABEL_SETS:
         there = [cell for cell in finished if cell.config.label_set == of]
         if there:
@@ -115,11 +146,14 @@ def _shapes(cells: Sequence[TrialResult]) -> str:
         )
         rows.append(
             (
-                *shape, f"{_parameters(shape):,}", f"{_multiply_adds(shape) / 1e6:.1f}",
-                f"{seconds:.0f}", f"**{mean}**" if shape == best else mean,
+                *shape,
+                f"{_parameters(shape):,}",
+                f"{_multiply_adds(shape) / 1e6:.1f}",
+                f"{seconds:.0f}",
+                f"**{mean}**" if shape == best else mean,
                 ", ".join(number(value, 4) for value in found[shape]),
             )
-        )  # fmt: skip
+        )
     head = (*AXES, "parameters", "M multiply-adds", "s an epoch", "AUC", "each seed")
     return table(head, rows)
 
@@ -215,6 +249,11 @@ def _words(shape: tuple[int, int, int]) -> str:
 
 
 STUDY = Study(
-    "scale", "Depth, width and kernel of a network on signals", cells, page,
-    scored=False, claims=claims, summary=summary,
-)  # fmt: skip
+    "scale",
+    "Depth, width and kernel of a network on signals",
+    cells,
+    page,
+    scored=False,
+    claims=claims,
+    summary=summary,
+)

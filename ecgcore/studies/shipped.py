@@ -134,7 +134,8 @@ def _section(name: str, of: Sequence[TrialResult]) -> str:
     beside = BENCHMARK_MACRO[config.label_set]
     return (
         f"## `{name}`\n\n`{config.model}`, {content['parameters']:,} parameters, "
-        f"{config.epochs} epochs of batches of {config.batch_size}, augmentation {config.augmentation}"
+        f"{config.epochs} epochs of batches of {config.batch_size}, "
+        f"augmentation {config.augmentation}"
         f"{f', taught by `{TEACHER}`' if name in TAUGHT else ''}; "
         f"{minutes:.0f} minutes for {len(of)} folds. Temperature {temperature:.3f}.\n\n"
         + table(

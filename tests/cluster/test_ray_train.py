@@ -19,9 +19,21 @@ from ecgcore.workspace import Workspace
 pytestmark = pytest.mark.cluster
 # All that changes in a training: dropout, augmentation, mixing, BatchNorm, a running average.
 ASKED = TrainConfig(
-    "examples", "resnet1d", "60", "multilabel", depth=4, width=8, epochs=12, batch_size=10, dropout=0.2,
-    augmentation="targeted", class_balance="sampling", ema_decay=0.9, device="cpu", precision="float32",
-)  # fmt: skip
+    "examples",
+    "resnet1d",
+    "60",
+    "multilabel",
+    depth=4,
+    width=8,
+    epochs=12,
+    batch_size=10,
+    dropout=0.2,
+    augmentation="targeted",
+    class_balance="sampling",
+    ema_decay=0.9,
+    device="cpu",
+    precision="float32",
+)
 
 
 @pytest.fixture(scope="module")

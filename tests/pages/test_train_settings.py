@@ -41,29 +41,62 @@ def test_every_setting_is_passed_on_and_goes_back_at_a_click(open_page, filled, 
     app.segmented_control(key="train_level").set_value("own").run()
     app.number_input(key="train_records").set_value(80)
     for name, value in (
-        ("optimizer", "sgd"), ("schedule", "step"), ("class_balance", "weights"), ("label_tier", "broad"),
-        ("layout", "clinical"), ("augmentation", "standard"), ("target_mode", "priority"),
+        ("optimizer", "sgd"),
+        ("schedule", "step"),
+        ("class_balance", "weights"),
+        ("label_tier", "broad"),
+        ("layout", "clinical"),
+        ("augmentation", "standard"),
+        ("target_mode", "priority"),
         ("precision", "float32"),
-    ):  # fmt: skip
+    ):
         app.selectbox(key=f"train_{name}").select(value)
     for name, number in (
-        ("epochs", 3), ("batch_size", 8), ("seed", 7), ("size", 96), ("patience", 2), ("dropout", 0.4),
-        ("learning_rate", 0.01), ("weight_decay", 0.02), ("grad_clip", 1.5), ("ema_decay", 0.99),
-        ("warmup_fraction", 0.1), ("label_smoothing", 0.1),
-    ):  # fmt: skip
+        ("epochs", 3),
+        ("batch_size", 8),
+        ("seed", 7),
+        ("size", 96),
+        ("patience", 2),
+        ("dropout", 0.4),
+        ("learning_rate", 0.01),
+        ("weight_decay", 0.02),
+        ("grad_clip", 1.5),
+        ("ema_decay", 0.99),
+        ("warmup_fraction", 0.1),
+        ("label_smoothing", 0.1),
+    ):
         app.number_input(key=f"train_{name}").set_value(number)
     app.run()
     app.selectbox(key="train_rhythm").select("V1").run()
     app.button(key="train_start").click().run()
     assert asked == [
         TrainConfig(
-            "examples", model="alexnet_gap", level="80", optimizer="sgd", schedule="step",
-            class_balance="weights", label_tier="broad", layout="clinical", rhythm="V1", augmentation="standard",
-            target_mode="priority", precision="float32", epochs=3, batch_size=8, seed=7, size=96,
-            patience=2, dropout=0.4, learning_rate=0.01, weight_decay=0.02, grad_clip=1.5,
-            ema_decay=0.99, warmup_fraction=0.1, label_smoothing=0.1,
+            "examples",
+            model="alexnet_gap",
+            level="80",
+            optimizer="sgd",
+            schedule="step",
+            class_balance="weights",
+            label_tier="broad",
+            layout="clinical",
+            rhythm="V1",
+            augmentation="standard",
+            target_mode="priority",
+            precision="float32",
+            epochs=3,
+            batch_size=8,
+            seed=7,
+            size=96,
+            patience=2,
+            dropout=0.4,
+            learning_rate=0.01,
+            weight_decay=0.02,
+            grad_clip=1.5,
+            ema_decay=0.99,
+            warmup_fraction=0.1,
+            label_smoothing=0.1,
         )
-    ]  # fmt: skip
+    ]
     app.button(key="train_reset").click().run()
     app.button(key="train_start").click().run()
     assert asked[1:] == [TrainConfig("examples", model=model) for model in train_settings.BOTH]
@@ -184,6 +217,9 @@ def test_earlier_trainings_are_shown_by_the_url_and_two_lead_to_their_comparison
 
 def test_times_and_sizes_in_words():
     assert [train_preview.duration(s) for s in (0.2, 42, 700, 12_600)] == [
-        "1 s", "42 s", "12 min", "3.5 h",
-    ]  # fmt: skip
+        "1 s",
+        "42 s",
+        "12 min",
+        "3.5 h",
+    ]
     assert [train_preview.size(n) for n in (61_000_000, 1_633_000_000)] == ["61 MB", "1.6 GB"]

@@ -34,14 +34,26 @@ from ecgcore.workspace import Workspace
 REAL = get_context("forkserver")
 REAL.set_forkserver_preload(["ecgcore.training.trainer"])
 ASKED = TrainConfig(
-    "examples", "alexnet_gap", "60", "multilabel", size=67, epochs=6, batch_size=15, dropout=0.0,
-    class_balance="weights", augmentation="targeted", ema_decay=0.5, grad_clip=1.0, label_smoothing=0.1,
-    device="cpu", precision="float32",
-)  # fmt: skip
+    "examples",
+    "alexnet_gap",
+    "60",
+    "multilabel",
+    size=67,
+    epochs=6,
+    batch_size=15,
+    dropout=0.0,
+    class_balance="weights",
+    augmentation="targeted",
+    ema_decay=0.5,
+    grad_clip=1.0,
+    label_smoothing=0.1,
+    device="cpu",
+    precision="float32",
+)
 COMMAND = (
     "train --cohort examples --model alexnet_gap --level 60 --target-mode multilabel --size 67 "
-    "--epochs 6 --batch-size 15 --dropout 0 --class-balance weights --augmentation targeted --ema-decay 0.5 "
-    "--grad-clip 1 --label-smoothing 0.1 --device cpu --precision float32"
+    "--epochs 6 --batch-size 15 --dropout 0 --class-balance weights --augmentation targeted "
+    "--ema-decay 0.5 --grad-clip 1 --label-smoothing 0.1 --device cpu --precision float32"
 ).split()
 THREE = [Team(rank, 3) for rank in range(3)]
 
@@ -139,9 +151,12 @@ def test_the_shares_of_a_batch_are_that_batch(examples_home, augment):
     targets = np.zeros((11, 10), np.float32)
     targets[:, 7] = targets[::2, 8] = 1
     feed = BatchLoader(
-        cohort, np.arange(11), targets, geometry("stacked", 67, cohort.duration_s),
+        cohort,
+        np.arange(11),
+        targets,
+        geometry("stacked", 67, cohort.duration_s),
         torch.device("cpu"),
-    )  # fmt: skip
+    )
 
     def batches(team: Team) -> list:
         augmenter = Augmenter(augment, 3) if augment else None
@@ -261,8 +276,8 @@ def test_more_workers_than_records_or_gpus_are_refused():
     with pytest.raises(RequestError) as few:
         Team(size=8).check(6, ["cpu"])
     assert str(few.value) == (
-        "A batch of 6 records leaves some of 8 workers without any; raise --batch-size or take fewer "
-        "workers."
+        "A batch of 6 records leaves some of 8 workers without any; raise --batch-size or take "
+        "fewer workers."
     )
     with pytest.raises(RequestError) as gpus:
         Team(size=2, local_size=2).check(16, ["cuda:0"])
