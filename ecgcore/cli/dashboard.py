@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ecgcore.cli.base import HomeOption, app, err
+from ecgcore.cli.base import WorkspaceOption, app, err
 from ecgcore.errors import RequestError
 from ecgcore.workspace import Workspace
 
@@ -20,7 +20,7 @@ def dashboard(
         str, typer.Option(help="Address to listen on; 127.0.0.1 is this machine alone.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8501,
-    workspace: HomeOption = None,
+    workspace: WorkspaceOption = None,
 ) -> None:
     """Start the dashboard in the browser's reach; Ctrl-C stops it.
 
