@@ -1,7 +1,10 @@
 # make run     the dashboard on http://127.0.0.1:8501, set up on first use
 # make test    all tests (browser tests need Debian's chromium; they skip with a reason without it)
 # make test-cluster   the tests that start Ray, one after another (installs the extra "cluster")
-# make check   format, lint, types
+# make test-fast   the quick ones, under two minutes
+# make test-wheel  the wheel in an empty environment: a script, a notebook, commands, the dashboard
+# make check   format, lint, types, layers, documentation
+# make docs    the documentation site, in build/site
 # make setup   only the environment, in .venv/
 # make checkpoints PTBXL=path/to/ptb-xl   trains the shipped networks again (a night on two cores)
 
@@ -11,7 +14,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8501
 EXAMPLES := workspace/cohorts/examples/cohort.json
 
-.PHONY: run test test-cluster check format setup checkpoints clean
+.PHONY: run test test-fast test-cluster test-wheel check docs format setup checkpoints clean
 
 run: .venv/.runtime $(EXAMPLES)
 	@echo "The dashboard will answer on http://$(HOST):$(PORT) (stop it with Ctrl-C)."
@@ -23,10 +26,16 @@ test: .venv/.dev
 test-cluster: .venv/.cluster
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
-check: .venv/.dev
+test-wheel: .venv/.dev
+	tests/wheel/run.sh
+
+check: .venv/.dev docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: .venv/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: .venv/.dev
 	$(BIN)/ruff format .
