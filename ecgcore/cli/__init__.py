@@ -1,7 +1,7 @@
 """Command line: one module per group of commands; each command calls one function."""
 
 from ecgcore.cli import download, ingest, cohorts, measure, label, images  # isort: skip
-from ecgcore.cli import train, evaluate, classify, study, bench, dashboard  # isort: skip
+from ecgcore.cli import train, runs, evaluate, classify, study, bench, dashboard  # isort: skip
 from ecgcore.cli.base import app, main
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "label",
     "main",
     "measure",
+    "runs",
     "study",
     "train",
 ]

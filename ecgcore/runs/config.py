@@ -1,26 +1,34 @@
-"""What a training is asked to do, checked before anything is written."""
+"""Configuration of a training: every setting once, checked before anything is written."""
 
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ecgcore.errors import NotFound, RequestError
-from ecgcore.imaging import LAYOUTS
-from ecgcore.labels.targets import MODES
-from ecgcore.records.record import LEADS
+from ecgcore.errors import RequestError
+from ecgcore.runs.settings import (
+    DATA,
+    IMAGE,
+    INITIALISATION,
+    MACHINE,
+    NETWORK,
+    OPTIMISATION,
+    REGULARISATION,
+    Setting,
+    setting,
+    settings_of,
+    with_default,
+)
 
-LEVELS = ("204", "440", "all")
-TIERS = ("core", "broad")
 SPLITS = ("patient", "folds")
-"""Ways to split to choose from; ``splits.WAYS`` has all."""
-SCHEDULES = ("cosine", "step", "constant")
+LEVELS = ("204", "440", "all")
+SMALLEST_LEVEL, LARGEST_LEVEL = 10, 10_000_000
 SMALLEST_SIDE_PX = 67  # below, nothing is left after the last pool
+SCHEDULES = ("cosine", "step", "constant")
 AUGMENTATIONS = ("none", "standard", "targeted")
 PRECISIONS = ("auto", "float32", "bfloat16")
 CLASS_BALANCES = ("none", "weights", "sampling")
 
-# optimiser → weight decay where none is given: AdamW's is Loshchilov & Hutter's 2019, SGD's (with
-# a momentum of 0.9) that of Krizhevsky et al. 2012, section 5. Each network has its own rates.
+# optimizer → default weight decay: AdamW's is Loshchilov & Hutter's 2019, SGD's (with a momentum
+# of 0.9) that of Krizhevsky et al. 2012, section 5. Each network has its own learning rates.
 OPTIMIZERS = {"adamw": 0.01, "sgd": 5e-4}
 
 OLD_NAMES = {
@@ -40,123 +48,293 @@ OLD_NAMES = {
 """Settings as version 0.1.0 stored them, and their names since then."""
 
 MODEL_OPTIONS = ("dropout", "depth", "width", "kernel")
-# setting → (least, most accepted)
-RANGES: dict[str, tuple[float, float]] = {
-    "epochs": (1, math.inf),
-    "batch_size": (2, math.inf),
-    "learning_rate": (0, math.inf),
-    "weight_decay": (0, math.inf),
-    "warmup_fraction": (0, 0.5),
-    "label_smoothing": (0, 0.5),
-    "dropout": (0, 0.95),
-    "grad_clip": (1e-6, math.inf),
-    "patience": (1, math.inf),
-    "ema_decay": (0, 0.99999),
-    "backbone_lr_factor": (0, 1),
-}
+IMAGE_SETTINGS = ("layout", "size", "rhythm")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training. The defaults are paper 001's protocol: 20 epochs, batch 16, 70/15/15.
+    """Settings of one training; the defaults are the protocol of paper 001.
 
-    Attributes
-    ----------
-    cohort, model
-        Names of a cohort and of a network.
-    level
-        ``204``, ``440``, another number of records (a class-balanced draw), or ``all``.
-    target_mode
-        ``exclusive``, ``multilabel`` or ``priority``; by default ``exclusive`` for a numbered
-        level and ``multilabel`` for ``all``.
-    tier
-        ``core`` or ``broad``.
-    label_set
-        ``paper10``, ``ptbxl5`` or ``ptbxl71`` (see ``labels.label_sets``): the classes of the head.
-    policy, thresholds
-        Of ``paper10``: labels by ``expert`` (what sources state) or by ``criteria`` (measurements
-        against the thresholds of ``paper``, ``aha2009`` or ``udmi2018``).
-    layout, size, rhythm
-        The image: layout, side or (height, width) in pixels, and the lead of the rhythm strip.
-    augment
-        How training records are changed before they are drawn: ``none`` (the paper's protocol),
-        ``standard`` (see ``augmentation``) or ``targeted`` (also mixed near the borderlines).
-    optimiser, learning_rate, weight_decay, schedule
-        ``adamw`` or ``sgd`` (momentum 0.9); the network's own rate where none is given (see
-        ``models.registry``); ``optimising.lr_factor`` has the schedules.
-    warm_up
-        Share of all steps in which the rate rises.
-    balance
-        ``none``, ``weights`` (rare classes weigh more in the loss) or ``sampling`` (their records
-        come more often).
-    label_smoothing, dropout
-        Shares; dropout is the network's own where not given.
-    clip_norm
-        Longest gradient; longer ones are shortened to it.
-    patience
-        Epochs without a better validation macro AUC after which the training stops.
-    average
-        Decay a step of a running average of the weights, which is then what is kept; 0: none.
-    depth, width, kernel
-        Shape of ``resnet1d``, its default where not given.
-    init
-        A run or shipped model whose weights are the start and whose pre-processing is used. The
-        head starts afresh where the classes differ.
-    teacher
-        A run or shipped model whose answers to the training records are learnt from beside their
-        labels (see ``teaching``).
-    trunk_rate
-        What all but the head takes of the learning rate; 0 freezes it.
-    deterministic
-        Only algorithms that give the same twice, on a GPU as well; slower there.
-    split
-        ``patient`` (70/15/15 beside an untouched fold), ``folds`` (the published ones),
-        ``source:NAME`` (all of that source tests, the others train and validate), ``fold:K`` (that
-        fold tests, all others train), ``rest`` (what a level leaves tests) or ``none`` (all
-        train). Where nothing validates, the last epoch is kept and nothing is calibrated.
-    only
-        Conditions on records that take part (see ``cohort.record_filter``), such as ``site=2``.
-    device, precision
-        ``auto`` takes the GPU where there is one, and bfloat16 where the device computes in it.
+    Every setting is described here and nowhere else (see ``runs.settings``).
     """
 
-    cohort: str
-    model: str = "alexnet_m_se"
-    level: str = "204"
-    target_mode: str | None = None
-    label_tier: str = "core"
-    label_set: str = "paper10"
-    label_source: str = "expert"
-    thresholds: str = "paper"
-    layout: str = "stacked"
-    size: int | tuple[int, int] = 224
-    rhythm: str = "II"
-    augmentation: str = "none"
-    epochs: int = 20
-    batch_size: int = 16
-    optimizer: str = "adamw"
-    learning_rate: float | None = None
-    weight_decay: float | None = None
-    schedule: str = "cosine"
-    warmup_fraction: float = 0.05
-    class_balance: str = "none"
-    label_smoothing: float = 0.0
-    dropout: float | None = None
-    grad_clip: float | None = None
-    patience: int | None = None
-    ema_decay: float = 0.0
-    depth: int | None = None
-    width: int | None = None
-    kernel: int | None = None
-    pretrained: str | None = None
-    teacher: str | None = None
-    backbone_lr_factor: float = 1.0
-    deterministic: bool = False
-    split: str = "patient"
-    where: str | None = None
-    seed: int = 1
-    device: str = "auto"
-    precision: str = "auto"
+    cohort: str = setting(help="Cohort to train on.", group=DATA, is_advanced=False)
+    model: str = setting(
+        "alexnet_m_se",
+        help="Network to train; an unknown name lists all.",
+        group=NETWORK,
+        label="Network",
+        is_advanced=False,
+    )
+    level: str = setting(
+        "204",
+        help="Number of records, drawn evenly over the classes (204 and 440 are the paper's), or "
+        "all.",
+        group=DATA,
+        is_advanced=False,
+    )
+    target_mode: str | None = setting(
+        None,
+        help="Answer: exclusive (one class a record), multilabel (each class by itself) or "
+        "priority (the class that ranks highest).",
+        group=DATA,
+        among="ecgcore.labels.targets.MODES",
+        default_text="by level: exclusive for a number of records, multilabel for all",
+    )
+    label_tier: str = setting(
+        "core",
+        help="Statements that count: core, or broad for the weaker ones as well.",
+        group=DATA,
+        among="ecgcore.labels.classes.TIERS",
+    )
+    label_set: str = setting(
+        "paper10",
+        help="Classes: paper10 (the paper's ten), ptbxl5 (PTB-XL's superclasses) or ptbxl71 (all "
+        "its statements).",
+        group=DATA,
+        among="ecgcore.labels.label_sets.SETS",
+    )
+    label_source: str = setting(
+        "expert",
+        help="Source of the labels: expert (statements) or criteria (automatic, unconfirmed: "
+        "measurements against thresholds).",
+        group=DATA,
+        among="ecgcore.cohort.store.LABEL_SOURCES",
+    )
+    thresholds: str = setting(
+        "paper",
+        help="Thresholds for labels by criteria: paper, aha2009 or udmi2018.",
+        group=DATA,
+        among="ecgcore.labels.criteria.SETS",
+        noun="set of thresholds",
+    )
+    layout: str = setting(
+        "stacked",
+        help="Arrangement of the leads: stacked (twelve rows), clinical (3×4 above a rhythm "
+        "strip) or panels (median beats above a rhythm strip).",
+        group=IMAGE,
+        among="ecgcore.imaging.LAYOUTS",
+    )
+    size: int | tuple[int, int] = setting(
+        224,
+        help="Side of the image in pixels, or height x width, such as 224x448.",
+        group=IMAGE,
+        unit="px",
+        low=SMALLEST_SIDE_PX,
+        high=4096,
+    )
+    rhythm: str = setting(
+        "II",
+        help="Lead of the rhythm strip in the layouts clinical and panels.",
+        group=IMAGE,
+        label="Rhythm lead",
+        among="ecgcore.records.record.LEADS",
+        noun="lead",
+    )
+    augmentation: str = setting(
+        "none",
+        help="Random changes to training records: standard (shift, crop, gain, wander, noise, "
+        "lost lead, warp) or targeted (also mixed near the ST and voltage thresholds).",
+        group=REGULARISATION,
+        among=AUGMENTATIONS,
+    )
+    epochs: int = setting(
+        20, help="Passes over the training records.", group=OPTIMISATION, low=1, high=10_000
+    )
+    batch_size: int = setting(
+        16,
+        help="Records in each step, of all workers together.",
+        group=OPTIMISATION,
+        unit="records",
+        low=2,
+        high=16_384,
+    )
+    optimizer: str = setting(
+        "adamw",
+        help="Optimizer: adamw, or sgd with a momentum of 0.9.",
+        group=OPTIMISATION,
+        among=tuple(OPTIMIZERS),
+    )
+    learning_rate: float | None = setting(
+        None,
+        help="Highest learning rate.",
+        group=OPTIMISATION,
+        low=0,
+        high=10,
+        default_text="by network, as found in a search",
+        step=1e-4,
+    )
+    weight_decay: float | None = setting(
+        None,
+        help="Weight decay.",
+        group=OPTIMISATION,
+        low=0,
+        high=10,
+        default_text="0.01 for adamw, 0.0005 for sgd",
+        step=1e-3,
+    )
+    schedule: str = setting(
+        "cosine",
+        help="Learning rate after the warm-up: cosine (down to a hundredth), step (to a tenth at "
+        "1/2 and at 3/4) or constant.",
+        group=OPTIMISATION,
+        among=SCHEDULES,
+    )
+    warmup_fraction: float = setting(
+        0.05,
+        help="Fraction of all steps over which the learning rate rises.",
+        group=OPTIMISATION,
+        label="Warm-up fraction",
+        low=0,
+        high=0.5,
+        step=0.05,
+    )
+    class_balance: str = setting(
+        "none",
+        help="Balance of rare classes: weights (they weigh more in the loss) or sampling (their "
+        "records are drawn more often).",
+        group=OPTIMISATION,
+        among=CLASS_BALANCES,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        help="Fraction of each target that is spread evenly over the classes.",
+        group=REGULARISATION,
+        low=0,
+        high=0.5,
+        step=0.05,
+    )
+    dropout: float | None = setting(
+        None,
+        help="Fraction of activations that are dropped in training.",
+        group=REGULARISATION,
+        low=0,
+        high=0.95,
+        default_text="by network",
+        step=0.05,
+    )
+    grad_clip: float | None = setting(
+        None,
+        help="Highest norm of the gradient; longer gradients are shortened to it.",
+        group=OPTIMISATION,
+        label="Gradient clipping",
+        low=1e-6,
+        high=1_000_000,
+        default_text="no limit",
+        step=0.1,
+    )
+    patience: int | None = setting(
+        None,
+        help="Epochs without a better validation macro AUC after which the training stops.",
+        group=OPTIMISATION,
+        unit="epochs",
+        low=1,
+        high=10_000,
+        default_text="no limit",
+    )
+    ema_decay: float = setting(
+        0.0,
+        help="Decay per step of a moving average of the weights, which is then what is kept; 0 "
+        "for none.",
+        group=OPTIMISATION,
+        label="Moving average (EMA) decay",
+        low=0,
+        high=0.99999,
+        step=0.001,
+    )
+    depth: int | None = setting(
+        None,
+        help="Residual blocks of resnet1d.",
+        group=NETWORK,
+        unit="blocks",
+        low=4,
+        high=256,
+        default_text="by network",
+    )
+    width: int | None = setting(
+        None,
+        help="Channels in the first stage of resnet1d.",
+        group=NETWORK,
+        unit="channels",
+        low=1,
+        high=1024,
+        default_text="by network",
+    )
+    kernel: int | None = setting(
+        None,
+        help="Span of a convolution of resnet1d, an odd number.",
+        group=NETWORK,
+        unit="samples",
+        low=1,
+        high=255,
+        default_text="by network",
+        step=2,
+    )
+    pretrained: str | None = setting(
+        None,
+        help="Run or shipped model whose weights are the start and whose pre-processing is used; "
+        "the head starts afresh where the classes differ.",
+        group=INITIALISATION,
+        label="Start from",
+        default_text="fresh weights",
+    )
+    teacher: str | None = setting(
+        None,
+        help="Run or shipped model whose answers to the training records are learnt as well as "
+        "the labels.",
+        group=INITIALISATION,
+        default_text="none",
+    )
+    backbone_lr_factor: float = setting(
+        1.0,
+        help="Learning rate of all layers but the head, as a fraction of the head's; 0 freezes "
+        "them.",
+        group=INITIALISATION,
+        label="Backbone learning-rate factor",
+        low=0,
+        high=1,
+        step=0.1,
+    )
+    deterministic: bool = setting(
+        False,
+        help="Repeatable results on a GPU, too: only deterministic algorithms, which are slower.",
+        group=MACHINE,
+    )
+    split: str = setting(
+        "patient",
+        help="Split: patient (70/15/15 and a holdout fold), folds (published), source:NAME (that "
+        "source tests, the others train), fold:K (that fold tests, all others train), rest (what "
+        "a level leaves tests) or none (all train).",
+        group=DATA,
+        label="Split by",
+    )
+    where: str | None = setting(
+        None,
+        help="Conditions on the records that take part, such as 'site=2' or "
+        "'source=georgia,device!=CS-12'.",
+        group=DATA,
+        label="Records where",
+        default_text="all records",
+    )
+    seed: int = setting(
+        1,
+        help="Seed of the draw, the split, the first weights and the order of records.",
+        group=MACHINE,
+        low=0,
+        high=2**32 - 1,
+    )
+    device: str = setting(
+        "auto",
+        help="Device: auto (a GPU where there is one), cpu, cuda (any free GPU) or one by number, "
+        "such as cuda:1.",
+        group=MACHINE,
+    )
+    precision: str = setting(
+        "auto",
+        help="Precision: auto (bfloat16 where the device computes in it), float32 or bfloat16.",
+        group=MACHINE,
+        among=PRECISIONS,
+    )
 
     @property
     def sides_px(self) -> tuple[int, int]:
@@ -165,17 +343,23 @@ class TrainConfig:
 
     @property
     def model_options(self) -> dict[str, Any]:
-        """What the network is built with beside its defaults."""
-        asked = {name: getattr(self, name) for name in MODEL_OPTIONS}
-        return {name: value for name, value in asked.items() if value is not None}
+        """Options that the network is built with, its own defaults left out."""
+        options = {name: getattr(self, name) for name in MODEL_OPTIONS}
+        return {name: value for name, value in options.items() if value is not None}
 
-    def filled(self) -> "ResolvedConfig":
-        """Return the same training with every default made explicit, or say what is wrong."""
+    def resolve(self) -> "ResolvedConfig":
+        """Return the training with every default made explicit; refuse impossible settings.
+
+        Raises
+        ------
+        RequestError
+            In one line: what was found and what is accepted.
+        """
         self._check()
-        from ecgcore.models import model_info  # torch comes with it: not for reading a run
+        from ecgcore.models import model_info  # imports torch, which reading a run must not need
 
-        rate, decay = model_info(self.model).rates[self.optimizer], OPTIMIZERS[self.optimizer]
         by_level = "multilabel" if self.level == "all" else "exclusive"
+        rate, decay = model_info(self.model).rates[self.optimizer], OPTIMIZERS[self.optimizer]
         explicit = {
             "target_mode": self.target_mode or by_level,
             "learning_rate": rate if self.learning_rate is None else self.learning_rate,
@@ -184,51 +368,28 @@ class TrainConfig:
         return ResolvedConfig(**(asdict(self) | explicit))
 
     def _check(self) -> None:
-        from ecgcore.cohort import splits  # scipy comes with it
-        from ecgcore.cohort.record_filter import conditions
-        from ecgcore.cohort.store import LABEL_SOURCES
-        from ecgcore.labels.criteria import SETS
-        from ecgcore.labels.label_sets import SETS as LABEL_SETS
-        from ecgcore.models import model_info  # torch comes with it: not for reading a run
+        from ecgcore.cohort import splits
+        from ecgcore.cohort.record_filter import parse_conditions
 
+        for one in settings_of(type(self)):
+            one.check(getattr(self, one.name))
+        self._check_level()
         splits.check_way(self.split)
         if self.where is not None:
-            conditions(self.where)
+            parse_conditions(self.where)
         if self.patience is not None and not splits.validates(self.split):
             raise RequestError(f"Split '{self.split}' has no validation; patience needs one.")
-        info = model_info(self.model)
-        for kind, value, known in (
-            ("label set", self.label_set, LABEL_SETS),
-            ("label tier", self.label_tier, TIERS),
-            ("layout", self.layout, LAYOUTS),
-            ("lead", self.rhythm, LEADS),
-            ("optimizer", self.optimizer, OPTIMIZERS),
-            ("schedule", self.schedule, SCHEDULES),
-            ("class balance", self.class_balance, CLASS_BALANCES),
-            ("label source", self.label_source, LABEL_SOURCES),
-            ("set of thresholds", self.thresholds, SETS),
-            ("augmentation", self.augmentation, AUGMENTATIONS),
-            ("precision", self.precision, PRECISIONS),
-            ("target mode", self.target_mode or MODES[0], MODES),
-        ):
-            if value not in known:
-                raise NotFound.among(kind, value, known)
-        if self.level not in LEVELS and not (self.level.isdecimal() and int(self.level) >= 10):
-            raise RequestError(
-                f"Level '{self.level}' is neither 204, 440, all nor a number of records from 10 up."
-            )
-        self._check_numbers()
         self._check_label_set()
-        info.check_options(self.model_options)
-        drawn = (self.layout, self.size, self.rhythm)
-        if info.input == "signal" and drawn != (LAYOUTS[0], 224, "II"):
+        self._check_network()
+
+    def _check_level(self) -> None:
+        if self.level in LEVELS:
+            return
+        is_number = self.level.isdecimal() and len(self.level) <= len(str(LARGEST_LEVEL))
+        if not is_number or not SMALLEST_LEVEL <= int(self.level) <= LARGEST_LEVEL:
             raise RequestError(
-                f"{self.model} reads signals: layout, size and rhythm are for networks on images."
-            )
-        if info.fixed_size and self.sides_px != info.fixed_size:
-            raise RequestError(
-                f"{self.model} reads {info.fixed_size[0]}×{info.fixed_size[1]} pixels, not "
-                f"{self.sides_px[0]}×{self.sides_px[1]}; the '_gap' variants take any size."
+                f"Level '{self.level:.40}' is neither 204, 440, all nor a number of records from "
+                f"{SMALLEST_LEVEL} to {LARGEST_LEVEL:,}."
             )
 
     def _check_label_set(self) -> None:
@@ -247,36 +408,42 @@ class TrainConfig:
                     f"{' and '.join(filter(None, accepted))} are accepted."
                 )
 
-    def _check_numbers(self) -> None:
-        if min(self.sides_px) < SMALLEST_SIDE_PX:
+    def _check_network(self) -> None:
+        from ecgcore.models import model_info  # imports torch
+
+        info = model_info(self.model)
+        info.check_options(self.model_options)
+        image = (self.layout, self.size, self.rhythm)
+        if info.input == "signal" and image != ("stacked", 224, "II"):
             raise RequestError(
-                f"size {min(self.sides_px)} is too small; {SMALLEST_SIDE_PX} or more is accepted."
+                f"{self.model} reads signals: layout, size and rhythm are for networks on images."
             )
-        for name, (least, most) in RANGES.items():
-            value, said = getattr(self, name), name.replace("_", " ")
-            if value is None or least <= value <= most:
-                continue
-            if most == math.inf:
-                accepted = f"too small; {least:g} or more is accepted"
-            else:
-                accepted = f"not accepted; {least:g} to {most:g} is"
-            raise RequestError(f"{said} {value} is {accepted}.")
+        if info.fixed_size and self.sides_px != info.fixed_size:
+            raise RequestError(
+                f"{self.model} reads {info.fixed_size[0]}×{info.fixed_size[1]} pixels, not "
+                f"{self.sides_px[0]}×{self.sides_px[1]}; the '_gap' variants take any size."
+            )
 
 
 @dataclass(frozen=True)
 class ResolvedConfig(TrainConfig):
-    """A training with every default made explicit, as ``run.json`` keeps it."""
+    """Training with every default made explicit, as ``run.json`` stores it."""
 
-    target_mode: str = "exclusive"
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.01
+    target_mode: str = with_default(TrainConfig, "target_mode", "exclusive")
+    learning_rate: float = with_default(TrainConfig, "learning_rate", 1e-4)
+    weight_decay: float = with_default(TrainConfig, "weight_decay", 0.01)
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "ResolvedConfig":
         """Read a stored configuration, old spellings as well; refuse unknown settings by name."""
         content = {OLD_NAMES.get(name, name): value for name, value in content.items()}
         known = {f.name for f in fields(cls)}
-        if strange := sorted(set(content) - known):
-            raise RequestError(f"This version does not know the setting {', '.join(strange)}.")
+        if unknown := sorted(set(content) - known):
+            raise RequestError(f"This version does not know the setting {', '.join(unknown)}.")
         size = content.get("size", 224)
         return cls(**content | {"size": size if isinstance(size, int) else tuple(size)})
+
+
+def train_settings() -> tuple[Setting, ...]:
+    """Return the descriptions of all training settings."""
+    return settings_of(TrainConfig)

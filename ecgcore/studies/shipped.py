@@ -20,6 +20,7 @@ from ecgcore.evaluation.fit_calibration import fit_calibration
 from ecgcore.evaluation.subgroups import BY_A_HUMAN, VALIDATED
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.runs.config import TrainConfig
+from ecgcore.runs.recipes import recipe_settings
 from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
 from ecgcore.studies.trial import Cell, TrialResult
@@ -27,22 +28,22 @@ from ecgcore.studies.trial import Cell, TrialResult
 FOLDS = (1, 2, 3, 4, 5)
 """Of PTB-XL's ten those whose records the shipped networks learnt from."""
 
-_SIGNALS = TrainConfig(
-    cohort="", level="all", augmentation="standard", epochs=12, batch_size=64, weight_decay=0.02,
-    warmup_fraction=0.2, grad_clip=1.0, ema_decay=0.99,
-)  # fmt: skip
-_IMAGES = TrainConfig(
-    cohort="", level="all", augmentation="standard", epochs=6, learning_rate=5e-4, ema_decay=0.995
-)
 TEACHER = "resnet1d_scaled"
 TAUGHT = ("alexnet_m_se_gap", "alexnet_gap")
 """They learn from the teacher's answers, too (see ``training.distillation``): out of fold from
 those of its network of the same folds."""
+
+
+def _strong(model: str, **settings: str) -> TrainConfig:
+    """Return the recipe ``strong`` of a network (see ``runs.recipes``)."""
+    return TrainConfig(cohort="", model=model, **recipe_settings("strong", model), **settings)
+
+
 RECIPES = {
-    "resnet1d_scaled": replace(_SIGNALS, model="resnet1d_scaled"),
-    "resnet1d_ptbxl71": replace(_SIGNALS, model="resnet1d_scaled", label_set="ptbxl71"),
-    "alexnet_m_se_gap": replace(_IMAGES, model="alexnet_m_se_gap"),
-    "alexnet_gap": replace(_IMAGES, model="alexnet_gap"),
+    "resnet1d_scaled": _strong("resnet1d_scaled"),
+    "resnet1d_ptbxl71": _strong("resnet1d_scaled", label_set="ptbxl71"),
+    "alexnet_m_se_gap": _strong("alexnet_m_se_gap"),
+    "alexnet_gap": _strong("alexnet_gap"),
 }
 ATTRIBUTION = (
     "Trained on PTB-XL (Wagner et al. 2020, https://doi.org/10.13026/kfzx-aw45, CC BY 4.0); "
@@ -161,7 +162,9 @@ def _scores(name: str, of: Sequence[TrialResult], checked: bool = False) -> tupl
     fitted = fit_calibration(answers, classes, mode, source=OUT_OF_FOLD)
     answers = with_probabilities(answers, classes, mode, fitted["temperature"])
     rows = answers[answers[VALIDATED] == BY_A_HUMAN] if checked else answers
-    return Scores.read(rows, classes, mode, fitted["thresholds"], name), fitted["temperature"]
+    return Scores.from_predictions(rows, classes, mode, fitted["thresholds"], name), fitted[
+        "temperature"
+    ]
 
 
 def _classes(sides: Sequence[dict]) -> str:
