@@ -236,9 +236,9 @@ def load_model(reference: str, workspace: WorkspaceLike = None) -> "Classifier":
     >>> model.predict_proba(ecgcore.examples()[0]).shape
     (1, 10)
     """
-    from ecgcore.inference.model import load_model as load
+    from ecgcore.inference.model import load_model as load_model
 
-    return load(reference, Workspace.find(workspace))
+    return load_model(reference, Workspace.find(workspace))
 
 
 def load_run(reference: "Run | str", workspace: WorkspaceLike = None) -> "Run":
@@ -378,8 +378,8 @@ def plot(ecg: Ecg, to: Path | str, layout: str = "3x4", **options: Any) -> Path:
     layout
         ``3x4``, ``6x2`` or ``12x1``.
     options
-        ``speed_mm_s`` (25), ``gain_mm_mv`` (10), ``order``, ``rhythm``, ``title``, …, as in
-        ``ecgcore.paper.draw.page``.
+        ``speed_mm_s`` (25), ``gain_mm_mv`` (10), ``lead_order``, ``rhythm_leads``, ``title``, …, as
+        in ``ecgcore.paper.draw.make_page``.
 
     Returns
     -------
@@ -398,10 +398,10 @@ def plot(ecg: Ecg, to: Path | str, layout: str = "3x4", **options: Any) -> Path:
     >>> ecgcore.plot(ecgcore.examples()[0], "ecg.svg").stat().st_size > 10_000
     True
     """
-    from ecgcore.paper.draw import write_page
+    from ecgcore.paper.draw import plot as plot_page
 
     path = Path(to)
-    write_page(as_record(ecg), path, layout=layout, **options)
+    plot_page(as_record(ecg), path, layout, **options)
     return path
 
 

@@ -125,7 +125,7 @@ def quality(flags: list[str]) -> None:
 def explained_paper(record: Record, dark: bool, found: "Explanation", **how: Any) -> None:
     """Show an ECG page with what an explanation found behind its traces; ``how`` as ``paper``."""
     duration_s = found.geometry.duration_s
-    paper(record, dark, relevance=found.by_lead_time, relevance_s=duration_s, **how)
+    paper(record, dark, relevance=found.by_lead_time, relevance_duration_s=duration_s, **how)
 
 
 def network_image(image: np.ndarray, alt: str) -> None:

@@ -13,10 +13,10 @@ from ecgcore.paper.draw import FORMATS, page_bytes
 from ecgcore.paper.layout import (
     GAINS_MM_MV,
     LEAD_ORDERS,
-    MOST_RHYTHM,
+    MAX_RHYTHM_LEADS,
     PAPER_LAYOUTS,
     SPEEDS_MM_S,
-    TRACE_MM,
+    TRACE_LENGTH_MM,
 )
 from ecgcore.records.record import LEADS, Record
 
@@ -30,7 +30,7 @@ def show(record: Record, key: str, measured: dict[str, Any]) -> None:
         how = choices(record, key)
         with st.popover("Save", icon=":material/download:", key=f"{key}_save"):
             save(record, how, key)
-    paper_view.show(record, state.is_dark(), f"{key}_paper", **how, measured=measured)
+    paper_view.show(record, state.is_dark(), f"{key}_paper", **how, measurements=measured)
 
 
 def choices(record: Record, key: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def choices(record: Record, key: str) -> dict[str, Any]:
     layout = one_of("Layout", list(PAPER_LAYOUTS), "3x4", "layout")
     speed_mm_s = float(one_of("Speed, mm/s", SPEEDS, "25", "speed"))
     gain_mm_mv = float(one_of("Gain, mm/mV", GAINS, "10", "gain"))
-    left_over_s = record.duration_s - TRACE_MM / speed_mm_s
+    left_over_s = record.duration_s - TRACE_LENGTH_MM / speed_mm_s
     start_s = 0.0
     if left_over_s > 0:
         start_s = st.number_input(
@@ -53,7 +53,7 @@ def choices(record: Record, key: str) -> dict[str, Any]:
     with st.popover("More", icon=":material/tune:", key=f"{key}_more"):
         order = one_of("Limb leads", list(LEAD_ORDERS), "standard", "order")
         rhythm = st.multiselect(
-            "Rhythm leads", LEADS, ["II"], max_selections=MOST_RHYTHM, key=f"{key}_rhythm",
+            "Rhythm leads", LEADS, ["II"], max_selections=MAX_RHYTHM_LEADS, key=f"{key}_rhythm",
             bind=state.URL, disabled=layout == "12x1",
         )  # fmt: skip
         band = one_of("Display filter, Hz", list(FILTERS), "none", "filter")
@@ -62,9 +62,9 @@ def choices(record: Record, key: str) -> dict[str, Any]:
         "speed_mm_s": speed_mm_s,
         "gain_mm_mv": gain_mm_mv,
         "start_s": start_s,
-        "order": order,
-        "rhythm": () if layout == "12x1" else tuple(rhythm),
-        "band": band,
+        "lead_order": order,
+        "rhythm_leads": () if layout == "12x1" else tuple(rhythm),
+        "display_filter": band,
     }
 
 
@@ -81,4 +81,4 @@ def save(record: Record, how: dict[str, Any], key: str) -> None:
 def _file(record: Record, form: str, how: dict[str, Any]) -> bytes:
     from ecgcore.measure.measurements import measure
 
-    return page_bytes(record, form, **how, measured=measure(record).as_json())
+    return page_bytes(record, form, **how, measurements=measure(record).as_json())

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from ecgcore.paper.draw import page
+from ecgcore.paper.draw import make_page
 from ecgcore.paper.render_svg import as_svg
 from ecgcore.records.record import Record
 
@@ -26,8 +26,8 @@ _view = st.components.v2.component(
 
 
 def show(record: Record, dark: bool, key: str, **how: Any) -> None:
-    """Show a record on ECG paper; ``how`` is that of ``page``: layout, speed, gain, relevance."""
-    laid = page(record, theme="dark" if dark else "light", **how)
+    """Show a record on ECG paper; ``how`` as in ``make_page``: layout, speed, gain, relevance."""
+    laid = make_page(record, theme="dark" if dark else "light", **how)
     _view(
         key=key,
         data={

@@ -38,7 +38,7 @@ def on_paper(sight: ClassifierInput, found: "Explanation", side: str) -> None:
     seconds = found.geometry.duration_s
     paper_view.show(
         sight, state.is_dark(), f"saliency_paper_{side}",
-        relevance=found.by_lead_time, relevance_s=seconds,
+        relevance=found.by_lead_time, relevance_duration_s=seconds,
     )  # fmt: skip
 
 

@@ -1,21 +1,29 @@
-"""Images: drawn in batches for the network, as paper for people, as PNG for other programs.
+"""Network images: ECGs drawn in batches as tensors, and saved as PNG files.
 
-``draw`` and ``draw_as`` come on first use: importing this package does not import torch.
+``draw`` and ``draw_with_geometry`` are imported on first use, so that importing this package does
+not import torch.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from ecgcore.imaging.geometry import LAYOUTS, Geometry, geometry, geometry_of
+from ecgcore.imaging.geometry import LAYOUTS, Geometry, geometry_from_json, make_geometry
 
 if TYPE_CHECKING:
-    from ecgcore.imaging.drawing import draw, draw_as
+    from ecgcore.imaging.drawing import draw, draw_with_geometry
 
-__all__ = ["LAYOUTS", "Geometry", "draw", "draw_as", "geometry", "geometry_of"]
+__all__ = [
+    "LAYOUTS",
+    "Geometry",
+    "draw",
+    "draw_with_geometry",
+    "geometry_from_json",
+    "make_geometry",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Return ``draw`` or ``draw_as``, imported when first asked for."""
-    if name not in ("draw", "draw_as"):
+    """Import ``draw`` or ``draw_with_geometry`` on first use."""
+    if name not in ("draw", "draw_with_geometry"):
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     from ecgcore.imaging import drawing
 

@@ -1,8 +1,8 @@
-"""The median beat of each lead, in batches on the signal's device: what ``panels`` draws.
+"""Median beat of each lead for the ``panels`` layout, in batches on the signal's device.
 
-Beats are laid on one another to a fraction of a sample, so that a QRS stands at the same place
-and has the same width at any rate. This is drawing, not measuring: measure/median_beat.py picks
-beats of one shape and measures them.
+Beats are aligned to a fraction of a sample, so that a QRS has the same position and width at any
+sampling rate. This serves drawing, not measuring: measure/median_beat.py selects beats of one shape
+and measures them.
 """
 
 import math
@@ -13,19 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecgcore.imaging.interpolation import interpolated, picked_at
+from ecgcore.imaging.interpolation import interpolate, samples_at
 
-MOST_BEATS = 8  # of a record; of more, as many spread evenly over it
-_FLAT_S, _REACH_S = 0.06, 0.10  # around an R peak: what counts fully, what counts at all
-_FARTHEST_S = 0.02  # that an R peak is moved
+MAX_BEATS = 8  # used of a record, spread evenly over it
+_FLAT_S, _REACH_S = 0.06, 0.10  # around an R peak: full weight, and end of the weight
+_MAX_SHIFT_S = 0.02  # of an R peak
 _ROUNDS = 3
-_PEAK_HZ = 250.0  # rate at which QRS complexes are looked at, or the signal's where it is less
+_PEAK_HZ = 250.0  # rate at which QRS complexes are aligned; the signal's own if lower
 
 Beats = Sequence[np.ndarray]
 
 
-def found_beats(signal_mv: Tensor, fs_hz: float) -> list[np.ndarray]:
-    """Return each record's R peaks, in seconds: (B, 12, T) → B arrays."""
+def detect_beats(signal_mv: Tensor, fs_hz: float) -> list[np.ndarray]:
+    """Return each record's R peaks in seconds: (B, 12, T) → B arrays."""
     from ecgcore.measure.rpeaks import r_peaks
 
     return [r_peaks(record, fs_hz) for record in signal_mv.detach().cpu().float().numpy()]
@@ -36,141 +36,144 @@ def median_beats(
 ) -> Tensor:
     """Return the median beat of each lead, (B, 12, ``steps``) in mV.
 
-    Sampled from ``start_s`` relative to the R peak on, every ``step_s``. Before the median each
-    beat is brought to the usual level of its lead, so that baseline wander does not mix waves.
-    NaN where a record has no beat, or a lead no signal. Differentiable with respect to the signal.
+    Sampled every ``step_s`` from ``start_s`` relative to the R peak. Before the median each beat is
+    shifted to the median level of its lead, so that baseline wander does not mix waves. NaN where a
+    record has no beat or a lead no signal. Differentiable with respect to the signal.
 
     Parameters
     ----------
     signal_mv
         (B, 12, T).
     beats
-        B arrays of R peaks in seconds. Those whose window leaves the record are used only where
-        there is no other.
+        B arrays of R peaks in seconds. Beats whose window leaves the record are used only if there
+        is no other.
     """
     end_s = start_s + (steps - 1) * step_s
     length_s = (signal_mv.shape[-1] - 1) / fs_hz
-    chosen = [_chosen(np.asarray(b, float), start_s, end_s, length_s) for b in beats]
+    chosen = [_select_beats(np.asarray(b, float), start_s, end_s, length_s) for b in beats]
     counts = torch.tensor([len(b) for b in chosen])
-    at_s = np.zeros((len(chosen), _even(max(map(len, chosen), default=0))))
+    at_s = np.zeros((len(chosen), _next_even(max(map(len, chosen), default=0))))
     for row, times_s in zip(at_s, chosen, strict=True):
         row[:] = times_s[0] if len(times_s) else -start_s
         row[: len(times_s)] = times_s
-    r_s = centred(signal_mv, fs_hz, torch.from_numpy(at_s).to(signal_mv))  # (B, N)
+    r_s = qrs_centres(signal_mv, fs_hz, torch.from_numpy(at_s).to(signal_mv))  # (B, N)
     offsets_s = start_s + step_s * torch.arange(steps, device=r_s.device, dtype=r_s.dtype)
-    cut = interpolated(signal_mv, (r_s[..., None] + offsets_s) * fs_hz)  # (B, 12, N, steps)
+    cut = interpolate(signal_mv, (r_s[..., None] + offsets_s) * fs_hz)  # (B, 12, N, steps)
     return _median(cut, counts)
 
 
-def _even(count: int) -> int:
-    """Return the next even number from 2 up."""
+def _next_even(count: int) -> int:
+    """Return the next even number, at least 2."""
     return max(2, count + count % 2)
 
 
-def _chosen(r_s: np.ndarray, start_s: float, end_s: float, length_s: float) -> np.ndarray:
-    """Return the beats to use: whole ones, where there are any, and not too many."""
+def _select_beats(r_s: np.ndarray, start_s: float, end_s: float, length_s: float) -> np.ndarray:
+    """Return at most MAX_BEATS beats, complete ones if there are any."""
     r_s = r_s[(r_s >= 0) & (r_s <= length_s)]
-    whole = r_s[(r_s + start_s >= 0) & (r_s + end_s <= length_s)]
-    kept = whole if len(whole) else r_s
-    if len(kept) <= MOST_BEATS:
-        return kept
-    return kept[np.linspace(0, len(kept) - 1, MOST_BEATS).round().astype(int)]
+    complete = r_s[(r_s + start_s >= 0) & (r_s + end_s <= length_s)]
+    usable = complete if len(complete) else r_s
+    if len(usable) <= MAX_BEATS:
+        return usable
+    return usable[np.linspace(0, len(usable) - 1, MAX_BEATS).round().astype(int)]
 
 
 @torch.no_grad()
-def centred(signal_mv: Tensor, fs_hz: float, r_s: Tensor) -> Tensor:
-    """Return the middle of the QRS's energy in all leads near each R peak, (B, N) in seconds.
+def qrs_centres(signal_mv: Tensor, fs_hz: float, r_s: Tensor) -> Tensor:
+    """Return the centre of the QRS energy in all leads near each R peak, (B, N) in seconds.
 
-    A peak's sample would be off by up to half a sample, and would jump between two peaks of about
-    equal height; the middle is neither.
+    The sample of a peak would be off by up to half a sample, and would jump between two peaks of
+    about equal height; the centre does neither.
     """
     stride = max(1, round(fs_hz / _PEAK_HZ))
     half = round(_REACH_S * fs_hz / stride)
-    places = stride * torch.arange(-half, half + 1, device=r_s.device)
-    at = (r_s * fs_hz).round().long()[..., None] + places  # (B, N, n)
+    offsets = stride * torch.arange(-half, half + 1, device=r_s.device)
+    at = (r_s * fs_hz).round().long()[..., None] + offsets  # (B, N, n)
     at = at.clamp(0, signal_mv.shape[-1] - 1)
-    near = picked_at(signal_mv.nan_to_num(0.0), at)  # (B, 12, N, n)
-    rest = (near[..., :1] + near[..., -1:]) / 2
-    energy = (near - rest).square().sum(dim=1)  # (B, N, n)
+    near = samples_at(signal_mv.nan_to_num(0.0), at)  # (B, 12, N, n)
+    baseline = (near[..., :1] + near[..., -1:]) / 2
+    energy = (near - baseline).square().sum(dim=1)  # (B, N, n)
     at_s = at.to(r_s.dtype) / fs_hz
-    middle_s = r_s
+    centre_s = r_s
     for _ in range(_ROUNDS):
-        away_s = (at_s - middle_s[..., None]).abs()
-        weight = energy * ((_REACH_S - away_s) / (_REACH_S - _FLAT_S)).clamp(0, 1)
-        middle_s = (weight * at_s).sum(-1) / weight.sum(-1).clamp(min=1e-12)
-        middle_s = torch.minimum(torch.maximum(middle_s, r_s - _FARTHEST_S), r_s + _FARTHEST_S)
-    return middle_s
+        distance_s = (at_s - centre_s[..., None]).abs()
+        weight = energy * ((_REACH_S - distance_s) / (_REACH_S - _FLAT_S)).clamp(0, 1)
+        centre_s = (weight * at_s).sum(-1) / weight.sum(-1).clamp(min=1e-12)
+        centre_s = torch.minimum(torch.maximum(centre_s, r_s - _MAX_SHIFT_S), r_s + _MAX_SHIFT_S)
+    return centre_s
 
 
 def _median(cut: Tensor, counts: Tensor) -> Tensor:
     """Return the median (B, 12, n) over the first ``counts`` (B,) of the beats (B, 12, N, n)."""
     if not bool(cut.detach().sum().isnan()):
-        return _median_of_whole(cut, counts)
-    holed = cut.detach().isnan().flatten(1).any(dim=1).cpu()
+        return _median_without_gaps(cut, counts)
+    has_gap = cut.detach().isnan().flatten(1).any(dim=1).cpu()
     rows = [
-        _median_of_holed(beat[:, : int(n)]) if hole else _median_of_whole(beat[None], n[None])[0]
-        for beat, n, hole in zip(cut, counts, holed, strict=True)
+        _median_with_gaps(beat[:, : int(n)])
+        if gap
+        else _median_without_gaps(beat[None], n[None])[0]
+        for beat, n, gap in zip(cut, counts, has_gap, strict=True)
     ]
     return torch.stack(rows)
 
 
-def _median_of_holed(cut: Tensor) -> Tensor:
-    """Return the median (12, n) over the beats (12, N, n) that are there, sample by sample."""
+def _median_with_gaps(cut: Tensor) -> Tensor:
+    """Return the median (12, n) over the beats (12, N, n) present at each sample."""
     if not cut.shape[1]:
         return cut.new_full((len(cut), cut.shape[2]), math.nan)
     levels = cut.nanmean(dim=-1, keepdim=True)
-    usual = levels.nanquantile(0.5, dim=1, keepdim=True)
-    return (cut - levels + usual).nanquantile(0.5, dim=1)
+    median_level = levels.nanquantile(0.5, dim=1, keepdim=True)
+    return (cut - levels + median_level).nanquantile(0.5, dim=1)
 
 
-def _median_of_whole(cut: Tensor, counts: Tensor) -> Tensor:
-    """Return the same of beats without holes, each first brought to the usual level of its lead."""
-    beyond = _beyond(counts, cut.shape[2]).to(cut)[:, None, :, None]
+def _median_without_gaps(cut: Tensor, counts: Tensor) -> Tensor:
+    """Return the median of beats without gaps, each shifted to the median level of its lead."""
+    padding = _padding(counts, cut.shape[2]).to(cut)[:, None, :, None]
     levels = cut.mean(dim=-1, keepdim=True)  # (B, 12, N, 1)
-    usual = _middle((levels + beyond).unbind(dim=2), counts)[:, :, None]
-    return _middle((cut + (usual - levels + beyond)).unbind(dim=2), counts)
+    median_level = _median_of_rows((levels + padding).unbind(dim=2), counts)[:, :, None]
+    shifted = cut + (median_level - levels + padding)
+    return _median_of_rows(shifted.unbind(dim=2), counts)
 
 
-def _beyond(counts: Tensor, places: int) -> Tensor:
-    """Return what puts the places beyond ``counts`` of (B, ``places``) out of the median's way.
+def _padding(counts: Tensor, slots: int) -> Tensor:
+    """Return (B, ``slots``) that keeps the slots beyond ``counts`` out of the median.
 
     0 for a beat; beyond them as many −∞ as ∞, one −∞ more where the count is odd, so that the
-    median stands in the middle for every record.
+    median is the middle value for every record.
     """
-    place, counts = torch.arange(places), counts[:, None]
-    lowest = place < counts + (places - counts + 1) // 2
-    lacking = torch.where(lowest, -math.inf, math.inf)
-    return torch.where(place < counts, 0.0, lacking)
+    slot, counts = torch.arange(slots), counts[:, None]
+    is_low = slot < counts + (slots - counts + 1) // 2
+    fill = torch.where(is_low, -math.inf, math.inf)
+    return torch.where(slot < counts, 0.0, fill)
 
 
-def _middle(rows: tuple[Tensor, ...], counts: Tensor) -> Tensor:
+def _median_of_rows(rows: tuple[Tensor, ...], counts: Tensor) -> Tensor:
     """Return the median of an even number of tensors (B, 12, n), of which ``counts`` are beats.
 
-    It is found by a network of minima and maxima over whole arrays: a sort of short rows takes
-    ten times as long. NaN where there is no beat.
+    A network of minima and maxima over whole arrays: sorting short rows takes ten times as long.
+    NaN where there is no beat.
     """
-    lower, upper = _middles(list(rows))
+    lower, upper = _middle_two(list(rows))
     counts = counts.to(upper.device)[:, None, None]
-    middle = torch.where(counts % 2 == 1, upper, (lower + upper) / 2)
-    return middle.masked_fill(counts == 0, math.nan)
+    median = torch.where(counts % 2 == 1, upper, (lower + upper) / 2)
+    return median.masked_fill(counts == 0, math.nan)
 
 
-def _middles(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the two middle values of an even number of tensors, place by place."""
-    for a, b, least, most in _network(len(rows)):
+def _middle_two(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the two middle values of an even number of tensors, element by element."""
+    for a, b, need_min, need_max in _median_network(len(rows)):
         low, high = rows[a], rows[b]
-        if least:
+        if need_min:
             rows[a] = torch.minimum(low, high)
-        if most:
+        if need_max:
             rows[b] = torch.maximum(low, high)
     return rows[len(rows) // 2 - 1], rows[len(rows) // 2]
 
 
 @lru_cache(maxsize=16)
-def _network(size: int) -> tuple[tuple[int, int, bool, bool], ...]:
+def _median_network(size: int) -> tuple[tuple[int, int, bool, bool], ...]:
     """Return those steps of Batcher's odd–even merge sort (1968) that the two middles need.
 
-    Each compares places a < b; the flags tell whether the lesser and the greater are needed.
+    Each compares rows a < b; the flags tell whether the minimum and the maximum are needed.
     """
     needed = {size // 2 - 1, size // 2}
     steps = []

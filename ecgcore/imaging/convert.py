@@ -1,8 +1,8 @@
 """Record → CSV → PNG in class folders, as paper 001 makes its image sets.
 
-``OUT/NSR/00001_lr.csv`` and ``OUT/NSR/00001_lr.png``: torchvision's ``ImageFolder`` takes OUT as it
-is. The CSV holds mV at the cohort's rate, so that this program's own reader takes it back; the PNG
-is classified like its record by a run whose own images are drawn alike.
+``OUT/NSR/00001_lr.csv`` and ``OUT/NSR/00001_lr.png``: torchvision's ``ImageFolder`` reads OUT
+directly. The CSV holds mV at the cohort's rate and can be read back by ``ecgcore.records``; the PNG
+is classified like its record by a run whose own images have the same geometry and rate.
 """
 
 import hashlib
@@ -24,8 +24,8 @@ from ecgcore.atomic import write_atomic
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import NotFound, RequestError, UnreadableRecord
 from ecgcore.executors.local import run_all, workers_for
-from ecgcore.imaging.drawing import draw_as
-from ecgcore.imaging.geometry import Geometry, geometry, geometry_of
+from ecgcore.imaging.drawing import draw_with_geometry
+from ecgcore.imaging.geometry import Geometry, geometry_from_json, make_geometry
 from ecgcore.imaging.png import read_png, save_png
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.targets import targets
@@ -33,20 +33,20 @@ from ecgcore.records.record import LEADS, Record
 from ecgcore.records.resample import resample_record
 
 FOLDER_MODES = ("exclusive", "priority")
-_PART = 32  # records a job
-_UNFINISHED = re.compile(r"\.(.+)\.(?:csv|png)\.[0-9a-f]{8}(?:\.\d+)?")  # as write_whole names it
+_BATCH = 32  # records a job
+_TEMPORARY = re.compile(r"\.(.+)\.(?:csv|png)\.[0-9a-f]{8}(?:\.\d+)?")  # names of write_atomic
 
 
-class _Form(NamedTuple):
-    """Where files go and how they are drawn; ``fs_hz`` is the rate of the signal that is drawn."""
+class _Destination(NamedTuple):
+    """Output folder and image geometry; ``fs_hz`` is the rate of the signal that is drawn."""
 
-    out: Path
-    measures: Geometry
+    folder: Path
+    geometry: Geometry
     fs_hz: float
 
 
-class _Part(NamedTuple):
-    """Some records of a cohort, each with its class."""
+class _Batch(NamedTuple):
+    """Records of a cohort, each with its class."""
 
     cohort: Path
     cohort_hash: str
@@ -69,20 +69,20 @@ def convert(
 ) -> dict[str, Any]:
     """Write each labelled record of a cohort as CSV and PNG into the folder of its class.
 
-    What is there already and whole is kept, so that a conversion that was cut off goes on. Files
-    of this cohort's records that lie in a class which is no longer theirs are removed, and so is
-    what a killed conversion left unfinished.
+    Existing complete files are kept, so that an interrupted conversion resumes. Files of this
+    cohort's records in a class folder that is no longer theirs are removed, as are temporary files
+    of an interrupted conversion.
 
     Parameters
     ----------
     mode
-        What gives a record its one class: ``exclusive`` or ``priority``.
-    tier, layout, size
+        Rule that gives a record its one class: ``exclusive`` or ``priority``.
+    label_tier, layout, size
         Of the labels and of the images.
     on_progress
-        Called with records done and records to do.
+        Called with the number of records done and the total.
     run_input
-        The ``input`` of a run: images are drawn as its network sees them, in its layout, size and
+        The ``input`` of a run: images are drawn as its network reads them, in its layout, size and
         rate, instead of in ``layout`` and ``size`` at the cohort's rate.
     workers
         Processes; by default one a core, fewer for few records.
@@ -90,45 +90,46 @@ def convert(
     Returns
     -------
     dict
-        ``images`` there are now, ``written`` and ``kept`` of them, ``classes`` (code → n),
+        ``images`` in the folder now, ``written`` and ``kept`` of them, ``classes`` (code → n),
         ``left_out`` (reason → n), ``seconds``.
 
     Raises
     ------
     NotFound
-        No such layout or tier.
+        Unknown layout or label tier.
     RequestError
-        A mode that gives several classes a record.
+        A mode that gives a record several classes.
     """
-    started, since = time.monotonic(), time.time()
-    _check(mode)
-    form = _Form(out, geometry(layout, size, cohort.duration_s), cohort.fs_hz)
+    started, started_at = time.monotonic(), time.time()
+    _check_mode(mode)
+    destination = _Destination(out, make_geometry(layout, size, cohort.duration_s), cohort.fs_hz)
     if run_input is not None:
-        form = _Form(out, geometry_of(dict(run_input)), run_input["fs_hz"])
-    goal = targets(cohort.states(label_tier), mode)
-    rows = np.flatnonzero(goal.used)
-    codes = [CODES[i] for i in goal.y[rows].argmax(axis=1)]
+        geometry = geometry_from_json(dict(run_input))
+        destination = _Destination(out, geometry, run_input["fs_hz"])
+    target = targets(cohort.states(label_tier), mode)
+    rows = np.flatnonzero(target.used)
+    codes = [CODES[i] for i in target.y[rows].argmax(axis=1)]
     records = cohort.index["record"].to_numpy()[rows].tolist()
     written = run_all(
-        _convert_part,
-        [(part, form) for part in _parts(cohort, rows.tolist(), records, codes)],
+        _convert_batch,
+        [(batch, destination) for batch in _batches(cohort, rows.tolist(), records, codes)],
         workers or workers_for(len(rows)),
         lambda done: on_progress(done, len(rows)) if on_progress else None,
-        needs=(__name__,),
+        preload=(__name__,),
     )
-    wanted = {(code, _file_name(record)) for code, record in zip(codes, records, strict=True)}
-    _tidy(out, cohort.index["record"], wanted, since)
+    expected = {(code, _file_name(record)) for code, record in zip(codes, records, strict=True)}
+    _remove_stale(out, cohort.index["record"], expected, started_at)
     return {
         "images": len(rows),
         "written": sum(written),
         "kept": len(rows) - sum(written),
         "classes": {code: codes.count(code) for code in CODES},
-        "left_out": dict(Counter(goal.reason[~goal.used].tolist()).most_common()),
+        "left_out": dict(Counter(target.reason[~target.used].tolist()).most_common()),
         "seconds": round(time.monotonic() - started, 3),
     }
 
 
-def _check(mode: str) -> None:
+def _check_mode(mode: str) -> None:
     if mode == "multilabel":
         raise RequestError(
             "Class folders need one class a record, and 'multilabel' gives several: "
@@ -138,87 +139,95 @@ def _check(mode: str) -> None:
         raise NotFound.among("target mode", mode, FOLDER_MODES)
 
 
-def _parts(
+def _batches(
     cohort: Cohort, rows: list[int], records: list[str], codes: list[str]
-) -> Iterable[_Part]:
-    for at in range(0, len(rows), _PART):
-        part = slice(at, at + _PART)
-        yield _Part(cohort.folder, cohort.hash, rows[part], records[part], codes[part])
+) -> Iterable[_Batch]:
+    for start in range(0, len(rows), _BATCH):
+        batch = slice(start, start + _BATCH)
+        yield _Batch(cohort.folder, cohort.hash, rows[batch], records[batch], codes[batch])
 
 
-def _convert_part(part: _Part, form: _Form, on_record: Callable[[], None]) -> int:
-    """Write what is not there yet of some records; return how many that were."""
+def _convert_batch(batch: _Batch, destination: _Destination, on_record: Callable[[], None]) -> int:
+    """Write the missing files of some records; return the number of records written."""
     if mp.parent_process() is not None:
-        torch.set_num_threads(1)  # the other cores have their own part
-    cohort = _opened(part.cohort, part.cohort_hash)
-    # R peaks of another rate are not those that the run finds itself.
-    with_beats = form.measures.shows_beats and form.fs_hz == cohort.fs_hz
-    beats = cohort.beats(part.rows) if with_beats else [None] * len(part.rows)
+        torch.set_num_threads(1)  # each core has a batch of its own
+    cohort = _open_cohort(batch.cohort, batch.cohort_hash)
+    # R peaks at another rate are not those that the run detects itself.
+    use_stored = destination.geometry.shows_beats and destination.fs_hz == cohort.fs_hz
+    beats = cohort.beats(batch.rows) if use_stored else [None] * len(batch.rows)
     written = 0
-    for record, code, signal_mv, beats_s in zip(
-        part.records, part.codes, cohort.signals(part.rows), beats, strict=True
+    for name, code, signal_mv, beats_s in zip(
+        batch.records, batch.codes, cohort.signals(batch.rows), beats, strict=True
     ):
-        written += _converted(Record(signal_mv, cohort.fs_hz, record), code, beats_s, form)
+        record = Record(signal_mv, cohort.fs_hz, name)
+        written += _convert_record(record, code, beats_s, destination)
         on_record()
     return written
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: Path, cohort_hash: str) -> Cohort:
+def _open_cohort(folder: Path, cohort_hash: str) -> Cohort:
     return Cohort(folder)
 
 
-def _converted(record: Record, code: str, beats_s: np.ndarray | None, form: _Form) -> bool:
-    """Write a record's CSV and PNG unless both are there and whole; return whether it wrote."""
+def _convert_record(
+    record: Record, code: str, beats_s: np.ndarray | None, destination: _Destination
+) -> bool:
+    """Write a record's CSV and PNG unless both are complete; return True if written."""
+    folder, geometry, fs_hz = destination
     name = _file_name(record.name)
-    csv, png = (form.out / code / f"{name}{suffix}" for suffix in (".csv", ".png"))
+    csv, png = (folder / code / f"{name}{suffix}" for suffix in (".csv", ".png"))
     content = csv_text(record.signal_mv, record.fs_hz, record.name).encode()
-    facts = {"csv_sha256": hashlib.sha256(content).hexdigest()}
-    if _is_whole(csv, png, content, facts, form):
+    extra = {"csv_sha256": hashlib.sha256(content).hexdigest()}
+    if _is_up_to_date(csv, png, content, extra, destination):
         return False
     write_atomic(csv, lambda path: path.write_bytes(content))
-    shown = resample_record(record, form.fs_hz, form.measures.duration_s)
-    image = draw_as(
-        torch.from_numpy(shown.signal_mv)[None],
-        form.fs_hz,
-        form.measures,
+    window = resample_record(record, fs_hz, geometry.duration_s)
+    image = draw_with_geometry(
+        torch.from_numpy(window.signal_mv)[None],
+        fs_hz,
+        geometry,
         None if beats_s is None else [beats_s],
     )[0]
-    save_png(image, png, form.measures, record.name, form.fs_hz, code, facts)
+    save_png(image, png, geometry, record.name, fs_hz, code, extra)
     return True
 
 
-def _is_whole(csv: Path, png: Path, content: bytes, facts: dict[str, str], form: _Form) -> bool:
-    """Return whether both files are what would be written."""
+def _is_up_to_date(
+    csv: Path, png: Path, content: bytes, extra: dict[str, str], destination: _Destination
+) -> bool:
+    """Return True if both files are what would be written."""
     if not (csv.is_file() and png.is_file()) or csv.read_bytes() != content:
         return False
     try:
-        there = read_png(png)
+        stored = read_png(png)
     except UnreadableRecord:
         return False
-    alike = (there.geometry, there.fs_hz) == (form.measures, form.fs_hz)
-    return alike and there.more == facts and there.class_code == csv.parent.name
+    same_drawing = (stored.geometry, stored.fs_hz) == (destination.geometry, destination.fs_hz)
+    return same_drawing and stored.extra == extra and stored.class_code == csv.parent.name
 
 
-def _tidy(out: Path, records: Iterable[str], wanted: set[tuple[str, str]], since: float) -> None:
-    """Remove this cohort's files from class folders where they no longer belong.
+def _remove_stale(
+    out: Path, records: Iterable[str], expected: set[tuple[str, str]], started_at: float
+) -> None:
+    """Remove this cohort's files from class folders in which they no longer belong.
 
-    Also what a killed conversion left half written: older than this one, so that another that
-    writes at the same time keeps its own.
+    Temporary files of an interrupted conversion are removed if they are older than this
+    conversion, so that a concurrent one keeps its own.
     """
-    ours = {_file_name(record) for record in records}
+    names = {_file_name(record) for record in records}
     for code in CODES:
         for file in (out / code).glob("*"):
-            crashed_runs = _UNFINISHED.fullmatch(file.name)
-            if crashed_runs and crashed_runs[1] in ours and file.stat().st_mtime < since:
+            temporary = _TEMPORARY.fullmatch(file.name)
+            if temporary and temporary[1] in names and file.stat().st_mtime < started_at:
                 file.unlink(missing_ok=True)
-            mine = file.suffix in (".csv", ".png") and file.stem in ours
-            if mine and (code, file.stem) not in wanted:
+            is_ours = file.suffix in (".csv", ".png") and file.stem in names
+            if is_ours and (code, file.stem) not in expected:
                 file.unlink()
 
 
 def _file_name(record: str) -> str:
-    """Return a record id as a file name: letters, digits, ``_``, ``-`` and ``.`` as they are."""
+    """Return a record id as a file name; letters, digits, ``_``, ``-`` and ``.`` are unchanged."""
     name = quote(record, safe=" ")
     return f"%2E{name[1:]}" if name.startswith(".") else name
 
@@ -232,5 +241,5 @@ def csv_text(signal_mv: np.ndarray, fs_hz: float, record: str) -> str:
     lines = [row % tuple(sample) for sample in signal_mv.T.tolist()]
     if np.isnan(signal_mv).any():
         lines = [line.replace("nan", "") for line in lines]
-    head = [f"# {RESEARCH_USE_ONLY}", f"# record={record}", f"# fs_hz={fs_hz:g}", "# unit=mV"]
-    return "\n".join([*head, ",".join(LEADS), *lines]) + "\n"
+    header = [f"# {RESEARCH_USE_ONLY}", f"# record={record}", f"# fs_hz={fs_hz:g}", "# unit=mV"]
+    return "\n".join([*header, ",".join(LEADS), *lines]) + "\n"

@@ -1,7 +1,7 @@
-"""Where things stand in a network image: pixel ↔ (lead, second, mV).
+"""Geometry of a network image: pixel ↔ (lead, second, mV).
 
 Pixel coordinates are continuous: column c covers x from c to c + 1, row r covers y from r to r + 1,
-y grows downwards. This module knows nothing of signals or torch.
+and y grows downwards. This module does not know signals or torch.
 """
 
 from dataclasses import asdict, dataclass
@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.imaging.layouts import GRIDS, RANGE_MV, Strip, px_per_mv, strips
+from ecgcore.imaging.layouts import GRIDS, RANGE_MV, Strip, make_strips, px_per_mv
 from ecgcore.records.record import LEADS
 
 __all__ = [
     "LAYOUTS",
-    "PEN",
-    "PENS",
     "RANGE_MV",
+    "STROKES",
+    "STROKE_VERSION",
     "Geometry",
     "Strip",
-    "geometry",
-    "geometry_of",
-    "square_or_sides",
+    "geometry_from_json",
+    "make_geometry",
+    "parse_size",
 ]
 
 LAYOUTS = tuple(GRIDS)
@@ -31,50 +31,51 @@ SMALLEST_PX = 32
 
 
 @dataclass(frozen=True)
-class Pen:
-    """How a trace becomes columns.
+class Stroke:
+    """Horizontal sampling and width of a trace.
 
-    Its extent is found in ``parts`` equal parts of each column, as what a pen ``breadth_parts``
-    of them wide reaches there, and averaged over the column.
+    Each column is divided into ``parts`` equal parts. The extent of a part covers the trace within
+    ``width_parts`` neighbouring parts; the extent of a column is the mean over its parts.
     """
 
     parts: int
-    breadth_parts: int
+    width_parts: int
 
     @property
-    def breadth_px(self) -> float:
-        """How wide an upright stroke is."""
-        return self.breadth_parts / self.parts
+    def width_px(self) -> float:
+        """Width of a vertical stroke in pixels."""
+        return self.width_parts / self.parts
 
 
-PENS = {1: Pen(1, 1), 2: Pen(4, 7)}
-"""By version. 1: what a column's width of trace reaches; its ink varies by 3 % as a record moves
-by parts of a pixel. 2: seven quarters of a pixel wide, so that an upright stroke, which lies
-anywhere, fills one column whole; averaged over quarters, so that ink hardly varies."""
-PEN = 2
-"""The version that new pictures are drawn with; a run keeps its own."""
+STROKES = {1: Stroke(1, 1), 2: Stroke(4, 7)}
+"""Stroke by version. Version 1: the extent of the trace within one column; its ink varies by 3 % as
+a record moves by fractions of a pixel. Version 2: seven quarters of a pixel wide, so that a
+vertical stroke at any position fills one column completely, averaged over quarters, so that ink
+hardly varies."""
+STROKE_VERSION = 2
+"""Stroke version of new images; a run keeps its own."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """A picture's measures; equal measures are equal objects.
+    """Layout and scale of an image; equal values are equal objects.
 
     Attributes
     ----------
     duration_s
-        The seconds of a record that are drawn, whatever its own length.
+        Seconds of a record that are drawn, whatever the record's length.
     px_per_mv
-        Fixed, like ``px_per_s``: they follow from size and duration, never from the signal.
+        Fixed, like ``px_per_s``: both follow from size and duration, never from the signal.
     px_per_s
-        Of the twelve leads; a rhythm strip may have its own.
+        Time scale of the twelve leads; a rhythm strip may have its own.
     pen_px
-        Thickness of a level trace.
+        Thickness of a horizontal trace.
     rhythm
-        The lead of the rhythm strip, in layouts that have one.
-    pen
-        Version of the pen, one of PENS.
+        Lead of the rhythm strip, in layouts that have one.
+    stroke_version
+        One of STROKES; stored as ``pen`` in run.json and PNG files.
     strips
-        Where each lead stands; the rhythm strip last.
+        Position of each lead; the rhythm strip is last.
     """
 
     layout: str
@@ -85,11 +86,11 @@ class Geometry:
     px_per_s: float
     pen_px: float
     rhythm: str
-    pen: int
+    stroke_version: int
     strips: tuple[Strip, ...]
 
     def strip(self, lead: str, second: float | None = None) -> Strip:
-        """Return the first strip that shows ``lead``, of those that show ``second`` if any does."""
+        """Return the first strip of ``lead``, preferring one that shows ``second``."""
         if lead not in LEADS:
             raise NotFound.among("lead", lead, LEADS)
         strips = [s for s in self.strips if LEADS[s.lead] == lead]
@@ -98,16 +99,16 @@ class Geometry:
     def pixel(self, lead: str, second: float, mv: float) -> tuple[float, float]:
         """Return (x, y) in pixels of a lead's voltage at a time.
 
-        The time counts from the record's start; in a panel from the R peak. Where no strip of the
-        lead shows it, the place lies outside the lead's columns.
+        The time counts from the start of the record; in a panel, from the R peak. If no strip of
+        the lead shows it, the position lies outside the lead's columns.
         """
         strip = self.strip(lead, second)
         return strip.x_px(second), strip.baseline_px - mv * self.px_per_mv
 
     def at(self, x_px: float, y_px: float) -> tuple[str, float, float]:
-        """Return (lead, second, mV) of a place, read on the nearest zero line in that column.
+        """Return (lead, second, mV) of a position, relative to the nearest zero line.
 
-        The time is as in ``pixel``; which it is says ``strip_at(x_px, y_px).around_r``.
+        The time is defined as in ``pixel``; ``strip_at(x_px, y_px).around_r`` tells the origin.
         """
         strip = self.strip_at(x_px, y_px)
         mv = (strip.baseline_px - y_px) / self.px_per_mv
@@ -115,79 +116,78 @@ class Geometry:
 
     def strip_at(self, x_px: float, y_px: float) -> Strip:
         """Return the strip whose zero line is nearest in that column."""
-        here = [s for s in self.strips if s.left_px <= x_px < s.left_px + s.width_px]
-        return min(here or self.strips, key=lambda s: abs(s.baseline_px - y_px))
+        in_column = [s for s in self.strips if s.left_px <= x_px < s.left_px + s.width_px]
+        return min(in_column or self.strips, key=lambda s: abs(s.baseline_px - y_px))
 
     @cached_property
     def rows(self) -> tuple[tuple[Strip, ...], ...]:
-        """The strips of each row, from the top."""
+        """Strips of each row, from the top."""
         baselines_px = sorted({s.baseline_px for s in self.strips})
         return tuple(tuple(s for s in self.strips if s.baseline_px == y) for y in baselines_px)
 
     @property
     def shows_beats(self) -> bool:
-        """Whether median beats are drawn, so that R peaks are needed."""
+        """True if median beats are drawn, which needs R peaks."""
         return any(s.around_r for s in self.strips)
 
     def time_steps(self) -> int:
-        """Return into how many steps the record's time is divided at the leads' resolution."""
+        """Return the number of time steps in a record at the leads' resolution."""
         return round(self.duration_s * self.px_per_s)
 
-    def column_seconds(self) -> np.ndarray:
-        """Return the record's time in the middle of each step, (time_steps,) in seconds.
+    def step_times_s(self) -> np.ndarray:
+        """Return the record's time at the centre of each step, (time_steps,) in seconds.
 
-        In ``stacked`` and ``clinical`` a step is a column of the picture.
+        In ``stacked`` and ``clinical`` a step is one column of a lead.
         """
         return (np.arange(self.time_steps()) + 0.5) / self.px_per_s
 
     def lead_weights(self) -> np.ndarray:
-        """Return how much each pixel belongs to each lead, (12, height, width), summing to 1.
+        """Return the share of each lead in each pixel, (12, height, width), summing to 1.
 
         1 on a lead's zero line, falling to 0 at the zero lines above and below; 0 in columns that
-        no lead has. A trace that overruns its neighbours is better told apart by ``lead_ink``.
+        no lead uses. ``lead_ink`` separates traces that overlap their neighbours better.
         """
-        middle_px = np.arange(self.height) + 0.5
+        row_centres_px = np.arange(self.height) + 0.5
         baselines_px = np.array([row[0].baseline_px for row in self.rows])
-        by_row = [np.interp(middle_px, baselines_px, row) for row in np.eye(len(self.rows))]
+        by_row = [np.interp(row_centres_px, baselines_px, row) for row in np.eye(len(self.rows))]
         weights = np.zeros((len(LEADS), self.height, self.width), np.float32)
-        for share, row in zip(by_row, self.rows, strict=True):
+        for row_weights, row in zip(by_row, self.rows, strict=True):
             for strip in row:
-                weights[strip.lead, :, strip.columns] += share[:, None]
+                weights[strip.lead, :, strip.columns] += row_weights[:, None]
         return weights
 
     def as_json(self) -> dict[str, Any]:
-        """Return every measure in plain types, for run.json and pictures."""
-        told = asdict(self)
-        told["strips"] = [asdict(s) | {"lead": LEADS[s.lead]} for s in self.strips]
-        return told
+        """Return all values in plain types."""
+        values = {"pen" if k == "stroke_version" else k: v for k, v in asdict(self).items()}
+        return values | {"strips": [asdict(s) | {"lead": LEADS[s.lead]} for s in self.strips]}
 
 
-def geometry(
+def make_geometry(
     layout: str = "stacked",
     size: int | tuple[int, int] = 224,
     duration_s: float = 10.0,
     rhythm: str = "II",
-    pen: int = PEN,
+    stroke_version: int = STROKE_VERSION,
 ) -> Geometry:
-    """Return the measures of a layout at a size.
+    """Return the geometry of a layout at a size.
 
     Parameters
     ----------
     layout
         One of LAYOUTS.
     size
-        Side of a square picture, or (height, width), in pixels; at least 32.
+        Side of a square image, or (height, width), in pixels; at least 32.
     duration_s
-        The seconds of a record that are drawn.
+        Seconds of a record that are drawn.
     rhythm
-        The lead of the rhythm strip.
-    pen
-        Version of the pen, one of PENS.
+        Lead of the rhythm strip.
+    stroke_version
+        One of STROKES.
 
     Raises
     ------
     NotFound
-        No such layout, lead or pen.
+        Unknown layout, lead or stroke version.
     RequestError
         A size or duration that cannot be drawn.
     """
@@ -196,25 +196,25 @@ def geometry(
         raise NotFound.among("layout", layout, LAYOUTS)
     if rhythm not in LEADS:
         raise NotFound.among("lead", rhythm, LEADS)
-    if pen not in PENS:
-        raise NotFound.among("pen", str(pen), [str(known) for known in PENS])
+    if stroke_version not in STROKES:
+        raise NotFound.among("stroke version", str(stroke_version), map(str, STROKES))
     if min(height, width) < SMALLEST_PX:
         raise RequestError(
-            f"A picture of {width} × {height} px is too small for twelve leads: "
+            f"An image of {width} × {height} px is too small for twelve leads: "
             f"take at least {SMALLEST_PX} × {SMALLEST_PX}."
         )
     if not duration_s > 0:
-        raise RequestError(f"A picture shows some seconds, not {duration_s}: give more than 0.")
-    return _measured(layout, height, width, float(duration_s), rhythm, pen)
+        raise RequestError(f"An image cannot show {duration_s} s: give more than 0.")
+    return _cached_geometry(layout, height, width, float(duration_s), rhythm, stroke_version)
 
 
-def square_or_sides(text: str) -> int | tuple[int, int]:
+def parse_size(text: str) -> int | tuple[int, int]:
     """Return the side of "224", or (height, width) of "224x448", in pixels.
 
     Raises
     ------
     RequestError
-        Neither of these.
+        Neither form.
     """
     sides = text.lower().replace("×", "x").split("x")
     if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
@@ -225,36 +225,36 @@ def square_or_sides(text: str) -> int | tuple[int, int]:
     return int(text) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 
 
-def geometry_of(given: dict[str, Any]) -> Geometry:
-    """Return the measures of a run's ``input`` or of a picture's own text.
+def geometry_from_json(values: dict[str, Any]) -> Geometry:
+    """Return the geometry of a run's ``input`` or of an image's metadata.
 
-    What was written before there was a choice of pen was drawn with the first.
+    Metadata without ``pen`` predates the choice and means stroke version 1.
     """
-    height, width = given["size"]
-    return geometry(
-        given["layout"],
+    height, width = values["size"]
+    return make_geometry(
+        values["layout"],
         (height, width),
-        given["duration_s"],
-        given.get("rhythm", "II"),
-        given.get("pen", 1),
+        values["duration_s"],
+        values.get("rhythm", "II"),
+        values.get("pen", 1),
     )
 
 
 @lru_cache(maxsize=64)
-def _measured(
-    layout: str, height: int, width: int, duration_s: float, rhythm: str, pen: int
+def _cached_geometry(
+    layout: str, height: int, width: int, duration_s: float, rhythm: str, stroke_version: int
 ) -> Geometry:
     pen_px = max(1.0, height / 224)
-    placed = strips(layout, height, width, duration_s, rhythm, pen_px)
+    strips = make_strips(layout, height, width, duration_s, rhythm, pen_px)
     return Geometry(
         layout,
         height,
         width,
         duration_s,
         px_per_mv(layout, height),
-        placed[0].px_per_s,
+        strips[0].px_per_s,
         pen_px,
         rhythm,
-        pen,
-        placed,
+        stroke_version,
+        strips,
     )

@@ -1,6 +1,6 @@
-"""Strips: which lead stands in which row, columns and channel of a layout, and what time it shows.
+"""Layouts: row, columns, colour channel and time span of each lead's strip.
 
-``stacked``   twelve rows, I at the top, over the whole time
+``stacked``   twelve rows, I at the top, over the full time
 ``clinical``  three rows of four leads, a quarter of the time each, above a rhythm strip
 ``panels``    four rows of three median beats around their R peak, above a rhythm strip
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ecgcore.records.record import LEADS
 
-RANGE_MV = 5.0  # a trace is drawn whole within ±5 mV, wherever its row stands
+RANGE_MV = 5.0  # traces within ±5 mV are never cut, in whichever row they stand
 BEFORE_R_S, AFTER_R_S = 0.27, 0.47  # of a panel: 74 px are 100 px/s
 _CHANNELS = 3
 
@@ -28,30 +28,30 @@ GRIDS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("V4", "V5", "V6"),
     ),
 }
-# The voltage that the height stands for: 8, 14 and 12 px/mV at 224 px.
+# Voltage spanned by the image height: 8, 14 and 12 px/mV at 224 px.
 _HEIGHT_MV = {"stacked": 28.0, "clinical": 16.0, "panels": 56 / 3}
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One lead's place in the picture.
+    """Position of one lead in the image.
 
     Attributes
     ----------
     lead
-        Counted in the order of LEADS.
+        Index in LEADS.
     channel
         0–2; neighbouring rows differ.
     baseline_px
         The y of 0 mV.
     left_px, width_px
-        Its columns.
+        First column and number of columns.
     start_s, duration_s
-        The time that they show, from ``left_px`` on.
+        Time span shown, from ``left_px`` on.
     px_per_s
         Pixels a second.
     around_r
-        Whether it shows a median beat, in seconds from the R peak, and not the record.
+        True for a median beat, whose time counts from the R peak and not from the record's start.
     """
 
     lead: int
@@ -66,11 +66,11 @@ class Strip:
 
     @property
     def columns(self) -> slice:
-        """The picture's columns that it takes."""
+        """Image columns of the strip."""
         return slice(self.left_px, self.left_px + self.width_px)
 
     def shows(self, second: float) -> bool:
-        """Return whether a time stands in its columns."""
+        """Return True if a time lies within the strip's columns."""
         return 0 <= second - self.start_s < self.duration_s
 
     def x_px(self, second: float) -> float:
@@ -78,46 +78,46 @@ class Strip:
         return self.left_px + (second - self.start_s) * self.px_per_s
 
     def second(self, x_px: float) -> float:
-        """Return the time that stands at ``x_px``."""
+        """Return the time at ``x_px``."""
         return self.start_s + (x_px - self.left_px) / self.px_per_s
 
 
-def strips(
+def make_strips(
     layout: str, height: int, width: int, duration_s: float, rhythm: str, pen_px: float
 ) -> tuple[Strip, ...]:
     """Return a layout's strips, row by row from the top, each row from the left.
 
-    The first and last row keep 5 mV of room, so that no lead is cut; zero lines stand on the
-    middles of pixel rows. A width that the leads of a row do not divide leaves a column or two
+    The first and last row keep a margin of 5 mV, so that no lead is cut; zero lines lie on the
+    centres of pixel rows. A width that the leads of a row do not divide leaves one or two columns
     empty at the right.
     """
     grid = GRIDS[layout]
     rows = grid if layout == "stacked" else (*grid, (rhythm,))
     baselines_px = _baselines_px(len(rows), height, height / _HEIGHT_MV[layout], pen_px)
-    made = []
+    strips = []
     for row, leads in enumerate(rows):
-        each_px = width // len(leads)
+        strip_px = width // len(leads)
         for column, lead in enumerate(leads):
-            beat = layout == "panels" and row < len(grid)
-            each_s = BEFORE_R_S + AFTER_R_S if beat else duration_s / len(leads)
-            made.append(
+            is_beat = layout == "panels" and row < len(grid)
+            strip_s = BEFORE_R_S + AFTER_R_S if is_beat else duration_s / len(leads)
+            strips.append(
                 Strip(
                     lead=LEADS.index(lead),
                     channel=row % _CHANNELS,
                     baseline_px=baselines_px[row],
-                    left_px=column * each_px,
-                    width_px=each_px,
-                    start_s=-BEFORE_R_S if beat else column * each_s,
-                    duration_s=each_s,
-                    px_per_s=each_px / each_s,
-                    around_r=beat,
+                    left_px=column * strip_px,
+                    width_px=strip_px,
+                    start_s=-BEFORE_R_S if is_beat else column * strip_s,
+                    duration_s=strip_s,
+                    px_per_s=strip_px / strip_s,
+                    around_r=is_beat,
                 )
             )
-    return tuple(made)
+    return tuple(strips)
 
 
 def px_per_mv(layout: str, height: int) -> float:
-    """Return the pixels that 1 mV takes."""
+    """Return the pixels a millivolt."""
     return height / _HEIGHT_MV[layout]
 
 

@@ -1,4 +1,4 @@
-"""Ink: column extents to pixel coverage, with its exact derivative.
+"""Rasterisation: column extents to pixel coverage, with its exact derivative.
 
 A pixel row from r to r + 1 shares ``clamp(r + 1, top, bottom) − clamp(r, top, bottom)`` with an
 extent from top to bottom: one clamp of the row edges, and the difference of neighbours.
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ecgcore.imaging.geometry import RANGE_MV, Geometry
 
-_ROUNDING = 1e-3  # of sums of ink; far less ink than a picture shows
+_ROUNDING = 1e-3  # tolerance of sums of ink; far less ink than an image resolves
 
 
-class Bands(NamedTuple):
-    """The pixels that each row of traces can ink: ``rows`` of them from ``starts`` on.
+class RowBands(NamedTuple):
+    """Pixel rows that each row of traces can ink: ``rows`` of them from ``starts`` on.
 
     ``zero_px`` is the zero line within a band, the same for all.
     """
@@ -28,9 +28,9 @@ class Bands(NamedTuple):
     zero_px: float
 
     @classmethod
-    def of(cls, measures: Geometry) -> "Bands":
-        """Return the bands of a geometry, whose zero lines all stand on pixel middles."""
-        return _bands(measures)
+    def of(cls, geometry: Geometry) -> "RowBands":
+        """Return the bands of a geometry, whose zero lines all lie on pixel centres."""
+        return _row_bands(geometry)
 
     def edges(self, like: Tensor) -> Tensor:
         """Return the edges of a band's rows below its zero line, (rows + 1, 1) in px."""
@@ -39,46 +39,45 @@ class Bands(NamedTuple):
 
     def coverage(self, top_px: Tensor, bottom_px: Tensor) -> Tensor:
         """Return the inked share of each pixel of a band, (..., rows, W), from (..., W)."""
-        reached = torch.clamp(self.edges(top_px), top_px[..., None, :], bottom_px[..., None, :])
-        return reached.diff(dim=-2)
+        clamped = torch.clamp(self.edges(top_px), top_px[..., None, :], bottom_px[..., None, :])
+        return clamped.diff(dim=-2)
 
 
 @lru_cache(maxsize=64)
-def _bands(measures: Geometry) -> Bands:
-    """Return the bands of a geometry."""
-    reach_px = RANGE_MV * measures.px_per_mv + measures.pen_px / 2
-    above = math.ceil(reach_px - 0.5)  # whole rows above the one that holds the zero line
-    starts = tuple(math.floor(row[0].baseline_px) - above for row in measures.rows)
-    channels = tuple(row[0].channel for row in measures.rows)
-    return Bands(starts, channels, 2 * above + 1, above + 0.5)
+def _row_bands(geometry: Geometry) -> RowBands:
+    reach_px = RANGE_MV * geometry.px_per_mv + geometry.pen_px / 2
+    above = math.ceil(reach_px - 0.5)  # whole rows above the one that contains the zero line
+    starts = tuple(math.floor(row[0].baseline_px) - above for row in geometry.rows)
+    channels = tuple(row[0].channel for row in geometry.rows)
+    return RowBands(starts, channels, 2 * above + 1, above + 0.5)
 
 
-def inked(top_px: Tensor, bottom_px: Tensor, measures: Geometry, images: Tensor) -> Tensor:
+def rasterize(top_px: Tensor, bottom_px: Tensor, geometry: Geometry, images: Tensor) -> Tensor:
     """Ink all rows of traces into ``images`` (B, 3, H, W), which holds zeros, and return it.
 
     Where two traces of one channel cross, ink stays 1.
     """
-    return _summed(top_px, bottom_px, measures, images).clamp_(0, 1)
+    return _add_ink(top_px, bottom_px, geometry, images).clamp_(0, 1)
 
 
-def _summed(top_px: Tensor, bottom_px: Tensor, measures: Geometry, images: Tensor) -> Tensor:
+def _add_ink(top_px: Tensor, bottom_px: Tensor, geometry: Geometry, images: Tensor) -> Tensor:
     """Add the ink of all rows to ``images``; above 1 where traces of one channel cross."""
-    bands = Bands.of(measures)
+    bands = RowBands.of(geometry)
     edges = bands.edges(top_px)
-    spans = _spans(top_px, bottom_px, bands)
+    spans = _inked_spans(top_px, bottom_px, bands)
     for row, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
         first, last = spans[row]
-        reached = torch.clamp(
+        clamped = torch.clamp(
             edges[first : last + 1], top_px[:, row, None], bottom_px[:, row, None]
         )
-        images[:, channel, start + first : start + last] += reached[:, 1:] - reached[:, :-1]
+        images[:, channel, start + first : start + last] += clamped[:, 1:] - clamped[:, :-1]
     return images
 
 
-def _spans(top_px: Tensor, bottom_px: Tensor, bands: Bands) -> list[list[int]]:
-    """Return which rows of each band, from first to before last, are inked in some record.
+def _inked_spans(top_px: Tensor, bottom_px: Tensor, bands: RowBands) -> list[list[int]]:
+    """Return the pixel rows of each band, first and one past the last, inked in any record.
 
-    On a GPU, where asking would make it wait, all of them.
+    On a GPU, where reading the values would force a synchronisation, all of them.
     """
     if top_px.device.type != "cpu" or not top_px.numel():
         return [[0, bands.rows]] * len(bands.starts)
@@ -87,34 +86,34 @@ def _spans(top_px: Tensor, bottom_px: Tensor, bands: Bands) -> list[list[int]]:
     return torch.stack([highest, lowest], dim=1).int().clamp(0, bands.rows).tolist()
 
 
-class Ink(torch.autograd.Function):
-    """``inked`` with its derivative: an edge that moves changes the one pixel it lies in."""
+class Rasterize(torch.autograd.Function):
+    """``rasterize`` with its derivative: moving an edge changes the one pixel that contains it."""
 
     @staticmethod
-    def forward(ctx: Any, top_px: Tensor, bottom_px: Tensor, measures: Geometry) -> Tensor:
+    def forward(ctx: Any, top_px: Tensor, bottom_px: Tensor, geometry: Geometry) -> Tensor:
         """Return the images (B, 3, H, W) of extents (B, rows, W)."""
-        images = top_px.new_zeros(len(top_px), 3, measures.height, measures.width)
-        _summed(top_px, bottom_px, measures, images)
-        ctx.measures = measures
+        images = top_px.new_zeros(len(top_px), 3, geometry.height, geometry.width)
+        _add_ink(top_px, bottom_px, geometry, images)
+        ctx.geometry = geometry
         ctx.save_for_backward(top_px, bottom_px, images > 1 + _ROUNDING)
         return images.clamp_(0, 1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         """Return the derivatives with respect to top and bottom."""
-        top_px, bottom_px, crossed = ctx.saved_tensors
-        grad = grads[0].masked_fill(crossed, 0.0)
-        bands = Bands.of(ctx.measures)
-        to_top, to_bottom = torch.empty_like(top_px), torch.empty_like(bottom_px)
+        top_px, bottom_px, saturated = ctx.saved_tensors
+        grad = grads[0].masked_fill(saturated, 0.0)
+        bands = RowBands.of(ctx.geometry)
+        grad_top, grad_bottom = torch.empty_like(top_px), torch.empty_like(bottom_px)
         for row, (start, channel) in enumerate(zip(bands.starts, bands.channels, strict=True)):
             band = grad[:, channel, start : start + bands.rows]
-            to_top[:, row] = -_at_edge(band, top_px[:, row], bands)
-            to_bottom[:, row] = _at_edge(band, bottom_px[:, row], bands)
-        nothing = bottom_px <= top_px
-        return to_top.masked_fill(nothing, 0.0), to_bottom.masked_fill(nothing, 0.0), None
+            grad_top[:, row] = -_value_at_edge(band, top_px[:, row], bands)
+            grad_bottom[:, row] = _value_at_edge(band, bottom_px[:, row], bands)
+        empty = bottom_px <= top_px
+        return grad_top.masked_fill(empty, 0.0), grad_bottom.masked_fill(empty, 0.0), None
 
 
-def _at_edge(band: Tensor, edge_px: Tensor, bands: Bands) -> Tensor:
-    """Return the band's value (B, W) in the row where ``edge_px`` (B, W) lies."""
+def _value_at_edge(band: Tensor, edge_px: Tensor, bands: RowBands) -> Tensor:
+    """Return the band's value (B, W) in the row that contains ``edge_px`` (B, W)."""
     row = (edge_px + bands.zero_px).floor().long().clamp(0, bands.rows - 1)
     return band.gather(1, row[:, None])[:, 0]

@@ -1,15 +1,15 @@
-"""Traces and relevance as shapes on paper: unbroken lines, bands of one shade. No file format."""
+"""Traces as unbroken lines and relevance as shaded bands, whatever the file format."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-FINEST_MM = 0.25
-"""Samples are thinned where there are more than four in such a step (a pixel of a 4 px/mm page)."""
+MIN_STEP_MM = 0.25
+"""Samples are thinned if more than four fall into such a step (a pixel of a 4 px/mm page)."""
 
 _AMBER, _DARK_RED = np.array([245, 158, 11]), np.array([127, 29, 29])
 _SHADES = 24
-_MOST_COVER = 0.6  # so that the trace stays readable
+_MAX_OPACITY = 0.6  # keeps the trace readable
 
 
 class Band(NamedTuple):
@@ -20,7 +20,7 @@ class Band(NamedTuple):
     width_mm: float
     height_mm: float
     colour: str
-    cover: float
+    opacity: float
 
 
 def trace_lines(
@@ -31,53 +31,53 @@ def trace_lines(
     left_mm: float,
     baseline_mm: float,
 ) -> list[np.ndarray]:
-    """Return a trace as unbroken lines, each (n, 2) whole 0.01 mm; broken where samples lack.
+    """Return a trace as unbroken lines, each (n, 2) whole 0.01 mm; broken at missing samples.
 
     Parameters
     ----------
     signal_mv, times_s
         (T,) voltages, NaN where missing, and their times from the left edge.
     left_mm, baseline_mm
-        Where the left edge and 0 mV stand.
+        Position of the left edge and of 0 mV.
     """
-    times_s, signal_mv = thinned(times_s, signal_mv, FINEST_MM / speed_mm_s)
-    there = np.isfinite(signal_mv)
+    times_s, signal_mv = thin(times_s, signal_mv, MIN_STEP_MM / speed_mm_s)
+    present = np.isfinite(signal_mv)
     x = np.rint(100 * (left_mm + times_s * speed_mm_s))
-    y = np.rint(100 * (baseline_mm - np.where(there, signal_mv, 0) * gain_mm_mv))
+    y = np.rint(100 * (baseline_mm - np.where(present, signal_mv, 0) * gain_mm_mv))
     points = np.stack([x, y], axis=1).astype(np.int64)
-    bounds = np.flatnonzero(np.diff(there, prepend=False, append=False)).reshape(-1, 2)
+    bounds = np.flatnonzero(np.diff(present, prepend=False, append=False)).reshape(-1, 2)
     return [points[start:end] for start, end in bounds]
 
 
-def thinned(
+def thin(
     times_s: np.ndarray, signal_mv: np.ndarray, step_s: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return first, lowest, highest and last sample of each step, in their order of time.
+    """Return the first, lowest, highest and last sample of each step, in order of time.
 
-    At a pixel a step, the line through these looks like the line through all (M4; Jugel et al.
-    2014, doi:10.14778/2732951.2732953). Steps that lack samples are kept as they are.
+    At one step a pixel, the line through these looks like the line through all (M4; Jugel et al.
+    2014, doi:10.14778/2732951.2732953). Steps with missing samples are kept unchanged.
     """
-    if len(times_s) < 3 or (each := int(step_s / (times_s[1] - times_s[0]) + 1e-6)) <= 4:
+    if len(times_s) < 3 or (step := int(step_s / (times_s[1] - times_s[0]) + 1e-6)) <= 4:
         return times_s, signal_mv
-    lacking = -len(times_s) % each
-    blocks = np.pad(signal_mv, (0, lacking), constant_values=np.nan).reshape(-1, each)
-    kept = np.isnan(blocks).any(axis=1, keepdims=True).repeat(each, axis=1)
-    kept[:, [0, -1]] = True
+    lacking = -len(times_s) % step
+    blocks = np.pad(signal_mv, (0, lacking), constant_values=np.nan).reshape(-1, step)
+    selected = np.isnan(blocks).any(axis=1, keepdims=True).repeat(step, axis=1)
+    selected[:, [0, -1]] = True
     row = np.arange(len(blocks))
-    kept[row, blocks.argmin(axis=1)] = kept[row, blocks.argmax(axis=1)] = True
-    at = np.flatnonzero(kept.ravel()[: len(times_s)])
+    selected[row, blocks.argmin(axis=1)] = selected[row, blocks.argmax(axis=1)] = True
+    at = np.flatnonzero(selected.ravel()[: len(times_s)])
     return times_s[at], signal_mv[at]
 
 
 def relevance_bands(
     relevance: np.ndarray, step_mm: float, left_mm: float, top_mm: float, height_mm: float
 ) -> list[Band]:
-    """Return rectangles, one a run of equal shade; nothing where relevance is zero.
+    """Return one rectangle for each run of equal shade; none where relevance is zero.
 
     Parameters
     ----------
     relevance
-        (n,) in 0..1, each ``step_mm`` wide from ``left_mm`` on.
+        (n,) in 0..1, each value ``step_mm`` wide from ``left_mm`` on.
     """
     shades = np.rint(np.nan_to_num(relevance).clip(0, 1) * _SHADES).astype(int)
     starts = np.flatnonzero(np.diff(shades, prepend=-1))
@@ -96,7 +96,7 @@ def relevance_bands(
 
 
 def _fill(shade: int) -> tuple[str, float]:
-    """Return colour and cover of a shade: amber to dark red, the weaker the more transparent."""
+    """Return colour and opacity of a shade: amber to dark red, the weaker the more transparent."""
     strength = shade / _SHADES
     red, green, blue = np.rint(_AMBER * (1 - strength) + _DARK_RED * strength).astype(int)
-    return f"#{red:02x}{green:02x}{blue:02x}", _MOST_COVER * min(1.0, 2 * strength)
+    return f"#{red:02x}{green:02x}{blue:02x}", _MAX_OPACITY * min(1.0, 2 * strength)

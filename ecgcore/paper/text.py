@@ -1,4 +1,4 @@
-"""What stands in words on the human page: whose ECG, measured how, drawn how."""
+"""Header, footer and description of a page: whose ECG, its measurements, how it was drawn."""
 
 import textwrap
 from collections.abc import Mapping
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ecgcore import RESEARCH_USE_ONLY
-from ecgcore.paper import display_filter
-from ecgcore.paper.layout import Sheet
+from ecgcore.paper.display_filter import describe_filter
+from ecgcore.paper.layout import PageLayout
 from ecgcore.records.record import LEADS, Record
 
 TEXT_MM = 2.6
 _CHARACTER_MM = 0.58 * TEXT_MM  # a cautious mean width of a sans-serif letter
 _LABEL_MM, _CELL_MM = 46.0, 27.0
-_OURS = (  # name on paper, key, unit
+_MEASUREMENTS = (  # name on paper, key, unit
     ("Rate", "rate_bpm", "/min"),
     ("PR", "pr_ms", " ms"),
     ("QRS", "qrs_ms", " ms"),
@@ -23,16 +23,21 @@ _OURS = (  # name on paper, key, unit
     ("QTc Frid.", "qtc_fridericia_ms", " ms"),
     ("Axis", "axis_deg", "°"),
 )
-_DEVICE = (*_OURS[:4], ("QTc", "qtc_ms", " ms"), ("", "", ""), _OURS[6])
-"""A device does not say by whose formula it corrects QT."""
-_LAYOUTS = {"3x4": "in four columns", "6x2": "in two columns", "12x1": "in twelve rows"}
+_DEVICE_MEASUREMENTS = (
+    *_MEASUREMENTS[:4],
+    ("QTc", "qtc_ms", " ms"),
+    ("", "", ""),
+    _MEASUREMENTS[6],
+)
+"""A device does not state its formula for QTc."""
+_LAYOUT_WORDS = {"3x4": "in four columns", "6x2": "in two columns", "12x1": "in twelve rows"}
 
 
-class Line(NamedTuple):
-    """A line of text: cells that begin at their own distance from the left, in mm."""
+class TextLine(NamedTuple):
+    """A line of text: cells, each at its own distance from the left in mm."""
 
     cells: tuple[tuple[float, str], ...]
-    strong: bool = False
+    bold: bool = False
 
     @property
     def text(self) -> str:
@@ -40,91 +45,110 @@ class Line(NamedTuple):
         return "  ".join(text for _, text in self.cells)
 
 
-def head(
-    record: Record, paper: Sheet, title: str | None, measured: Mapping[str, Any] | None
-) -> list[Line]:
-    """Return what there is to know before reading: who, what was measured, what was done."""
-    lines = [Line(((0.0, _who(record, title)),), strong=True)]
-    if measured is not None:
-        lines += _cells("Automatic, unconfirmed:", _values(measured, _OURS), paper)
+def header_lines(
+    record: Record,
+    layout: PageLayout,
+    title: str | None,
+    measurements: Mapping[str, Any] | None,
+) -> list[TextLine]:
+    """Return title, age and sex, measurements, notes, and leads that leave the paper."""
+    lines = [TextLine(((0.0, _headline(record, title)),), bold=True)]
+    if measurements is not None:
+        values = _format_measurements(measurements, _MEASUREMENTS)
+        lines += _table_lines("Automatic, unconfirmed:", values, layout)
     if any(isinstance(value, (int, float)) for value in record.machine.values()):
-        lines += _cells("Device's own, unconfirmed:", _values(record.machine, _DEVICE), paper)
-    lines += wrapped(" · ".join(record.notes), paper)
-    if leaving := paper.leaving(record):
-        said = f"Out of range, leaves the paper: {', '.join(leaving)}"
-        lines += [line._replace(strong=True) for line in wrapped(said, paper)]
+        values = _format_measurements(record.machine, _DEVICE_MEASUREMENTS)
+        lines += _table_lines("Device's own, unconfirmed:", values, layout)
+    lines += wrap(" · ".join(record.notes), layout)
+    if leads := layout.leads_out_of_range(record):
+        warning = f"Out of range, leaves the paper: {', '.join(leads)}"
+        lines += [line._replace(bold=True) for line in wrap(warning, layout)]
     return lines
 
 
-def foot(record: Record, paper: Sheet, band: str, since_s: float = 0.0) -> list[Line]:
-    """Return scale, rate, filter state, stretch and the disclaimer.
+def footer_lines(
+    record: Record, layout: PageLayout, display_filter: str, recording_offset_s: float = 0.0
+) -> list[TextLine]:
+    """Return scale, sampling rate, filter, time window and the disclaimer.
 
-    ``since_s`` seconds of the recording lie before the record's first sample.
+    ``recording_offset_s`` seconds of the recording precede the record's first sample.
     """
-    first, last = paper.segments[0].start_s, paper.segments[-1].end_s
-    whole = f" of {record.duration_s:g} s" if not since_s and last < record.duration_s else ""
+    first, last = layout.segments[0].start_s, layout.segments[-1].end_s
+    is_cut = not recording_offset_s and last < record.duration_s
+    total = f" of {record.duration_s:g} s" if is_cut else ""
     facts = [
-        f"{paper.speed_mm_s:g} mm/s",
-        f"{paper.gain_mm_mv:g} mm/mV",
+        f"{layout.speed_mm_s:g} mm/s",
+        f"{layout.gain_mm_mv:g} mm/mV",
         f"{record.fs_hz:g} Hz",
-        display_filter.told(band, record.fs_hz),
-        f"{first + since_s:g} to {last + since_s:g} s{whole}",
+        describe_filter(display_filter, record.fs_hz),
+        f"{first + recording_offset_s:g} to {last + recording_offset_s:g} s{total}",
         RESEARCH_USE_ONLY,
     ]
-    return wrapped(" · ".join(facts), paper)
+    return wrap(" · ".join(facts), layout)
 
 
-def in_words(record: Record, paper: Sheet, layout: str, head: list[Line], foot: list[Line]) -> str:
-    """Return the page in words, for those who cannot see it."""
-    rhythm = [s.name for s in paper.segments if layout != "12x1" and _is_alone(s.row, paper)]
+def describe_page(
+    record: Record,
+    layout: PageLayout,
+    layout_name: str,
+    header: list[TextLine],
+    footer: list[TextLine],
+) -> str:
+    """Return the page in words, for screen readers."""
+    rhythm = [s.name for s in layout.segments if layout_name != "12x1" and _is_alone(s.row, layout)]
     below = f" above rhythm strips of {', '.join(rhythm)}" if rhythm else ""
-    silent = [lead for lead, row in zip(LEADS, record.signal_mv, strict=True) if is_silent(row)]
-    missing = f" Not recorded: {', '.join(silent)}." if silent else ""
-    said = " ".join(line.text for line in [*head[1:], *foot])
-    return f"Twelve-lead electrocardiogram {_LAYOUTS[layout]}{below}. {said}{missing}"
+    missing = [lead for lead, row in zip(LEADS, record.signal_mv, strict=True) if is_missing(row)]
+    not_recorded = f" Not recorded: {', '.join(missing)}." if missing else ""
+    text = " ".join(line.text for line in [*header[1:], *footer])
+    words = _LAYOUT_WORDS[layout_name]
+    return f"Twelve-lead electrocardiogram {words}{below}. {text}{not_recorded}"
 
 
-def is_silent(row_mv: np.ndarray) -> bool:
-    """Return whether nothing was recorded."""
+def is_missing(row_mv: np.ndarray) -> bool:
+    """Return True if nothing was recorded."""
     return not bool(np.isfinite(row_mv).any())
 
 
-def wrapped(text: str, paper: Sheet) -> list[Line]:
+def wrap(text: str, layout: PageLayout) -> list[TextLine]:
     """Return text in lines as long as the paper is wide."""
-    width = max(20, int(paper.width_mm / _CHARACTER_MM))
-    return [Line(((0.0, line),)) for line in textwrap.wrap(text, width)]
+    width = max(20, int(layout.width_mm / _CHARACTER_MM))
+    return [TextLine(((0.0, line),)) for line in textwrap.wrap(text, width)]
 
 
-def _who(record: Record, title: str | None) -> str:
-    who = [title or f"Record {record.name}"]
+def _headline(record: Record, title: str | None) -> str:
+    parts = [title or f"Record {record.name}"]
     if record.age_years is not None:
-        who.append("90 years or older" if record.age_years >= 90 else f"{record.age_years:g} years")
+        is_oldest = record.age_years >= 90
+        parts.append("90 years or older" if is_oldest else f"{record.age_years:g} years")
     if record.sex:
-        who.append(record.sex)
-    return " · ".join(who)
+        parts.append(record.sex)
+    return " · ".join(parts)
 
 
-def _values(found: Mapping[str, Any], rows: tuple[tuple[str, str, str], ...]) -> list[str]:
-    """Return measurements as they are read: a number with its unit, or that there is none."""
-    told = []
+def _format_measurements(
+    measurements: Mapping[str, Any], rows: tuple[tuple[str, str, str], ...]
+) -> list[str]:
+    """Return each measurement with name and unit, ``n/a`` where there is none."""
+    texts = []
     for name, key, unit in rows:
-        value = found.get(key)
-        there = isinstance(value, (int, float)) and np.isfinite(value)
-        said = f"{value:.0f}{unit}".replace("-", "−") if there else "n/a"
-        told.append(f"{name} {said}" if name else "")
-    return told
+        value = measurements.get(key)
+        is_known = isinstance(value, (int, float)) and np.isfinite(value)
+        text = f"{value:.0f}{unit}".replace("-", "−") if is_known else "n/a"
+        texts.append(f"{name} {text}" if name else "")
+    return texts
 
 
-def _cells(label: str, values: list[str], paper: Sheet) -> list[Line]:
-    """Return values in columns behind a label, in as many lines as the width asks for."""
-    many = max(1, int((paper.width_mm - _LABEL_MM) / _CELL_MM))
+def _table_lines(label: str, values: list[str], layout: PageLayout) -> list[TextLine]:
+    """Return values in columns after a label, in as many lines as the width requires."""
+    columns = max(1, int((layout.width_mm - _LABEL_MM) / _CELL_MM))
     lines = []
-    for start in range(0, len(values), many):
+    for start in range(0, len(values), columns):
+        row = values[start : start + columns]
         cells = [(0.0, label if start == 0 else "")]
-        cells += [(_LABEL_MM + i * _CELL_MM, v) for i, v in enumerate(values[start : start + many])]
-        lines.append(Line(tuple(cell for cell in cells if cell[1])))
+        cells += [(_LABEL_MM + i * _CELL_MM, value) for i, value in enumerate(row)]
+        lines.append(TextLine(tuple(cell for cell in cells if cell[1])))
     return lines
 
 
-def _is_alone(row: int, paper: Sheet) -> bool:
-    return sum(segment.row == row for segment in paper.segments) == 1
+def _is_alone(row: int, layout: PageLayout) -> bool:
+    return sum(segment.row == row for segment in layout.segments) == 1

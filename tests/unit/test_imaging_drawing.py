@@ -9,7 +9,7 @@ import torch
 from recordings import DATA, real
 
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.imaging import LAYOUTS, beats, draw, geometry
+from ecgcore.imaging import LAYOUTS, beats, draw, make_geometry
 from ecgcore.imaging.drawing import lead_ink, out_of_range, strip_ink
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS
@@ -209,7 +209,7 @@ def test_any_size_is_drawn_with_every_lead(layout, size):
     image = draw(wavy(100), 100, layout, size, BEATS)
     assert image.shape == (1, 3, height, width)
     assert 0 <= image.min() <= image.max() <= 1
-    measures = geometry(layout, size)
+    measures = make_geometry(layout, size)
     ink = strip_ink(wavy(100), 100, measures, BEATS)[0]
     for strip, its_ink in zip(measures.strips, ink, strict=True):
         assert (its_ink[:, strip.columns].sum(dim=0) > 0).all()
@@ -219,7 +219,7 @@ def test_any_size_is_drawn_with_every_lead(layout, size):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_picture_is_its_strips_put_together(layout):
-    measures = geometry(layout)
+    measures = make_geometry(layout)
     ink = strip_ink(wavy(100), 100, measures, BEATS)
     together = torch.zeros(1, 3, 224, 224, dtype=ink.dtype)
     for strip, its_ink in zip(measures.strips, ink.unbind(1), strict=True):
@@ -290,7 +290,7 @@ def test_the_first_pen_draws_as_it_always_did():
     expected[118, :44] = expected[118, 90:] = 1
     expected[110:119, 44] = expected[110:119, 89] = 1
     expected[110, 45:89] = 1
-    assert torch.equal(lead_ink(signal_mv, 100, pen=1)[0, 6], expected)
+    assert torch.equal(lead_ink(signal_mv, 100, stroke_version=1)[0, 6], expected)
 
 
 def test_what_cannot_be_drawn_is_refused_in_one_line():
@@ -298,7 +298,7 @@ def test_what_cannot_be_drawn_is_refused_in_one_line():
         draw(flat(), 100, layout="stakced")
     with pytest.raises(RequestError, match=r"shape \(B, 12, T\), not \(1, 8, 1000\)"):
         draw(flat()[:, :8], 100)
-    with pytest.raises(RequestError, match="30 s does not fit a picture of 10 s"):
+    with pytest.raises(RequestError, match="30 s does not fit an image of 10 s"):
         draw(flat().repeat(1, 1, 3), 100)
     with pytest.raises(RequestError, match="R peaks of 2 records and 1 signals"):
         draw(flat(), 100, "panels", beats=[np.zeros(0), np.zeros(0)])

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.imaging import LAYOUTS, draw, geometry, geometry_of
-from ecgcore.imaging.geometry import square_or_sides
+from ecgcore.imaging import LAYOUTS, draw, geometry_from_json, make_geometry
+from ecgcore.imaging.geometry import parse_size
 from ecgcore.records.record import LEADS
 
 
 def test_stacked_at_224_has_the_stated_measures():
-    measures = geometry("stacked", 224)
+    measures = make_geometry("stacked", 224)
     assert (measures.px_per_mv, measures.px_per_s, measures.pen_px) == (8, pytest.approx(22.4), 1)
     assert [s.baseline_px for s in measures.strips] == [40.5 + 13 * i for i in range(12)]
     assert [s.channel for s in measures.strips] == [0, 1, 2] * 4
@@ -24,7 +24,7 @@ def test_stacked_at_224_has_the_stated_measures():
 
 
 def test_clinical_at_224_has_the_stated_measures():
-    measures = geometry("clinical", 224)
+    measures = make_geometry("clinical", 224)
     assert (measures.px_per_mv, measures.px_per_s, measures.pen_px) == (14, pytest.approx(22.4), 1)
     rows = [[LEADS[s.lead] for s in row] for row in measures.rows]
     assert rows == [
@@ -40,7 +40,7 @@ def test_clinical_at_224_has_the_stated_measures():
 
 
 def test_panels_at_224_show_what_a_qrs_needs():
-    measures = geometry("panels", 224)
+    measures = make_geometry("panels", 224)
     rows = [[LEADS[s.lead] for s in row] for row in measures.rows]
     assert rows == [
         ["I", "II", "III"],
@@ -61,14 +61,14 @@ def test_panels_at_224_show_what_a_qrs_needs():
 
 
 def test_the_rhythm_strip_shows_the_lead_asked_for():
-    assert LEADS[geometry("clinical", 224, rhythm="V1").strips[-1].lead] == "V1"
-    assert geometry("panels", rhythm="V1") != geometry("panels")
+    assert LEADS[make_geometry("clinical", 224, rhythm="V1").strips[-1].lead] == "V1"
+    assert make_geometry("panels", rhythm="V1") != make_geometry("panels")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [224, 96, (100, 300), (224, 448)])
 def test_pixels_and_places_map_both_ways(layout, size):
-    measures = geometry(layout, size)
+    measures = make_geometry(layout, size)
     for strip in measures.strips:
         second = strip.start_s + 0.4 * strip.duration_s
         x_px, y_px = strip.x_px(second), strip.baseline_px - 0.1 * measures.px_per_mv
@@ -81,7 +81,7 @@ def test_pixels_and_places_map_both_ways(layout, size):
 
 
 def test_a_time_that_only_the_rhythm_strip_shows_is_found_there():
-    measures = geometry("clinical")
+    measures = make_geometry("clinical")
     assert measures.pixel("II", 6.0, 0)[1] == measures.strips[-1].baseline_px
     assert measures.pixel("II", 1.0, 0)[1] == measures.strips[4].baseline_px
 
@@ -89,7 +89,7 @@ def test_a_time_that_only_the_rhythm_strip_shows_is_found_there():
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [32, 67, 224, 230, (100, 300), (448, 224)])
 def test_no_trace_within_5_mv_leaves_the_picture(layout, size):
-    measures = geometry(layout, size)
+    measures = make_geometry(layout, size)
     for strip in measures.strips:
         reach_px = 5 * measures.px_per_mv + measures.pen_px / 2
         assert reach_px <= strip.baseline_px <= measures.height - reach_px
@@ -98,14 +98,14 @@ def test_no_trace_within_5_mv_leaves_the_picture(layout, size):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_neighbouring_rows_stand_in_different_channels(layout):
-    rows = geometry(layout).rows
+    rows = make_geometry(layout).rows
     assert all(a[0].channel != b[0].channel for a, b in pairwise(rows))
 
 
 def test_ink_stands_where_the_geometry_says():
     signal_mv = torch.zeros(1, 12, 1000)
     signal_mv[0, LEADS.index("aVF"), 730] = 1.5
-    measures = geometry("stacked", (300, 400))
+    measures = make_geometry("stacked", (300, 400))
     changed = draw(signal_mv, 100, size=(300, 400)) - draw(0 * signal_mv, 100, size=(300, 400))
     rows, columns = (changed[0].sum(dim=0) > 0.01).nonzero(as_tuple=True)
     x_px, y_px = measures.pixel("aVF", 7.3, 1.5)
@@ -114,7 +114,7 @@ def test_ink_stands_where_the_geometry_says():
 
 
 def test_lead_weights_share_every_pixel_among_the_leads():
-    measures = geometry("stacked", (100, 60))
+    measures = make_geometry("stacked", (100, 60))
     weights = measures.lead_weights()
     assert weights.shape == (12, 100, 60)
     np.testing.assert_allclose(weights.sum(axis=0), 1, rtol=1e-6)
@@ -124,7 +124,7 @@ def test_lead_weights_share_every_pixel_among_the_leads():
 
 @pytest.mark.parametrize("layout", ["clinical", "panels"])
 def test_lead_weights_know_the_columns_of_each_lead(layout):
-    measures = geometry(layout, (100, 96))
+    measures = make_geometry(layout, (100, 96))
     weights = measures.lead_weights()
     np.testing.assert_allclose(weights.sum(axis=0), 1, rtol=1e-6)
     for strip in measures.strips:
@@ -133,48 +133,48 @@ def test_lead_weights_know_the_columns_of_each_lead(layout):
 
 
 def test_columns_tell_their_seconds():
-    seconds = geometry("stacked", 224, duration_s=5).column_seconds()
+    seconds = make_geometry("stacked", 224, duration_s=5).step_times_s()
     assert len(seconds) == 224
     assert (seconds[0], seconds[-1]) == (pytest.approx(2.5 / 224), pytest.approx(5 - 2.5 / 224))
-    assert len(geometry("clinical", 224).column_seconds()) == 224
-    assert len(geometry("panels", 224).column_seconds()) == 1000  # at the panels' 100 px/s
+    assert len(make_geometry("clinical", 224).step_times_s()) == 224
+    assert len(make_geometry("panels", 224).step_times_s()) == 1000  # at the panels' 100 px/s
 
 
 def test_measures_are_plain_json_and_compare_by_value():
-    told = json.loads(json.dumps(geometry("stacked", 96).as_json()))
+    told = json.loads(json.dumps(make_geometry("stacked", 96).as_json()))
     assert told["strips"][3]["lead"] == "aVR"
-    assert geometry("stacked", 96) == geometry("stacked", (96, 96))
-    assert geometry("stacked", 96) != geometry("stacked", 97)
-    assert geometry("stacked", 96) != geometry("stacked", 96, pen=1)
+    assert make_geometry("stacked", 96) == make_geometry("stacked", (96, 96))
+    assert make_geometry("stacked", 96) != make_geometry("stacked", 97)
+    assert make_geometry("stacked", 96) != make_geometry("stacked", 96, stroke_version=1)
 
 
 def test_the_input_of_a_run_gives_its_measures_and_an_old_one_the_first_pen():
     given = {"layout": "clinical", "size": [96, 120], "duration_s": 10.0}
-    assert geometry_of(given) == geometry("clinical", (96, 120), pen=1)
-    assert geometry_of(given | {"pen": 2, "rhythm": "V1"}) == geometry(
-        "clinical", (96, 120), rhythm="V1", pen=2
+    assert geometry_from_json(given) == make_geometry("clinical", (96, 120), stroke_version=1)
+    assert geometry_from_json(given | {"pen": 2, "rhythm": "V1"}) == make_geometry(
+        "clinical", (96, 120), rhythm="V1", stroke_version=2
     )
 
 
 def test_sizes_are_read_as_a_side_or_as_height_and_width():
-    assert square_or_sides("224") == 224
-    assert square_or_sides("224x448") == square_or_sides(" 224 × 448") == (224, 448)
+    assert parse_size("224") == 224
+    assert parse_size("224x448") == parse_size(" 224 × 448") == (224, 448)
     for wrong in ("", "x", "224x", "1x2x3", "-5", "22.4", "big"):
         with pytest.raises(RequestError, match=r"is no size of an image: .* such as 224x448"):
-            square_or_sides(wrong)
+            parse_size(wrong)
 
 
 def test_unknown_layouts_leads_and_durations_are_refused():
     with pytest.raises(NotFound, match=r"There is no layout 'clinicl'. Did you mean 'clinical'"):
-        geometry("clinicl")
+        make_geometry("clinicl")
     with pytest.raises(NotFound, match="no lead 'V7'"):
-        geometry().pixel("V7", 1, 0)
+        make_geometry().pixel("V7", 1, 0)
     with pytest.raises(NotFound, match="no lead 'VI'"):
-        geometry("clinical", rhythm="VI")
-    with pytest.raises(NotFound, match="no pen '3'"):
-        geometry(pen=3)
-    with pytest.raises(RequestError, match="not 0"):
-        geometry(duration_s=0)
+        make_geometry("clinical", rhythm="VI")
+    with pytest.raises(NotFound, match="no stroke version '3'"):
+        make_geometry(stroke_version=3)
+    with pytest.raises(RequestError, match="cannot show 0 s: give more than 0"):
+        make_geometry(duration_s=0)
 
 
 def test_importing_the_package_does_not_import_torch():

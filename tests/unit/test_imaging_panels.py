@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from ecgcore.imaging import LAYOUTS, beats, draw, geometry
+from ecgcore.imaging import LAYOUTS, beats, draw, make_geometry
 from ecgcore.imaging.beats import median_beats
 from ecgcore.imaging.drawing import strip_ink
 from ecgcore.records.record import LEADS
 
-PANELS = geometry("panels")
+PANELS = make_geometry("panels")
 R_COLUMN = 27  # the R peak stands on the edge between columns 26 and 27
 
 
@@ -45,7 +45,7 @@ def columns_above_a_tenth(strip, ink):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("lead", range(12))
 def test_each_lead_is_drawn_on_its_own_strips_and_no_other(layout, lead):
-    r_s, measures = peaks(), geometry(layout)
+    r_s, measures = peaks(), make_geometry(layout)
     marked = train(500, r_s, qrs(0.1), [lead])
     told = strip_ink(marked, 500, measures, [r_s]) - strip_ink(0 * marked, 500, measures, [r_s])
     for strip, change in zip(measures.strips, told[0], strict=True):
@@ -58,7 +58,7 @@ def test_each_lead_is_drawn_on_its_own_strips_and_no_other(layout, lead):
 def test_clinical_shows_each_lead_in_its_quarter_of_the_time_and_the_rhythm_throughout():
     signal_mv = torch.zeros(1, 12, 5000)
     signal_mv[..., 3000:3100] = 1.0  # 6.0 to 6.2 s: in the third quarter, that of V1 to V3
-    measures = geometry("clinical")
+    measures = make_geometry("clinical")
     ink = strip_ink(signal_mv, 500, measures)[0]
     for strip, its_ink in zip(measures.strips, ink, strict=True):
         row = int(strip.baseline_px) - 14
@@ -75,7 +75,7 @@ def test_clinical_shows_each_lead_in_its_quarter_of_the_time_and_the_rhythm_thro
 def test_the_rhythm_strip_shows_its_lead(layout, rhythm):
     r_s = peaks()
     marked = train(100, r_s, qrs(0.1), [LEADS.index(rhythm)])
-    ink = strip_ink(marked, 100, geometry(layout, rhythm=rhythm), [r_s])[0, -1]
+    ink = strip_ink(marked, 100, make_geometry(layout, rhythm=rhythm), [r_s])[0, -1]
     high = ink.sum(dim=0) > 4
     beats_seen = int((high[1:] & ~high[:-1]).sum()) + int(high[0])
     assert beats_seen == len(r_s)
@@ -172,7 +172,7 @@ def test_the_median_of_any_number_of_beats_is_the_median(count):
 def test_of_many_beats_some_all_over_the_record_are_used():
     fast = np.arange(0.3, 9.7, 0.3)
     chosen = beats._chosen(fast, -0.1, 0.1, 9.998)
-    assert len(chosen) == beats.MOST_BEATS
+    assert len(chosen) == beats.MAX_BEATS
     assert (chosen[0], chosen[-1]) == (fast[0], fast[-1])
     assert np.diff(chosen).max() < 1.6
 

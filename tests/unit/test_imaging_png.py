@@ -9,11 +9,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.imaging import draw, geometry
+from ecgcore.imaging import draw, make_geometry
 from ecgcore.imaging.png import read_png, save_png
-from ecgcore.paper.draw import write_page
+from ecgcore.paper.draw import plot
 from ecgcore.records import file_format
-from ecgcore.records.discover import account, find_records
+from ecgcore.records.discover import describe_files, find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
 
@@ -21,7 +21,7 @@ from ecgcore.records.record import Record
 def picture(seed=0):
     """Return an image and its geometry."""
     torch.manual_seed(seed)
-    return draw(0.5 * torch.randn(1, 12, 1000), 100, size=(96, 120))[0], geometry(
+    return draw(0.5 * torch.randn(1, 12, 1000), 100, size=(96, 120))[0], make_geometry(
         "stacked", (96, 120)
     )
 
@@ -39,9 +39,9 @@ def test_a_picture_comes_back_but_for_8_bit_rounding(saved):
     back = read_png(file)
     assert back.image.shape == (3, 96, 120)
     assert np.abs(back.image - image.numpy()).max() <= 0.5 / 255 + 1e-6
-    assert back.geometry == geometry("stacked", (96, 120))
+    assert back.geometry == make_geometry("stacked", (96, 120))
     assert (back.record, back.class_code, back.fs_hz) == ("r1", "NSR", 100)
-    assert back.more == {"from": "test"}
+    assert back.extra == {"from": "test"}
 
 
 def test_a_picture_is_dark_on_white_and_says_what_it_is(saved):
@@ -83,7 +83,7 @@ def test_a_changed_picture_is_refused(saved):
 def test_a_file_that_is_no_whole_png_is_refused(saved, content):
     file = saved[1]
     file.write_bytes(file.read_bytes()[:2000] if content is None else content)
-    with pytest.raises(UnreadableRecord, match=r"r1\.png is not a whole PNG picture"):
+    with pytest.raises(UnreadableRecord, match=r"r1\.png is not a complete PNG image"):
         read_png(file)
 
 
@@ -100,17 +100,17 @@ def test_a_picture_with_unlikely_facts_is_taken_for_foreign(saved):
 
 def test_a_page_for_people_is_no_picture_for_networks(tmp_path):
     file = tmp_path / "page.png"
-    write_page(Record(np.zeros((12, 1000), np.float32), 100.0, "r1"), file)
-    with pytest.raises(UnreadableRecord, match="an ECG page for people that 'ecgcore page' drew"):
+    plot(Record(np.zeros((12, 1000), np.float32), 100.0, "r1"), file)
+    with pytest.raises(UnreadableRecord, match="an ECG page for people that 'ecgcore plot' drew"):
         read_png(file)
-    with pytest.raises(UnreadableRecord, match="an ECG page for people that 'ecgcore page' drew"):
+    with pytest.raises(UnreadableRecord, match="an ECG page for people that 'ecgcore plot' drew"):
         read_record(file)
 
 
 def test_a_picture_is_told_from_foreign_ones_by_its_head_and_is_no_recording(saved, tmp_path):
     foreign = tmp_path / "scan.png"
     Image.new("RGB", (224, 224), "white").save(foreign)
-    assert [file_format.kind(f) for f in (saved[1], foreign)] == ["own_picture", "picture"]
+    assert [file_format.detect_format(f) for f in (saved[1], foreign)] == ["own_picture", "picture"]
     with pytest.raises(UnreadableRecord, match="drew for networks; classify it, or give the"):
         read_record(saved[1])
     with pytest.raises(UnreadableRecord, match="picture of an ECG that this program did not draw"):
@@ -121,7 +121,7 @@ def test_a_picture_beside_the_recording_of_its_name_is_a_companion(saved, tmp_pa
     assert list(find_records([tmp_path])) == [saved[1]]
     record = tmp_path / "r1.csv"
     record.write_text("I,II,III,aVR,aVL,aVF,V1,V2,V3,V4,V5,V6\n" + 500 * (12 * "0.1,")[:-1] + "\n")
-    assert dict(account(tmp_path))[saved[1]] == "companion of r1.csv"
+    assert dict(describe_files(tmp_path))[saved[1]] == "companion of r1.csv"
     assert list(find_records([saved[1]])) == [saved[1]]  # asked for by name
 
 

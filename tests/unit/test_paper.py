@@ -9,17 +9,17 @@ import pytest
 
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.paper.draw import THEMES, page_svg
-from ecgcore.paper.render_svg import path_of
-from ecgcore.paper.strokes import thinned, trace_lines
+from ecgcore.paper.render_svg import path_data
+from ecgcore.paper.strokes import thin, trace_lines
 from ecgcore.records.record import LEADS, Record
 
 SVG = "{http://www.w3.org/2000/svg}"
 LEFT_MM = 10.0
 
 
-def record(fs_hz=500, seconds=10.0, **more):
+def record(fs_hz=500, duration_s=10.0, **more):
     """Return a flat record with a pulse of 1 mV from 1.0 to 1.5 s in II."""
-    signal_mv = np.zeros((12, round(fs_hz * seconds)), np.float32)
+    signal_mv = np.zeros((12, round(fs_hz * duration_s)), np.float32)
     signal_mv[1, round(fs_hz) : round(1.5 * fs_hz)] = 1.0
     return Record(signal_mv, float(fs_hz), "r1", **more)
 
@@ -120,7 +120,7 @@ def test_missing_samples_leave_gaps_and_a_missing_lead_is_told():
 
 def test_the_page_tells_scale_rate_stretch_notes_and_purpose():
     svg = page_svg(
-        record(seconds=30, age_years=63.0, sex="female", notes=("leads III, aVF derived",))
+        record(duration_s=30, age_years=63.0, sex="female", notes=("leads III, aVF derived",))
     )
     told = texts(svg)
     assert told[0] == "Record r1 · 63 years · female"
@@ -186,9 +186,9 @@ def test_stronger_relevance_is_darker_and_larger_numbers_are_scaled_to_one():
 @pytest.mark.parametrize("theme", THEMES)
 def test_text_and_trace_can_be_read_on_the_paper(theme):
     colours = THEMES[theme]
-    assert contrast(colours.text, colours.ground) >= 4.5
-    assert contrast(colours.trace, colours.ground) >= 10
-    assert colours.ground in page_svg(record(), theme=theme)
+    assert contrast(colours.text, colours.background) >= 4.5
+    assert contrast(colours.trace, colours.background) >= 10
+    assert colours.background in page_svg(record(), theme=theme)
 
 
 def contrast(one, other):
@@ -217,7 +217,7 @@ def test_a_long_record_at_1000_hz_stays_small_and_keeps_its_peaks():
 def test_thinning_keeps_first_lowest_highest_and_last_of_each_step():
     times_s = np.arange(1000) / 1000
     signal_mv = np.sin(times_s * 40) + np.random.default_rng(0).normal(0, 0.1, 1000)
-    kept_s, kept_mv = thinned(times_s, signal_mv, 0.01)
+    kept_s, kept_mv = thin(times_s, signal_mv, 0.01)
     assert len(kept_s) <= 400
     assert (np.diff(kept_s) > 0).all()
     for block in range(100):
@@ -233,7 +233,7 @@ def test_a_lone_sample_is_a_dot_and_nothing_at_all_is_no_line():
     alone = np.array([np.nan, 0.5, np.nan])
     (dot,) = trace_lines(alone, times_s, 25, 10, 10, 20)
     assert dot.tolist() == [[1025, 1500]]
-    assert path_of(dot) == "M1025 1500l0 0"
+    assert path_data(dot) == "M1025 1500l0 0"
     assert trace_lines(np.full(3, np.nan), times_s, 25, 10, 10, 20) == []
 
 

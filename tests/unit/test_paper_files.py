@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ecgcore.errors import RequestError
-from ecgcore.paper.draw import page, page_bytes, write_page
+from ecgcore.paper.draw import make_page, page_bytes, plot
 from ecgcore.paper.page import THEMES
 from ecgcore.paper.render_mpl import as_png
 from ecgcore.records.record import Record
@@ -58,11 +58,11 @@ def test_a_pdf_has_its_papers_size_vectors_only_and_asks_not_to_be_scaled(pulse)
 
 
 def test_in_the_pdf_a_millivolt_is_10_mm_and_a_second_25_mm(pulse):
-    drawn = streams(page_bytes(pulse, ".pdf", paper="fit", rhythm=()))
+    drawn = streams(page_bytes(pulse, ".pdf", paper_size="fit", rhythm_leads=()))
     drawn = drawn[drawn.index("0.9921259843 w") :]  # lines of 0.35 mm: the traces
     points = np.array(re.findall(r"^(-?[\d.]+) (-?[\d.]+) [ml]$", drawn, re.MULTILINE), float)
     x_mm, y_mm = (points * 25.4 / 72).T
-    laid = page(pulse, rhythm=())
+    laid = make_page(pulse, rhythm_leads=())
     height_mm = laid.height_mm - y_mm  # a PDF counts upwards
     on_ii = laid.top_mm + 45.0
     left = laid.left_mm + 10
@@ -74,7 +74,7 @@ def test_in_the_pdf_a_millivolt_is_10_mm_and_a_second_25_mm(pulse):
 def test_a_png_says_its_resolution_and_is_true_to_it(pulse, tmp_path):
     content = page_bytes(pulse, ".png")
     image, told = pixels(content, tmp_path)
-    laid = page(pulse)
+    laid = make_page(pulse)
     assert image.shape[:2] == (round(8 * laid.height_mm), round(8 * laid.width_mm))
     assert told["dpi"] == pytest.approx((203.2, 203.2), abs=0.01)
     assert told["Disclaimer"] == "Research use only. Not a medical device."
@@ -88,10 +88,10 @@ def test_a_png_says_its_resolution_and_is_true_to_it(pulse, tmp_path):
 
 def test_the_png_has_its_grid_at_each_millimetre(pulse, tmp_path):
     image, _ = pixels(page_bytes(pulse, ".png"), tmp_path)
-    laid = page(pulse)
+    laid = make_page(pulse)
     row = image[round(8 * (laid.top_mm + 2.5)), :, 1]  # crosses upright lines only
     left = round(8 * laid.left_mm)
-    ground = int(THEMES["light"].ground[3:5], 16)
+    ground = int(THEMES["light"].background[3:5], 16)
     dark = np.flatnonzero(row[left + 4 : left + 8 * 50] < ground - 8) + 4
     lines = {round(x / 8) for x in dark}
     assert lines == set(range(1, 50)) or lines == set(range(1, 51))
@@ -99,25 +99,25 @@ def test_the_png_has_its_grid_at_each_millimetre(pulse, tmp_path):
 
 def test_all_formats_show_the_same_words(pulse):
     noted = Record(pulse.signal_mv, 500.0, "r1", notes=("leads III, aVF derived $x^2$",))
-    laid = page(noted)
+    laid = make_page(noted)
     svg = page_bytes(noted, ".svg").decode()
-    assert all(word.text in svg for word in (*laid.words, *laid.names))
-    assert as_png(laid, 4) != as_png(page(pulse), 4)
+    assert all(word.text in svg for word in (*laid.texts, *laid.lead_names))
+    assert as_png(laid, 4) != as_png(make_page(pulse), 4)
 
 
 def test_a_dark_page_is_dark_in_every_format(pulse, tmp_path):
     image, _ = pixels(page_bytes(pulse, ".png", theme="dark"), tmp_path)
     assert image.mean() < 60
-    assert THEMES["dark"].ground in page_bytes(pulse, ".svg", theme="dark").decode()
+    assert THEMES["dark"].background in page_bytes(pulse, ".svg", theme="dark").decode()
 
 
 def test_a_minute_of_twelve_leads_at_1000_hz_stays_small(tmp_path):
     rng = np.random.default_rng(0)
     noisy = Record(rng.normal(0, 0.1, (12, 60_000)).astype(np.float32), 1000.0, "long")
     noisy.signal_mv[6, 31_313] = 2.0
-    svg = page_bytes(noisy, ".svg", layout="12x1", seconds=60)
+    svg = page_bytes(noisy, ".svg", layout="12x1", duration_s=60)
     assert len(svg) < 2_500_000
-    laid = page(noisy, "12x1", seconds=60)
+    laid = make_page(noisy, "12x1", duration_s=60)
     assert sum(map(len, laid.traces)) <= 12 * 4 * 60 * 25 * 4 + 200
     v1 = [line for line in laid.traces if len(line) > 100][6]
     top = v1[v1[:, 1].argmin()]
@@ -126,8 +126,8 @@ def test_a_minute_of_twelve_leads_at_1000_hz_stays_small(tmp_path):
 
 def test_a_file_is_written_by_its_suffix_and_other_suffixes_are_refused(pulse, tmp_path):
     for suffix, start in ((".svg", b"<svg"), (".png", b"\x89PNG"), (".PDF", b"%PDF")):
-        write_page(pulse, tmp_path / f"ecg{suffix}")
+        plot(pulse, tmp_path / f"ecg{suffix}")
         assert (tmp_path / f"ecg{suffix}").read_bytes().startswith(start)
     with pytest.raises(RequestError, match=r"written as \.svg, \.png, \.pdf, not as '\.jpg'"):
-        write_page(pulse, tmp_path / "ecg.jpg")
+        plot(pulse, tmp_path / "ecg.jpg")
     assert len(list(tmp_path.iterdir())) == 3

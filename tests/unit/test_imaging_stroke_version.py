@@ -9,9 +9,9 @@ import torch
 from recordings import DATA
 
 from ecgcore.atomic import read_json, write_json
-from ecgcore.imaging import LAYOUTS, geometry_of
-from ecgcore.imaging.geometry import geometry
-from ecgcore.inference.model import load
+from ecgcore.imaging import LAYOUTS, geometry_from_json
+from ecgcore.imaging.geometry import make_geometry
+from ecgcore.inference.model import load_model
 from ecgcore.records.read import read_record
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import SHIPPED
@@ -30,9 +30,9 @@ def test_a_model_of_before_there_were_pens_answers_with_the_first(tmp_path):
     meta = read_json(old / "run.json")
     del meta["input"]["pen"], meta["input"]["rhythm"]
     write_json(old / "run.json", meta)
-    then, now = (load(str(model), Workspace(tmp_path)) for model in (old, "alexnet_m_se_gap"))
-    assert then.geometry == geometry("stacked", 224, pen=1)
-    assert now.geometry == geometry("stacked", 224)
+    then, now = (load_model(str(model), Workspace(tmp_path)) for model in (old, "alexnet_m_se_gap"))
+    assert then.geometry == make_geometry("stacked", 224, stroke_version=1)
+    assert now.geometry == make_geometry("stacked", 224)
     drawn = [network.images([read_record(RECORD)]) for network in (then, now)]
     assert not torch.equal(*drawn)
 
@@ -43,11 +43,11 @@ def test_a_run_records_its_pen_layout_and_sides_and_answers_with_them(layout, ex
     given = json.loads((run.folder / "run.json").read_text())["input"]
     assert (given["layout"], given["size"], given["rhythm"]) == (layout, [67, 96], "V1")
     assert given["pen"] == 2
-    classifier = load(run.id, examples_home)
-    assert classifier.geometry == geometry(layout, (67, 96), rhythm="V1")
+    classifier = load_model(run.id, examples_home)
+    assert classifier.geometry == make_geometry(layout, (67, 96), rhythm="V1")
     images = classifier.images([read_record(RECORD)])
     assert images.shape == (1, 3, 67, 96)
-    assert run.config == replace(SMALL, layout=layout, rhythm="V1").filled()
+    assert run.config == replace(SMALL, layout=layout, rhythm="V1").resolve()
 
 
 def test_an_older_run_that_is_resumed_keeps_the_first_pen(examples_home):
@@ -57,4 +57,4 @@ def test_an_older_run_that_is_resumed_keeps_the_first_pen(examples_home):
     del old["input"]["pen"], old["input"]["rhythm"], old["config"]["rhythm"]
     write_json(file, old)
     assert run.config.rhythm == "II"
-    assert geometry_of(run.meta["input"]).pen == 1
+    assert geometry_from_json(run.meta["input"]).stroke_version == 1
