@@ -1,8 +1,8 @@
-"""Which files are recordings: each record's own file once, in a stable order.
+"""Discovery of recordings: each record's own file once, in a stable order.
 
 Companions (``.dat``, ``.mat``, ``.atr``, LUDB's ``.i`` … ``.v6``, segments, RECORDS), tables and
-licences give none. What lies in zip files and in HDF5 files of many records has a path that goes
-through them (containers.py).
+licences give none. The path of a record in a zip file, or in an HDF5 file of many records, leads
+through that file (``container_paths``).
 """
 
 import glob
@@ -13,261 +13,265 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records import archives, file_format
-from ecgcore.records.archives import Archive
+from ecgcore.records import container_paths, file_format
+from ecgcore.records.archives import Archive, open_archive
 from ecgcore.records.file_roles import (
     COMPANION,
+    DOCUMENTATION,
     OTHER,
-    PAPER,
     RECORD,
     STANDALONE,
     TABLE,
+    HeadReader,
     Role,
-    role_alone,
-    roles,
+    folder_roles,
+    single_file_role,
 )
 
 HIDDEN = "hidden"
 CONTAINER = "container"
-_WORDS = {
+_DESCRIPTIONS = {
     RECORD: "record",
     TABLE: "table",
-    PAPER: "licence or readme",
+    DOCUMENTATION: "licence or readme",
     OTHER: "other: no recording",
     HIDDEN: "hidden file",
     CONTAINER: "container of records",
 }
 
 
-class Place(NamedTuple):
-    """A file that was found: its path, possibly through containers, and what it is."""
+class FoundFile(NamedTuple):
+    """A file's path, possibly through containers, and its role."""
 
     path: Path
     role: Role
 
 
 def find_records(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield each record's own file once (for WFDB its ``.hea``), as reached from the path given.
+    """Yield each record's own file once (for WFDB its ``.hea``), as reached from the given path.
 
     Parameters
     ----------
     paths
-        Files, folders and zip files (searched with all in them) or glob patterns; also paths that
-        lead into a container. A signal or annotation file stands for the header beside it. What
-        does not exist is yielded as it is, so that whoever reads it can say so, and so is a
-        container that cannot be opened or holds no record.
+        Files, folders and zip files (searched recursively) or glob patterns; also paths that lead
+        into a container. A signal or annotation file stands for the header next to it. A path that
+        does not exist is yielded unchanged, so that its reader can report it, and so is a container
+        that cannot be opened or holds no record.
     """
     paths = list(paths)
     if len(paths) == 1 and os.path.isdir(paths[0]):  # holds nothing twice
-        yield from _records_of(Path(paths[0]))
+        yield from _records_below(Path(paths[0]))
         return
-    seen: set[str] = set()
+    yielded: set[str] = set()
     for path in paths:
-        for found in _records_of(Path(path)):
-            if str(found) not in seen:
-                seen.add(str(found))
-                yield found
+        for record in _records_below(Path(path)):
+            if str(record) not in yielded:
+                yielded.add(str(record))
+                yield record
 
 
-def account(folder: Path) -> list[tuple[Path, str]]:
-    """Return every file of a folder (or zip file), those in its zip files too, and what it is.
+def first_records(path: Path, n: int) -> list[Path]:
+    """Return the first ``n`` records of a container."""
+    return list(islice(find_records([path]), n))
+
+
+def describe_files(folder: Path) -> list[tuple[Path, str]]:
+    """Return every file of a folder or zip file, nested zip files included, with its role.
 
     Returns
     -------
     list
         Path, and one of ``record``, ``container of records``, ``companion of NAME``, ``table``,
-        ``licence or readme``, ``other: no recording``, ``hidden file``, or
-        ``refused: …`` with the reason, for what is known by its kind alone not to be read.
+        ``licence or readme``, ``other: no recording``, ``hidden file``, or ``refused: …`` with the
+        reason, for a format that is known not to be read.
     """
     folder = Path(folder)
     if folder.is_dir():
-        places = _places(folder)
+        files = _files_below(folder)
     else:
-        places = _opened(folder, role_alone(folder.name, _heads(folder.parent)))
-    return [(place.path, _words(place)) for place in places]
+        role = single_file_role(folder.name, _folder_heads(folder.parent))
+        files = _expand_file(folder, role)
+    return [(file.path, _description(file)) for file in files]
 
 
-def _words(place: Place) -> str:
-    role, of = place.role
+def _description(file: FoundFile) -> str:
+    role, header = file.role
     if role == COMPANION:
-        return f"companion of {of}" if of else "annotations without their recording"
-    if role == RECORD and (reason := _refusal(place.path)):
+        return f"companion of {header}" if header else "annotations without their recording"
+    if role == RECORD and (reason := _refusal_reason(file.path)):
         return f"refused: {reason}"
-    return _WORDS[role]
+    return _DESCRIPTIONS[role]
 
 
-def _refusal(path: Path) -> str:
-    """Return why a file is not read where its kind, or its container, says so; else ''."""
+def _refusal_reason(path: Path) -> str:
+    """Return why a file's format, or its container, rules out reading it; else ''."""
     if path.suffix.lower() == ".hea":
         return ""
     try:
-        with archives.on_disk(path) as (file, member):
-            kind = "" if member else file_format.kind(file)
-            if kind == "zip":
-                next(_in_archive(archives.opened(file)), None)
+        with container_paths.as_local_file(path) as (file, member):
+            format_name = "" if member else file_format.detect_format(file)
+            if format_name == "zip":
+                next(_files_in_archive(open_archive(file)), None)
                 return f"{file.name} holds no ECG"
-            return str(file_format.refused(file, kind)) if kind in file_format.REFUSED else ""
+            is_refused = format_name in file_format.REFUSALS
+            return str(file_format.refusal(file, format_name)) if is_refused else ""
     except UnreadableRecord as error:
         return str(error)
 
 
-def _records_of(path: Path) -> Iterator[Path]:
+def _records_below(path: Path) -> Iterator[Path]:
     if os.path.isdir(path):
-        yield from _only_records(_places(path))
-    elif os.path.exists(path) or archives.parted(path):
-        yield from _of_file(path)
+        yield from _records_among(_files_below(path))
+    elif os.path.exists(path) or container_paths.split_at_file(path):
+        yield from _record_of_file(path)
     elif glob.has_magic(str(path)):
         for match in sorted(glob.glob(str(path), recursive=True)):
-            yield from _of_match(Path(match))
+            yield from _record_of_match(Path(match))
     else:
         yield path
 
 
-def _only_records(places: Iterator[Place]) -> Iterator[Path]:
-    return (place.path for place in places if place.role.role == RECORD)
+def _records_among(files: Iterator[FoundFile]) -> Iterator[Path]:
+    return (file.path for file in files if file.role.role == RECORD)
 
 
-def _places(folder: Path) -> Iterator[Place]:
-    """Yield what lies in a folder and below, in its containers too."""
-    visited: set[str] = set()  # a link may lead in a circle
-    for here, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if os.path.realpath(here) in visited:
-            folders.clear()
+def _files_below(folder: Path) -> Iterator[FoundFile]:
+    """Yield the files of a folder and its subfolders, those inside containers too."""
+    visited: set[str] = set()  # links may form a circle
+    for parent, subfolders, names in os.walk(folder, followlinks=True):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        if os.path.realpath(parent) in visited:
+            subfolders.clear()
             continue
-        visited.add(os.path.realpath(here))
-        place = Path(here)
-        yield from (Place(place / n, Role(HIDDEN)) for n in sorted(names) if n.startswith("."))
-        shown = sorted(name for name in names if not name.startswith("."))
-        for name, role in roles(shown, _heads(place)):
-            yield from _opened(place / name, role)
+        visited.add(os.path.realpath(parent))
+        path = Path(parent)
+        hidden = sorted(name for name in names if name.startswith("."))
+        yield from (FoundFile(path / name, Role(HIDDEN)) for name in hidden)
+        visible = sorted(name for name in names if not name.startswith("."))
+        for name, role in folder_roles(visible, _folder_heads(path)):
+            yield from _expand_file(path / name, role)
 
 
 def _may_hold_records(path: Path, role: Role) -> bool:
     return role.role == RECORD and path.suffix.lower() not in (".hea", ".mat")
 
 
-def _heads(folder: Path):
-    def head(name: str, n_bytes: int) -> bytes:
+def _folder_heads(folder: Path) -> HeadReader:
+    def read_head(name: str, n_bytes: int) -> bytes:
         with (folder / name).open("rb") as file:
             return file.read(n_bytes)
 
-    return head
+    return read_head
 
 
-def _opened(path: Path, role: Role) -> Iterator[Place]:
-    """Yield a file, and if it is a container what is in it."""
+def _archive_heads(archive: Archive, prefix: str) -> HeadReader:
+    return lambda name, n_bytes: archive.head(f"{prefix}{name}", n_bytes)
+
+
+def _expand_file(path: Path, role: Role) -> Iterator[FoundFile]:
+    """Yield a file, followed by its content if it is a container."""
     try:
-        kind = file_format.kind(path) if _may_hold_records(path, role) else ""
-        if kind == "zip":
-            yield from _shown(path, role, _in_archive(archives.opened(path)))
-        elif kind == "hdf5":
-            yield from _shown(path, role, _in_hdf5(path, path))
+        format_name = file_format.detect_format(path) if _may_hold_records(path, role) else ""
+        if format_name == "zip":
+            yield from _expand_container(path, role, _files_in_archive(open_archive(path)))
+        elif format_name == "hdf5":
+            yield from _expand_container(path, role, _exams_in_hdf5(path, path))
         else:
-            yield Place(path, role)
+            yield FoundFile(path, role)
     except UnreadableRecord:
-        yield Place(path, role)  # the reader says what is wrong with it
+        yield FoundFile(path, role)  # the reader reports the reason
 
 
-def _shown(path: Path, role: Role, inside: Iterator[Place]) -> Iterator[Place]:
-    """Yield a container and what is in it; one that holds no record is itself what was found."""
-    there = list(inside)
-    holds = any(place.role.role == RECORD for place in there)
-    yield Place(path, Role(CONTAINER) if holds else role)
-    yield from there
+def _expand_container(path: Path, role: Role, content: Iterator[FoundFile]) -> Iterator[FoundFile]:
+    """Yield a container and its content; one without a record keeps its own role."""
+    files = list(content)
+    holds_records = any(file.role.role == RECORD for file in files)
+    yield FoundFile(path, Role(CONTAINER) if holds_records else role)
+    yield from files
 
 
-def _in_archive(archive: Archive, below: str = "") -> Iterator[Place]:
-    """Yield what lies in a zip file, or in one of its folders and below."""
+def _files_in_archive(archive: Archive, below: str = "") -> Iterator[FoundFile]:
+    """Yield the files of an archive, or of one of its folders and its subfolders."""
     for folder, names in archive.folders.items():
         if below and folder != below and not folder.startswith(f"{below}/"):
             continue
-        inner = f"{folder}/" if folder else ""
-        heads = _archive_heads(archive, inner)
-        for name, role in roles(names, heads):
-            yield from _opened_inside(archive, f"{inner}{name}", role)
+        prefix = f"{folder}/" if folder else ""
+        for name, role in folder_roles(names, _archive_heads(archive, prefix)):
+            yield from _expand_member(archive, f"{prefix}{name}", role)
 
 
-def _archive_heads(archive: Archive, inner: str):
-    return lambda name, n_bytes: archive.head(f"{inner}{name}", n_bytes)
-
-
-def _opened_inside(archive: Archive, name: str, role: Role) -> Iterator[Place]:
+def _expand_member(archive: Archive, name: str, role: Role) -> Iterator[FoundFile]:
     path = archive.path / name
     try:
-        kind = archive.kind(name) if _may_hold_records(path, role) else ""
-        if kind == "zip":
-            yield from _shown(path, role, _in_archive(archive.nested(name)))
-        elif kind == "hdf5":
-            yield from _shown(path, role, _in_hdf5(path, archive.container(name)))
+        format_name = archive.member_format(name) if _may_hold_records(path, role) else ""
+        if format_name == "zip":
+            yield from _expand_container(path, role, _files_in_archive(archive.nested(name)))
+        elif format_name == "hdf5":
+            yield from _expand_container(path, role, _exams_in_hdf5(path, archive.container(name)))
         else:
-            yield Place(path, role)
+            yield FoundFile(path, role)
     except UnreadableRecord:
-        yield Place(path, role)
+        yield FoundFile(path, role)
 
 
-def _in_hdf5(path: Path, file: Path) -> Iterator[Place]:
+def _exams_in_hdf5(path: Path, file: Path) -> Iterator[FoundFile]:
     """Yield the exams of an HDF5 file of many; none for a file of one record."""
     from ecgcore.records.formats.hdf5 import exams
 
-    return (Place(path / exam, Role(RECORD)) for exam in exams(file))
+    return (FoundFile(path / exam, Role(RECORD)) for exam in exams(file))
 
 
-def _of_match(path: Path) -> Iterator[Path]:
-    """Yield the record that a file found by a pattern belongs to, if it is one at all."""
+def _record_of_match(path: Path) -> Iterator[Path]:
+    """Yield the record to which a file matched by a pattern belongs, if any."""
     if path.is_dir():
-        yield from _records_of(path)
+        yield from _records_below(path)
         return
     header = path.with_suffix(".hea")
     if path.suffix.lower() not in STANDALONE and header.is_file():
         yield header
         return
-    [(_, role)] = roles([path.name], _heads(path.parent))
-    yield from _only_records(_opened(path, role))
+    [(_, role)] = folder_roles([path.name], _folder_heads(path.parent))
+    yield from _records_among(_expand_file(path, role))
 
 
-def _of_file(path: Path) -> Iterator[Path]:
-    """Yield the record a named file belongs to, unless it is a table, a licence or the like."""
-    found = archives.parted(path)
-    if found and found[1]:
-        yield from _of_inner(path, *found)
+def _record_of_file(path: Path) -> Iterator[Path]:
+    """Yield the record to which a named file belongs, unless it is a table, a licence or the
+    like."""
+    split = container_paths.split_at_file(path)
+    if split and split[1]:
+        yield from _records_in_container(path, *split)
         return
     header = path.with_suffix(".hea")
     if path.suffix.lower() not in STANDALONE and header.is_file():
         yield header
     else:
-        yield from _only_records(_opened(path, role_alone(path.name, _heads(path.parent))))
+        role = single_file_role(path.name, _folder_heads(path.parent))
+        yield from _records_among(_expand_file(path, role))
 
 
-def _of_inner(path: Path, file: Path, rest: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the records that a path into a container leads to: one, or those of a folder in it."""
+def _records_in_container(path: Path, file: Path, rest: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the records to which a path into a container leads: one, or those of a folder in it."""
     try:
-        archive, inner = archives.innermost(file, rest)
+        archive, inner = container_paths.innermost_archive(file, rest)
     except UnreadableRecord:
         yield path
         return
     if archive is None or not any(
         folder == inner or folder.startswith(f"{inner}/") for folder in archive.folders
     ):
-        yield from _inner_file(path, archive, inner)
+        yield from _record_of_member(path, archive, inner)
     else:
-        found = _only_records(_in_archive(archive, inner))
-        yield from (path / p.relative_to(archive.path / inner) for p in found)
+        records = _records_among(_files_in_archive(archive, inner))
+        yield from (path / record.relative_to(archive.path / inner) for record in records)
 
 
-def _inner_file(path: Path, archive: Archive | None, inner: str) -> Iterator[Path]:
+def _record_of_member(path: Path, archive: Archive | None, inner: str) -> Iterator[Path]:
     if archive is None or not archive.has(inner):
         yield path
         return
-    own = archives.own_file(archive, inner)
-    if own != inner:
+    if container_paths.header_or_self(archive, inner) != inner:
         yield path.with_suffix(".hea")
         return
     folder = inner.rpartition("/")[0]
     heads = _archive_heads(archive, f"{folder}/" if folder else "")
-    yield from _only_records(_opened_inside(archive, inner, role_alone(path.name, heads)))
-
-
-def first_records(path: Path, n: int) -> list[Path]:
-    """Return the first records that lie in a container."""
-    return list(islice(find_records([path]), n))
+    yield from _records_among(_expand_member(archive, inner, single_file_role(path.name, heads)))

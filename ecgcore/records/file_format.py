@@ -1,6 +1,6 @@
-"""What a file is: told by its content first and by its suffix second.
+"""Detection of a file's format: by its content first, by its suffix second.
 
-Knows the marks of every format that is read, and of those that are refused by name; reads no
+Knows the signatures of every format that is read, and of those that are refused by name; reads no
 samples and imports no format's library.
 """
 
@@ -13,9 +13,9 @@ from ecgcore.errors import UnreadableRecord
 from ecgcore.records.record import Record
 
 HEAD_BYTES = 16_384
-"""As much of a file as ``kind_of`` looks at."""
+"""Size of the head that ``format_from_head`` needs."""
 
-READERS = {
+VENDOR_READERS = {
     "dicom": "dicom:read_dicom",
     "aecg": "aecg:read_aecg",
     "philips": "philips:read_philips",
@@ -29,7 +29,7 @@ READERS = {
 }
 """Module and function of each vendor format's reader: ``read(path, *, start_s=0.0) -> Record``."""
 
-REFUSED = {
+REFUSALS = {
     "empty": "{file} is empty",
     "mfer": "{file} is an MFER file (a monitor's strip); it is not read. Export it as SCP-ECG, "
     "DICOM or CSV",
@@ -40,16 +40,16 @@ REFUSED = {
     "signal. Give the recording it was drawn from",
     "own_picture": "{file} is a picture that 'ecgcore convert' drew for networks; classify it, or "
     "give the recording",
-    "own_page": "{file} is an ECG page for people that 'ecgcore page' drew. Give the recording",
+    "own_page": "{file} is an ECG page for people that 'ecgcore plot' drew. Give the recording",
     "document": "{file} is a document (PDF or Office) and holds no signal. Give the recording",
     "archive": "{file} is packed in a form that is not opened; unpack it, or pack it as .zip",
-    "xml": "{file} is XML of another kind (root element {root}); read are HL7 aECG, Philips, GE "
-    "MUSE, CardioSoft, Mortara and Schiller",
+    "xml": "{file} is XML of another kind (root element {root}); accepted are HL7 aECG, Philips, "
+    "GE MUSE, CardioSoft, Mortara and Schiller",
     "broken_xml": "{file} is not well-formed XML. Fetch it again: it is cut off or altered",
 }
-"""What is told of formats that are known and not read."""
+"""Messages for formats that are known and not read."""
 
-_SIGNATURES = (  # offset, mark, kind
+_SIGNATURES = (  # offset, signature, format
     (0, b"PK\x03\x04", "zip"),
     (0, b"PK\x05\x06", "zip"),
     (0, b"\x89HDF\r\n\x1a\n", "hdf5"),
@@ -93,17 +93,17 @@ _PATTERNS = (
         "mat",
     ),
 )
-_ROOTS = {
+_XML_ROOTS = {
     "AnnotatedECG": "aecg",
     "restingecgdata": "philips",
     "RestingECG": "muse",
     "CardiologyXML": "cardiosoft",
     "SchillerEDI": "schiller",
 }
-_ROOT = re.compile(r"<(?![?!])(?:[\w.-]+:)?(?P<name>[^\s<>/]+)(?P<rest>[^<>]*)")
-_NO_TEXT = re.compile(r"[\0-\x08\x0e-\x1f]")
-_ASIDE = re.compile(r"<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[.*?\])?\s*>", re.S)
-_BY_SUFFIX = {
+_ROOT_ELEMENT = re.compile(r"<(?![?!])(?:[\w.-]+:)?(?P<name>[^\s<>/]+)(?P<rest>[^<>]*)")
+_CONTROL_CHARACTERS = re.compile(r"[\0-\x08\x0e-\x1f]")
+_PROLOG = re.compile(r"<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(?:\[.*?\])?\s*>", re.S)
+_FORMATS_BY_SUFFIX = {
     ".hea": "wfdb",
     ".dat": "wfdb",
     ".atr": "wfdb",
@@ -123,13 +123,13 @@ _BY_SUFFIX = {
 }
 
 
-def kind(path: Path) -> str:
-    """Return what a file is; see ``kind_of``.
+def detect_format(path: Path) -> str:
+    """Return a file's format; see ``format_from_head``.
 
     Raises
     ------
     UnreadableRecord
-        It is a folder, is not there, or cannot be opened.
+        It is a folder, does not exist, or cannot be opened.
     """
     try:
         with path.open("rb") as file:
@@ -138,17 +138,11 @@ def kind(path: Path) -> str:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} cannot be opened ({error.strerror})."
         ) from error
-    return kind_of(head, path.name)
+    return format_from_head(head, path.name)
 
 
-def _whose_picture(head: bytes) -> str:
-    """Tell a picture that this program drew (imaging/png.py) by the text in it."""
-    drawn = (("own_picture", b"tEXtecgcore\0"), ("own_page", b"tEXtecgcore-page\0"))
-    return next((kind for kind, mark in drawn if mark in head), "picture")
-
-
-def kind_of(head: bytes, name: str) -> str:
-    """Return what a file is, by its first bytes, or where they show nothing by its suffix.
+def format_from_head(head: bytes, name: str) -> str:
+    """Return a file's format by its first bytes, or by its suffix where they show nothing.
 
     Parameters
     ----------
@@ -160,63 +154,55 @@ def kind_of(head: bytes, name: str) -> str:
     Returns
     -------
     str
-        A key of READERS or REFUSED, or ``wfdb``, ``csv``, ``mat``, ``hdf5``, ``zip``, ``unknown``.
+        A key of VENDOR_READERS or REFUSALS, or ``wfdb``, ``csv``, ``mat``, ``hdf5``, ``zip``,
+        ``unknown``.
     """
     if not head:
         return "empty"
     suffix = Path(name).suffix.lower()
-    if suffix == ".hea":  # its signal file is what would look like something else
+    if suffix == ".hea":  # its text may start with another format's signature
         return "wfdb"
-    for pattern, known in _PATTERNS:
+    for pattern, format_name in _PATTERNS:
         if pattern.match(head):
-            return known
-    for offset, mark, known in _SIGNATURES:
-        if head.startswith(mark, offset):
-            return _whose_picture(head) if known == "picture" else known
-    if (text := _as_xml(head)) is not None:
-        return _xml_kind(text)
-    return _BY_SUFFIX.get(suffix, "unknown")
+            return format_name
+    for offset, signature, format_name in _SIGNATURES:
+        if head.startswith(signature, offset):
+            return _picture_origin(head) if format_name == "picture" else format_name
+    if (text := _xml_text(head)) is not None:
+        return _xml_format(text)
+    return _FORMATS_BY_SUFFIX.get(suffix, "unknown")
 
 
-def reader(kind: str) -> Callable[..., Record] | None:
+def vendor_reader(format_name: str) -> Callable[..., Record] | None:
     """Return the function that reads a vendor format, imported now; None where there is none."""
-    if kind not in READERS:
+    if format_name not in VENDOR_READERS:
         return None
-    module, function = READERS[kind].split(":")
+    module, function = VENDOR_READERS[format_name].split(":")
     return getattr(import_module(f"ecgcore.records.formats.{module}"), function)
 
 
-def stated_fs_hz(path: Path, kind: str) -> float | None:
-    """Return the rate in Hz that a vendor's file states, without decoding its samples.
-
-    Raises
-    ------
-    UnreadableRecord
-        The file is not whole.
-    """
-    if kind not in READERS:
-        return None
-    module = import_module(f"ecgcore.records.formats.{READERS[kind].split(':')[0]}")
-    return module.stated_fs_hz(path)
-
-
-def refused(path: Path, kind: str) -> UnreadableRecord:
-    """Return the error that says why a file of this kind is not read."""
-    root = root_element(path) if kind == "xml" else ""
-    told = REFUSED.get(kind, "{file} is in no form that is known here").format(
-        file=path.name, root=root
-    )
-    return UnreadableRecord(f"Record {path.stem}: {told}.")
+def refusal(path: Path, format_name: str) -> UnreadableRecord:
+    """Return the error that says why a file of this format is not read."""
+    root = root_element(path) if format_name == "xml" else ""
+    reason = REFUSALS.get(format_name, "{file} is in no form that is known here")
+    return UnreadableRecord(f"Record {path.stem}: {reason.format(file=path.name, root=root)}.")
 
 
 def root_element(path: Path) -> str:
-    """Return the name of an XML file's root element, '' where none is found in its head."""
+    """Return the name of an XML file's root element, '' where its head shows none."""
     with path.open("rb") as file:
-        found = _ROOT.search(_ASIDE.sub("", _as_xml(file.read(HEAD_BYTES)) or ""))
-    return found["name"][:40] if found else ""
+        match = _ROOT_ELEMENT.search(_PROLOG.sub("", _xml_text(file.read(HEAD_BYTES)) or ""))
+    return match["name"][:40] if match else ""
 
 
-def _as_xml(head: bytes) -> str | None:
+def _picture_origin(head: bytes) -> str:
+    """Return ``own_picture`` or ``own_page`` for a PNG that imaging/png.py marked, else
+    ``picture``."""
+    marks = (("own_picture", b"tEXtecgcore\0"), ("own_page", b"tEXtecgcore-page\0"))
+    return next((format_name for format_name, mark in marks if mark in head), "picture")
+
+
+def _xml_text(head: bytes) -> str | None:
     """Return the head of an XML file as text, None where it is no XML."""
     if head.startswith((b"\xff\xfe", b"<\0")):
         text = head.decode("utf-16-le", "replace")
@@ -225,16 +211,17 @@ def _as_xml(head: bytes) -> str | None:
     else:
         text = head.decode("latin-1").removeprefix("ï»¿")
     text = text.lstrip("\ufeff \t\r\n")
-    return text if re.match(r"<[?!A-Za-z]", text) and not _NO_TEXT.search(text) else None
+    is_xml = re.match(r"<[?!A-Za-z]", text) and not _CONTROL_CHARACTERS.search(text)
+    return text if is_xml else None
 
 
-def _xml_kind(text: str) -> str:
-    found = _ROOT.search(_ASIDE.sub("", text))
-    if found is None:
+def _xml_format(text: str) -> str:
+    match = _ROOT_ELEMENT.search(_PROLOG.sub("", text))
+    if match is None:
         return "broken_xml"
-    name = found["name"]
+    name = match["name"]
     if name == "ECG" and "mortara" in text.lower():
         return "mortara"
     if name.upper().startswith("BTL"):
         return "btl"
-    return _ROOTS.get(name, "xml")
+    return _XML_ROOTS.get(name, "xml")

@@ -1,4 +1,4 @@
-"""Twelve leads in one order from whatever names and order a file uses."""
+"""Lead names and lead order: from any spelling and order in a file to the twelve LEADS."""
 
 import re
 
@@ -11,25 +11,29 @@ _LIMB = {"I": "DI", "II": "DII", "III": "DIII", "aVR": "DAVR", "aVL": "DAVL", "a
 _SPELLINGS = (
     {lead.upper(): lead for lead in LEADS}
     | {f"MDC_ECG_LEAD_{lead.upper()}": lead for lead in LEADS}
-    | {other: lead for lead, other in _LIMB.items()}
+    | {spelling: lead for lead, spelling in _LIMB.items()}
 )
 DERIVABLE = frozenset({"III", "aVR", "aVL", "aVF"})
-_KNOWN = re.compile(
+_PUBLIC_NAMES = re.compile(
     r"[ID]{0,4}|D?AV[RLF]|-AVR|V\d{0,2}R?|V[XYZE]|[XYZ]|MLI{1,3}|M[CV]\d|CM\d|ABP|ART|CVP|PAP|ICP|"
     r"PLETH|RESP|SPO2|PPG|CO2|EEG|EMG|EOG|ECG ?\d*|MDC_ECG_LEAD_\w{1,5}",
     re.I,
 )
-"""Names of signals that are no secret."""
+"""Signal names that messages may repeat; any other word may be a person's name."""
 LARGEST_NUMBER = 1e30
-"""A larger number is no measurement, in whatever unit (and may not fit float32)."""
+"""A larger number is no measurement in any unit (and may not fit float32)."""
 LARGEST_SPAN_MV = 100.0
-"""The median lead of no ECG spans this much; the largest of 12,000 at hand, an artefact, 50."""
+"""No ECG's median lead spans this much; the largest of 12,000 at hand, an artefact, spans 50."""
+ORDER_CONFIRMED = "lead order assumed: I–III, aVR–aVF, V1–V6, as the caller said"
+ORDER_PROVEN = (
+    "lead order assumed: columns 1–6 prove to be I, II, III, aVR, aVL, aVF; 7–12 taken for V1–V6"
+)
 
 
 def standard_lead(name: str) -> str | None:
     """Return the lead that a file calls ``name`` (``AVR``, ``DI``, ``MDC_ECG_LEAD_V1`` …), or None.
 
-    Only whole names count: ``MLII`` is not II, and ``V5R`` is not V5.
+    Only whole names match: ``MLII`` is not II, and ``V5R`` is not V5.
     """
     return _SPELLINGS.get(name.strip().upper())
 
@@ -37,55 +41,110 @@ def standard_lead(name: str) -> str | None:
 def twelve_leads(
     name: str, columns: list[str], signal_mv: np.ndarray
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Put the rows of a recording in the order of LEADS; derive limb leads that are not there.
+    """Return a recording's rows in the order of LEADS, missing limb leads derived from I and II.
 
     Parameters
     ----------
     name
         The record's name, for messages.
     columns
-        What the file calls each row.
+        The file's name of each row.
     signal_mv
         (len(columns), T), mV, NaN where missing.
 
     Returns
     -------
     signal_mv, notes
-        (12, T) float32 in mV, and what was done.
+        (12, T) float32 in mV, and the steps taken.
 
     Raises
     ------
     UnreadableRecord
-        A lead is missing and cannot be derived, stands twice, or holds no signal.
+        A lead is missing and cannot be derived, occurs twice, or holds no signal.
     """
-    rows = refuse_missing(name, columns)
+    rows = require_leads(name, columns)
     missing = [lead for lead in LEADS if lead not in rows]
     arranged = np.empty((12, signal_mv.shape[1]), np.float32)
-    one, two = (_finite(signal_mv[rows[lead]]) for lead in ("I", "II"))
+    lead_i, lead_ii = (finite(signal_mv[rows[lead]]) for lead in ("I", "II"))
     for i, lead in enumerate(LEADS):
         arranged[i] = (
-            _derived(lead, one, two) if lead in missing else _finite(signal_mv[rows[lead]])
+            _derived(lead, lead_i, lead_ii) if lead in missing else finite(signal_mv[rows[lead]])
         )
-    notes = _about_columns(columns, rows, missing) + _about_signal(name, arranged)
+    notes = _column_notes(columns, rows, missing) + _signal_notes(name, arranged)
     return arranged, notes
 
 
-def refuse_missing(name: str, columns: list[str]) -> dict[str, int]:
-    """Return the row of each lead in ``columns``, or say which are missing or stand twice.
+def require_leads(name: str, columns: list[str]) -> dict[str, int]:
+    """Return the row of each lead in ``columns``.
 
     Raises
     ------
     UnreadableRecord
-        A lead is missing that cannot be derived from I and II, or stands twice.
+        A lead is missing that cannot be derived from I and II, or occurs twice.
     """
     rows = _rows_by_lead(name, columns)
     needed = [lead for lead in LEADS if lead not in rows and lead not in DERIVABLE]
     if needed:
         raise UnreadableRecord(
-            f"Record {name} has {_listed(columns)}; 12 are needed (I, II, III, aVR, aVL, aVF, "
-            f"V1–V6), and {', '.join(needed)} cannot be derived."
+            f"Record {name} has {_count_and_names(columns)}; 12 are needed (I, II, III, aVR, aVL, "
+            f"aVF, V1–V6), and {', '.join(needed)} cannot be derived."
         )
     return rows
+
+
+def confirm_lead_order(name: str, rows: np.ndarray, assume_order: bool) -> tuple[str, ...]:
+    """Return the note that says why twelve unnamed leads are taken for LEADS in order.
+
+    Parameters
+    ----------
+    name
+        The record's name, for messages.
+    rows
+        (12, T), any unit.
+    assume_order
+        The caller confirms that order.
+
+    Raises
+    ------
+    UnreadableRecord
+        Neither the caller nor the numbers confirm the order.
+    """
+    if assume_order:
+        return (ORDER_CONFIRMED,)
+    if limb_leads_in_order(rows):
+        return (ORDER_PROVEN,)
+    raise UnreadableRecord(
+        f"Record {name} has 12 columns without names, and the numbers do not prove the order "
+        f"I, II, III, aVR, aVL, aVF, V1–V6. Name them ({','.join(LEADS[:3])},…,V6), or confirm "
+        "that order (--assume-order)."
+    )
+
+
+def limb_leads_in_order(rows: np.ndarray) -> bool:
+    """Return whether rows 1–6 obey Einthoven (1912) and Goldberger (1942) as I, II, III, aVR …"""
+    limb = finite(rows[:6])
+    if np.isnan(limb).all(axis=1).any():
+        return False
+    lead_i, lead_ii, *stored = limb
+    derived = [_derived(lead, lead_i, lead_ii) for lead in LEADS[2:6]]
+    spans = np.nanmax(limb, axis=1) - np.nanmin(limb, axis=1)
+    if not (spans > 0).all():
+        return False
+    pairs = list(zip(stored, derived, strict=True))
+    recorded = [~np.isnan(one) & ~np.isnan(other) for one, other in pairs]
+    if not all(samples.any() for samples in recorded):
+        return False
+    errors = [
+        np.abs(one - other)[samples].mean()
+        for (one, other), samples in zip(pairs, recorded, strict=True)
+    ]
+    return bool(max(errors) < 0.02 * np.median(spans))
+
+
+def finite(signal: np.ndarray) -> np.ndarray:
+    """Return an array as float64, NaN for numbers that are no measurement in any unit."""
+    numbers = signal.astype(np.float64)
+    return np.where(np.abs(numbers) < LARGEST_NUMBER, numbers, np.nan)
 
 
 def _rows_by_lead(name: str, columns: list[str]) -> dict[str, int]:
@@ -94,7 +153,7 @@ def _rows_by_lead(name: str, columns: list[str]) -> dict[str, int]:
         lead = standard_lead(column)
         if lead in rows:
             raise UnreadableRecord(
-                f"Record {name} has lead {lead} twice; each lead may stand once. "
+                f"Record {name} has lead {lead} twice; each lead may occur once. "
                 "Remove the one that is not meant."
             )
         if lead:
@@ -102,41 +161,35 @@ def _rows_by_lead(name: str, columns: list[str]) -> dict[str, int]:
     return rows
 
 
-def _finite(signal: np.ndarray) -> np.ndarray:
-    """Return (T,) float64, NaN for what is no measurement in any unit."""
-    whole = signal.astype(np.float64)
-    return np.where(np.abs(whole) < LARGEST_NUMBER, whole, np.nan)
-
-
-def _derived(lead: str, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+def _derived(lead: str, lead_i: np.ndarray, lead_ii: np.ndarray) -> np.ndarray:
     """Return a limb lead from I and II (Einthoven 1912, Goldberger 1942)."""
     if lead == "III":
-        return two - one
+        return lead_ii - lead_i
     if lead == "aVR":
-        return -(one + two) / 2
-    return one - two / 2 if lead == "aVL" else two - one / 2
+        return -(lead_i + lead_ii) / 2
+    return lead_i - lead_ii / 2 if lead == "aVL" else lead_ii - lead_i / 2
 
 
-def _about_columns(columns: list[str], rows: dict[str, int], missing: list[str]) -> tuple[str, ...]:
+def _column_notes(columns: list[str], rows: dict[str, int], missing: list[str]) -> tuple[str, ...]:
     notes = []
     if missing:
         notes.append(f"{', '.join(missing)} derived from I and II")
     if len(columns) > len(rows):
         unused = [c for i, c in enumerate(columns) if i not in rows.values()]
-        notes.append(f"not used: {_told(unused)}")
+        notes.append(f"not used: {_public_names(unused)}")
     return tuple(notes)
 
 
-def _about_signal(name: str, signal_mv: np.ndarray) -> tuple[str, ...]:
-    """Say which leads are flat, and refuse what holds no ECG at all."""
+def _signal_notes(name: str, signal_mv: np.ndarray) -> tuple[str, ...]:
+    """Return a note of flat leads, and refuse a signal that holds no ECG at all."""
     if signal_mv.shape[1] == 0:
         raise UnreadableRecord(f"Record {name} has no samples.")
-    there = ~np.isnan(signal_mv)
-    empty = [lead for lead, row in zip(LEADS, there, strict=True) if not row.any()]
+    recorded = ~np.isnan(signal_mv)
+    empty = [lead for lead, row in zip(LEADS, recorded, strict=True) if not row.any()]
     if empty:
-        which = "any lead" if len(empty) == 12 else ", ".join(empty)
+        leads = "any lead" if len(empty) == 12 else ", ".join(empty)
         raise UnreadableRecord(
-            f"Record {name} has no signal in {which}: every sample is marked as missing."
+            f"Record {name} has no signal in {leads}: every sample is marked as missing."
         )
     spans_mv = np.nanmax(signal_mv, axis=1) - np.nanmin(signal_mv, axis=1)  # (12,)
     flat = [lead for lead, span in zip(LEADS, spans_mv, strict=True) if span == 0]
@@ -151,14 +204,14 @@ def _about_signal(name: str, signal_mv: np.ndarray) -> tuple[str, ...]:
     return (f"flat: {', '.join(flat)}",) if flat else ()
 
 
-def _listed(columns: list[str]) -> str:
-    if not any(map(_KNOWN.fullmatch, columns)):
+def _count_and_names(columns: list[str]) -> str:
+    if not any(map(_PUBLIC_NAMES.fullmatch, columns)):
         return f"{len(columns)} {'signal' if len(columns) == 1 else 'signals'} named after no lead"
-    return f"{len(columns)} {'lead' if len(columns) == 1 else 'leads'} ({_told(columns)})"
+    return f"{len(columns)} {'lead' if len(columns) == 1 else 'leads'} ({_public_names(columns)})"
 
 
-def _told(columns: list[str]) -> str:
-    """Return names that may be told: those of leads and signals, as other words may be anyone's."""
-    known = [column for column in columns if _KNOWN.fullmatch(column)][:15]
-    others = len(columns) - len(known)
-    return ", ".join(known + ([f"{others} more"] if known else [f"{others}"]) * (others > 0))
+def _public_names(columns: list[str]) -> str:
+    """Return the names of leads and signals, and the number of the others."""
+    public = [column for column in columns if _PUBLIC_NAMES.fullmatch(column)][:15]
+    others = len(columns) - len(public)
+    return ", ".join(public + ([f"{others} more"] if public else [f"{others}"]) * (others > 0))

@@ -1,4 +1,4 @@
-"""Where the parsers of other people's formats meet files that nobody vouches for."""
+"""Refusal of files that the parsers of other people's formats cannot read."""
 
 import struct
 import warnings
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ecgcore.errors import UnreadableRecord
 
-# What parsers raise on bytes that are no file of their format was never designed: a missing key, a
-# number that does not fit, a text that is none. These are the families seen over thousands of
-# mutated files; they are caught around the parsing alone.
-_OF_DAMAGE = (
+# Parsers were never designed for bytes that are no file of their format, and raise whatever comes
+# up: a missing key, a number that does not fit, an invalid text. These are the families seen over
+# thousands of mutated files; they are caught around the parsing alone.
+_PARSER_ERRORS = (
     ValueError,  # with it UnicodeError, binascii.Error, defusedxml's refusals
     LookupError,
     TypeError,
@@ -25,45 +25,47 @@ _OF_DAMAGE = (
     OSError,
     MemoryError,
 )
-LIBRARIES_RAISE = (
+LIBRARY_ERRORS = (
     *(OSError, ValueError, KeyError, IndexError, TypeError, AttributeError),
     *(RuntimeError, OverflowError, MemoryError),
 )
-"""What ``wfdb``, ``h5py`` and ``scipy.io`` raise where a file is not as it declares itself."""
+"""Errors of ``wfdb``, ``h5py`` and ``scipy.io`` for a file that is not as it declares itself."""
 
 
 @contextmanager
-def refusing(path: Path, form: str, family: type[Exception] = ValueError) -> Iterator[None]:
-    """Turn whatever a parser raises inside into one line, and keep its warnings to itself.
+def refuse_parser_errors(
+    path: Path, format_name: str, parser_error: type[Exception] = ValueError
+) -> Iterator[None]:
+    """Turn any error of a parser into one line, and suppress its warnings.
 
     Parameters
     ----------
     path
         The file that is parsed.
-    form
-        The name of its format, for the message. What the parser says is left out: it may quote
-        the file, and with it a name.
-    family
-        The parser's own kind of error, where it derives from Exception alone.
+    format_name
+        The name of its format, for the message. The parser's own message is left out: it may quote
+        the file, and with it a person's name.
+    parser_error
+        The parser's own class of errors, where it derives from Exception alone.
 
     Raises
     ------
     UnreadableRecord
-        In place of the parser's error; one raised inside passes as it is.
+        In place of the parser's error; an UnreadableRecord raised inside passes unchanged.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             yield
-        except (*_OF_DAMAGE, family) as error:
+        except (*_PARSER_ERRORS, parser_error) as error:
             raise UnreadableRecord(
-                f"Record {path.stem}: {path.name} cannot be parsed as {form} "
-                f"({type(error).__name__}): it is cut off, altered, or of a variant that is not "
-                "known. Fetch or export it again."
+                f"Record {path.stem}: {path.name} cannot be parsed as {format_name} "
+                f"({type(error).__name__}): it is cut off, altered, or of an unknown variant. "
+                "Fetch or export it again."
             ) from error
 
 
-def file_bytes(path: Path, form: str, largest_bytes: int) -> bytes:
+def read_bytes(path: Path, format_name: str, largest_bytes: int) -> bytes:
     """Return a file's bytes.
 
     Raises
@@ -82,6 +84,6 @@ def file_bytes(path: Path, form: str, largest_bytes: int) -> bytes:
     if not size_bytes:
         raise UnreadableRecord(f"Record {path.stem}: {path.name} is empty.")
     raise UnreadableRecord(
-        f"Record {path.stem}: {path.name} has {size_bytes / 1e6:,.0f} MB; {form} of a 12-lead ECG "
-        f"has at most {largest_bytes / 1e6:,.0f} MB. Give a single recording."
+        f"Record {path.stem}: {path.name} has {size_bytes / 1e6:,.0f} MB; {format_name} of a "
+        f"12-lead ECG has at most {largest_bytes / 1e6:,.0f} MB. Give a single recording."
     )

@@ -1,4 +1,4 @@
-"""Which database a recording is from, by the evidence of its name and header."""
+"""The database a recording comes from, identified by its name and its header's comments."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Origin(NamedTuple):
-    """A database, and the recording's own number there, whichever rate or copy it is."""
+    """A database and the recording's own number in it, the same for every rate and copy."""
 
     source: str
     number: str
@@ -15,7 +15,7 @@ class Origin(NamedTuple):
 PTB_XL_NAME = re.compile(r"(\d{5})_(lr|hr)(?:_\d+hz)?$")
 
 # Names in the PhysioNet/CinC challenges 2020 and 2021 (doi:10.13026/34va-7q14); they count only
-# beside the challenge's own "#Dx:" line. HR00001 is PTB-XL's record 1.
+# together with the challenge's own "#Dx:" line. HR00001 is PTB-XL's record 1.
 _CHALLENGE_NAMES = (
     (re.compile(r"HR(\d{5})$"), "ptb-xl"),
     (re.compile(r"(JS\d{5})$"), "ecg-arrhythmia"),
@@ -29,8 +29,8 @@ _CHAPMAN_NAME = re.compile(r"(MUSE_\d{8}_\d{6}_\d{5})$")
 _PTB_NAME = re.compile(r"(s\d{4}l?_?re)$")
 
 
-def origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
-    """Return where a record is from, or None where nothing shows it.
+def identify_origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
+    """Return the origin of a record, None where its name and comments do not show it.
 
     Parameters
     ----------
@@ -39,26 +39,31 @@ def origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
     comments
         The header's comments, without their ``#``.
     """
-    if found := PTB_XL_NAME.match(name):
-        return Origin("ptb-xl", found[1])
-    if found := _CODE_NAME.match(name):
-        return Origin("code-15", found[1])
-    if found := _CHAPMAN_NAME.match(name):
-        return Origin("chapman-figshare", found[1])
-    told = [comment.lower() for comment in comments]
-    if any(line.startswith("<diagnoses>") for line in told) and name.isdigit():
+    if match := PTB_XL_NAME.match(name):
+        return Origin("ptb-xl", match[1])
+    if match := _CODE_NAME.match(name):
+        return Origin("code-15", match[1])
+    if match := _CHAPMAN_NAME.match(name):
+        return Origin("chapman-figshare", match[1])
+    lines = [comment.lower() for comment in comments]
+    if any(line.startswith("<diagnoses>") for line in lines) and name.isdigit():
         return Origin("ludb", name)
-    if any(line.startswith("chagas label") for line in told) and name.isdigit():
+    if any(line.startswith("chagas label") for line in lines) and name.isdigit():
         return Origin("code-15", name)
-    if any(line.startswith("reason for admission") for line in told) and _PTB_NAME.match(name):
+    if any(line.startswith("reason for admission") for line in lines) and _PTB_NAME.match(name):
         return Origin("ptb", name)
-    if any(line.startswith("dx") for line in told):
-        return _challenge(name)
+    if any(line.startswith("dx") for line in lines):
+        return _challenge_origin(name)
     return None
 
 
-def _challenge(name: str) -> Origin | None:
+def source_name(origin: Origin | None) -> str:
+    """Return the database's name, ``unknown`` for None."""
+    return origin.source if origin else "unknown"
+
+
+def _challenge_origin(name: str) -> Origin | None:
     for pattern, source in _CHALLENGE_NAMES:
-        if found := pattern.match(name):
-            return Origin(source, found[1])
+        if match := pattern.match(name):
+            return Origin(source, match[1])
     return None

@@ -17,7 +17,7 @@ from mutated_files import peak_mb
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.discover import find_records
-from ecgcore.records.read import glance, read_record
+from ecgcore.records.read import read_header, read_record
 from ecgcore.records.record import LEADS
 
 MANY = (*LEADS, *(f"X{i}" for i in range(1500)))
@@ -59,7 +59,7 @@ def write(folder: Path) -> None:
 def outcome(path: Path) -> str:
     """Return what came of reading a file."""
     try:
-        glance(path)
+        read_header(path)
         record = read_record(path)
     except UnreadableRecord:
         return "refused"

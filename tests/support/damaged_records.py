@@ -26,7 +26,7 @@ from scipy.io import savemat
 
 from ecgcore.errors import EcgError
 from ecgcore.records.discover import find_records
-from ecgcore.records.read import glance, read_record
+from ecgcore.records.read import read_header, read_record
 from ecgcore.records.record import LEADS
 
 SIGNAL_UV = limb_consistent_uv(600)
@@ -184,7 +184,7 @@ def outcomes(folder: Path) -> Counter[str]:
     """Read or refuse all records of a folder; whatever is neither passes through."""
     came: Counter[str] = Counter()
     for path in find_records([folder]):
-        glance(path)
+        read_header(path)
         try:
             record = read_record(path)
         except EcgError as error:

@@ -12,9 +12,10 @@ from recordings import DATA, limb_consistent_uv, real, write_csv, write_wfdb
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import archives
-from ecgcore.records.discover import account, find_records
-from ecgcore.records.read import glance, read_record, read_upload
+from ecgcore.records.discover import describe_files, find_records
+from ecgcore.records.read import read_header, read_record
 from ecgcore.records.record import Record
+from ecgcore.records.uploads import read_uploads
 
 SIGNAL_UV = limb_consistent_uv(1000)
 PTB_XL = DATA / "ptb-xl"
@@ -65,7 +66,7 @@ def test_a_record_in_a_zip_is_the_record_outside(zipped):
         inside = read_record(zipped / "some where" / name)
         np.testing.assert_array_equal(inside.signal_mv, outside.signal_mv)
         assert (inside.name, inside.statements) == (outside.name, outside.statements)
-        assert glance(zipped / "some where" / name) == glance(zipped.parent / "in" / name)
+        assert read_header(zipped / "some where" / name) == read_header(zipped.parent / "in" / name)
 
 
 def test_zips_in_zips_are_opened_and_not_without_end(zipped, tmp_path):
@@ -99,7 +100,7 @@ def test_nothing_of_a_zip_stays_on_disk(zipped, tmp_path, monkeypatch):
     read_record(zipped / "some where" / "A0001.hea")
     assert [p for p in place.rglob("*") if p.is_file()] == []
     assert {p.stat().st_mode & 0o777 for p in place.iterdir()} == {0o700}
-    archives.forget()
+    archives.close_archives()
     assert list(place.iterdir()) == []
 
 
@@ -112,7 +113,7 @@ def test_a_zip_is_opened_once_for_all_its_records(zipped, monkeypatch):
 
     whole = zipfile.ZipFile
     monkeypatch.setattr("zipfile.ZipFile", counting)
-    archives.forget()
+    archives.close_archives()
     for path in [*find_records([zipped]), *find_records([zipped])]:
         read_record(path)
     assert len(opened) == 1
@@ -181,13 +182,15 @@ def test_what_is_not_there_is_said(zipped):
 
 
 def test_an_uploaded_zip_gives_its_records(zipped):
-    answers = read_upload({"x.zip": zipped.read_bytes(), "note.txt": b"Dear colleague"})
+    answers = read_uploads({"x.zip": zipped.read_bytes(), "note.txt": b"Dear colleague"})
     assert [name for name, _ in answers] == ["A0001.hea", "x_500hz.csv", "note.txt"]
     assert [isinstance(record, Record) for _, record in answers] == [True, True, False]
 
 
 def test_every_file_of_a_zip_is_accounted_for(zipped):
-    told = {str(path.relative_to(zipped.parent)): what for path, what in account(zipped.parent)}
+    told = {
+        str(path.relative_to(zipped.parent)): what for path, what in describe_files(zipped.parent)
+    }
     assert told == {
         "in/A0001.hea": "record",
         "in/A0001.mat": "companion of A0001.hea",

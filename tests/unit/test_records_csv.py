@@ -110,9 +110,9 @@ def test_a_comment_gives_the_rate(tmp_path, table_mv, line):
 
 
 def test_the_rate_may_be_given_and_must_not_contradict_the_file(tmp_path, table_mv):
-    assert read_record(write_csv(tmp_path / "x.csv", table_mv), fs_hz=400).fs_hz == 400
+    assert read_record(write_csv(tmp_path / "x.csv", table_mv), source_fs_hz=400).fs_hz == 400
     file = write_csv(tmp_path / "x_100hz.csv", table_mv)
-    assert refusal(file, fs_hz=400) == (
+    assert refusal(file, source_fs_hz=400) == (
         "Record x_100hz: its sampling rate is not clear: was given 400 Hz, "
         "a comment or its name says 100 Hz."
     )
@@ -121,7 +121,7 @@ def test_the_rate_may_be_given_and_must_not_contradict_the_file(tmp_path, table_
 def test_an_unknown_rate_is_refused_with_what_to_add(tmp_path, table_mv):
     assert refusal(write_csv(tmp_path / "x.csv", table_mv)) == (
         "Record x does not say its sampling rate; add a column time_s, a line '# fs_hz=500' or "
-        "_500hz in the file's name, or give it (--file-hz)."
+        "_500hz in the file's name, or give it (--source-fs-hz)."
     )
 
 

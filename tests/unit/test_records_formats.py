@@ -77,7 +77,7 @@ def test_every_file_of_the_folder_is_of_a_known_kind():
         str(path.relative_to(REAL / "formats"))
         for path in real("formats").rglob("*")
         if path.is_file() and not path.name.startswith(".")
-        if file_format.kind(path) == "unknown" and "wfdb" not in path.parts
+        if file_format.detect_format(path) == "unknown" and "wfdb" not in path.parts
     }
     assert unknown == {"SOURCE.md", "expected.json"}
 

@@ -7,7 +7,7 @@ from recordings import limb_consistent_uv, real
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.discover import find_records
-from ecgcore.records.read import glance, read_record
+from ecgcore.records.read import read_header, read_record
 from ecgcore.records.record import Statement
 from ecgcore.records.sources import Origin
 
@@ -50,7 +50,7 @@ def sph(path, array=HALF_MV):
 def test_a_file_of_code_gives_its_exams_by_paths_through_it(code):
     assert list(find_records([code.parent])) == [code / "77", code / "1234567"]
     assert list(find_records([code / "77"])) == [code / "77"]
-    assert glance(code / "77") == (Origin("code-15", "77"), 400)
+    assert read_header(code / "77") == (Origin("code-15", "77"), 400)
 
 
 def test_an_exam_is_read_without_its_filling_and_with_its_labels(code):
@@ -91,7 +91,7 @@ def test_a_file_of_sph_is_one_record_with_its_statements(tmp_path):
     assert record.statements == (Statement("aha", "22"), Statement("aha", "30+308"))
     assert "PLANTED" not in repr(record)
     assert "2020" not in repr(record)
-    assert glance(path) == (Origin("sph", "A00001"), 500)
+    assert read_header(path) == (Origin("sph", "A00001"), 500)
 
 
 def test_hdf5_of_other_forms_is_refused_by_what_it_lacks(tmp_path):
@@ -103,7 +103,7 @@ def test_hdf5_of_other_forms_is_refused_by_what_it_lacks(tmp_path):
     assert list(find_records([tmp_path / "b.h5"])) == [tmp_path / "b.h5"]
     path = sph(tmp_path / "c.h5", SIGNAL_MV.astype("<f4"))
     assert "does not say its sampling rate" in refusal(path)
-    assert read_record(path, fs_hz=250).fs_hz == 250
+    assert read_record(path, source_fs_hz=250).fs_hz == 250
     (tmp_path / "d.h5").write_bytes((tmp_path / "c.h5").read_bytes()[:600])
     assert "damaged HDF5" in refusal(tmp_path / "d.h5")
 

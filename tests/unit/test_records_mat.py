@@ -7,7 +7,7 @@ from recordings import limb_consistent_uv, real
 from scipy.io import savemat
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.read import glance, read_record
+from ecgcore.records.read import read_header, read_record
 from ecgcore.records.record import Statement
 
 SIGNAL_UV = limb_consistent_uv(1000)
@@ -33,12 +33,12 @@ def saved(path, version="5", **variables):
 def test_val_is_read_in_rows_or_columns_when_the_rate_is_given(tmp_path, version, turned):
     array = SIGNAL_UV.T if turned else SIGNAL_UV
     path = saved(tmp_path / "x.mat", version, val=array)
-    record = read_record(path, fs_hz=500)
+    record = read_record(path, source_fs_hz=500)
     np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, atol=1e-6)
     assert record.notes == (PROVEN, "scale assumed: µV")
     assert refusal(path) == (
         "Record x has no header: x.hea is missing beside x.mat, and the file does not say its "
-        "sampling rate; fetch the header, or give the rate (--file-hz)."
+        "sampling rate; fetch the header, or give the rate (--source-fs-hz)."
     )
 
 
@@ -49,8 +49,8 @@ def test_a_rate_unit_and_names_in_the_file_are_believed(tmp_path):
     record = read_record(path)
     np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, atol=1e-6)
     assert (record.fs_hz, record.notes) == (250, ())
-    assert glance(path).fs_hz == 250
-    assert "was given 500 Hz, the file says 250 Hz" in refusal(path, fs_hz=500)
+    assert read_header(path).fs_hz == 250
+    assert "was given 500 Hz, the file says 250 Hz" in refusal(path, source_fs_hz=500)
 
 
 def test_the_form_of_cpsc_2018_is_known(tmp_path):
@@ -90,7 +90,7 @@ def test_a_file_of_version_73_is_read(tmp_path):
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path, variables, reason):
-    assert reason in refusal(saved(tmp_path / "x.mat", **variables), fs_hz=500)
+    assert reason in refusal(saved(tmp_path / "x.mat", **variables), source_fs_hz=500)
 
 
 def test_a_header_beside_a_mat_file_comes_first(tmp_path):
@@ -104,7 +104,7 @@ def test_a_mat_bomb_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "x.mat"
     savemat(path, {"val": np.zeros((12, 20_000))}, do_compression=True)
     assert path.stat().st_size < 10_000
-    assert "damaged MATLAB file" in refusal(path, fs_hz=500)
+    assert "damaged MATLAB file" in refusal(path, source_fs_hz=500)
 
 
 def test_no_name_in_a_file_is_taken_over(tmp_path):

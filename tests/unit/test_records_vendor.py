@@ -14,9 +14,9 @@ from vendor_xml_files import lzw
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import file_format
-from ecgcore.records.read import glance, read_record
-from ecgcore.records.record import LEADS, MACHINE
-from ecgcore.records.vendor_record import impersonal
+from ecgcore.records.read import read_header, read_record
+from ecgcore.records.record import LEADS, MACHINE_MEASUREMENTS
+from ecgcore.records.vendor_record import impersonal_sentences
 
 SIGNAL_UV = limb_consistent_uv(5000) // 8
 XML = ("aecg", "muse", "cardiosoft", "philips", "mortara", "schiller")
@@ -50,8 +50,8 @@ def refusal(path):
 @pytest.mark.parametrize("kind", WRITERS)
 def test_each_format_is_told_by_its_content_whatever_its_suffix(tmp_path, kind):
     file = written(tmp_path, kind)
-    assert file_format.kind(file) == kind
-    assert file_format.kind(shutil.copy(file, tmp_path / "upload.bin")) == kind
+    assert file_format.detect_format(file) == kind
+    assert file_format.detect_format(shutil.copy(file, tmp_path / "upload.bin")) == kind
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -65,7 +65,7 @@ def test_each_format_gives_its_signal_in_mv_its_rate_age_and_sex(tmp_path, kind)
     assert record.signal_mv.dtype == np.float32
     np.testing.assert_allclose(record.signal_mv, signal_mv[:, :n_samples], atol=1e-6)
     assert record.fs_hz == pytest.approx({"ishne": 200, "scp": 1e6 / 1667}.get(kind, 500), rel=1e-9)
-    assert glance(file).fs_hz == record.fs_hz
+    assert read_header(file).fs_hz == record.fs_hz
     assert (record.age_years, record.sex) == (62, "female")
     assert ("III, aVR, aVL, aVF derived from I and II" in record.notes) == eight
 
@@ -88,7 +88,7 @@ def test_the_machine_s_measurements_stand_in_the_record_without_its_blanks(tmp_p
     machine = read_record(written(tmp_path, kind)).machine
     assert machine["qrs_ms"] == 92
     assert machine.get("pr_ms") == (160 if kind == "scp" else None)  # 0 is no interval
-    assert set(machine) <= set(MACHINE)
+    assert set(machine) <= set(MACHINE_MEASUREMENTS)
     if kind in ("muse", "scp"):
         assert machine["axis_deg"] == 0  # 0° is an axis
 
@@ -226,7 +226,7 @@ def test_a_file_with_a_median_beat_alone_is_refused(tmp_path):
 
 def test_xml_is_told_by_its_root_behind_a_long_comment(tmp_path):
     file = written(tmp_path, "aecg", head=f"<!-- <RestingECG> {'x' * 9000} -->")
-    assert file_format.kind(file) == "aecg"
+    assert file_format.detect_format(file) == "aecg"
 
 
 def test_an_aecg_without_waveform_is_refused_as_such(tmp_path):
@@ -255,7 +255,9 @@ def test_philips_is_read_packed_and_plain_in_either_encoding(tmp_path, packed, e
 
 def test_philips_of_an_unknown_version_is_refused_by_its_version(tmp_path):
     told = refusal(written(tmp_path, "philips", version="1.05"))
-    assert told.startswith("Record record_philips: record_philips.xml is PhilipsECG 1.05; read are")
+    assert told.startswith(
+        "Record record_philips: record_philips.xml is PhilipsECG 1.05; accepted are"
+    )
 
 
 def test_a_packed_stream_that_grows_without_limit_is_not_unpacked(tmp_path):
@@ -380,7 +382,7 @@ def test_a_longer_recording_than_half_an_hour_is_not_read_whole(tmp_path):
     ],
 )
 def test_sentences_about_people_and_days_are_dropped(sentence):
-    assert impersonal([sentence], [PERSON.family]) == []
+    assert impersonal_sentences([sentence], [PERSON.family]) == []
 
 
 @pytest.mark.parametrize(
@@ -394,4 +396,4 @@ def test_sentences_about_people_and_days_are_dropped(sentence):
     ],
 )
 def test_sentences_about_the_heart_are_kept(sentence):
-    assert impersonal([f" {sentence} ,"], ["Normal^Test", PERSON.family]) == [sentence]
+    assert impersonal_sentences([f" {sentence} ,"], ["Normal^Test", PERSON.family]) == [sentence]

@@ -370,8 +370,8 @@ def test_files_of_every_signal_format_read_as_wfdb_s_own_reading():
 
 def test_a_rate_that_is_given_and_not_needed_is_said_not_to_be_used():
     header = PTB_XL / "00001_lr.hea"
-    told = read_record(header, fs_hz=1000)
+    told = read_record(header, source_fs_hz=1000)
     assert (told.fs_hz, told.notes) == (
         100, (*read_record(header).notes, "the 1000 Hz given are not used: the file says 100 Hz"),
     )  # fmt: skip
-    assert read_record(header, fs_hz=100).notes == read_record(header).notes
+    assert read_record(header, source_fs_hz=100).notes == read_record(header).notes

@@ -1,1 +1,1 @@
-"""Readers, one file format a module."""
+"""Readers of file formats, one format a module."""

@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.formats.ecgdatakit_adapter import contents, parsed
+from ecgcore.records.formats.ecgdatakit_adapter import parse, to_recording
 from ecgcore.records.formats.xml_elements import xml_root
-from ecgcore.records.parser_errors import refusing
+from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
-from ecgcore.records.vendor_record import number, record_of
+from ecgcore.records.vendor_record import make_record
 
-_FORM = "HL7 aECG"
-_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+_FORMAT = "HL7 aECG"
 
 
 def read_aecg(path: Path, *, start_s: float = 0.0) -> Record:
@@ -27,26 +26,17 @@ def read_aecg(path: Path, *, start_s: float = 0.0) -> Record:
     Raises
     ------
     UnreadableRecord
-        No waveform, not twelve leads, or not whole.
+        No waveform, not twelve leads, or damaged.
     """
     _refuse_without_waveform(path)
-    reading = parsed(path, _FORM)
-    with refusing(path, _FORM):
-        found = contents(path, _FORM, reading, _exact_hz(reading))
-    return record_of(path, found, start_s=start_s)
-
-
-def stated_fs_hz(path: Path) -> float | None:
-    """Return the rate in Hz that the first time base states."""
-    for increment in xml_root(path, _FORM).iter("increment"):
-        second = _SECONDS.get(increment.get("unit", ""))
-        step = number(increment.get("value"))
-        return round(1 / (step * second), 6) if step and second else None
-    return None
+    parsed = parse(path, _FORMAT)
+    with refuse_parser_errors(path, _FORMAT):
+        recording = to_recording(path, parsed, _exact_hz(parsed))
+    return make_record(path, recording, start_s=start_s)
 
 
 def _refuse_without_waveform(path: Path) -> None:
-    root = xml_root(path, _FORM)
+    root = xml_root(path, _FORMAT)
     if next(root.iter("digits"), None) is None:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is an aECG without a waveform (no sequence holds "
@@ -54,9 +44,10 @@ def _refuse_without_waveform(path: Path) -> None:
         )
 
 
-def _exact_hz(reading: Any) -> float | None:
+def _exact_hz(parsed: Any) -> float | None:
     """Return the rate that the increment states, which the parser rounds."""
-    exact = reading.raw_metadata.get("rhythm_time", {}).get("sampling_rate_exact")
-    if exact is None:
+    exact_hz = parsed.raw_metadata.get("rhythm_time", {}).get("sampling_rate_exact")
+    if exact_hz is None:
         return None
-    return float(round(exact)) if abs(exact - round(exact)) < 1e-6 * exact else float(exact)
+    is_whole = abs(exact_hz - round(exact_hz)) < 1e-6 * exact_hz
+    return float(round(exact_hz)) if is_whole else float(exact_hz)

@@ -1,21 +1,23 @@
-"""Reading GE CardioSoft XML (``CardiologyXML``): samples as text, the median beat apart.
+"""Reading GE CardioSoft XML (``CardiologyXML``), whose samples are text.
 
 The recording is ``StripData``; ``MedianSamples`` and ``VectorLoops`` are computed from it.
 """
 
+from datetime import date
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records.demographics import age_at_recording, age_in_years, date_of
 from ecgcore.records.formats.xml_elements import comma_separated, text, texts, xml_root
-from ecgcore.records.parser_errors import refusing
+from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
-from ecgcore.records.vendor_record import Contents, age_on, day, number, record_of, years
+from ecgcore.records.vendor_record import VendorRecording, make_record, parse_number
 
-_FORM = "CardioSoft XML"
-_MEASURES = {
+_FORMAT = "CardioSoft XML"
+_MEASUREMENT_TAGS = {
     "rate_bpm": "VentricularRate",
     "pr_ms": "PQInterval",
     "qrs_ms": "QRSDuration",
@@ -40,20 +42,15 @@ def read_cardiosoft(path: Path, *, start_s: float = 0.0) -> Record:
     Raises
     ------
     UnreadableRecord
-        No strip, not twelve leads, or not whole.
+        No strip, not twelve leads, or damaged.
     """
-    root = xml_root(path, _FORM)
-    with refusing(path, _FORM):
-        found = _contents(path, root)
-    return record_of(path, found, start_s=start_s)
+    root = xml_root(path, _FORMAT)
+    with refuse_parser_errors(path, _FORMAT):
+        recording = _recording(path, root)
+    return make_record(path, recording, start_s=start_s)
 
 
-def stated_fs_hz(path: Path) -> float | None:
-    """Return the rate in Hz of the strip."""
-    return number(text(xml_root(path, _FORM), "StripData/SampleRate"))
-
-
-def _contents(path: Path, root: Element) -> Contents:
+def _recording(path: Path, root: Element) -> VendorRecording:
     strip = root.find("StripData")
     leads = strip.findall("WaveformData") if strip is not None else []
     if strip is None or not leads:
@@ -61,21 +58,23 @@ def _contents(path: Path, root: Element) -> Contents:
             f"Record {path.stem}: {path.name} holds no strip of 12 leads (StripData). Export the "
             "resting ECG with its waveform."
         )
-    measures = root.find("RestingECGMeasurements")
-    person = root.find("PatientInfo")
-    return Contents(
+    measurements = root.find("RestingECGMeasurements")
+    patient = root.find("PatientInfo")
+    return VendorRecording(
         columns=[lead.get("lead", "") for lead in leads],
-        signal_mv=_in_mv(path, strip, leads),
-        fs_hz=number(text(strip, "SampleRate")) or 0.0,
+        signal_mv=_signal_mv(path, strip, leads),
+        fs_hz=parse_number(text(strip, "SampleRate")) or 0.0,
         age_years=_age_years(root),
-        sex=text(person, "Gender"),
+        sex=text(patient, "Gender"),
         sentences=texts(root.find("Interpretation"), "DiagnosisText"),
-        machine={name: number(text(measures, tag)) for name, tag in _MEASURES.items()},
+        machine={
+            name: parse_number(text(measurements, tag)) for name, tag in _MEASUREMENT_TAGS.items()
+        },
         private=texts(root, "FamilyName", "GivenName", "PersonID", "PID", "OrderNumber"),
     )
 
 
-def _in_mv(path: Path, strip: Element, leads: list[Element]) -> np.ndarray:
+def _signal_mv(path: Path, strip: Element, leads: list[Element]) -> np.ndarray:
     """Return (leads, T) in mV."""
     resolution = strip.find("Resolution")
     unit = resolution.get("units", "") if resolution is not None else ""
@@ -83,24 +82,26 @@ def _in_mv(path: Path, strip: Element, leads: list[Element]) -> np.ndarray:
         raise UnreadableRecord(
             f"Record {path.stem}: its resolution is not in uVperLsb, the only unit that is read."
         )
-    units = np.stack([comma_separated(lead.text or "") for lead in leads])
-    declared = number(text(strip, "ChannelSampleCountTotal"))
-    if declared is not None and declared != units.shape[1]:
+    raw = np.stack([comma_separated(lead.text or "") for lead in leads])
+    declared = parse_number(text(strip, "ChannelSampleCountTotal"))
+    if declared is not None and declared != raw.shape[1]:
         raise UnreadableRecord(
             f"Record {path.stem}: its strip declares {declared:,.0f} samples a lead and holds "
-            f"{units.shape[1]:,}. Fetch {path.name} again: it is cut off or altered."
+            f"{raw.shape[1]:,}. Fetch {path.name} again: it is cut off or altered."
         )
-    return units * (number(text(strip, "Resolution")) or np.nan) / 1000
+    return raw * (parse_number(text(strip, "Resolution")) or np.nan) / 1000
 
 
 def _age_years(root: Element) -> float | None:
-    person = root.find("PatientInfo")
-    stated = number(text(person, "Age"))
-    if stated is not None and person is not None:
-        age = person.find("Age")
-        return years(stated, age.get("units", "YEARS") if age is not None else "YEARS")
-    return age_on(_day(person, "BirthDateTime"), _day(root, "ObservationDateTime"))
+    patient = root.find("PatientInfo")
+    stated = parse_number(text(patient, "Age"))
+    if stated is not None and patient is not None:
+        age = patient.find("Age")
+        return age_in_years(stated, age.get("units", "YEARS") if age is not None else "YEARS")
+    birth, recording = _date(patient, "BirthDateTime"), _date(root, "ObservationDateTime")
+    return age_at_recording(birth, recording)
 
 
-def _day(above: Element | None, where: str):
-    return day(*(number(text(above, f"{where}/{part}")) for part in ("Year", "Month", "Day")))
+def _date(element: Element | None, tag: str) -> date | None:
+    parts = (parse_number(text(element, f"{tag}/{part}")) for part in ("Year", "Month", "Day"))
+    return date_of(*parts)

@@ -1,4 +1,4 @@
-"""Reading ISHNE Holter recordings: a window of ten seconds, wherever it is asked for.
+"""Reading ISHNE Holter recordings: a window of ten seconds from any start.
 
 Layout: Badilini F. The ISHNE Holter Standard Output File Format. Ann Noninvasive Electrocardiol
 1998;3(3):263–266. A day at 1000 Hz is 2 GB, so no more than the window is read.
@@ -12,24 +12,25 @@ from typing import NamedTuple
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.parser_errors import refusing
+from ecgcore.records.demographics import age_at_recording, date_of
+from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
-from ecgcore.records.vendor_record import Contents, age_on, day, record_of, refuse_start
+from ecgcore.records.vendor_record import VendorRecording, make_record, refuse_start
 
 WINDOW_S = 10.0
 """Length of the window that is read, as long as a resting ECG."""
-_FORM = "ISHNE"
+_FORMAT = "ISHNE"
 _HEADER_BYTES = 522
-_LEADS = {5: "I", 6: "II", 7: "III", 8: "aVR", 9: "aVL", 10: "aVF"} | {
+_LEAD_CODES = {5: "I", 6: "II", 7: "III", 8: "aVR", 9: "aVL", 10: "aVF"} | {
     code: f"V{code - 10}" for code in range(11, 17)
 }
-_SEXES = {1: "male", 2: "female"}
-_FAULT = -32768
-"""The sample that says that a lead was off."""
+_SEX_CODES = {1: "male", 2: "female"}
+_LEAD_OFF = -32768
+"""The sample value that marks a lead as off."""
 
 
-class Header(NamedTuple):
-    """What an ISHNE header declares, without names and dates."""
+class IshneHeader(NamedTuple):
+    """The declarations of an ISHNE header."""
 
     columns: list[str]
     nv_per_unit: list[int]
@@ -49,27 +50,21 @@ def read_ishne(path: Path, *, start_s: float = 0.0) -> Record:
     path
         The ``.ecg`` file.
     start_s
-        Where the window starts, seconds from the start of the recording.
+        Start of the window, in seconds from the start of the recording.
 
     Raises
     ------
     UnreadableRecord
-        Not whole, not twelve leads, or the window is not in it.
+        Damaged, not twelve leads, or the window is not in it.
     """
-    with refusing(path, _FORM):
-        header = read_header(path)
-        found = _window(path, header, max(start_s, 0.0))
-    return record_of(path, found)
+    with refuse_parser_errors(path, _FORMAT):
+        header = _read_header(path)
+        recording = _read_window(path, header, max(start_s, 0.0))
+    return make_record(path, recording)
 
 
-def stated_fs_hz(path: Path) -> float | None:
-    """Return the rate in Hz that the header states."""
-    with refusing(path, _FORM):
-        return float(read_header(path).fs_hz) or None
-
-
-def read_header(path: Path) -> Header:
-    """Take the fixed header apart.
+def _read_header(path: Path) -> IshneHeader:
+    """Return the fixed header.
 
     Raises
     ------
@@ -93,19 +88,19 @@ def read_header(path: Path) -> Header:
             f"Record {path.stem}: its header states {n_leads} leads at {fs_hz} Hz, with samples "
             f"from byte {offset:,} of {size_bytes:,}: it is cut off or altered."
         )
-    return Header(
-        columns=[_LEADS.get(code, f"lead {code}") for code in codes[:n_leads]],
+    return IshneHeader(
+        columns=[_LEAD_CODES.get(code, f"lead {code}") for code in codes[:n_leads]],
         nv_per_unit=list(struct.unpack_from(f"<{n_leads}h", fixed, 206)),
         fs_hz=fs_hz,
         n_samples=(size_bytes - offset) // (2 * n_leads),
         data_offset=offset,
-        age_years=age_on(_day(fixed, 132), _day(fixed, 138)),
-        sex=_SEXES.get(struct.unpack_from("<h", fixed, 128)[0], ""),
+        age_years=age_at_recording(_date(fixed, 132), _date(fixed, 138)),
+        sex=_SEX_CODES.get(struct.unpack_from("<h", fixed, 128)[0], ""),
         private=[fixed[28:68].decode("latin-1"), fixed[68:128].decode("latin-1")],
     )
 
 
-def _window(path: Path, header: Header, start_s: float) -> Contents:
+def _read_window(path: Path, header: IshneHeader, start_s: float) -> VendorRecording:
     n_leads = len(header.columns)
     first, length = round(start_s * header.fs_hz), round(WINDOW_S * header.fs_hz)
     if first >= header.n_samples:
@@ -113,31 +108,31 @@ def _window(path: Path, header: Header, start_s: float) -> Contents:
     length = min(length, header.n_samples - first)
     with path.open("rb") as file:
         file.seek(header.data_offset + 2 * n_leads * first)
-        units = np.fromfile(file, dtype="<i2", count=length * n_leads).reshape(-1, n_leads).T
-    scales = np.array(header.nv_per_unit, dtype=np.float64) / 1e6
-    if (scales <= 0).any():
+        raw = np.fromfile(file, dtype="<i2", count=length * n_leads).reshape(-1, n_leads).T
+    mv_per_step = np.array(header.nv_per_unit, dtype=np.float64) / 1e6
+    if (mv_per_step <= 0).any():
         raise UnreadableRecord(
-            f"Record {path.stem}: {header.columns[int(np.argmin(scales))]} states no scale."
+            f"Record {path.stem}: {header.columns[int(np.argmin(mv_per_step))]} states no scale."
         )
-    return Contents(
+    return VendorRecording(
         columns=header.columns,
-        signal_mv=np.where(units == _FAULT, np.nan, units * scales[:, None]),
+        signal_mv=np.where(raw == _LEAD_OFF, np.nan, raw * mv_per_step[:, None]),
         fs_hz=header.fs_hz,
         age_years=header.age_years,
         sex=header.sex,
         private=header.private,
-        notes=_windowed(header, start_s, length),
+        notes=_window_notes(header, start_s, length),
     )
 
 
-def _windowed(header: Header, start_s: float, length: int) -> tuple[str, ...]:
+def _window_notes(header: IshneHeader, start_s: float, length: int) -> tuple[str, ...]:
     if length == header.n_samples:
         return ()
     end_s = start_s + length / header.fs_hz
-    whole_s = header.n_samples / header.fs_hz
-    return (f"windowed: {start_s:g}–{end_s:g} s of {whole_s:,.1f} s",)
+    duration_s = header.n_samples / header.fs_hz
+    return (f"windowed: {start_s:g}–{end_s:g} s of {duration_s:,.1f} s",)
 
 
-def _day(fixed: bytes, at: int) -> date | None:
-    of_month, month, year = struct.unpack_from("<3h", fixed, at)
-    return day(year, month, of_month)
+def _date(fixed: bytes, offset: int) -> date | None:
+    day, month, year = struct.unpack_from("<3h", fixed, offset)
+    return date_of(year, month, day)

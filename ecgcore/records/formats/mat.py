@@ -1,8 +1,8 @@
-"""Reading MATLAB files that have no header beside them: ``val``, ``ECG`` (CPSC 2018), ``feats``.
+"""Reading MATLAB files without a header: ``val``, ``ECG`` (CPSC 2018), ``feats``.
 
-Order, unit and rate are taken from what the file states, else from what it is known to be (Chapman,
+Order, unit and rate are taken from the file, else from the known properties of its source (Chapman,
 CPSC 2018, CODE-15), else from the numbers where these prove it; each is noted. A rate that nothing
-tells is refused unless it is given.
+shows must be given.
 """
 
 import struct
@@ -14,115 +14,116 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.infer_units import in_mv_by_size, order_of_twelve
-from ecgcore.records.leads import standard_lead, twelve_leads
+from ecgcore.records.demographics import parse_age_years, parse_sex
+from ecgcore.records.leads import confirm_lead_order, standard_lead, twelve_leads
 from ecgcore.records.metadata import chapman, code15
-from ecgcore.records.parser_errors import LIBRARIES_RAISE
+from ecgcore.records.parser_errors import LIBRARY_ERRORS
 from ecgcore.records.record import LEADS, Record
-from ecgcore.records.sources import origin
+from ecgcore.records.sources import identify_origin, source_name
+from ecgcore.records.units import MV_PER_UNIT, infer_mv
 
-SIGNALS = ("val", "ECG", "ecg", "data", "feats", "signal", "signals", "tracings", "sig", "x", "X")
-"""Names of variables that are looked at for a recording, the first that is there."""
-_RATES = ("curr_sample_rate", "fs", "Fs", "FS", "fs_hz", "sample_rate", "sampling_rate", "freq")
-_NAMES = ("leads", "lead_names", "sig_name", "labels", "names", "channels")
-_UNITS = ("unit", "units")
-_SEXES = {"male": "male", "female": "female", "m": "male", "f": "female"}
+SIGNAL_VARIABLES = (
+    *("val", "ECG", "ecg", "data", "feats", "signal", "signals", "tracings", "sig", "x", "X"),
+)
+"""Variables that may hold a recording, in the order of precedence."""
+_RATE_VARIABLES = (
+    *("curr_sample_rate", "fs", "Fs", "FS", "fs_hz", "sample_rate", "sampling_rate", "freq"),
+)
+_LEAD_VARIABLES = ("leads", "lead_names", "sig_name", "labels", "names", "channels")
+_UNIT_VARIABLES = ("unit", "units")
+_OTHER_VARIABLES = ("idx", "age", "sex")
 _LARGEST_BYTES = 200_000_000
 _MOST_VALUES = 24_000_000
 """Half an hour of twelve leads at 1000 Hz."""
 _CPSC_HZ = 500.0
 _CPSC_FIELDS = {"sex", "age", "data"}
 _COMPRESSED = 15
-_BROKEN = (*LIBRARIES_RAISE, EOFError, zlib.error, struct.error)
-"""What ``scipy.io.loadmat`` raises for damaged files."""
+_MATLAB_ERRORS = (*LIBRARY_ERRORS, EOFError, zlib.error, struct.error)
+"""Errors that ``scipy.io.loadmat`` raises for damaged files."""
 
 
 class _Content(NamedTuple):
-    """A file's recording and what stands beside it."""
+    """A file's recording, the variable that holds it, and the other variables."""
 
     array: np.ndarray
     variable: str
-    beside: dict[str, Any]
+    others: dict[str, Any]
+
+    @property
+    def is_cpsc(self) -> bool:
+        return self.variable == "ECG" and _CPSC_FIELDS.issubset(self.others)
 
 
-def read_mat(path: Path, *, fs_hz: float | None = None, assume_order: bool = False) -> Record:
+def read_mat(
+    path: Path, *, source_fs_hz: float | None = None, assume_order: bool = False
+) -> Record:
     """Read a MATLAB file (version 4, 5 or 7.3) of one recording.
 
     Parameters
     ----------
     path
-        Holds an array of twelve leads, in rows or columns, named by one of SIGNALS, or a struct
-        ``ECG`` with a field ``data``.
-    fs_hz
-        Hz, for a file that does not say its rate.
+        Holds an array of twelve leads, in rows or columns, named by one of SIGNAL_VARIABLES, or a
+        struct ``ECG`` with a field ``data``.
+    source_fs_hz
+        Hz, for a file that does not state its rate.
     assume_order
         Take twelve unnamed leads for I, II, III, aVR, aVL, aVF, V1–V6.
 
     Raises
     ------
     UnreadableRecord
-        One line: what was found, what is accepted, what to do.
+        One line: the finding, the accepted values, the next step.
     """
     name = path.stem
-    content = _content(path)
+    content = _read_content(path)
     rows = _leads_in_rows(name, content)
-    is_cpsc = content.variable == "ECG" and _CPSC_FIELDS.issubset(content.beside)
-    columns, order_notes = _order(path, rows, content, is_cpsc, assume_order)
-    in_mv, scale_notes = _in_mv(name, rows, content)
-    rate, rate_notes = _rate(path, content, is_cpsc, fs_hz)
-    signal_mv, notes = twelve_leads(name, columns, in_mv)
-    from_where = origin(name)
+    columns, order_notes = _lead_order(path, rows, content, assume_order)
+    rows_mv, scale_notes = _scale(name, rows, content)
+    fs_hz, rate_notes = _rate(path, content, source_fs_hz)
+    signal_mv, lead_notes = twelve_leads(name, columns, rows_mv)
     record = Record(
         signal_mv=signal_mv,
-        fs_hz=rate,
+        fs_hz=fs_hz,
         name=name,
-        source=from_where.source if from_where else "unknown",
-        age_years=_age_years(content.beside.get("age")),
-        sex=_SEXES.get(_text(content.beside.get("sex")).lower()),
-        notes=order_notes + scale_notes + rate_notes + notes,
+        source=source_name(identify_origin(name)),
+        age_years=parse_age_years(_number(content.others.get("age"))),
+        sex=parse_sex(_text(content.others.get("sex"))),
+        notes=order_notes + scale_notes + rate_notes + lead_notes,
     )
-    return _completed(record, path, content)
+    return _add_metadata(record, path, content)
 
 
-def stated_fs_hz(path: Path) -> float | None:
-    """Return the rate that a file states or that its kind has, in Hz, or None."""
-    if chapman.is_of(path):
-        return chapman.FS_HZ
-    content = _content(path)
-    is_cpsc = content.variable == "ECG" and _CPSC_FIELDS.issubset(content.beside)
-    return _rate(path, content, is_cpsc, None)[0]
-
-
-def _completed(record: Record, path: Path, content: _Content) -> Record:
-    from_where = origin(record.name)
-    if from_where and from_where.source == code15.SOURCE:
-        index = _number(content.beside.get("idx"))
+def _add_metadata(record: Record, path: Path, content: _Content) -> Record:
+    origin = identify_origin(record.name)
+    if origin and origin.source == code15.SOURCE:
+        index = _number(content.others.get("idx"))
         row = "" if index is None else f"{index:.0f}"
-        return code15.completed(record, path, from_where.number, row)
-    return chapman.completed(record, path)
+        return code15.add_metadata(record, path, origin.number, row)
+    return chapman.add_metadata(record, path)
 
 
-def _content(path: Path) -> _Content:
+def _read_content(path: Path) -> _Content:
     with path.open("rb") as file:
         head = file.read(520)
     try:
-        found = _version_73(path) if head[512:516] == b"\x89HDF" else _version_4_or_5(path, head)
-    except _BROKEN as error:
+        is_version_73 = head[512:516] == b"\x89HDF"
+        variables = _read_version_73(path) if is_version_73 else _read_version_4_or_5(path, head)
+    except _MATLAB_ERRORS as error:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is a damaged MATLAB file; fetch it again."
         ) from error
-    variable = next((name for name in SIGNALS if name in found), None)
+    variable = next((name for name in SIGNAL_VARIABLES if name in variables), None)
     if variable is None:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is a MATLAB file without a recording; one of the "
-            f"variables {', '.join(SIGNALS[:6])} must hold it."
+            f"variables {', '.join(SIGNAL_VARIABLES[:6])} must hold it."
         )
-    array, beside = found.pop(variable), found
+    array = variables.pop(variable)
     if isinstance(array, dict):
-        beside = array
-        array = next((beside.pop(key) for key in ("data", *SIGNALS) if key in beside), None)
-        variable = "ECG"
-        beside["data"] = ()
+        variable, variables = "ECG", array
+        keys = (key for key in ("data", *SIGNAL_VARIABLES) if key in variables)
+        array = next((variables.pop(key) for key in keys), None)
+        variables["data"] = ()
     if isinstance(array, np.ndarray) and array.size > _MOST_VALUES:
         raise UnreadableRecord(
             f"Record {path.stem}: its variable {variable} is too large to be one ECG."
@@ -132,10 +133,10 @@ def _content(path: Path) -> _Content:
             f"Record {path.stem}: its variable {variable} is no table of numbers; twelve leads "
             "in rows or columns are needed."
         )
-    return _Content(array, variable, beside)
+    return _Content(array, variable, variables)
 
 
-def _version_4_or_5(path: Path, head: bytes) -> dict[str, Any]:
+def _read_version_4_or_5(path: Path, head: bytes) -> dict[str, Any]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
@@ -143,30 +144,37 @@ def _version_4_or_5(path: Path, head: bytes) -> dict[str, Any]:
         raise ValueError("it is too large")
     if head.startswith(b"MATLAB 5.0"):
         _refuse_bomb(path)
-    wanted = [*SIGNALS, *_RATES, *_NAMES, *_UNITS, "idx", "age", "sex"]
+    wanted = [*SIGNAL_VARIABLES, *_RATE_VARIABLES, *_LEAD_VARIABLES, *_UNIT_VARIABLES]
+    wanted += _OTHER_VARIABLES
     try:
-        found = loadmat(path, variable_names=wanted, struct_as_record=True)
+        variables = loadmat(path, variable_names=wanted, struct_as_record=True)
     except MatReadError as error:
         raise ValueError(str(error)) from error
-    return {name: _plain(value) for name, value in found.items() if not name.startswith("__")}
+    return {
+        name: _unwrap_struct(value)
+        for name, value in variables.items()
+        if not name.startswith("__")
+    }
 
 
-def _plain(value: Any) -> Any:
+def _unwrap_struct(value: Any) -> Any:
     """Return a struct as a dict of its fields."""
     if isinstance(value, np.ndarray) and value.dtype.names and value.size == 1:
         return {field: value[field].flat[0] for field in value.dtype.names}
     return value
 
 
-def _version_73(path: Path) -> dict[str, Any]:
-    """Read a file of version 7.3, which is HDF5 with its arrays turned."""
+def _read_version_73(path: Path) -> dict[str, Any]:
+    """Read a file of version 7.3, which is HDF5 with transposed arrays."""
     import h5py
+
+    wanted = {*SIGNAL_VARIABLES, *_RATE_VARIABLES, *_UNIT_VARIABLES, *_OTHER_VARIABLES}
 
     def values(group: h5py.Group) -> dict[str, Any]:
         return {
             name: values(item) if isinstance(item, h5py.Group) else _array(item).T
             for name, item in group.items()
-            if name in {*SIGNALS, *_RATES, *_UNITS, "idx", "age", "sex"}
+            if name in wanted
         }
 
     with h5py.File(path) as file:
@@ -176,31 +184,31 @@ def _version_73(path: Path) -> dict[str, Any]:
 def _array(dataset: Any) -> np.ndarray:
     if max(dataset.nbytes, 8 * dataset.size) > _LARGEST_BYTES:
         raise ValueError("it is too large")
-    read = np.asarray(dataset[()])
+    array = np.asarray(dataset[()])
     if dataset.attrs.get("MATLAB_class") == b"char":
-        return np.array(["".join(map(chr, read.flat))])
-    return read
+        return np.array(["".join(map(chr, array.flat))])
+    return array
 
 
 def _refuse_bomb(path: Path) -> None:
     """Refuse a file of version 5 whose compressed parts would not fit into memory."""
-    left = _LARGEST_BYTES
+    remaining_bytes = _LARGEST_BYTES
     for part in _compressed_parts(path):
-        unpack = zlib.decompressobj()
-        while part and left > 0:
-            left -= len(unpack.decompress(part, 1 << 22))
-            part = unpack.unconsumed_tail
-    if left <= 0:
+        decompressor = zlib.decompressobj()
+        while part and remaining_bytes > 0:
+            remaining_bytes -= len(decompressor.decompress(part, 1 << 22))
+            part = decompressor.unconsumed_tail
+    if remaining_bytes <= 0:
         raise ValueError("it is too large")
 
 
 def _compressed_parts(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(126)
-        order = ">" if file.read(2) == b"MI" else "<"
+        byte_order = ">" if file.read(2) == b"MI" else "<"
         while len(tag := file.read(8)) == 8:
-            kind, n_bytes = struct.unpack(f"{order}II", tag)
-            if kind == _COMPRESSED:
+            data_type, n_bytes = struct.unpack(f"{byte_order}II", tag)
+            if data_type == _COMPRESSED:
                 yield file.read(n_bytes)
             else:
                 file.seek(n_bytes, 1)
@@ -223,80 +231,74 @@ def _leads_in_rows(name: str, content: _Content) -> np.ndarray:
 
 
 def _lead_names(content: _Content) -> list[str]:
-    for key in _NAMES:
-        told = [_text(cell) for cell in np.ravel(content.beside.get(key, ()))]
-        if any(standard_lead(name) for name in told):
-            return told
+    for variable in _LEAD_VARIABLES:
+        names = [_text(cell) for cell in np.ravel(content.others.get(variable, ()))]
+        if any(standard_lead(name) for name in names):
+            return names
     return []
 
 
-def _order(
-    path: Path, rows: np.ndarray, content: _Content, is_cpsc: bool, assume_order: bool
+def _lead_order(
+    path: Path, rows: np.ndarray, content: _Content, assume_order: bool
 ) -> tuple[list[str], tuple[str, ...]]:
     if names := _lead_names(content):
         return names, ()
-    if chapman.is_of(path):
-        return list(LEADS), (chapman.ORDER,)
-    if is_cpsc:
+    if chapman.is_chapman_file(path):
+        return list(LEADS), (chapman.ORDER_NOTE,)
+    if content.is_cpsc:
         return list(LEADS), ("lead order assumed: I–III, aVR–aVF, V1–V6, the form of CPSC 2018",)
-    if _is_code(path, content):
+    if _is_code_15(path, content):
         return list(LEADS), ("lead order assumed: I–III, aVR–aVF, V1–V6, as CODE-15 gives it",)
-    return list(LEADS), order_of_twelve(path.stem, rows, assume_order)
+    return list(LEADS), confirm_lead_order(path.stem, rows, assume_order)
 
 
-def _is_code(path: Path, content: _Content) -> bool:
-    from_where = origin(path.stem)
-    return bool(from_where and from_where.source == code15.SOURCE) and (
-        "curr_sample_rate" in content.beside
-    )
+def _is_code_15(path: Path, content: _Content) -> bool:
+    origin = identify_origin(path.stem)
+    return source_name(origin) == code15.SOURCE and "curr_sample_rate" in content.others
 
 
-def _in_mv(name: str, rows: np.ndarray, content: _Content) -> tuple[np.ndarray, tuple[str, ...]]:
-    stated = next(
-        (_text(content.beside[key]).lower() for key in _UNITS if key in content.beside), ""
-    )
-    factor = {"mv": 1.0, "uv": 1e-3, "µv": 1e-3, "v": 1e3}.get(stated)
+def _scale(name: str, rows: np.ndarray, content: _Content) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return rows in mV, and a note where the unit is inferred."""
+    units = (_text(content.others[key]) for key in _UNIT_VARIABLES if key in content.others)
+    factor = MV_PER_UNIT.get(next(units, "").lower())
     if factor is not None:
         return rows * factor, ()
-    return in_mv_by_size(name, rows, "Store it in mV, with a variable unit = 'mV'.")
+    return infer_mv(name, rows, "Store it in mV, with a variable unit = 'mV'.")
 
 
 def _rate(
-    path: Path, content: _Content, is_cpsc: bool, given_hz: float | None
+    path: Path, content: _Content, source_fs_hz: float | None
 ) -> tuple[float, tuple[str, ...]]:
-    """Return the rate in Hz, and a note where it is not the file that states it."""
-    stated = next((_number(content.beside[key]) for key in _RATES if key in content.beside), None)
-    known = _CPSC_HZ if is_cpsc else chapman.fs_hz(path)
-    told = stated or known
-    if told and given_hz and abs(told - given_hz) > 0.01 * given_hz:
+    """Return the rate in Hz, and a note where the file does not state it."""
+    rates_hz = (_number(content.others[key]) for key in _RATE_VARIABLES if key in content.others)
+    stated_hz = next(rates_hz, None)
+    known_hz = _CPSC_HZ if content.is_cpsc else chapman.fs_hz(path)
+    file_hz = stated_hz or known_hz
+    if file_hz and source_fs_hz and abs(file_hz - source_fs_hz) > 0.01 * source_fs_hz:
         raise UnreadableRecord(
-            f"Record {path.stem}: its sampling rate is not clear: was given {given_hz:g} Hz, "
-            f"the file says {told:g} Hz."
+            f"Record {path.stem}: its sampling rate is not clear: was given {source_fs_hz:g} Hz, "
+            f"the file says {file_hz:g} Hz."
         )
-    if stated:
-        return stated, ()
-    if is_cpsc:
+    if stated_hz:
+        return stated_hz, ()
+    if content.is_cpsc:
         return _CPSC_HZ, ("rate assumed: 500 Hz, the form of CPSC 2018",)
-    if known or given_hz:
-        return float(known or given_hz or 0), ()
+    if known_hz or source_fs_hz:
+        return float(known_hz or source_fs_hz or 0), ()
     raise UnreadableRecord(
         f"Record {path.stem} has no header: {path.stem}.hea is missing beside {path.name}, and the "
-        "file does not say its sampling rate; fetch the header, or give the rate (--file-hz)."
+        "file does not say its sampling rate; fetch the header, or give the rate "
+        "(--source-fs-hz)."
     )
 
 
 def _number(value: Any) -> float | None:
-    found = np.ravel(value) if value is not None else np.array([])
-    if found.size != 1 or found.dtype.kind not in "iuf" or not np.isfinite(found[0]):
+    cells = np.ravel(value) if value is not None else np.array([])
+    if cells.size != 1 or cells.dtype.kind not in "iuf" or not np.isfinite(cells[0]):
         return None
-    return float(found[0])
-
-
-def _age_years(value: Any) -> float | None:
-    age = _number(value)
-    return age if age is not None and 0 <= age <= 130 else None
+    return float(cells[0])
 
 
 def _text(value: Any) -> str:
-    found = np.ravel(value) if value is not None else np.array([])
-    return str(found[0]).strip() if found.size == 1 and found.dtype.kind in "UO" else ""
+    cells = np.ravel(value) if value is not None else np.array([])
+    return str(cells[0]).strip() if cells.size == 1 and cells.dtype.kind in "UO" else ""

@@ -1,24 +1,18 @@
 """Reading Mortara's XML (ELI): parsed by ``ecgdatakit``.
 
-No vendor's file was at hand: the record says so.
+No vendor's file was at hand; the record's notes say so.
 """
 
 from dataclasses import replace
 from pathlib import Path
 
-from ecgcore.records.formats.ecgdatakit_adapter import contents, parsed
-from ecgcore.records.formats.xml_elements import xml_content, xml_root
-from ecgcore.records.parser_errors import refusing
+from ecgcore.records.formats.ecgdatakit_adapter import parse, to_recording
+from ecgcore.records.formats.xml_elements import xml_content
+from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
-from ecgcore.records.vendor_record import number, record_of
+from ecgcore.records.vendor_record import make_record
 
-_FORM = "Mortara XML"
-
-
-def stated_fs_hz(path: Path) -> float | None:
-    """Return the rate in Hz of the first channel."""
-    channel = xml_root(path, _FORM).find("CHANNEL")
-    return number(channel.get("SAMPLE_FREQ")) if channel is not None else None
+_FORMAT = "Mortara XML"
 
 
 def read_mortara(path: Path, *, start_s: float = 0.0) -> Record:
@@ -34,11 +28,11 @@ def read_mortara(path: Path, *, start_s: float = 0.0) -> Record:
     Raises
     ------
     UnreadableRecord
-        Not twelve leads, or not whole.
+        Not twelve leads, or damaged.
     """
-    xml_content(path, _FORM)
-    reading = parsed(path, _FORM)
-    with refusing(path, _FORM):
-        found = contents(path, _FORM, reading)
+    xml_content(path, _FORMAT)
+    parsed = parse(path, _FORMAT)
+    with refuse_parser_errors(path, _FORMAT):
+        recording = to_recording(path, parsed)
     note = "layout not checked against a vendor's file: Mortara XML"
-    return record_of(path, replace(found, notes=(*found.notes, note)), start_s=start_s)
+    return make_record(path, replace(recording, notes=(*recording.notes, note)), start_s=start_s)

@@ -1,35 +1,34 @@
-"""Reading GE MUSE XML (``RestingECG``): base64 samples, usually eight leads, a median beat beside.
+"""Reading GE MUSE XML (``RestingECG``): base64 samples, usually of eight leads.
 
-The ``Median`` block stands first; only the ``Rhythm`` block is the recording. Leads III, aVR, aVL
-and aVF are derived where they are not stored, as MUSE itself does.
+A ``Median`` block comes first; only the ``Rhythm`` block is the recording. Leads III, aVR, aVL and
+aVF are derived where they are not stored, as MUSE itself does.
 """
 
 import base64
 import zlib
+from datetime import date
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records.demographics import age_at_recording, age_in_years, date_of
 from ecgcore.records.formats.xml_elements import text, texts, xml_root
 from ecgcore.records.leads import standard_lead
-from ecgcore.records.parser_errors import refusing
+from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
 from ecgcore.records.vendor_record import (
-    Contents,
-    age_on,
-    called,
-    day,
-    in_mv,
-    number,
-    record_of,
-    years,
+    VendorRecording,
+    lead_label,
+    make_record,
+    mv_per_unit,
+    parse_number,
 )
 
-_FORM = "GE MUSE XML"
+_FORMAT = "GE MUSE XML"
 _UNITS = {"MICROVOLTS": "uV", "MILLIVOLTS": "mV", "NANOVOLTS": "nV"}
-_MEASURES = {
+_MEASUREMENT_TAGS = {
     "rate_bpm": "VentricularRate",
     "pr_ms": "PRInterval",
     "qrs_ms": "QRSDuration",
@@ -39,8 +38,10 @@ _MEASURES = {
     "axis_deg": "RAxis",
     "t_axis_deg": "TAxis",
 }
-_PEOPLE = ("PatientID", "PatientLastName", "PatientFirstName", "PatientMiddleName", "VisitNumber")
-_STAFF = ("LastName", "FirstName", "UserID", "ID")
+_PATIENT_TAGS = (
+    *("PatientID", "PatientLastName", "PatientFirstName", "PatientMiddleName", "VisitNumber"),
+)
+_STAFF_TAG_ENDINGS = ("LastName", "FirstName", "UserID", "ID")
 
 
 def read_muse(path: Path, *, start_s: float = 0.0) -> Record:
@@ -56,43 +57,38 @@ def read_muse(path: Path, *, start_s: float = 0.0) -> Record:
     Raises
     ------
     UnreadableRecord
-        No ``Rhythm`` block, not twelve leads, or not whole.
+        No ``Rhythm`` block, not twelve leads, or damaged.
     """
-    root = xml_root(path, _FORM)
-    with refusing(path, _FORM):
-        found = _contents(path, root)
-    return record_of(path, found, start_s=start_s)
+    root = xml_root(path, _FORMAT)
+    with refuse_parser_errors(path, _FORMAT):
+        recording = _recording(path, root)
+    return make_record(path, recording, start_s=start_s)
 
 
-def stated_fs_hz(path: Path) -> float | None:
-    """Return the rate in Hz of the rhythm."""
-    root = xml_root(path, _FORM)
-    with refusing(path, _FORM):
-        return _fs_hz(_rhythm(path, root)) or None
-
-
-def _contents(path: Path, root: Element) -> Contents:
-    block = _rhythm(path, root)
+def _recording(path: Path, root: Element) -> VendorRecording:
+    block = _rhythm_block(path, root)
     leads = block.findall("LeadData")
-    raw = [base64.b64decode(text(lead, "WaveFormData")) for lead in leads]
-    person = root.find("PatientDemographics")
-    measures = root.find("OriginalRestingECGMeasurements")
-    if measures is None:
-        measures = root.find("RestingECGMeasurements")
-    return Contents(
+    samples = [base64.b64decode(text(lead, "WaveFormData")) for lead in leads]
+    patient = root.find("PatientDemographics")
+    measurements = root.find("OriginalRestingECGMeasurements")
+    if measurements is None:
+        measurements = root.find("RestingECGMeasurements")
+    return VendorRecording(
         columns=[text(lead, "LeadID") for lead in leads],
-        signal_mv=np.stack([_in_mv(path, *pair) for pair in zip(leads, raw, strict=True)]),
+        signal_mv=np.stack([_lead_mv(path, *pair) for pair in zip(leads, samples, strict=True)]),
         fs_hz=_fs_hz(block),
         age_years=_age_years(root),
-        sex=text(person, "Gender"),
+        sex=text(patient, "Gender"),
         sentences=_sentences(root),
-        machine={name: number(text(measures, tag)) for name, tag in _MEASURES.items()},
-        private=texts(person, *_PEOPLE) + _staff(root),
-        notes=_altered(leads, raw),
+        machine={
+            name: parse_number(text(measurements, tag)) for name, tag in _MEASUREMENT_TAGS.items()
+        },
+        private=texts(patient, *_PATIENT_TAGS) + _staff(root),
+        notes=_checksum_notes(leads, samples),
     )
 
 
-def _rhythm(path: Path, root: Element) -> Element:
+def _rhythm_block(path: Path, root: Element) -> Element:
     blocks = root.findall("Waveform")
     for block in blocks:
         if text(block, "WaveformType").lower() == "rhythm" and block.find("LeadData") is not None:
@@ -104,68 +100,73 @@ def _rhythm(path: Path, root: Element) -> Element:
 
 
 def _fs_hz(block: Element) -> float:
-    base, exponent = number(text(block, "SampleBase")), number(text(block, "SampleExponent"))
+    base = parse_number(text(block, "SampleBase"))
+    exponent = parse_number(text(block, "SampleExponent"))
     return (base or 0.0) * 10.0 ** (exponent or 0.0)
 
 
-def _in_mv(path: Path, lead: Element, samples: bytes) -> np.ndarray:
+def _lead_mv(path: Path, lead: Element, samples: bytes) -> np.ndarray:
     """Return one lead, (T,) in mV."""
     name = text(lead, "LeadID")
-    declared = number(text(lead, "LeadSampleCountTotal"))
-    per_bit = number(text(lead, "LeadAmplitudeUnitsPerBit"))
+    declared = parse_number(text(lead, "LeadSampleCountTotal"))
+    per_bit = parse_number(text(lead, "LeadAmplitudeUnitsPerBit"))
     unit = text(lead, "LeadAmplitudeUnits") or "MICROVOLTS"
     if text(lead, "LeadSampleSize") not in ("", "2"):
-        raise UnreadableRecord(f"Record {path.stem}: {called(name)} has samples of no 16 bits.")
-    units = np.frombuffer(samples, dtype="<i2").astype(np.float64)
-    if declared is not None and declared != units.size:
         raise UnreadableRecord(
-            f"Record {path.stem}: {called(name)} declares {declared:,.0f} samples and holds "
-            f"{units.size:,}. Fetch {path.name} again: it is cut off or altered."
+            f"Record {path.stem}: {lead_label(name)} does not have samples of 16 bits, the only "
+            "size that is read."
+        )
+    raw = np.frombuffer(samples, dtype="<i2").astype(np.float64)
+    if declared is not None and declared != raw.size:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {lead_label(name)} declares {declared:,.0f} samples and holds "
+            f"{raw.size:,}. Fetch {path.name} again: it is cut off or altered."
         )
     if not per_bit:
-        raise UnreadableRecord(f"Record {path.stem}: {called(name)} states no scale.")
-    return units * per_bit * in_mv(path, name, _UNITS.get(unit.upper(), unit))
+        raise UnreadableRecord(f"Record {path.stem}: {lead_label(name)} states no scale.")
+    return raw * per_bit * mv_per_unit(path, name, _UNITS.get(unit.upper(), unit))
 
 
-def _altered(leads: list[Element], raw: list[bytes]) -> tuple[str, ...]:
-    stated = [text(lead, "LeadDataCRC32") for lead in leads]
+def _checksum_notes(leads: list[Element], samples: list[bytes]) -> tuple[str, ...]:
+    checksums = [text(lead, "LeadDataCRC32") for lead in leads]
     wrong = [
         standard_lead(text(lead, "LeadID")) or "another"
-        for lead, crc, samples in zip(leads, stated, raw, strict=True)
-        if crc.isdigit() and int(crc) != zlib.crc32(samples)
+        for lead, checksum, content in zip(leads, checksums, samples, strict=True)
+        if checksum.isdigit() and int(checksum) != zlib.crc32(content)
     ]
     return (f"checksum does not match: {', '.join(wrong)}",) if wrong else ()
 
 
 def _sentences(root: Element) -> list[str]:
-    """Return the machine's statements; a line goes on until its flag says it ends."""
+    """Return the machine's statements; a sentence ends at the flag ``ENDSLINE``."""
     block = root.find("OriginalDiagnosis")
     if block is None:
         block = root.find("Diagnosis")
-    lines = [""]
+    sentences = [""]
     for statement in block.findall("DiagnosisStatement") if block is not None else ():
-        lines[-1] += " " + text(statement, "StmtText")
+        sentences[-1] += " " + text(statement, "StmtText")
         if "ENDSLINE" in texts(statement, "StmtFlag"):
-            lines.append("")
-    return lines
+            sentences.append("")
+    return sentences
 
 
 def _age_years(root: Element) -> float | None:
-    person = root.find("PatientDemographics")
-    stated = number(text(person, "PatientAge"))
+    patient = root.find("PatientDemographics")
+    stated = parse_number(text(patient, "PatientAge"))
     if stated is not None:
-        return years(stated, text(person, "AgeUnits") or "YEARS")
-    born = _day(text(person, "DateofBirth"))
-    return age_on(born, _day(text(root, "TestDemographics/AcquisitionDate")))
+        return age_in_years(stated, text(patient, "AgeUnits") or "YEARS")
+    birth = _date(text(patient, "DateofBirth"))
+    return age_at_recording(birth, _date(text(root, "TestDemographics/AcquisitionDate")))
 
 
-def _day(month_day_year: str):
-    parts = [number(part) for part in month_day_year.replace("/", "-").split("-")]
-    return day(parts[2], parts[0], parts[1]) if len(parts) == 3 else None
+def _date(month_day_year: str) -> date | None:
+    parts = [parse_number(part) for part in month_day_year.replace("/", "-").split("-")]
+    return date_of(parts[2], parts[0], parts[1]) if len(parts) == 3 else None
 
 
 def _staff(root: Element) -> list[str]:
-    """Return every text of an element that names or numbers one of the staff."""
+    """Return the text of every element that names or numbers a member of staff."""
     test = root.find("TestDemographics")
-    named = [e for e in test.iter() if e.tag.endswith(_STAFF)] if test is not None else []
-    return [e.text for e in named if e.text] + texts(root, "HISOrderNumber", "AdmitDiagnosis")
+    elements = test.iter() if test is not None else ()
+    names = [e.text for e in elements if e.tag.endswith(_STAFF_TAG_ENDINGS) and e.text]
+    return names + texts(root, "HISOrderNumber", "AdmitDiagnosis")

@@ -1,6 +1,6 @@
 """Reading Philips XML (Sierra 1.03, PhilipsECG 1.04, XLI): parsed by ``ecgdatakit``.
 
-The eleven seconds that PageWriters store are read whole; who needs ten takes a window.
+The eleven seconds that PageWriters store are read whole; callers that need ten take a window.
 """
 
 import base64
@@ -12,18 +12,18 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.formats.ecgdatakit_adapter import contents, parsed
+from ecgcore.records.formats.ecgdatakit_adapter import parse, to_recording
 from ecgcore.records.formats.xml_elements import text, texts, xml_root
-from ecgcore.records.parser_errors import refusing
+from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
-from ecgcore.records.vendor_record import number, record_of
+from ecgcore.records.vendor_record import make_record
 
-_FORM = "Philips XML"
+_FORMAT = "Philips XML"
 _TYPES = ("SierraECG", "PhilipsECG")
 _VERSIONS = ("1.03", "1.04", "1.04.01", "1.04.02")
 _MOST_UNPACKED_BYTES = 400_000
 """A lead of 11 s at 500 Hz unpacks to 11 kB; this is 3 minutes at 1000 Hz."""
-_PEOPLE = (
+_PRIVATE_TAGS = (
     "patientid uniquepatientid MRN lastname firstname middlename operatorid operator editor "
     "orderingclinician referringclinician attendingclinician mdsignatureline encounterid"
 ).split()
@@ -42,37 +42,35 @@ def read_philips(path: Path, *, start_s: float = 0.0) -> Record:
     Raises
     ------
     UnreadableRecord
-        Another version, a stream that does not unpack, not twelve leads, or not whole.
+        Another version, a stream that does not unpack, not twelve leads, or damaged.
     """
-    root = xml_root(path, _FORM)
-    with refusing(path, _FORM):
-        _refuse_unknown_form(path, root)
+    root = xml_root(path, _FORMAT)
+    with refuse_parser_errors(path, _FORMAT):
+        _refuse_unknown_version(path, root)
         _refuse_stream(path, root)
-    reading = parsed(path, _FORM)
-    with refusing(path, _FORM):
-        found = contents(path, _FORM, reading)
-        found = replace(found, private=[*found.private, *texts(root, *_PEOPLE)])
-    return record_of(path, found, start_s=start_s)
+    parsed = parse(path, _FORMAT)
+    with refuse_parser_errors(path, _FORMAT):
+        recording = to_recording(path, parsed)
+        private = [*recording.private, *texts(root, *_PRIVATE_TAGS)]
+        recording = replace(recording, private=private)
+    return make_record(path, recording, start_s=start_s)
 
 
-def stated_fs_hz(path: Path) -> float | None:
-    """Return the rate in Hz of the waveforms."""
-    return next(map(number, texts(xml_root(path, _FORM), "samplingrate")), None)
-
-
-def _refuse_unknown_form(path: Path, root: Element) -> None:
-    kind, version = (text(root, f"documentinfo/document{what}") for what in ("type", "version"))
-    if kind not in _TYPES or version not in _VERSIONS:
-        told = kind if re.fullmatch(r"[A-Za-z]{1,20}ECG", kind) else "a file of unknown type"
-        told += f" {version}" if re.fullmatch(r"[\d.]{1,8}", version) else ""
+def _refuse_unknown_version(path: Path, root: Element) -> None:
+    file_type = text(root, "documentinfo/documenttype")
+    version = text(root, "documentinfo/documentversion")
+    if file_type not in _TYPES or version not in _VERSIONS:
+        is_type = re.fullmatch(r"[A-Za-z]{1,20}ECG", file_type)
+        finding = file_type if is_type else "a file of unknown type"
+        finding += f" {version}" if re.fullmatch(r"[\d.]{1,8}", version) else ""
         raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} is {told}; read are {' and '.join(_TYPES)} "
+            f"Record {path.stem}: {path.name} is {finding}; accepted are {' and '.join(_TYPES)} "
             f"{', '.join(_VERSIONS)}. Export it in one of these."
         )
 
 
 def _refuse_stream(path: Path, root: Element) -> None:
-    """Refuse waveforms that are not there, or would unpack to more than any ECG has."""
+    """Refuse missing waveforms, and those that would unpack to more than any ECG has."""
     block = next(root.iter("parsedwaveforms"), None)
     if block is None or not (block.text or "").strip():
         raise UnreadableRecord(
@@ -91,16 +89,16 @@ def _refuse_stream(path: Path, root: Element) -> None:
 
 def _chunks(data: bytes) -> list[bytes]:
     """Return the packed bytes of each lead: eight bytes of header, the first four their number."""
-    found, at = [], 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "little", signed=True)
-        found.append(data[at + 8 : at + 8 + max(size, 0)])
-        at += 8 + max(size, 0)
-    return found
+    chunks, start = [], 0
+    while start + 8 <= len(data):
+        size = int.from_bytes(data[start : start + 4], "little", signed=True)
+        chunks.append(data[start + 8 : start + 8 + max(size, 0)])
+        start += 8 + max(size, 0)
+    return chunks
 
 
 def _unpacked_bytes(chunk: bytes) -> int:
-    """Return how many bytes LZW codes of 10 bits stand for, without unpacking them.
+    """Return the number of bytes that LZW codes of 10 bits stand for, without unpacking them.
 
     Each code but the first adds a string: the one before it and one byte more.
     """

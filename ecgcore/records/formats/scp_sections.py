@@ -1,6 +1,6 @@
-"""Where the sections of an SCP-ECG file lie, and what they declare (EN 1064, ISO 11073-91064).
+"""The sections of an SCP-ECG file and their declarations (EN 1064, ISO 11073-91064).
 
-Enough to refuse what cannot be decoded before it is tried; the samples are decoded elsewhere.
+Enough to refuse a file that cannot be decoded before trying; ``ecgdatakit`` decodes the samples.
 """
 
 import binascii
@@ -16,59 +16,64 @@ _MOST_SAMPLES = 2_000_000
 
 
 class Lead(NamedTuple):
-    """First and last sample of a lead, counted from 1, and its code; ``at`` is its place."""
+    """First and last sample of a lead, counted from 1, its code, and its offset in the file."""
 
     first: int
     last: int
     code: int
-    at: int
+    offset: int
 
 
 class Layout(NamedTuple):
-    """What sections 3 and 6 declare.
+    """Declarations of sections 2, 3 and 6.
 
-    ``interval_us`` is the time from sample to sample, ``coded`` whether samples are Huffman-coded,
-    ``lead_bytes`` the stored length of each lead, ``intact`` whether the checksum is right.
+    Attributes
+    ----------
+    interval_us
+        Microseconds from sample to sample.
+    lead_bytes
+        Stored length of each lead.
     """
 
     leads: list[Lead]
     interval_us: int
-    coded: bool
+    huffman_coded: bool
     bimodal: bool
     lead_bytes: list[int]
-    intact: bool
+    checksum_matches: bool
 
 
-def layout(path: Path, data: bytes) -> Layout:
-    """Return what an SCP-ECG file declares.
+def read_layout(path: Path, data: bytes) -> Layout:
+    """Return the layout that an SCP-ECG file declares.
 
     Raises
     ------
     UnreadableRecord
         It is no SCP-ECG, is cut off, holds no rhythm data, or claims more than any ECG has.
     """
-    sections = _sections(path, data)
+    sections = _section_starts(path, data)
     if 3 not in sections or 6 not in sections:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} holds no rhythm data (section 6 with section 3)."
         )
-    leads = _leads(sections[3][0] + _HEADER_BYTES, data)
-    rhythm = sections[6][0] + _HEADER_BYTES
+    leads = _leads(sections[3] + _HEADER_BYTES, data)
+    rhythm = sections[6] + _HEADER_BYTES
     _, interval_us, _, flag = struct.unpack_from("<HHBB", data, rhythm)
-    protocol = data[sections[6][0] + 9]
+    protocol = data[sections[6] + 9]
+    _refuse_implausible(path, leads)
     return Layout(
-        leads=_plausible(path, leads),
+        leads=leads,
         interval_us=interval_us,
-        coded=2 in sections,
+        huffman_coded=2 in sections,
         bimodal=bool(flag) and protocol < 30,  # from version 3 on, the byte is reserved
         lead_bytes=list(struct.unpack_from(f"<{len(leads)}H", data, rhythm + 6)),
-        intact=struct.unpack_from("<H", data)[0] == binascii.crc_hqx(data[2:], 0xFFFF),
+        checksum_matches=struct.unpack_from("<H", data)[0] == binascii.crc_hqx(data[2:], 0xFFFF),
     )
 
 
-def _sections(path: Path, data: bytes) -> dict[int, tuple[int, int]]:
-    """Return start and length of every section that is there."""
-    size, _, of_pointers = struct.unpack_from("<I4xHI", data, 2) if len(data) > 32 else (0, 0, 0)
+def _section_starts(path: Path, data: bytes) -> dict[int, int]:
+    """Return the start of every section that is not empty."""
+    size, _, pointers_size = struct.unpack_from("<I4xHI", data, 2) if len(data) > 32 else (0, 0, 0)
     if not data.startswith(b"SCPECG", 16) and struct.unpack_from("<HII", data, 22)[2] != 7:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is not SCP-ECG, whatever its name (a private layout "
@@ -79,25 +84,23 @@ def _sections(path: Path, data: bytes) -> dict[int, tuple[int, int]]:
             f"Record {path.stem}: {path.name} declares {size:,} bytes and has {len(data):,}. "
             "Fetch it again: it is cut off or altered."
         )
-    found: dict[int, tuple[int, int]] = {}
-    for at in range(22, min(6 + of_pointers, len(data) - 10), 10):
-        number, length, start = struct.unpack_from("<HII", data, at)
+    starts: dict[int, int] = {}
+    for pointer in range(22, min(6 + pointers_size, len(data) - 10), 10):
+        number, length, start = struct.unpack_from("<HII", data, pointer)
         if length:
-            found.setdefault(number, (start - 1, length))
-    return found
+            starts.setdefault(number, start - 1)
+    return starts
 
 
-def _leads(at: int, data: bytes) -> list[Lead]:
-    places = [at + 2 + 9 * i for i in range(data[at])]
-    fields = [(*struct.unpack_from("<IIB", data, place), place) for place in places]
-    return [Lead(*numbers) for numbers in fields]
+def _leads(start: int, data: bytes) -> list[Lead]:
+    offsets = [start + 2 + 9 * i for i in range(data[start])]
+    return [Lead(*struct.unpack_from("<IIB", data, offset), offset) for offset in offsets]
 
 
-def _plausible(path: Path, leads: list[Lead]) -> list[Lead]:
+def _refuse_implausible(path: Path, leads: list[Lead]) -> None:
     claimed = sum(max(lead.last - lead.first + 1, 0) for lead in leads)
     if claimed > _MOST_SAMPLES:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} claims {claimed:,} samples; at most "
             f"{_MOST_SAMPLES:,} are read of an SCP-ECG. It is altered, or no resting ECG."
         )
-    return leads

@@ -1,6 +1,6 @@
-"""The text of a WFDB header: what it declares, and a form of it that ``wfdb`` accepts.
+"""The text of a WFDB header: its declarations, and a form of it that the ``wfdb`` library accepts.
 
-Knows nothing of samples: those are ``wfdb``'s (wfdb_file.py).
+Samples are read in ``formats.wfdb``.
 """
 
 import re
@@ -13,7 +13,7 @@ from ecgcore.errors import UnreadableRecord
 
 _RECORD_LINE = re.compile(
     r"(?P<name>[^\s/]+)(?:/(?P<n_segments>\d{1,9}))?\s+(?P<n_signals>\d{1,9})"
-    r"(?:\s+(?P<fs_hz>\d{0,20}\.?\d{1,20})(?P<counter>/\S*)?(?:\s+(?P<n_samples>\d{1,18})(?P<when>\s.*)?)?)?\s*"
+    r"(?:\s+(?P<fs_hz>\d{0,20}\.?\d{1,20})(?P<counter>/\S*)?(?:\s+(?P<n_samples>\d{1,18})(?P<date_text>\s.*)?)?)?\s*"
 )
 _PLAIN_NAME = re.compile(r"[-\w]+", re.ASCII)
 _PLAIN_FILE = re.compile(r"~?[-\w]*\.?\w*", re.ASCII)
@@ -29,24 +29,24 @@ _LARGEST_HEADER_BYTES = 1_000_000
 _LONGEST_NAME, _LONGEST_LINE = 250, 2000
 _LARGEST_FRAME, _LARGEST_SKEW = 1000, 100_000
 DEFAULT_HZ = 250.0
-"""The rate that a header without one means."""
-_NO_GAIN_PER_MV = 200.0
-"""What a header that gives no gain means (the WFDB library's default)."""
+"""WFDB's default for a header without a sampling rate."""
+_DEFAULT_GAIN_PER_MV = 200.0
+"""The WFDB library's default for a header without a gain."""
 
 
-class Signal(NamedTuple):
-    """What a header's line says of one signal.
+class WfdbSignal(NamedTuple):
+    """A header's line on one signal.
 
     Attributes
     ----------
     file, format, offset
-        Where its samples lie: the file, the WFDB format, bytes before the first.
+        Location of its samples: the file, the WFDB format, bytes before the first.
     frame, skew
-        Samples in each frame (1 but in mixed records); frames by which it lags.
+        Samples in each frame (1 except in mixed-rate records); frames by which it lags.
     gain, baseline, unit
-        Units of the file in one ``unit``, and the value that is 0.
+        Steps of the file in one ``unit``, and the value that stands for 0.
     gain_given
-        Whether the header gives a gain; else it is 200 a mV.
+        The header gives a gain; else it is 200 a mV.
     name
         The lead.
     """
@@ -64,21 +64,21 @@ class Signal(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Header:
-    """What a header declares.
+class WfdbHeader:
+    """The declarations of a header.
 
     Attributes
     ----------
     path
         The ``.hea`` file.
     lines
-        Every line but comments and empty ones; the first is the record line.
+        All lines except comments and empty ones; the first is the record line.
     comments
         The comments, without ``#``.
-    declared_name, when
-        The record line's own name, and its date and time as written (used for nothing).
+    declared_name, date_text
+        The record line's own name, and its date and time as written (not used).
     n_signals, fs_hz, n_samples
-        From the record line; None where it does not say.
+        From the record line; None where it does not state them.
     segments
         Names of the segments of a multi-segment record, else empty.
     """
@@ -87,7 +87,7 @@ class Header:
     lines: tuple[str, ...]
     comments: tuple[str, ...]
     declared_name: str
-    when: str
+    date_text: str
     n_signals: int
     fs_hz: float | None
     n_samples: int | None
@@ -95,34 +95,34 @@ class Header:
 
     @property
     def name(self) -> str:
-        """The record's name: that of its file."""
+        """The record's name, which is that of its file."""
         return self.path.stem
 
     @property
     def rate_hz(self) -> float:
-        """The rate declared, or WFDB's default."""
+        """The declared rate, or WFDB's default."""
         return DEFAULT_HZ if self.fs_hz is None else self.fs_hz
 
     @property
     def signal_files(self) -> tuple[str, ...]:
-        """The file each signal lies in, as declared."""
+        """The file that holds each signal, as declared."""
         return () if self.segments else tuple(line.split()[0] for line in self.lines[1:])
 
     @cached_property
-    def signals(self) -> tuple[Signal, ...] | None:
-        """What the header's lines say of each signal; None where a line says it otherwise."""
-        found = tuple(_signal(line) for line in self.lines[1:])
-        return None if self.segments or None in found else found  # type: ignore[return-value]
+    def signals(self) -> tuple[WfdbSignal, ...] | None:
+        """The parsed signal lines; None if a line has another form."""
+        signals = tuple(_parse_signal(line) for line in self.lines[1:])
+        return None if self.segments or None in signals else signals  # type: ignore[return-value]
 
     @property
     def is_plain(self) -> bool:
-        """Whether ``wfdb`` reads this header as it stands."""
+        """True if the ``wfdb`` library reads this header unchanged."""
         return bool(
             self.path.suffix == ".hea"
             and _PLAIN_NAME.fullmatch(self.declared_name)
             and all(_PLAIN_FILE.fullmatch(file) for file in self.signal_files)
             and all(line.isascii() for line in self.lines)
-            and (not self.when or _PLAIN_DATE.fullmatch(self.when))
+            and (not self.date_text or _PLAIN_DATE.fullmatch(self.date_text))
         )
 
     def plain_text(self, aliases: dict[str, str]) -> str:
@@ -134,22 +134,22 @@ class Header:
             The plain name of each signal file.
         """
         numbers = [self.n_signals, self.rate_hz, self.n_samples or ""]
-        text = [" ".join(["record", *map(str, numbers)])]
+        lines = [" ".join(["record", *map(str, numbers)])]
         for line in self.lines[1:]:
             file, rest = line.split(maxsplit=1)
-            text.append(f"{aliases[file]} {rest.replace('µ', 'u').replace('μ', 'u')}")
-        return "\n".join(text) + "\n"
+            lines.append(f"{aliases[file]} {rest.replace('µ', 'u').replace('μ', 'u')}")
+        return "\n".join(lines) + "\n"
 
 
-def read_header(path: Path) -> Header:
-    """Read a ``.hea`` file, or say why it is none.
+def read_wfdb_header(path: Path) -> WfdbHeader:
+    """Read a ``.hea`` file.
 
     Raises
     ------
     UnreadableRecord
         It is not a WFDB header, is cut off, or names files outside its own folder.
     """
-    header = parse_header(path, _text(path))
+    header = parse_wfdb_header(path, _read_text(path))
     if not header.segments and len(header.lines) - 1 != header.n_signals:
         raise UnreadableRecord(
             f"Record {header.name}: its header declares {header.n_signals} signals and describes "
@@ -161,7 +161,7 @@ def read_header(path: Path) -> Header:
             f"Fetch {path.name} again: it is cut off or altered."
         )
     for file in (*header.signal_files, *header.segments):
-        _refuse_outside(header.name, file)
+        _refuse_other_folder(header.name, file)
     for signal in header.signals or ():
         if signal.frame > _LARGEST_FRAME or signal.skew > _LARGEST_SKEW:
             raise UnreadableRecord(
@@ -171,8 +171,8 @@ def read_header(path: Path) -> Header:
     return header
 
 
-def parse_header(path: Path, text: str) -> Header:
-    """Take the text of a header apart; only its record line is checked."""
+def parse_wfdb_header(path: Path, text: str) -> WfdbHeader:
+    """Parse the text of a header; only its record line is checked."""
     content = [line.strip() for line in text.splitlines()]
     comments = tuple(
         line[:_LONGEST_LINE].lstrip("# \t").rstrip() for line in content if line.startswith("#")
@@ -185,48 +185,48 @@ def parse_header(path: Path, text: str) -> Header:
         )
     record = _RECORD_LINE.fullmatch(lines[0]) if lines else None
     if record is None:
-        found = "its first line is another" if lines else "it has no record line"
+        finding = "its first line is another" if lines else "it has no record line"
         raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} is not a WFDB header ({found}); "
+            f"Record {path.stem}: {path.name} is not a WFDB header ({finding}); "
             "the first line must give name, number of signals, rate and length."
         )
-    several = record["n_segments"] is not None
-    return Header(
+    has_segments = record["n_segments"] is not None
+    return WfdbHeader(
         path=path,
         lines=lines,
         comments=comments,
         declared_name=record["name"],
-        when=record["when"] or "",
+        date_text=record["date_text"] or "",
         n_signals=int(record["n_signals"]),
         fs_hz=float(record["fs_hz"]) if record["fs_hz"] else None,
         n_samples=int(record["n_samples"]) if record["n_samples"] else None,
-        segments=tuple(line.split()[0] for line in lines[1:]) if several else (),
+        segments=tuple(line.split()[0] for line in lines[1:]) if has_segments else (),
     )
 
 
-def _signal(line: str) -> Signal | None:
-    found = _SIGNAL_LINE.fullmatch(line.strip())
-    if found is None:
+def _parse_signal(line: str) -> WfdbSignal | None:
+    match = _SIGNAL_LINE.fullmatch(line.strip())
+    if match is None:
         return None
     try:
-        gain = float(found["gain"] or 0)
+        gain = float(match["gain"] or 0)
     except ValueError:
         return None
-    return Signal(
-        file=found["file"],
-        format=found["format"],
-        frame=int(found["frame"] or 1),
-        skew=int(found["skew"] or 0),
-        offset=int(found["offset"] or 0),
-        gain=gain or _NO_GAIN_PER_MV,
-        baseline=int(found["baseline"] or found["zero"] or 0),
-        unit=found["unit"] or "mV",
+    return WfdbSignal(
+        file=match["file"],
+        format=match["format"],
+        frame=int(match["frame"] or 1),
+        skew=int(match["skew"] or 0),
+        offset=int(match["offset"] or 0),
+        gain=gain or _DEFAULT_GAIN_PER_MV,
+        baseline=int(match["baseline"] or match["zero"] or 0),
+        unit=match["unit"] or "mV",
         gain_given=gain != 0,
-        name=(found["name"] or "").strip(),
+        name=(match["name"] or "").strip(),
     )
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_HEADER_BYTES + 1)
@@ -246,7 +246,7 @@ def _text(path: Path) -> str:
         return content.decode("latin-1")
 
 
-def _refuse_outside(name: str, file: str) -> None:
+def _refuse_other_folder(name: str, file: str) -> None:
     too_long = len(file.encode()) > _LONGEST_NAME
     if too_long or "/" in file or "\\" in file or ":" in file or file in ("..", "."):
         raise UnreadableRecord(

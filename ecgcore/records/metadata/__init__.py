@@ -1,1 +1,1 @@
-"""Tables that published databases put beside their recordings, one database a module."""
+"""Metadata tables that databases publish with their recordings, one database a module."""

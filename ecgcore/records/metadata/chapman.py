@@ -5,24 +5,23 @@ Its recordings are ``ECGData*/MUSE_….csv`` (or ``.mat``): twelve unnamed or na
 """
 
 import re
-import zipfile
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ecgcore.errors import UnreadableRecord
-from ecgcore.records.metadata.tables import above
+from ecgcore.records.demographics import parse_age_years, parse_sex
+from ecgcore.records.metadata.tables import find_above, read_columns
 from ecgcore.records.record import Record, Statement
 
 TABLE = "Diagnostics.xlsx"
 SOURCE = "chapman-figshare"
 FS_HZ = 500.0
-NAME = re.compile(r"MUSE_\d{8}_\d{6}_\d{5}$")
-ORDER = "lead order assumed: I–III, aVR–aVF, V1–V6, as Chapman's set is described"
-RATE = "rate assumed: 500 Hz, as Chapman's set is described"
-_LARGEST_BYTES = 100_000_000
-_MACHINE = {
+ORDER_NOTE = "lead order assumed: I–III, aVR–aVF, V1–V6, as Chapman's set is described"
+RATE_NOTE = "rate assumed: 500 Hz, as Chapman's set is described"
+_NAME = re.compile(r"MUSE_\d{8}_\d{6}_\d{5}$")
+_COLUMNS = ("FileName", "Rhythm", "Beat", "PatientAge", "Gender")
+_MACHINE_COLUMNS = {
     "VentricularRate": "rate_bpm",
     "QRSDuration": "qrs_ms",
     "QTInterval": "qt_ms",
@@ -30,72 +29,51 @@ _MACHINE = {
     "RAxis": "axis_deg",
     "TAxis": "t_axis_deg",
 }
-_COLUMNS = ("FileName", "Rhythm", "Beat", "PatientAge", "Gender")
-_SEXES = {"male": "male", "female": "female"}
 
 
-def is_of(path: Path) -> bool:
-    """Return whether a file is one of this set, by its name, which no other source gives."""
-    return NAME.match(path.stem) is not None
+def is_chapman_file(path: Path) -> bool:
+    """Return whether a file belongs to this set, by its name, which no other source gives."""
+    return _NAME.match(path.stem) is not None
 
 
 def fs_hz(path: Path) -> float | None:
-    """Return the rate of the set, in Hz, for one of its files."""
-    return FS_HZ if is_of(path) else None
+    """Return the sampling rate of the set in Hz for one of its files, else None."""
+    return FS_HZ if is_chapman_file(path) else None
 
 
-def completed(record: Record, path: Path) -> Record:
-    """Return the record with what the table says of it, if it is one of this set."""
-    if not is_of(path):
+def add_metadata(record: Record, path: Path) -> Record:
+    """Return the record with its row of the table, if it belongs to this set."""
+    if not is_chapman_file(path):
         return record
-    record = replace(record, source=SOURCE, notes=(*record.notes, RATE))
-    table = above(path, TABLE)
+    record = replace(record, source=SOURCE, notes=(*record.notes, RATE_NOTE))
+    table = find_above(path, TABLE)
     if table is None:
         return record
-    row = _rows(table, table.stat().st_mtime_ns).get(path.stem)
+    row = _rows_by_name(table, table.stat().st_mtime_ns).get(path.stem)
     if row is None:
         return replace(record, notes=(*record.notes, f"not in {TABLE}"))
+    values = {name: _number(row.get(column)) for column, name in _MACHINE_COLUMNS.items()}
     return replace(
         record,
-        age_years=_number(row["PatientAge"]),
-        sex=_SEXES.get(str(row["Gender"]).lower()),
+        age_years=parse_age_years(row["PatientAge"]),
+        sex=parse_sex(row["Gender"]),
         statements=_statements(row),
-        machine={
-            ours: value for theirs, ours in _MACHINE.items() if (value := _number(row.get(theirs)))
-        },
+        machine={name: value for name, value in values.items() if value},
     )
 
 
 @lru_cache(maxsize=2)
-def _rows(table: Path, changed_ns: int) -> dict[str, dict[str, Any]]:
-    """Read the table by file name; ``changed_ns`` makes a new file be read."""
-    import pandas as pd
-
-    try:
-        _refuse_bomb(table)
-        found = pd.read_excel(table, usecols=lambda name: name in {*_COLUMNS, *_MACHINE})
-        if missing := [column for column in _COLUMNS if column not in found]:
-            raise ValueError(f"it has no column {', '.join(missing)}")
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UnreadableRecord(
-            f"{table.name}, the table beside the records, cannot be read. Fetch it again."
-        ) from error
-    rows = found.to_dict("records")
+def _rows_by_name(table: Path, modified_ns: int) -> dict[str, dict[str, Any]]:
+    """Return the table's rows by file name; ``modified_ns`` renews the cache for a new file."""
+    rows = read_columns(table, _COLUMNS, _MACHINE_COLUMNS).to_dict("records")
     return {str(row["FileName"]): {str(k): v for k, v in row.items()} for row in rows}
-
-
-def _refuse_bomb(table: Path) -> None:
-    """Refuse a workbook that would not fit into memory; the published one has 4 MB unpacked."""
-    with zipfile.ZipFile(table) as parts:
-        if sum(part.file_size for part in parts.infolist()) > _LARGEST_BYTES:
-            raise ValueError("it is too large")
 
 
 def _statements(row: dict[str, Any]) -> tuple[Statement, ...]:
     """Return the codes of rhythm and beats, e.g. ``AFIB`` and ``RBBB TWC``; ``NONE`` is none."""
-    told = f"{row['Rhythm']} {row['Beat']}".split()
-    codes = dict.fromkeys(code for code in told if code not in ("NONE", "nan"))
-    return tuple(Statement(SOURCE.replace("-", "_"), code) for code in codes)
+    codes = dict.fromkeys(f"{row['Rhythm']} {row['Beat']}".split())
+    system = SOURCE.replace("-", "_")
+    return tuple(Statement(system, code) for code in codes if code not in ("NONE", "nan"))
 
 
 def _number(cell: object) -> float | None:

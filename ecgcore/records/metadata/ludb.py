@@ -1,7 +1,7 @@
 """LUDB's diagnoses: the lines below ``<diagnoses>:`` in its headers (doi:10.13026/eegm-h675).
 
-They are words, not codes; so that nothing else that stands in a header's comments is taken over, a
-line counts only if all its words are LUDB's own.
+They are words, not codes; so that no other content of a header's comments is taken over, a line
+counts only if all its words occur in LUDB's diagnoses.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from ecgcore.records.record import Statement
 
 OTHER = "not in ludb's words"
-"""Stands for a line that has other words: what it says is not kept, only that it is there."""
+"""Stands for a line with other words, whose text is dropped."""
 _WORDS = frozenset(
     "aberrant abnormalities allorhythmic and anterior antero apical arrhythmia atrial av axis "
     "bigemini bipolar biventricular block blockade bradycardia branch bundle cardiac complete "
@@ -25,18 +25,18 @@ _WORDS = frozenset(
 
 
 def statements(comments: Iterable[str]) -> tuple[Statement, ...]:
-    """Return what a header's comments state below ``<diagnoses>:``, in small letters.
+    """Return the statements below ``<diagnoses>:`` in lower case.
 
-    ``Rhythm:`` and the stop at the end are left out.
+    ``Rhythm:`` and the full stop are left out.
     """
-    told = list(comments)
-    starts = [i for i, comment in enumerate(told) if comment.startswith("<diagnoses>")]
-    lines = told[starts[0] + 1 :] if starts else []
-    said = (_plain(line) for line in lines if line.strip())
-    return tuple(Statement("ludb_text", line) for line in dict.fromkeys(said))
+    comments = list(comments)
+    starts = [i for i, comment in enumerate(comments) if comment.startswith("<diagnoses>")]
+    lines = comments[starts[0] + 1 :] if starts else []
+    texts = (_known_text(line) for line in lines if line.strip())
+    return tuple(Statement("ludb_text", text) for text in dict.fromkeys(texts))
 
 
-def _plain(line: str) -> str:
-    plain = line.strip().rstrip(".").lower().removeprefix("rhythm: ")
-    is_ludb = _WORDS.issuperset(re.findall(r"[^\W\d_]+", plain)) and not re.search(r"\d", plain)
-    return plain if is_ludb else OTHER
+def _known_text(line: str) -> str:
+    text = line.strip().rstrip(".").lower().removeprefix("rhythm: ")
+    is_ludb = _WORDS.issuperset(re.findall(r"[^\W\d_]+", text)) and not re.search(r"\d", text)
+    return text if is_ludb else OTHER

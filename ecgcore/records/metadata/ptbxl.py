@@ -1,7 +1,6 @@
-"""PTB-XL's own table beside its records: patient, age, sex, fold, statements, stadium, and the
-recording's device and site (a model's name and a number).
+"""PTB-XL's table: patient, age, sex, fold, statements, infarction stadium, device model and site.
 
-Dates, reports and nurses are not taken over.
+Dates, reports and nurses are left out.
 """
 
 import ast
@@ -13,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.metadata.tables import above
+from ecgcore.records.demographics import PTB_XL_OVER_89, parse_age_years
+from ecgcore.records.metadata.tables import find_above, read_columns, refuse_damaged_table
 from ecgcore.records.record import Record, Statement
 from ecgcore.records.sources import PTB_XL_NAME
 
@@ -29,64 +29,43 @@ _DETAILS = (
     "site",
 )
 _COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", *_DETAILS)
-_SEXES = {0: "male", 1: "female"}
-_OVER_89 = 300
-"""Versions from 1.0.2 on give this for ages over 89."""
+_SEX_CODES = {0: "male", 1: "female"}
 
 
-def table_of(path: Path) -> Path | None:
-    """Return the table of the folder a record lies in, or None.
+def add_metadata(record: Record, path: Path) -> Record:
+    """Return the record with its row of PTB-XL's table, if there is one.
 
-    It stands at the root of the published layout (``records100/00000/00001_lr.hea``).
+    The table lies at the root of the published layout (``records100/00000/00001_lr.hea``).
     """
-    return above(path, TABLE)
-
-
-def completed(record: Record, path: Path) -> Record:
-    """Return the record with what PTB-XL's table says of it, if it is in one."""
-    named = PTB_XL_NAME.match(record.name)
-    table = table_of(path) if named else None
-    if named is None or table is None:
+    name = PTB_XL_NAME.match(record.name)
+    table = find_above(path, TABLE) if name else None
+    if name is None or table is None:
         return record
-    rows = _rows(table, table.stat().st_mtime_ns)
-    row = rows.get(int(named[1]))
+    row = _rows_by_ecg_id(table, table.stat().st_mtime_ns).get(int(name[1]))
     if row is None:
         return replace(record, notes=(*record.notes, f"not in {TABLE}"))
     return replace(
         record,
         source="ptb-xl",
         patient=None if pd.isna(row.patient_id) else str(row.patient_id).removesuffix(".0"),
-        age_years=_age_years(row.age),
-        sex=_SEXES.get(row.sex),
+        age_years=parse_age_years(row.age, over_89=PTB_XL_OVER_89),
+        sex=_SEX_CODES.get(row.sex),
         fold=None if pd.isna(row.strat_fold) else int(row.strat_fold),
         statements=_statements(record.name, row.scp_codes),
         details={
-            name: " ".join(str(told).removesuffix(".0").split())
-            for name in _DETAILS
-            if not pd.isna(told := getattr(row, name))
+            column: " ".join(str(cell).removesuffix(".0").split())
+            for column in _DETAILS
+            if not pd.isna(cell := getattr(row, column))
         },
     )
 
 
 @lru_cache(maxsize=4)
-def _rows(table: Path, changed_ns: int) -> dict[int, Any]:
-    """Read the columns that are used, by ``ecg_id``; ``changed_ns`` makes a new file be read."""
-    try:
-        found = pd.read_csv(table, usecols=lambda column: column in _COLUMNS)
-        if missing := [column for column in _COLUMNS if column not in found]:
-            raise ValueError(f"it has no column {', '.join(missing)}")
-        return {int(row.ecg_id): row for row in found.itertuples(index=False)}
-    except (ValueError, OSError) as error:
-        said = str(error).splitlines()[0]
-        raise UnreadableRecord(
-            f"{table.name}, the table beside the records, cannot be read: {said}."
-        ) from error
-
-
-def _age_years(age: float) -> float | None:
-    if pd.isna(age):
-        return None
-    return 90.0 if age == _OVER_89 else float(age)
+def _rows_by_ecg_id(table: Path, modified_ns: int) -> dict[int, Any]:
+    """Return the table's rows by ``ecg_id``; ``modified_ns`` renews the cache for a new file."""
+    rows = read_columns(table, _COLUMNS)
+    with refuse_damaged_table(table):
+        return {int(row.ecg_id): row for row in rows.itertuples(index=False)}
 
 
 def _statements(name: str, scp_codes: str) -> tuple[Statement, ...]:

@@ -1,8 +1,15 @@
-"""Tables that stand beside recordings, or some folders above them, and tell of them."""
+"""Finding and reading the metadata tables next to recordings, or some folders above them."""
 
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-TABLES = (
+import pandas as pd
+
+from ecgcore.errors import UnreadableRecord
+
+METADATA_TABLES = (
     "ptbxl_database.csv",  # PTB-XL
     "metadata.csv",  # SPH
     "exams.csv",  # CODE-15, as published
@@ -10,16 +17,79 @@ TABLES = (
     "labels/labels.csv",
     "Diagnostics.xlsx",  # Chapman, as published on figshare
 )
-"""Files that are looked for above a recording, as reached from their folder."""
+"""Paths of the known tables, relative to a recording's folder or one above."""
 _FOLDERS_UP = 4
+_LARGEST_WORKBOOK_BYTES = 100_000_000
+"""Unpacked; the largest published one, Chapman's, has 4 MB."""
 
 
-def above(path: Path, table: str) -> Path | None:
-    """Return the nearest table of that name in a recording's folder or in those above, or None.
+def find_above(path: Path, table: str) -> Path | None:
+    """Return the nearest table of that name in a recording's folder or above, or None.
 
-    It is the file itself where what lies there is a link to it.
+    Links are resolved.
     """
     for folder in path.absolute().parents[:_FOLDERS_UP]:
         if (folder / table).is_file():
             return (folder / table).resolve()
     return None
+
+
+def header_cells(table: Path) -> list[str]:
+    """Return the column names in a CSV table's first line."""
+    with table.open("rb") as file:
+        return file.readline(4000).decode("utf-8", "replace").lstrip("\ufeff").strip().split(",")
+
+
+def read_columns(
+    table: Path,
+    required: Iterable[str],
+    optional: Iterable[str] = (),
+    *,
+    as_text: bool = False,
+) -> pd.DataFrame:
+    """Return the named columns of a CSV table or an Excel workbook.
+
+    Parameters
+    ----------
+    as_text
+        Keep cells as text, '' where empty.
+
+    Raises
+    ------
+    UnreadableRecord
+        It is damaged, too large, or lacks a required column.
+    """
+    required = tuple(required)
+    names = {*required, *optional}
+    with refuse_damaged_table(table):
+        if table.suffix.lower() == ".xlsx":
+            _refuse_bomb(table)
+            rows = pd.read_excel(table, usecols=lambda name: name in names)
+        elif as_text:
+            rows = pd.read_csv(table, usecols=lambda name: name in names, dtype=str).fillna("")
+        else:
+            rows = pd.read_csv(table, usecols=lambda name: name in names)
+    if missing := [column for column in required if column not in rows]:
+        raise UnreadableRecord(
+            f"{table.name}, the table beside the records, has no column {', '.join(missing)}. "
+            "Fetch it again."
+        )
+    return rows
+
+
+@contextmanager
+def refuse_damaged_table(table: Path) -> Iterator[None]:
+    """Turn errors in a table into one line; a parser's message may quote the table's persons."""
+    try:
+        yield
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UnreadableRecord(
+            f"{table.name}, the table beside the records, cannot be read. Fetch it again."
+        ) from error
+
+
+def _refuse_bomb(table: Path) -> None:
+    """Refuse a workbook that would not fit into memory."""
+    with zipfile.ZipFile(table) as parts:
+        if sum(part.file_size for part in parts.infolist()) > _LARGEST_WORKBOOK_BYTES:
+            raise ValueError("it is too large")
