@@ -14,8 +14,8 @@ from ecgcore.labels.classes import CODES
 from ecgcore.measure.rpeaks import r_peaks
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS
-from ecgcore.records.resample import bring_to
-from ecgcore.training.augmentation import Batch, BatchRng, Kind
+from ecgcore.records.resample import resample_record
+from ecgcore.training.augmentation import Batch, BatchRng, Transform
 from ecgcore.training.augmenter import MIXING, STANDARD
 
 HERE = Path(__file__).resolve().parents[1] / "docs"
@@ -43,7 +43,9 @@ BEFORE, AFTER = "#c4a46a", "#1d4ed8"
 
 def recordings(*names: str) -> Batch:
     """Return example recordings with their beats; the second is of STEMI, the third of LVH."""
-    records = [bring_to(read_record(EXAMPLES / f"{name}.hea"), FS_HZ, 10.0) for name in names]
+    records = [
+        resample_record(read_record(EXAMPLES / f"{name}.hea"), FS_HZ, 10.0) for name in names
+    ]
     targets = torch.zeros(len(records), len(CODES))
     for row, code in enumerate(("NSR", "STEMI", "LVH")[: len(records)]):
         targets[row, CODES.index(code)] = 1
@@ -74,7 +76,7 @@ def tile(axes, name: str, before: Batch, after: Batch) -> None:
     axes.spines[["left", "right", "top"]].set_visible(False)
 
 
-def clearest(name: str, kind: Kind, before: Batch) -> Batch:
+def clearest(name: str, kind: Transform, before: Batch) -> Batch:
     """Return what changes the shown leads most of some draws."""
     leads = [LEADS.index(lead) for lead in TILES[name][0]]
 

@@ -27,7 +27,7 @@ from ecgcore.atomic import atomic_dir, write_json
 from ecgcore.cohort import measurements_table
 from ecgcore.cohort.index import write_index
 from ecgcore.cohort.listing import Filters, Listing
-from ecgcore.cohort.listing_columns import columns
+from ecgcore.cohort.listing_columns import load_columns
 from ecgcore.cohort.private_paths import write_paths
 from ecgcore.cohort.store import Cohort
 from ecgcore.workspace import Workspace
@@ -97,7 +97,7 @@ def cpu_s(pid: int) -> float:
 def listed(cohort: Cohort, workspace: Workspace) -> None:
     """Open a cohort and make the table that Browse shows at first."""
     listing = Listing(Cohort.open(cohort.name, workspace))
-    listing.table(listing.kept(Filters())[:50_000], "core")
+    listing.table(listing.select_rows(Filters())[:50_000], "core")
 
 
 def warm_filters(address: str, cohort: Cohort) -> str:
@@ -166,7 +166,7 @@ def repeated(cohort: Cohort, name: str, workspace: Workspace, records: int) -> C
         made += _repeated_shard(source, folder, shards[-1], records - made)
     meta = cohort.meta | {"name": name, "records": records, "patients": records, "shards": shards}
     write_json(folder / "cohort.json", meta | {"hash": f"simulated{records}"})
-    columns(Cohort.open(name, workspace))  # as an ingest leaves them
+    load_columns(Cohort.open(name, workspace))  # as an ingest leaves them
     return Cohort.open(name, workspace)
 
 

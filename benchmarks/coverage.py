@@ -111,7 +111,7 @@ def truth(population: Population, records: int = 1_000_000, at_once: int = 50_00
 
 def figures(scores: Scores) -> list[float]:
     """Return the metrics of some records."""
-    positive, called = scores.positive, scores.called
+    positive, called = scores.positive, scores.predicted
     there = positive.any(axis=0)
     hits = (positive & called).sum(axis=0)
     f1 = 2 * hits[there] / (positive.sum(axis=0) + called.sum(axis=0))[there]
@@ -123,8 +123,8 @@ def figures(scores: Scores) -> list[float]:
 def basis_of(metric: str, resampled: Resampled) -> Basis:
     """Return what a metric's interval rests on, as in ``ecgcore.evaluation.evaluate``."""
     if metric.startswith("AUC"):
-        return resampled.of_class[0].of_area
-    return resampled.of_all.of_area if metric == "macro_auc" else resampled.of_all
+        return resampled.class_basis[0].for_area
+    return resampled.basis.for_area if metric == "macro_auc" else resampled.basis
 
 
 def experiment(population: Population, n: int, seed: int) -> tuple[np.ndarray, dict]:

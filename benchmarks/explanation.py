@@ -25,7 +25,7 @@ from ecgcore.explain.methods import METHODS
 from ecgcore.explain.randomization import shuffled
 from ecgcore.explain.target import Question
 from ecgcore.explain.trust import PASSES, checked
-from ecgcore.inference.model import load
+from ecgcore.inference.model import load_model
 from ecgcore.labels.classes import CODES
 from ecgcore.models import create_model
 from ecgcore.records.record import LEADS
@@ -63,7 +63,7 @@ def looked(workspace: Workspace, cohort_name: str, records: int, done: set) -> I
     cohort = Cohort.open(cohort_name, workspace)
     states, in_fold = cohort.states("core"), (cohort.index["fold"] == FOLD).to_numpy()
     for name in RUNS if records else ():
-        classifier = load(name, workspace)
+        classifier = load_model(name, workspace)
         for code in CLASSES:
             rows = np.flatnonzero(in_fold & (states[:, CODES.index(code)] == 1))[:records]
             for record in (cohort.record(int(row)) for row in rows):

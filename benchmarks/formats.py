@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgcore.inference.classify import classify_paths
-from ecgcore.inference.model import Classifier, load
+from ecgcore.inference.model import Classifier, load_model
 from ecgcore.records.read import ReadOptions
 from ecgcore.runs.run import shipped_models
 from ecgcore.studies.markdown import table
@@ -25,8 +25,8 @@ HEAD = """# What the shipped networks answer to files of every format
 and its calibrated probability, in brackets where it stays below its threshold; *refer* names the
 classes that the network is in doubt about; *gate* is the quality gate's verdict, which says whether
 to rely on an answer at all. Files that do not say their rate were given one: `ecgcore classify
-data/formats --source-fs-hz 500`. No truth is known of most of these recordings, so nothing here is right
-or wrong. Research use only.
+data/formats --source-fs-hz 500`. No truth is known of most of these recordings, so nothing here is
+right or wrong. Research use only.
 Written by `python benchmarks/formats.py`.
 
 """
@@ -37,7 +37,7 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--data", type=Path, required=True, help="a folder of ECG files")
     data, workspace = asked.parse_args().data, Workspace.find()
-    networks = {run.id: load(run.id, workspace) for run in shipped_models()}
+    networks = {run.id: load_model(run.id, workspace) for run in shipped_models()}
     answers = (classify_paths([data], network, HOW) for network in networks.values())
     rows = list(zip(*answers, strict=True))
     read = [row for row in rows if any(answer["error"] is None for answer in row)]

@@ -43,7 +43,7 @@ def main(runs: list[Run]) -> None:
         ours, theirs = (vars(r.config) for r in (first, run))
         if strange := {k for k in ours if ours[k] != theirs[k]} - MAY_DIFFER:
             raise RequestError(f"{run.id} differs from {first.id} in {', '.join(sorted(strange))}.")
-    found = [evaluate_run(run, "validation") for run in runs]
+    found = [evaluate_run(run, "validation").as_json() for run in runs]
     config = first.config
     recipe = (
         f"{config.optimizer}, learning rate {config.learning_rate:g}, batch {config.batch_size}, "

@@ -22,14 +22,14 @@ import pandas as pd
 from ecgcore.bench.measurements import INTERVALS, bench_measurements, reference_of
 from ecgcore.errors import UnreadableRecord
 from ecgcore.measure import delineation, p_wave, spatial_velocity
-from ecgcore.measure.delineation import Marks, delineate
+from ecgcore.measure.delineation import Fiducials, delineate
 from ecgcore.measure.measurements import Measurements, measure
 from ecgcore.measure.median_beat import median_beat
-from ecgcore.measure.rpeaks import r_peaks, rr_change, usual_rr_s
+from ecgcore.measure.rpeaks import median_rr_s, r_peaks, rr_change
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
-from ecgcore.records.resample import resampled
+from ecgcore.records.resample import resample_signal
 from ecgcore.studies.markdown import table as table_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "measurements.md"
@@ -139,7 +139,7 @@ The same records altered; median absolute error in ms against the same marks:
 
 def at_rate(record: Record, fs_hz: float) -> Record:
     """Return a record at another rate."""
-    signal_mv = resampled(record.signal_mv, record.fs_hz, fs_hz)
+    signal_mv = resample_signal(record.signal_mv, record.fs_hz, fs_hz)
     return replace(record, signal_mv=signal_mv, fs_hz=fs_hz)
 
 
@@ -161,7 +161,7 @@ def flatness(ludb: list[Marked]) -> str:
     for one in ludb:
         peaks_s = r_peaks(one.record.signal_mv, one.record.fs_hz)
         beat = median_beat(one.record.signal_mv, one.record.fs_hz, peaks_s)
-        beats.append((beat, usual_rr_s(peaks_s), rr_change(peaks_s)))
+        beats.append((beat, median_rr_s(peaks_s), rr_change(peaks_s)))
 
     def told() -> list[str]:
         return errors_ms(ludb, [intervals(delineate(*beat)) for beat in beats])
@@ -196,7 +196,7 @@ def altered(module: Any, name: str, factor: float) -> Iterator[None]:
         spatial_velocity._responses.cache_clear()
 
 
-def intervals(marks: Marks) -> dict[str, float | None]:
+def intervals(marks: Fiducials) -> dict[str, float | None]:
     """Return the intervals between marks on a median beat, in ms."""
 
     def ms(start: float | None, stop: float | None) -> float | None:

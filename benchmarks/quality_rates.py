@@ -17,14 +17,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecgcore.cohort.duplicates import LIKE, find_same, fingerprint, likeness, table
+from ecgcore.cohort.duplicates import find_duplicates
+from ecgcore.cohort.fingerprints import as_table, fingerprint, likeness
 from ecgcore.errors import UnreadableRecord
-from ecgcore.measure.lead_reversal import UNDONE
+from ecgcore.measure.lead_reversal import CORRECTIONS
 from ecgcore.measure.quality import quality
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
-from ecgcore.records.resample import resampled
+from ecgcore.records.resample import resample_signal
 from ecgcore.studies.markdown import table as table_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,8 +56,8 @@ GAINS = (0.001, 0.1, 5, 5.96, 10, 1000)
 def main(data: Path) -> None:
     """Measure, and write docs/quality.md."""
     ptbxl = list(records(data / "ptb-xl/records100"))
-    table = pd.read_csv(data / "ptb-xl/ptbxl_database.csv").set_index("ecg_id")
-    rows = table.loc[[int(record.name[:5]) for record in ptbxl]]
+    metadata = pd.read_csv(data / "ptb-xl/ptbxl_database.csv").set_index("ecg_id")
+    rows = metadata.loc[[int(record.name[:5]) for record in ptbxl]]
     late = [r for r, fold in zip(ptbxl, rows["strat_fold"], strict=True) if fold >= 4]
     parts = [
         opening(),
@@ -167,7 +168,7 @@ def laws(ptbxl: list[Record]) -> str:
 
 def exchanged(record: Record, electrodes: str) -> Record:
     """Return a record as it would be with two limb electrodes exchanged."""
-    one, two, three = UNDONE[electrodes] @ record.signal_mv[:3]
+    one, two, three = CORRECTIONS[electrodes] @ record.signal_mv[:3]
     limbs = [one, two, three, -(one + two) / 2, (one - three) / 2, (two + three) / 2]
     signal = np.concatenate([np.stack(limbs), record.signal_mv[6:]]).astype(np.float32)
     return replace(record, signal_mv=signal)
@@ -177,7 +178,7 @@ def reversals(late: list[Record]) -> str:
     """Return how exchanged electrodes are recognised, on records not fitted to."""
     rows = []
     as_is = ["".join(map(str, quality(record))) for record in late]
-    for electrodes in UNDONE:
+    for electrodes in CORRECTIONS:
         words = f"electrodes of {electrodes} exchanged"
         found = np.mean(
             [words in "".join(map(str, quality(exchanged(r, electrodes)))) for r in late]
@@ -271,7 +272,7 @@ def likenesses(data: Path, ptbxl: list[Record]) -> str:
     matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
     true, false = _extremes(matrix, np.array(ids))
     began = time.process_time()
-    groups = find_same([table(prints)])
+    groups = find_duplicates([as_table(prints)])
     took = time.process_time() - began
     wrong = [{ids[i] for i in group} for group in groups if len({ids[i] for i in group}) > 1]
     twice = {i for i, n in Counter(ids).items() if n > 1}
@@ -280,7 +281,7 @@ def likenesses(data: Path, ptbxl: list[Record]) -> str:
     return f"""
 ## The same recording twice
 
-A fingerprint of 512 bytes a record (`ecgcore/cohort/duplicates.py`); two are one recording from a
+A fingerprint of 512 bytes a record (`ecgcore/cohort/fingerprints.py`); two are one recording from a
 likeness of {LIKE}. Among {len(prints):,} records ({len(ptbxl):,} of PTB-XL at 100 Hz,
 {len(others)} at 500 Hz from PTB-XL and from the Challenge's `HR…`):
 
@@ -314,7 +315,7 @@ def _changed(data: Path) -> str:
     """Return the likeness of altered copies of real records at 500 Hz."""
     some = list(records(data / "ptb-xl/records500"))
     ways = {
-        **{f"at {hz} Hz": (lambda mv, hz=hz: (resampled(mv, 500, hz), hz))
+        **{f"at {hz} Hz": (lambda mv, hz=hz: (resample_signal(mv, 500, hz), hz))
            for hz in (100, 128, 250, 257, 360, 1000)},
         "every fifth sample": lambda mv: (mv[:, ::5], 100),
         "× 0.2": lambda mv: (mv * 0.2, 500),

@@ -75,9 +75,9 @@ def rounds(folder: Path, place: Path, n: int) -> Iterator[dict[str, Round]]:
 def ingested(folder: Path, place: Path, on: str) -> Round:
     """Ingest a folder into a home of its own."""
     workspace, cpu_before, before = Workspace(place / "home"), cpu_s(), time.monotonic()
-    answer = ingest(folder, "c", workspace, workers=cores(), measure=False, on=on)
+    answer = ingest(folder, "c", workspace, workers=cores(), measure=False, executor=on)
     took = Round(time.monotonic() - before, cpu_s() - cpu_before)
-    assert answer["read"] + len(answer["duplicates"]) == answer["found"], answer["rejected"]
+    assert answer.read + len(answer.duplicates) == answer.found, answer.rejected
     shutil.rmtree(workspace.path)
     return took
 
@@ -94,7 +94,7 @@ def page(records: int, start_s: float, found: list[dict[str, Round]]) -> str:
         "# What Ray costs on one machine",
         "",
         f"Made by `benchmarks/ray_overhead.py`: {records:,} PTB-XL records ingested by plain processes",  # noqa: E501
-        f"(`--executor local`) and by Ray {version('ray')} (`--executor ray`) on the same {cores()} cores",
+        f"(`--executor local`) and by Ray {version('ray')} (`--executor ray`) on the same {cores()} cores",  # noqa: E501
         f"({platform.machine()}), in turns, in one run. Where other work runs beside it the ratios",
         "count, not the seconds. Processor seconds are those of all processes, Ray's own too;",
         "other work hardly changes them.",

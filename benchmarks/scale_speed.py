@@ -23,9 +23,9 @@ from typing import Any
 from many_records import write_records
 
 from ecgcore.bench.ingest import Watched, watch, watch_python
-from ecgcore.cohort.leakage import check_sides
+from ecgcore.cohort.leakage import check_leakage
 from ecgcore.cohort.store import Cohort
-from ecgcore.cohort.subsets import plan
+from ecgcore.cohort.subsets import build_split
 from ecgcore.workspace import Workspace
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -136,8 +136,8 @@ def told(name: str, seen: Watched) -> str:
 def split(name: str, workspace: Workspace) -> dict[str, int]:
     """Split a cohort as ``train --level all`` does; return the records of each part."""
     cohort = Cohort.open(name, workspace)
-    drawn = plan(cohort, "all", "multilabel")
-    if not check_sides(cohort.index, drawn).passed:
+    drawn = build_split(cohort, "all", "multilabel")
+    if not check_leakage(cohort.index, drawn).passed:
         raise RuntimeError("the split leaks")
     return {part: int((drawn.part == part).sum()) for part in set(drawn.part.tolist())}
 
@@ -244,7 +244,7 @@ def costs_table(kept: dict[str, Any]) -> str:
     return f"""{table(heads, rows)}
 CPU time of all processes on the more records less that on the fewer, over the records between: what
 a command takes to start is not in it. An epoch is training on 60 % of the records (70 % of those
-beside the untouched 15 %), and validation and test on the others, one thread, no GPU.
+beside the holdout 15 %), and validation and test on the others, one thread, no GPU.
 
 {table(["on disk", "bytes a record", "GB a million"], disk)}"""
 

@@ -17,8 +17,10 @@ class Workspace:
     path: Path
 
     @classmethod
-    def find(cls, path: Path | str | None = None) -> "Workspace":
+    def find(cls, path: "Workspace | Path | str | None" = None) -> "Workspace":
         """Return the workspace at ``path``, else at ``$ECGCORE_HOME``, else at ``./workspace``."""
+        if isinstance(path, Workspace):
+            return path
         return cls(Path(path or os.environ.get("ECGCORE_HOME") or "workspace").absolute())
 
     @property

@@ -21,16 +21,19 @@ def level_bars(counts: pd.DataFrame) -> go.Figure:
     )  # fmt: skip
     figure.add_scatter(
         y=counts.index,
-        x=counts["asked"],
+        x=counts["requested"],
         mode="markers+text",
         marker={"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": palette.NEUTRAL}},
-        text=[f" {r.drawn:,} of {r.asked:,} asked, {r.there:,} there" for r in counts.itertuples()],
+        text=[
+            f" {r.drawn:,} of {r.requested:,} requested, {r.available:,} available"
+            for r in counts.itertuples()
+        ],
         textposition="middle right",
         cliponaxis=False,
         showlegend=False,
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    most = max(1, counts["asked"].max())
+    most = max(1, counts["requested"].max())
     figure.update_yaxes(autorange="reversed", ticks="")
     figure.update_xaxes(title="records of each class", range=[0, 1.6 * most])
     height = 60 + 27 * max(4, len(counts))

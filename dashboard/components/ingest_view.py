@@ -13,8 +13,8 @@ from dashboard.charts import draw
 from dashboard.components import controls
 from dashboard.data import cached
 from ecgcore.cohort import ingest_job
-from ecgcore.cohort.allowed_folders import VARIABLE, folders_below, import_roots, inside
-from ecgcore.cohort.ingest_job import ALIVE, Import, Request
+from ecgcore.cohort.allowed_folders import VARIABLE, import_roots, list_subfolders, resolve_folder
+from ecgcore.cohort.ingest_job import ALIVE, IngestJob, IngestRequest
 from ecgcore.errors import EcgError
 from ecgcore.records.read import ReadOptions
 
@@ -34,7 +34,7 @@ def choose() -> None:
     left, middle, right = st.columns(3)
     name = left.selectbox("Folder of this server", list(roots), key="import_root")
     below = middle.selectbox(
-        "Folder in it", folders_below(roots[name]), key="import_below", accept_new_options=True,
+        "Folder in it", list_subfolders(roots[name]), key="import_below", accept_new_options=True,
         help='"." is the whole of it. A deeper folder can be typed. All below it is searched.',
     )  # fmt: skip
     cohort = right.text_input(
@@ -45,8 +45,8 @@ def choose() -> None:
     how = options()
     if st.button("Import", type="primary", key="import_start", disabled=not cohort.strip()):
         try:
-            folder = inside(roots[name], below or ".")
-            ingest_job.start(Request(str(folder), cohort.strip(), **how), cached.workspace())
+            folder = resolve_folder(roots[name], below or ".")
+            ingest_job.start(IngestRequest(str(folder), cohort.strip(), **how), cached.workspace())
         except EcgError as error:
             st.error(str(error))
         else:
@@ -75,14 +75,14 @@ def options() -> dict[str, Any]:
             key="import_in_order",
         )
     return {
-        "fs_hz": _RATES[rate], "seconds": seconds, "from_s": from_s, "upsample": upsample,
-        "measure": measure, "file_hz": file_hz, "assume_order": in_order,
+        "store_fs_hz": _RATES[rate], "duration_s": seconds, "start_s": from_s, "upsample": upsample,
+        "measure": measure, "source_fs_hz": file_hz, "assume_order": in_order,
     }  # fmt: skip
 
 
 def watch() -> None:
     """Show the imports at work and those that ended, live while there is one at work."""
-    found = ingest_job.list_imports(cached.workspace())
+    found = ingest_job.list_jobs(cached.workspace())
     st.session_state["import_done"] = _done(found)
     alive = any(one.status["state"] in ALIVE for one in found)
     st.fragment(_all, run_every="1s" if alive else None)()
@@ -91,18 +91,18 @@ def watch() -> None:
 def _all() -> None:
     if said := st.session_state.pop("import_error", None):
         st.error(said)
-    found = ingest_job.list_imports(cached.workspace())
+    found = ingest_job.list_jobs(cached.workspace())
     for one in found:
         _one(one)
     if _done(found) - st.session_state["import_done"]:
         st.rerun()  # the whole page: there is a cohort more
 
 
-def _done(found: list[Import]) -> set[str]:
+def _done(found: list[IngestJob]) -> set[str]:
     return {one.cohort for one in found if one.status["state"] == "done"}
 
 
-def _one(one: Import) -> None:
+def _one(one: IngestJob) -> None:
     """Show where an import stands, what can be done about it, and what it refused."""
     status = one.status
     with st.container(key=f"import_{one.cohort}"):
@@ -130,7 +130,7 @@ def _stands(cohort: str, status: dict[str, Any]) -> None:
     st.progress(share, text=f"{told} {status['message']}".strip())
 
 
-def _acts(one: Import, status: dict[str, Any]) -> None:
+def _acts(one: IngestJob, status: dict[str, Any]) -> None:
     def do(act: str) -> None:
         try:
             one.cancel() if act == "cancel" else getattr(one, act)(cached.workspace())
@@ -148,9 +148,9 @@ def _acts(one: Import, status: dict[str, Any]) -> None:
         looked_at = {state.COHORT: one.cohort}
         controls.link("Browse it", "browse", "ecg", looked_at)
         controls.link("Train both", "train", "model_training", looked_at)
-    if one.can_go_on:
-        button("Go on", "go_on", "play_arrow")
-    button("Dismiss", "forget", "close")
+    if one.can_resume:
+        button("Go on", "resume", "play_arrow")
+    button("Dismiss", "dismiss", "close")
 
 
 def refused(rows: list[dict[str, str]], n: int, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Train: what one would learn from, and what to expect, before anything starts."""
+"""Train: the records, the checks and the expectations of a request, before anything starts."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,45 +8,47 @@ import streamlit as st
 from dashboard.charts import draw, figures_training
 from dashboard.data import cached, cached_runs
 from ecgcore.errors import EcgError
-from ecgcore.runs.config import TrainConfig
+from ecgcore.runs.config import ResolvedConfig, TrainConfig
 
 if TYPE_CHECKING:
     from ecgcore.training.forecast import Forecast
+    from ecgcore.training.prepare import TrainingPlan
 
 MOST_REASONS = 3
-PARTS = {"test": "test part", "untouched": "untouched part"}
+PARTS = {"test": "test part", "holdout": "holdout part"}
 
 
-def show(configs: Sequence[TrainConfig]) -> bool:
-    """Show records, checks and expectations; tell whether the trainings can start."""
-    first = configs[0]
-    if first.label_source == "criteria" and not _measured(first.cohort):
-        return False
+def show(requests: Sequence[TrainConfig]) -> list[ResolvedConfig]:
+    """Show records, checks and expectations; return the trainings, none if they cannot start."""
+    first = requests[0]
+    if first.label_source == "criteria" and not _is_measured(first.cohort):
+        return []
     try:
-        found = cached_runs.planned(first)
-        forecasts = [cached_runs.forecast(config, found) for config in configs]
+        configs = [request.resolve() for request in requests]
+        plan = cached_runs.plan_training(configs[0])
+        forecasts = {config.model: cached_runs.forecast(config, plan) for config in configs}
     except EcgError as error:
         st.error(str(error))
-        return False
+        return []
     left, right = st.columns([3, 2])
     with left:
-        alt = "Records of each class: asked for at this level, there, and drawn"
-        drawn = figures_training.level_bars(found.plan.counts)
-        draw.figure(drawn, "train_classes", alt)
+        alt = "Records of each class: asked for at this level, available, and drawn"
+        bars = figures_training.level_bars(plan.split.counts)
+        draw.figure(bars, "train_classes", alt)
     with right:
-        draw.parts_table(found.plan)
-        _checks(found)
-    _expectations(found, dict(zip((c.model for c in configs), forecasts, strict=True)))
-    return found.leaks.passed
+        draw.parts_table(plan.split)
+        _show_checks(plan)
+    _show_expectations(plan, forecasts)
+    return configs if plan.leak_check.passed else []
 
 
-def _measured(cohort: str) -> bool:
-    """Tell whether a cohort is measured; offer to do it where it is not."""
+def _is_measured(cohort: str) -> bool:
+    """Tell whether a cohort is measured; offer to measure it where it is not."""
     if cached.cohort(cohort).is_measured_as_today:
         return True
     st.info(
         "Labels by criteria need measurements, and not all records of this cohort are measured. "
-        "That is done once and may take some minutes."
+        "Measuring is done once and may take some minutes."
     )
     if st.button("Measure them now", icon=":material/straighten:", key="train_measure"):
         with st.spinner("Measuring …", show_time=True):
@@ -55,63 +57,65 @@ def _measured(cohort: str) -> bool:
     return False
 
 
-def _checks(found: "Planned") -> None:
-    """Show the leak check, what a reader must know, and what is left out."""
-    if found.leaks.passed:
-        st.markdown(f":material/verified: {found.leaks.text}")
+def _show_checks(plan: "TrainingPlan") -> None:
+    """Show the leak check, notes on the split, and the records that are left out."""
+    if plan.leak_check.passed:
+        st.markdown(f":material/verified: {plan.leak_check.text}")
     else:
-        st.error(found.leaks.text)
-    for note in found.plan.notes:
+        st.error(plan.leak_check.text)
+    for note in plan.split.notes:
         st.caption(note)
-    told = [f"{n:,} {why}" for why, n in found.plan.left_out.items()]
-    rest = sum(list(found.plan.left_out.values())[MOST_REASONS:])
-    shown = told[:MOST_REASONS] + [f"{rest:,} for other reasons"] * (rest > 0)
-    every = "; ".join(told) if rest else None
-    st.caption(f"Left out: {', '.join(shown) or 'none'}.", help=every)
+    reasons = [f"{n:,} {reason}" for reason, n in plan.split.left_out.items()]
+    rest = sum(list(plan.split.left_out.values())[MOST_REASONS:])
+    first = reasons[:MOST_REASONS] + [f"{rest:,} for other reasons"] * (rest > 0)
+    all_reasons = "; ".join(reasons) if rest else None
+    st.caption(f"Left out: {', '.join(first) or 'none'}.", help=all_reasons)
 
 
-def _expectations(found: "Planned", forecasts: Mapping[str, "Forecast"]) -> None:
-    """Show how sure the score can be, how long it takes, and how much disk."""
-    certain, time, disk = st.columns(3)
-    with certain:
-        st.markdown("**How sure the score can be**")
-        st.caption(_width(cached_runs.expected_intervals(found)))
+def _show_expectations(plan: "TrainingPlan", forecasts: Mapping[str, "Forecast"]) -> None:
+    """Show how precise the score can be, how long training takes, and how much disk it needs."""
+    precision, time, disk = st.columns(3)
+    with precision:
+        st.markdown("**Precision of the score**")
+        st.caption(_precision_text(cached_runs.expected_intervals(plan)))
     with time:
-        st.markdown("**How long it takes**")
-        st.caption(_time(forecasts))
+        st.markdown("**Duration**")
+        st.caption(_time_text(forecasts))
     with disk:
         st.markdown("**Disk**")
-        st.caption(_disk(forecasts))
+        st.caption(_disk_text(forecasts))
 
 
-def _width(spans: Mapping[str, Any]) -> str:
-    if not spans:
-        return "No record tests: there will be no score."
-    told = [
-        f"{draw.span(span, 2)} on the {PARTS[part]} ({span['patients']:,} patients)"
-        for part, span in spans.items()
+def _precision_text(intervals: Mapping[str, Any]) -> str:
+    if not intervals:
+        return "No record is tested: there will be no score."
+    parts = [
+        f"{draw.span(interval, 2)} on the {PARTS[part]} ({interval['patients']:,} patients)"
+        for part, interval in intervals.items()
     ]
-    return f"95 % interval of the accuracy, were 80 % right: {'; '.join(told)}."
+    return f"95 % interval of an accuracy of 80 %: {'; '.join(parts)}."
 
 
-def _time(forecasts: Mapping[str, "Forecast"]) -> str:
-    told = []
-    for network, one in forecasts.items():
-        if one.seconds is None or one.pace is None:
-            told.append(f"{network}: not known until its first epoch is done")
+def _time_text(forecasts: Mapping[str, "Forecast"]) -> str:
+    lines = []
+    for network, forecast in forecasts.items():
+        if forecast.seconds is None or forecast.pace is None:
+            lines.append(f"{network}: unknown until its first epoch is done")
         else:
-            epochs = "1 epoch" if one.pace.epochs == 1 else f"{one.pace.epochs} epochs"
-            told.append(f"{network}: about {duration(one.seconds)}, by {epochs} of it here before")
-    said = f"{'; '.join(told)}. One trains after the other; scoring comes on top."
-    ahead = len(cached_runs.alive_runs())
-    return said + f" In the queue before: {ahead}." * bool(ahead)
+            epochs = "1 epoch" if forecast.pace.epochs == 1 else f"{forecast.pace.epochs} epochs"
+            lines.append(
+                f"{network}: about {duration(forecast.seconds)}, from {epochs} trained here before"
+            )
+    text = f"{'; '.join(lines)}. Networks train one after the other; scoring takes extra time."
+    waiting = len(cached_runs.alive_runs())
+    return text + f" Ahead in the queue: {waiting}." * bool(waiting)
 
 
-def _disk(forecasts: Mapping[str, "Forecast"]) -> str:
+def _disk_text(forecasts: Mapping[str, "Forecast"]) -> str:
     training = max(one.disk_bytes for one in forecasts.values())
     kept = sum(one.kept_bytes for one in forecasts.values())
     free = min(one.free_bytes for one in forecasts.values())
-    return f"{size(training)} while one trains, {size(kept)} kept in all; {size(free)} are free."
+    return f"{size(training)} during training, {size(kept)} kept in all; {size(free)} free."
 
 
 def duration(seconds: float) -> str:

@@ -46,7 +46,7 @@ def _stamps(name: str) -> tuple[int, int]:
 
 def kept(name: str, filters: Filters) -> np.ndarray:
     """Return the rows that filters leave of a cohort, in its order."""
-    return listing(name).kept(filters)
+    return listing(name).select_rows(filters)
 
 
 def table(name: str, rows: np.ndarray, label_source: str) -> pa.Table:
@@ -103,6 +103,6 @@ def _audit(home_path: Path, name: str, *stamps: int) -> dict[str, Any]:
 
 def refused(name: str) -> list[dict[str, str]]:
     """Return the files of a cohort that were refused: record id, and why in words of no file."""
-    from ecgcore.cohort.exclusions import refused as refused_of
+    from ecgcore.cohort.exclusions import rejected_files
 
-    return refused_of(Cohort.open(name, workspace()))
+    return rejected_files(Cohort.open(name, workspace()))

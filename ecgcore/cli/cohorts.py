@@ -1,4 +1,4 @@
-"""The cohorts that there are, and bringing one to where others read it."""
+"""Command ``ecgcore cohorts``: list cohorts and push one to remote storage."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -14,43 +14,43 @@ app.add_typer(cohorts_app, name="cohorts")
 
 @cohorts_app.callback(invoke_without_command=True)
 def cohorts(
-    asked: typer.Context, workspace: WorkspaceOption = None, as_json: JsonOption = False
+    context: typer.Context, workspace: WorkspaceOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the cohorts of the home folder, or push one elsewhere.
+    """List the cohorts of the home folder, or push one to remote storage.
 
     Example: ecgcore cohorts
     """
-    if asked.invoked_subcommand:
+    if context.invoked_subcommand:
         return
     from ecgcore.cohort.store import list_cohorts
 
-    found = list_cohorts(Workspace.find(workspace))
+    summaries = list_cohorts(Workspace.find(workspace))
     if as_json:
-        print_json({"cohorts": [asdict(cohort) for cohort in found]})
+        print_json({"cohorts": [asdict(summary) for summary in summaries]})
         return
-    if not found:
+    if not summaries:
         out.print("No cohort yet: ecgcore ingest examples/ptb-xl --cohort examples")
         return
-    shown = table("cohort", "records>", "Hz>", "sources")
-    for cohort in found:
-        shown.add_row(
-            cohort.name, str(cohort.records), f"{cohort.fs_hz:g}", ", ".join(cohort.sources)
+    rows = table("cohort", "records>", "Hz>", "sources")
+    for summary in summaries:
+        rows.add_row(
+            summary.name, str(summary.records), f"{summary.fs_hz:g}", ", ".join(summary.sources)
         )
-    out.print(shown)
+    out.print(rows)
 
 
 @cohorts_app.command()
 def push(
     name: Annotated[str, typer.Argument(help="A cohort of the home folder.")],
     url: Annotated[
-        str, typer.Argument(help="Its place: s3://BUCKET/NAME, gs://…, file:///FOLDER or a folder.")
+        str, typer.Argument(help="Target: s3://BUCKET/NAME, gs://…, file:///FOLDER or a folder.")
     ],
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring a cohort to object storage or a shared folder: what is new there, cohort.json last.
+    """Upload a cohort to object storage or a shared folder; only new files are sent.
 
-    File names and the patients' key stay here. Elsewhere `--cohort URL` reads it.
+    File names and the key of patient hashes stay here. On other machines `--cohort URL` reads it.
 
     Example: ecgcore cohorts push examples /tmp/shared/examples
     """
@@ -63,12 +63,12 @@ def push(
             note = f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
             progress.update(task, completed=done, total=total, note=note)
 
-        answer = remote_push.push(name, url, Workspace.find(workspace), show)
+        result = remote_push.push(name, url, Workspace.find(workspace), show)
     if as_json:
-        print_json(answer)
+        print_json(result.as_json())
         return
     out.print(
-        f"Cohort '{name}' is at {answer['url']}: {answer['sent']} of {answer['files']} files were "
-        f"new ({answer['sent_bytes'] / 1e6:,.1f} of {answer['bytes'] / 1e6:,.1f} MB).",
+        f"Cohort '{name}' is at {result.url}: {result.sent} of {result.files} files were new "
+        f"({result.sent_bytes / 1e6:,.1f} of {result.bytes / 1e6:,.1f} MB).",
         markup=False,
     )

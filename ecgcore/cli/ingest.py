@@ -1,7 +1,7 @@
-"""From folders of recordings to cohorts."""
+"""Command ``ecgcore ingest``: read folders of recordings into cohorts."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,34 +23,39 @@ from ecgcore.errors import RequestError
 from ecgcore.executors.select import LOCAL
 from ecgcore.workspace import Workspace
 
-_SHOWN = 20
+if TYPE_CHECKING:
+    from ecgcore.cohort.summary import IngestResult
+
+_MAX_DUPLICATES = 20
+"""Duplicates listed without ``--json``."""
 
 
 @app.command()
 def ingest(
     folder: Annotated[
-        Path, typer.Argument(help="Folder (or zip file) with ECG records, searched throughout.")
+        Path, typer.Argument(help="Folder (or zip file) with ECG records, searched recursively.")
     ],
-    cohort: Annotated[str, typer.Option(help="Name of the cohort to make or bring up to date.")],
+    cohort: Annotated[str, typer.Option(help="Name of the cohort to create or update.")],
     store_fs_hz: Annotated[
         int | None,
         typer.Option(
-            help="Rate to store, 100 or 500 Hz. Default: the highest 90 % of records have."
+            help="Stored rate, 100 or 500 Hz. Default: the highest that 90 % of records have."
         ),
     ] = None,
     duration_s: Annotated[
         float | None,
-        typer.Option(min=1, max=600, help="Length to store in s. Default: 10, or the cohort's."),
+        typer.Option(min=1, max=600, help="Stored length in s. Default: 10, or the cohort's."),
     ] = None,
     upsample: Annotated[
-        bool, typer.Option("--upsample", help="Also take records of a lower rate, raised.")
+        bool, typer.Option("--upsample", help="Also accept records of a lower rate, upsampled.")
     ] = False,
     measure: Annotated[
-        bool, typer.Option("--measure/--no-measure", help="Measure each record, find its beats.")
+        bool,
+        typer.Option("--measure/--no-measure", help="Measure each record and detect its beats."),
     ] = True,
     list_files: Annotated[
         bool,
-        typer.Option("--list-files", help="Also list every file of the folder and what it is."),
+        typer.Option("--list-files", help="Also list every file of the folder and its role."),
     ] = False,
     source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
@@ -60,56 +65,67 @@ def ingest(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Read a folder of ECGs into a cohort; what cannot be read is listed with its reason.
+    """Read a folder of ECGs into a cohort; rejected files are listed with the reason.
 
-    Again into the same cohort it reads what is new or changed, and measures what was not measured.
+    A second ingest into the same cohort reads new and changed files and adds missing measurements.
 
     Example: ecgcore ingest examples/ptb-xl --cohort examples
     """
     from ecgcore.cohort import ingest_job
 
-    request = ingest_job.Request(
-        str(folder), cohort, store_fs_hz, duration_s, upsample, measure, source_fs_hz, assume_order, start_s,
-        workers, executor,
-    )  # fmt: skip
+    request = ingest_job.IngestRequest(
+        str(folder),
+        cohort,
+        store_fs_hz,
+        duration_s,
+        upsample,
+        measure,
+        source_fs_hz,
+        assume_order,
+        start_s,
+        workers,
+        executor,
+    )
     with progress_bar() as progress:
         task = progress.add_task("Reading", total=None, note="")
 
         def show(status: dict[str, Any]) -> None:
             done, total = status["done"], status["found"]
-            progress.update(task, completed=done, total=total, note=ingest_job.in_words(status))
+            note = ingest_job.progress_text(status)
+            progress.update(task, completed=done, total=total, note=note)
 
-        answer = ingest_job.run(request, Workspace.find(workspace), show)
+        result = ingest_job.run(request, Workspace.find(workspace), show)
+    files: list[dict[str, str]] = []
     if list_files:
-        from ecgcore.cohort.file_report import files
+        from ecgcore.cohort.exclusions import describe_ingested_files
 
-        answer["files"] = files(folder, answer)
+        files = describe_ingested_files(folder, result)
     if as_json:
-        print_json(answer)
+        print_json(result.as_json() | ({"files": files} if list_files else {}))
     else:
-        _show_ingest(answer)
-    if not answer["read"]:
+        _print_result(result, files)
+    if not result.read:
         raise typer.Exit(RequestError.exit_code)
 
 
-def _show_ingest(answer: dict[str, Any]) -> None:
+def _print_result(result: "IngestResult", files: list[dict[str, str]]) -> None:
     out.print(
-        f"Cohort '{answer['cohort']}' at {answer['fs_hz']} Hz: {answer['found']} found = "
-        f"{answer['read']} read + {len(answer['rejected'])} rejected + "
-        f"{len(answer['duplicates'])} duplicates, in {answer['seconds']:.1f} s."
+        f"Cohort '{result.cohort}' at {result.fs_hz} Hz: {result.found} found = "
+        f"{result.read} read + {len(result.rejected)} rejected + "
+        f"{len(result.duplicates)} duplicates, in {result.seconds:.1f} s."
     )
-    for refused in answer["rejected"]:
-        out.print(f"  rejected {refused['path']}: {refused['reason']}", markup=False)
-    for twin in answer["duplicates"][:_SHOWN]:
-        out.print(f"  duplicate {twin['path']}: is {twin['of']}", markup=False)
-    if len(answer["duplicates"]) > _SHOWN:
-        out.print(f"  and {len(answer['duplicates']) - _SHOWN} more duplicates (--json lists all)")
-    for file in answer.get("files", ()):
+    for rejected in result.rejected:
+        out.print(f"  rejected {rejected.path}: {rejected.reason}", markup=False)
+    for duplicate in result.duplicates[:_MAX_DUPLICATES]:
+        out.print(f"  duplicate {duplicate.path}: is {duplicate.of}", markup=False)
+    if (n_more := len(result.duplicates) - _MAX_DUPLICATES) > 0:
+        out.print(f"  and {n_more} more duplicates (--json lists all)")
+    for file in files:
         out.print(f"  {file['path']}: {file['what']}", markup=False)
-    if not answer["read"]:
+    if not result.read:
         return
     counts = table("class", "core>", "broad>", "exclusive>")
-    exclusive = answer["targets"]["exclusive"]["classes"]
-    for code, n in answer["classes"]["core"].items():
-        counts.add_row(code, str(n), str(answer["classes"]["broad"][code]), str(exclusive[code]))
+    exclusive = result.targets["exclusive"]["classes"]
+    for code, n in result.classes["core"].items():
+        counts.add_row(code, str(n), str(result.classes["broad"][code]), str(exclusive[code]))
     out.print(counts)

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -19,7 +18,7 @@ from ecgcore.cli.base import (
     print_json,
     progress_bar,
 )
-from ecgcore.executors.select import LOCAL, check, engine
+from ecgcore.executors.select import LOCAL, check_executor, open_executor
 from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 class _StudyGroup(TyperGroup):
     """Commands of ``study``; ``study NAME`` is short for ``study run NAME``."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -74,7 +73,7 @@ def study_run(
     """
     from ecgcore.studies.registry import find_study
 
-    check(executor)
+    check_executor(executor)
     study, home, n_trained = find_study(name), Workspace.find(workspace), 0
     if train:
         for cell in _train_missing(study, cohort, home, to, only, executor):
@@ -100,7 +99,7 @@ def _train_missing(
             yield from train_missing(study, cohort, workspace, to, only, show)
         return
     study.missing(cohort, to, only)  # refuses a wrong request before a cluster is started
-    with engine(executor), progress_bar() as progress:
+    with open_executor(executor), progress_bar() as progress:
         task = progress.add_task(study.name, total=None, note="")
 
         def show_count(done: int, total: int) -> None:

@@ -1,7 +1,7 @@
-"""Folders of this machine that an import may read: those below configured roots, nothing else.
+"""Allowed folders: the folders of this machine that a page may import, below configured roots.
 
-``ECGCORE_IMPORT_ROOTS`` names the roots, separated as in ``PATH``; without it they are ``data`` and
-``examples`` in the working directory, where these are there.
+``ECGCORE_IMPORT_ROOTS`` names the roots, separated as in ``PATH``; the default is ``data`` and
+``examples`` in the working directory, if they exist.
 """
 
 import os
@@ -11,59 +11,61 @@ from pathlib import Path
 from ecgcore.errors import RequestError
 
 VARIABLE = "ECGCORE_IMPORT_ROOTS"
-_USUAL = ("data", "examples")
-_DEEP, _MOST = 3, 500
+_DEFAULT_ROOTS = ("data", "examples")
+_MAX_DEPTH, _MAX_FOLDERS = 3, 500
 
 
 def import_roots() -> dict[str, Path]:
-    """Return the roots that are there, by a name that tells them apart."""
-    given = os.environ.get(VARIABLE)
-    wanted = given.split(os.pathsep) if given is not None else _USUAL
-    there = dict.fromkeys(Path(name).absolute() for name in wanted if name.strip())
-    folders = [root for root in there if root.is_dir()]
-    names = [root.name or str(root) for root in folders]
+    """Return the existing roots by unique name."""
+    value = os.environ.get(VARIABLE)
+    names = value.split(os.pathsep) if value is not None else _DEFAULT_ROOTS
+    paths = dict.fromkeys(Path(name).absolute() for name in names if name.strip())
+    roots = [root for root in paths if root.is_dir()]
+    labels = [root.name or str(root) for root in roots]
     return {
-        name if names.count(name) == 1 else str(root): root
-        for name, root in zip(names, folders, strict=True)
+        label if labels.count(label) == 1 else str(root): root
+        for label, root in zip(labels, roots, strict=True)
     }
 
 
-def folders_below(root: Path) -> list[str]:
-    """Return folders below a root, as ``inside`` takes them: "." first, the nearest ones next.
+def list_subfolders(root: Path) -> list[str]:
+    """Return folders below a root, as ``resolve_folder`` takes them: "." first, then by depth.
 
-    Hidden folders and links are left out; at most 500 are told, three levels deep.
+    Hidden folders and links are omitted; at most 500 folders are listed, three levels deep.
     """
-    found, level = ["."], [root]
-    for _ in range(_DEEP):
-        level = [folder for above in level for folder in _folders_in(above)]
-        found += [folder.relative_to(root).as_posix() for folder in level[: _MOST - len(found)]]
-    return found
+    subfolders, level = ["."], [root]
+    for _ in range(_MAX_DEPTH):
+        level = [folder for parent in level for folder in _folders_in(parent)]
+        room = _MAX_FOLDERS - len(subfolders)
+        subfolders += [folder.relative_to(root).as_posix() for folder in level[:room]]
+    return subfolders
 
 
-def inside(root: Path, below: str) -> Path:
-    """Return the folder ``below`` a root, refusing whatever is or leads out of it.
+def resolve_folder(root: Path, relative: str) -> Path:
+    """Return the folder at a relative path below a root.
 
     Raises
     ------
     RequestError
-        ``below`` is no folder there, leads out of the root (``..``, an absolute path, a link), or
+        There is no such folder, or it leads out of the root (``..``, an absolute path, a link), or
         holds a link that does.
     """
-    whole = root.resolve()
+    real_root = root.resolve()
     try:
-        folder = (root / below).resolve()
-        ours = folder.is_relative_to(whole) and ".." not in Path(below).parts and folder.is_dir()
+        folder = (root / relative).resolve()
+        is_below = folder.is_relative_to(real_root) and ".." not in Path(relative).parts
+        is_allowed = is_below and folder.is_dir()
     except (OSError, ValueError):  # a name too long, or with a null byte
-        ours = False
-    if not ours:
+        is_allowed = False
+    if not is_allowed:
         raise RequestError(
-            f"'{below}' is no folder below {root.name}; choose one of those listed, or have its "
+            f"'{relative}' is no folder below {root.name}; choose one of those listed, or have its "
             f"root added to {VARIABLE}."
         )
-    if leading_out := next(_links_out(folder, whole), None):
+    if link := next(_links_out(folder, real_root), None):
         raise RequestError(
-            f"'{below}' holds a link that leads out of {root.name} "
-            f"({leading_out.relative_to(folder).as_posix()}); an import does not follow it. "
+            f"'{relative}' holds a link that leads out of {root.name} "
+            f"({link.relative_to(folder).as_posix()}); an import does not follow it. "
             f"Remove the link, or ask for its target to be added to {VARIABLE}."
         )
     return folder

@@ -1,4 +1,4 @@
-"""The index of a shard: one row a record, as its source has it, with its labels."""
+"""Index of a shard: one row per record with its source's metadata and its labels."""
 
 import hmac
 import json
@@ -11,9 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from ecgcore.atomic import write_atomic
-from ecgcore.cohort.codec import statements_in
-from ecgcore.cohort.store import TIERS
-from ecgcore.labels.classes import CODES
+from ecgcore.cohort.codec import decode_statements
+from ecgcore.labels.classes import CODES, TIERS
 from ecgcore.labels.expert import label
 from ecgcore.records.record import Record, Statement
 
@@ -40,8 +39,8 @@ INDEX = pa.schema(
 )
 
 
-def row_of(record: Record, secret: bytes) -> dict[str, Any]:
-    """Return what the index tells of a record as its source has it; ``secret`` keys patients."""
+def index_row(record: Record, secret: bytes) -> dict[str, Any]:
+    """Return a record's row of the index, with the patient hashed by the key ``secret``."""
     return {
         "source": record.source,
         "patient": _patient_hash(record, secret),
@@ -57,43 +56,44 @@ def row_of(record: Record, secret: bytes) -> dict[str, Any]:
     }
 
 
-def write_index(file: Path, rows: Iterable[dict[str, Any]], plan: str) -> None:
-    """Write a shard's index, typed alike whether it has rows or none."""
+def write_index(file: Path, rows: Iterable[dict[str, Any]], work_hash: str) -> None:
+    """Write a shard's index, with the same column types whether or not it has rows."""
     table = pd.DataFrame(list(rows), columns=INDEX.names).astype({"fold": "Int16"})
     table["machine"] = table["machine"].fillna("{}")  # indexes of earlier versions lack it
-    table.attrs["plan"] = plan
+    table.attrs["plan"] = work_hash
     write_atomic(file, lambda path: table.to_parquet(path, index=False, schema=INDEX))
 
 
-def plan_of(file: Path) -> str:
-    """Return the plan that a shard's index was written by."""
+def stored_work_hash(file: Path) -> str:
+    """Return the hash of the work that a shard's index was written for."""
     return pd.read_parquet(file, columns=["record"]).attrs.get("plan", "")
 
 
 def relabel(file: Path) -> None:
-    """Label the records of a shard's index anew, from their stored statements."""
+    """Label the records of a shard's index again, from their stored statements."""
     table = pd.read_parquet(file)
-    plan = table.attrs.get("plan", "")
+    work_hash = table.attrs.get("plan", "")
     rows = table.to_dict("records")
     for row in rows:
-        row |= _labels(statements_in(row["statements"]), row["source"], row["details"])
-    write_index(file, rows, plan)
+        row |= _labels(decode_statements(row["statements"]), row["source"], row["details"])
+    write_index(file, rows, work_hash)
 
 
 @lru_cache(maxsize=4096)
 def _labels(statements: tuple[Statement, ...], source: str, details: str) -> dict[str, int]:
-    """Return the states of all classes by tier; most records say what another said before."""
-    told = json.loads(details)
+    """Return the states of all classes by tier; cached, because most records repeat statements."""
+    parsed_details = json.loads(details)
+    states = {tier: label(statements, source, parsed_details, tier).states for tier in TIERS}
     return {
         f"{tier}_{code}": int(state)
         for tier in TIERS
-        for code, state in zip(CODES, label(statements, source, told, tier).states, strict=True)
+        for code, state in zip(CODES, states[tier], strict=True)
     }
 
 
 def _patient_hash(record: Record, secret: bytes) -> str | None:
-    """Return the keyed hash of a patient id; ids of different sources never meet."""
+    """Return the keyed hash of a patient id, different for equal ids of different sources."""
     if record.patient is None:
         return None
-    told = f"{record.source}/{record.patient}".encode()
-    return hmac.new(secret, told, "sha256").hexdigest()[:16]
+    patient = f"{record.source}/{record.patient}".encode()
+    return hmac.new(secret, patient, "sha256").hexdigest()[:16]

@@ -1,15 +1,14 @@
-"""Imports: folders that are read into cohorts, as whoever watches sees them.
+"""Background ingest jobs: started, watched, cancelled and resumed from the command line or a page.
 
-``ecgcore ingest`` works as an import, wherever it was started: where it stands is written into
-``imports/COHORT/status.json`` of the home, so that a page finds it again after a restart, and a
-cancelled or killed one can go on (see ``drafts``). Which folder is read stands only in
-``request.json`` (mode 600), for a path may hold names; what was refused is told by record id.
+``ecgcore ingest`` runs as a job, too. Its status is in ``imports/COHORT/status.json`` of the
+workspace, so that a page finds it again after a restart, and an interrupted one can resume (see
+``partial_shards``). The folder being read is named only in ``request.json`` (mode 600), because a
+path may hold names; rejected files are listed by record id.
 """
 
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,127 +18,140 @@ from typing import Any
 
 import psutil
 
+from ecgcore import background
 from ecgcore.atomic import read_json, write_atomic, write_json
-from ecgcore.background import is_alive, process_stamp
-from ecgcore.cohort.exclusions import kind_of_reason
-from ecgcore.cohort.ingest import ingest, refuse_odd_name
-from ecgcore.cohort.lock import written_alone
+from ecgcore.cohort.exclusions import anonymous_reason
+from ecgcore.cohort.ingest import IngestResult, check_name, ingest
+from ecgcore.cohort.lock import exclusive_lock
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.executors.select import LOCAL
 from ecgcore.records.read import ReadOptions
 from ecgcore.workspace import Workspace
 
 ALIVE = ("running",)
-_TELL_EVERY_S = 0.5
-_STARTS_WITHIN_S = 60.0
-_MOST_REFUSED = 2000
-"""So many refused files are listed by record id; all are counted."""
-_DIED = "Its process ended without a word; what was read is kept, and it can go on."
-_CANCELLED = "Cancelled; what was read is kept, and it can go on."
-
-# Children of this process, kept so that one which ended is collected and not left a zombie.
-_children: list[subprocess.Popen] = []
+_UPDATE_INTERVAL_S = 0.5
+_START_TIMEOUT_S = 60.0
+_MAX_LISTED = 2000
+"""Number of rejected files listed by record id; all are counted."""
+_CRASHED = "The process ended unexpectedly; finished work is kept, and the import can resume."
+_CANCELLED = "Cancelled; finished work is kept, and the import can resume."
+_FORMER_FIELDS = {
+    "fs_hz": "store_fs_hz",
+    "seconds": "duration_s",
+    "file_hz": "source_fs_hz",
+    "from_s": "start_s",
+    "on": "executor",
+}
+"""Keys of a ``request.json`` written by version 0.1, and what they are called now."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is to be read into which cohort; options as ``ingest`` takes them."""
+class IngestRequest:
+    """Folder, cohort and options of an ingest, as ``ingest`` takes them."""
 
     folder: str
     cohort: str
-    fs_hz: int | None = None
-    seconds: float | None = None
+    store_fs_hz: int | None = None
+    duration_s: float | None = None
     upsample: bool = False
     measure: bool = True
-    file_hz: float | None = None
+    source_fs_hz: float | None = None
     assume_order: bool = False
-    from_s: float = 0.0
+    start_s: float = 0.0
     workers: int | None = None
-    on: str = LOCAL
+    executor: str = LOCAL
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "IngestRequest":
+        """Return the request that a ``request.json`` holds, of this or an earlier version."""
+        return cls(**{_FORMER_FIELDS.get(key, key): value for key, value in content.items()})
 
     def command(self, workspace: Workspace) -> list[str]:
-        """Return the command line that does it."""
-        given = {
-            "--store-fs-hz": self.fs_hz, "--duration-s": self.seconds, "--source-fs-hz": self.file_hz,
-            "--start-s": self.from_s or None, "--workers": self.workers,
-        }  # fmt: skip
-        options = [word for name, value in given.items() if value for word in (name, f"{value:g}")]
+        """Return the equivalent command line."""
+        values = {
+            "--store-fs-hz": self.store_fs_hz,
+            "--duration-s": self.duration_s,
+            "--source-fs-hz": self.source_fs_hz,
+            "--start-s": self.start_s or None,
+            "--workers": self.workers,
+        }
+        options = [word for name, value in values.items() if value for word in (name, f"{value:g}")]
         options += ["--upsample"] * self.upsample + ["--assume-order"] * self.assume_order
         options += [] if self.measure else ["--no-measure"]
-        options += [] if self.on == LOCAL else ["--executor", self.on]
-        said = ["ingest", "--cohort", self.cohort, "--home", str(workspace.path), *options]
-        return [sys.executable, "-m", "ecgcore", *said, "--", self.folder]
+        options += [] if self.executor == LOCAL else ["--executor", self.executor]
+        required = ["ingest", "--cohort", self.cohort, "--home", str(workspace.path)]
+        return [sys.executable, "-m", "ecgcore", *required, *options, "--", self.folder]
 
 
 @dataclass(frozen=True)
-class Import:
-    """An import's folder in the home. Everything is read from disk when asked for."""
+class IngestJob:
+    """Folder of one ingest job. Every property is read from disk on each access."""
 
     folder: Path
 
     @property
     def cohort(self) -> str:
-        """The cohort's name."""
+        """Name of the cohort."""
         return self.folder.name
 
     @property
     def status(self) -> dict[str, Any]:
-        """Where it stands.
+        """Status of the job.
 
-        ``state`` (running, done, cancelled, failed or died), ``phase``, ``found``, ``done``,
-        ``refused``, ``rate`` (records a second), ``eta_s``, ``message``; when it is done also
+        ``state`` (running, done, cancelled, failed or crashed), ``phase``, ``found``, ``done``,
+        ``refused``, ``rate`` (records per second), ``eta_s``, ``message``; once done also
         ``read``, ``duplicates``, ``seconds`` and ``rejected`` (``record`` and ``reason`` each).
         """
-        status = read_json(self.folder / "status.json")
-        if status["state"] in ALIVE and not _at_work(status):
-            state, said = ("cancelled", _CANCELLED) if self._cancel.exists() else ("crashed", _DIED)
-            status |= {"state": state, "eta_s": None, "message": said}
+        status = background.read_status(self.folder)
+        if status["state"] in ALIVE and not _is_working(status):
+            is_cancelled = self._cancel_file.exists()
+            return background.interrupted_status(status, is_cancelled, _CRASHED, _CANCELLED)
         return status
 
     @property
-    def can_go_on(self) -> bool:
-        """Whether it was cut off, and what it was to do is still known."""
-        return self.status["state"] in ("cancelled", "crashed") and self._request.exists()
+    def can_resume(self) -> bool:
+        """Whether the job was interrupted and its request is still stored."""
+        return self.status["state"] in ("cancelled", "crashed") and self._request_file.exists()
 
     def cancel(self) -> None:
-        """Stop it; what was read is kept for going on."""
+        """Stop the job; finished work is kept for resuming."""
         status = self.status
         if status["state"] not in ALIVE:
             raise RequestError(f"The import of '{self.cohort}' is {status['state']} already.")
-        self._cancel.touch()
+        self._cancel_file.touch()
         if status["pid"] is not None:
             try:
                 psutil.Process(status["pid"]).terminate()
             except psutil.NoSuchProcess:
                 return  # it ended by itself
 
-    def go_on(self, workspace: Workspace) -> None:
-        """Start it again where it was."""
-        if not self.can_go_on:
-            raise RequestError(f"The import of '{self.cohort}' cannot go on: start it anew.")
-        start(Request(**read_json(self._request)), workspace)
+    def resume(self, workspace: Workspace) -> None:
+        """Restart an interrupted job; it continues after its finished work."""
+        if not self.can_resume:
+            raise RequestError(f"The import of '{self.cohort}' cannot resume: start it anew.")
+        start(IngestRequest.from_json(read_json(self._request_file)), workspace)
 
-    def forget(self, workspace: Workspace) -> None:
-        """Forget an import that has ended; of a cohort that never became whole nothing stays."""
+    def dismiss(self, workspace: Workspace) -> None:
+        """Remove the job's folder, and what it wrote of a cohort that was never completed."""
         if self.status["state"] in ALIVE:
-            raise RequestError(f"The import of '{self.cohort}' is at work; cancel it first.")
-        with written_alone(self.cohort, workspace):
+            raise RequestError(f"The import of '{self.cohort}' is running; cancel it first.")
+        with exclusive_lock(self.cohort, workspace):
             if not (workspace.cohorts / self.cohort / "cohort.json").exists():
                 shutil.rmtree(workspace.cohorts / self.cohort, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def report(self, **changes: Any) -> None:
-        """Write where it stands, on top of what was written before."""
-        file = self.folder / "status.json"
-        write_json(file, (read_json(file) if file.exists() else {}) | changes)
+    def update_status(self, **changes: Any) -> None:
+        """Change some entries of the job's status."""
+        background.update_status(self.folder, **changes)
 
-    def begin(self, request: Request, **stamp: Any) -> None:
-        """Write what is to be done, and that it begins."""
+    def write_started(self, request: IngestRequest, **stamp: Any) -> None:
+        """Write the request and the first status, with the stamp of the working process."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._cancel.unlink(missing_ok=True)
-        write_atomic(self._request, lambda path: _write_private(path, asdict(request)))
-        first: dict[str, Any] = {"state": "running", "phase": "looking for recordings"}
-        first |= {
+        self._cancel_file.unlink(missing_ok=True)
+        write_atomic(self._request_file, lambda path: _write_private(path, asdict(request)))
+        status: dict[str, Any] = {
+            "state": "running",
+            "phase": "looking for recordings",
             "found": None,
             "done": 0,
             "refused": 0,
@@ -147,157 +159,178 @@ class Import:
             "eta_s": None,
             "message": "",
             "began": time.time(),
+            "cohort": request.cohort,
         }
-        write_json(self.folder / "status.json", first | {"cohort": request.cohort} | stamp)
+        write_json(self.folder / background.STATUS_FILE, status | stamp)
 
     @property
-    def _cancel(self) -> Path:
+    def _cancel_file(self) -> Path:
         return self.folder / "cancel"
 
     @property
-    def _request(self) -> Path:
+    def _request_file(self) -> Path:
         return self.folder / "request.json"
 
 
-def in_words(status: dict[str, Any]) -> str:
-    """Return how far an import is: done of found, refused, records a second."""
+def progress_text(status: dict[str, Any]) -> str:
+    """Return the progress in words: done of found, refused, records per second."""
     if status["found"] is None:
         return status["phase"]
-    said = f"{status['done']:,} of {status['found']:,}, {status['refused']:,} refused"
-    return said + (f", {status['rate']:.0f} a second" if status["rate"] else "")
+    text = f"{status['done']:,} of {status['found']:,}, {status['refused']:,} refused"
+    return text + (f", {status['rate']:.0f} a second" if status["rate"] else "")
 
 
-def list_imports(workspace: Workspace) -> list[Import]:
-    """Return the imports of a home, those at work first, then the newest."""
-    found = [Import(file.parent) for file in (workspace.path / "imports").glob("*/status.json")]
-    return sorted(found, key=lambda one: (one.status["state"] not in ALIVE, -one.status["began"]))
+def list_jobs(workspace: Workspace) -> list[IngestJob]:
+    """Return the ingest jobs of a workspace: running ones first, then the newest."""
+    jobs = [IngestJob(file.parent) for file in (workspace.path / "imports").glob("*/status.json")]
+    return sorted(jobs, key=lambda job: (job.status["state"] not in ALIVE, -job.status["began"]))
 
 
-def start(request: Request, workspace: Workspace) -> Import:
-    """Start an import in a process of its own, as ``ecgcore ingest`` in a terminal would."""
-    refuse_odd_name(request.cohort)
-    one = Import(workspace.path / "imports" / request.cohort)
-    if (one.folder / "status.json").exists() and one.status["state"] in ALIVE:
+def start(request: IngestRequest, workspace: Workspace) -> IngestJob:
+    """Start an ingest in a process of its own, as ``ecgcore ingest`` in a terminal would."""
+    check_name(request.cohort)
+    job = _job(request, workspace)
+    if (job.folder / background.STATUS_FILE).exists() and job.status["state"] in ALIVE:
         raise RequestError(f"Cohort '{request.cohort}' is being read into already; wait for that.")
-    one.begin(request, pid=None, pid_started=None)
-    _children[:] = [child for child in _children if child.poll() is None]
-    child = subprocess.Popen(
-        request.command(workspace),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # it tells paths
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    _children.append(child)
-    return one
+    job.write_started(request, pid=None, pid_started=None)
+    background.start_detached(request.command(workspace))  # no log: its output names paths
+    return job
 
 
 def run(
-    request: Request,
+    request: IngestRequest,
     workspace: Workspace,
     on_progress: Callable[[dict[str, Any]], None] = lambda status: None,
-) -> dict[str, Any]:
-    """Do an import in this process and return what ``ingest`` answers.
+) -> IngestResult:
+    """Run an ingest job in this process and return the result of ``ingest``.
 
     ``on_progress`` is called with the status, at most twice a second.
     """
-    refuse_odd_name(request.cohort)
-    one = Import(workspace.path / "imports" / request.cohort)
-    watched = _Watched(one, request, on_progress)
+    check_name(request.cohort)
+    reporter = _StatusReporter(_job(request, workspace), request, on_progress)
     try:
-        answer = ingest(
-            Path(request.folder), request.cohort, workspace, request.workers, request.fs_hz,
-            watched.progress, measure=request.measure, duration_s=request.seconds,
-            upsample=request.upsample, on_refused=watched.refused,
-            on_start=watched.held, on=request.on,
-            reading=ReadOptions(request.file_hz, request.assume_order, request.from_s),
-        )  # fmt: skip
+        result = ingest(
+            Path(request.folder),
+            request.cohort,
+            workspace,
+            request.workers,
+            request.store_fs_hz,
+            reporter.report_progress,
+            measure=request.measure,
+            duration_s=request.duration_s,
+            upsample=request.upsample,
+            on_refused=reporter.count_refused,
+            on_start=reporter.start_if_awaited,
+            executor=request.executor,
+            read_options=ReadOptions(request.source_fs_hz, request.assume_order, request.start_s),
+        )
     except EcgError as error:
-        watched.failed(str(error).replace(request.folder, "the folder"))
+        reporter.report_failure(str(error).replace(request.folder, "the folder"))
         raise
-    watched.ended(answer)
-    return answer
+    reporter.report_result(result)
+    return result
 
 
-class _Watched:
-    """Writes where an import stands, not too often.
+class _StatusReporter:
+    """Writer of a job's status at intervals.
 
-    What nobody waits for (``ecgcore ingest`` in a terminal) leaves no trace until recordings are
-    found: a wrong request writes nothing.
+    A job that nobody waits for (``ecgcore ingest`` in a terminal) leaves no trace until recordings
+    are found: a wrong request writes nothing.
     """
 
     def __init__(
-        self, one: Import, request: Request, on_progress: Callable[[dict[str, Any]], None]
+        self,
+        job: IngestJob,
+        request: IngestRequest,
+        on_progress: Callable[[dict[str, Any]], None],
     ):
-        self.one, self.request, self.on_progress = one, request, on_progress
-        self.began, self.told_at, self.first = 0.0, 0.0, 0
+        self.job, self.request, self.on_progress = job, request, on_progress
+        self.started_at, self.reported_at, self.done_at_start = 0.0, 0.0, 0
         self.n_refused = 0
-        self.is_begun = False
+        self.is_started = False
 
-    def held(self) -> None:
-        """Note that the cohort is held by this process: no other writes its status."""
-        if self._awaited():
-            self._begin()
+    def start_if_awaited(self) -> None:
+        """Write the first status if the job was started in the background.
 
-    def _begin(self) -> None:
-        if not self.is_begun:
-            self.is_begun = True
-            self.one.begin(self.request, **process_stamp())
+        To be called once this process holds the cohort's lock: no other one writes the status.
+        """
+        if self._is_awaited():
+            self._start()
 
-    def refused(self, refused: int) -> None:
-        """Note how many were refused so far."""
+    def _start(self) -> None:
+        if not self.is_started:
+            self.is_started = True
+            self.job.write_started(self.request, **background.process_stamp())
+
+    def count_refused(self, refused: int) -> None:
+        """Set the number of records refused so far."""
         self.n_refused = refused
 
-    def progress(self, done: int, total: int) -> None:
-        """Note how many are done; write it where enough time has passed."""
-        self._begin()
+    def report_progress(self, done: int, total: int) -> None:
+        """Write the progress, unless the last time was less than half a second ago."""
+        self._start()
         now = time.monotonic()
-        if not self.began:
-            self.began, self.first = now, done
-        if now - self.told_at < _TELL_EVERY_S and done < total:
+        if not self.started_at:
+            self.started_at, self.done_at_start = now, done
+        if now - self.reported_at < _UPDATE_INTERVAL_S and done < total:
             return
-        self.told_at = now
-        passed = now - self.began
-        rate = (done - self.first) / passed if passed > 1 else None
+        self.reported_at = now
+        elapsed_s = now - self.started_at
+        rate = (done - self.done_at_start) / elapsed_s if elapsed_s > 1 else None
         status = {
-            "phase": "reading", "found": total, "done": done, "refused": self.n_refused,
-            "rate": rate, "eta_s": (total - done) / rate if rate else None,
-        }  # fmt: skip
-        self.one.report(**status)
+            "phase": "reading",
+            "found": total,
+            "done": done,
+            "refused": self.n_refused,
+            "rate": rate,
+            "eta_s": (total - done) / rate if rate else None,
+        }
+        self.job.update_status(**status)
         self.on_progress(status)
 
-    def failed(self, message: str) -> None:
-        """Write why nothing came of it."""
-        if self.is_begun or self._awaited():
-            self.one.report(state="failed", eta_s=None, message=message)
+    def report_failure(self, message: str) -> None:
+        """Write the message of an error."""
+        if self.is_started or self._is_awaited():
+            self.job.update_status(state="failed", eta_s=None, message=message)
 
-    def _awaited(self) -> bool:
-        """Whether whoever asked for the import waits for this process to say something."""
-        file = self.one.folder / "status.json"
-        status = read_json(file) if file.exists() else {"state": "none"}
+    def _is_awaited(self) -> bool:
+        """Return whether the job was started in the background and has no process yet."""
+        if not (self.job.folder / background.STATUS_FILE).exists():
+            return False
+        status = background.read_status(self.job.folder)
         return status["state"] in ALIVE and status["pid"] is None
 
-    def ended(self, answer: dict[str, Any]) -> None:
-        """Write what came of it, without a path."""
-        self._begin()
-        told = [(row["reason"], row["path"], row["record"]) for row in answer["rejected"]]
+    def report_result(self, result: IngestResult) -> None:
+        """Write the totals, without paths."""
+        self._start()
         rejected = [
-            {"record": row[2], "reason": kind_of_reason(*row)} for row in told[:_MOST_REFUSED]
+            {"record": file.record, "reason": anonymous_reason(file.reason, file.path, file.record)}
+            for file in result.rejected[:_MAX_LISTED]
         ]
-        self.one.report(
-            state="done" if answer["read"] else "failed", phase="", eta_s=None,
-            message="" if answer["read"] else "Nothing in it could be read as a 12-lead ECG.",
-            found=answer["found"], done=answer["found"], read=answer["read"],
-            refused=len(answer["rejected"]), duplicates=len(answer["duplicates"]),
-            rejected=rejected, seconds=answer["seconds"],
-        )  # fmt: skip
-        (self.one.folder / "request.json").unlink(missing_ok=True)
+        self.job.update_status(
+            state="done" if result.read else "failed",
+            phase="",
+            eta_s=None,
+            message="" if result.read else "No file in it could be read as a 12-lead ECG.",
+            found=result.found,
+            done=result.found,
+            read=result.read,
+            refused=len(result.rejected),
+            duplicates=len(result.duplicates),
+            rejected=rejected,
+            seconds=result.seconds,
+        )
+        (self.job.folder / "request.json").unlink(missing_ok=True)
 
 
-def _at_work(status: dict[str, Any]) -> bool:
+def _job(request: IngestRequest, workspace: Workspace) -> IngestJob:
+    return IngestJob(workspace.path / "imports" / request.cohort)
+
+
+def _is_working(status: dict[str, Any]) -> bool:
     if status["pid"] is None:  # its process is starting
-        return time.time() - status["began"] < _STARTS_WITHIN_S
-    return is_alive(status)
+        return time.time() - status["began"] < _START_TIMEOUT_S
+    return background.is_alive(status)
 
 
 def _write_private(file: Path, content: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""Databases that are known to share recordings or patients, as a table (overlaps.csv).
+"""Databases known to share recordings or patients, as a table (known_overlaps.csv).
 
-``recordings``: the same recordings are in both. ``hospital``: patients may be in both. Copies of
-one database in another that keep its numbers (PTB-XL's and PTB's in the challenges of 2020 and
-2021) have the same source and number here, and need no line.
+``recordings``: both contain the same recordings. ``hospital``: both may contain the same patients.
+Copies of one database in another that keep its numbers (PTB-XL's and PTB's in the challenges of
+2020 and 2021) get the same source and number here, and need no entry.
 """
 
 import csv
@@ -15,7 +15,7 @@ import pandas as pd
 
 
 class Overlap(NamedTuple):
-    """One line: records ``first`` to ``last`` of ``other`` (all, where empty) and a ``source``."""
+    """Overlap of a source with records ``first`` to ``last`` of ``other`` (all, if empty)."""
 
     source: str
     other: str
@@ -27,20 +27,22 @@ class Overlap(NamedTuple):
 
 @cache
 def overlaps_of(source: str) -> tuple[Overlap, ...]:
-    """Return what overlaps ``source``, each as ``other``.
+    """Return the overlaps of ``source``, each with the other database as ``other``.
 
-    Of a part of ``source`` (JS00001–JS10646 of ecg-arrhythmia) all of the other database counts.
+    An overlap with a part of ``source`` (JS00001–JS10646 of ecg-arrhythmia) concerns all of the
+    other database.
     """
     with (Path(__file__).parent / "known_overlaps.csv").open(encoding="utf-8", newline="") as file:
-        lines = [Overlap(**row) for row in csv.DictReader(file)]
-    turned = [
-        line._replace(source=line.other, other=line.source, first="", last="") for line in lines
+        overlaps = [Overlap(**row) for row in csv.DictReader(file)]
+    reversed_overlaps = [
+        overlap._replace(source=overlap.other, other=overlap.source, first="", last="")
+        for overlap in overlaps
     ]
-    return tuple(line for line in (*lines, *turned) if line.source == source)
+    return tuple(o for o in (*overlaps, *reversed_overlaps) if o.source == source)
 
 
-def concerned(index: pd.DataFrame, overlap: Overlap) -> np.ndarray:
-    """Return (N,) bool: the records of ``overlap.other`` that it speaks of."""
+def overlapping_rows(index: pd.DataFrame, overlap: Overlap) -> np.ndarray:
+    """Return (N,) bool: the records of ``overlap.other`` that overlap."""
     is_other = (index["source"] == overlap.other).to_numpy()
     if not overlap.first:
         return is_other

@@ -1,6 +1,6 @@
-"""The leak check: is a patient or a recording on two sides of a plan?
+"""Leak check: patients or recordings that occur in two parts of a split.
 
-It looks at what lies on the sides, and knows nothing of how they were split.
+It looks only at the records of each part, not at how they were split.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from ecgcore.cohort.subsets import Split
 
 @dataclass(frozen=True)
 class LeakCheck:
-    """What lies on which side.
+    """Result of a leak check.
 
     Attributes
     ----------
     records, patients, recordings
-        Looked at, on all sides; patients with a number, recordings by their stored signal.
+        Number examined over all parts: patients by their id, recordings by their stored signal.
     nameless
-        Records without a patient number: whether two of them are one patient's cannot be told.
+        Records without a patient id; it is unknown whether two of them are of one patient.
     shared_patients, shared_recordings
-        On two sides or more; none in a sound split.
+        Number in two parts or more; zero in a sound split.
     """
 
     records: int
@@ -34,49 +34,49 @@ class LeakCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether nobody and nothing is on two sides."""
+        """Whether no patient and no recording is in two parts."""
         return not self.shared_patients and not self.shared_recordings
 
     @property
     def text(self) -> str:
-        """What was found, in a sentence or two."""
-        looked_at = (
+        """Result in a sentence or two."""
+        examined = (
             f"{self.records:,} records, {self.patients:,} patients and {self.recordings:,} "
-            "recordings looked at"
+            "recordings examined"
         )
         if self.passed:
-            said = f"No patient and no recording on two sides: checked ({looked_at})."
+            text = f"No patient and no recording is in two parts ({examined})."
         else:
-            said = (
+            text = (
                 f"{self.shared_patients:,} patients and {self.shared_recordings:,} recordings are "
-                f"on two sides ({looked_at}): scores would be too good. Do not train on this split."
+                f"in two parts ({examined}): scores would be too good. Do not train on this split."
             )
         if self.nameless:
-            said += f" {self.nameless:,} records name no patient; each counts as one of its own."
-        return said
+            text += f" {self.nameless:,} records have no patient id; each counts as one patient."
+        return text
 
 
-def check_sides(index: pd.DataFrame, plan: Split) -> LeakCheck:
-    """Look for patients and recordings on two sides of a plan.
+def check_leakage(index: pd.DataFrame, split: Split) -> LeakCheck:
+    """Look for patients and recordings that are in two parts of a split.
 
     ``index`` is the cohort's, with ``patient`` and ``signal_hash``.
     """
-    rows = index.iloc[plan.rows]
-    patients, recordings = _named(rows["patient"]), _named(rows["signal_hash"])
+    rows = index.iloc[split.rows]
+    patients, recordings = _identifiers(rows["patient"]), _identifiers(rows["signal_hash"])
     return LeakCheck(
         records=len(rows),
         patients=patients.nunique(),
         recordings=recordings.nunique(),
         nameless=int(patients.isna().sum()),
-        shared_patients=_on_two_sides(patients, plan.part),
-        shared_recordings=_on_two_sides(recordings, plan.part),
+        shared_patients=_count_shared(patients, split.part),
+        shared_recordings=_count_shared(recordings, split.part),
     )
 
 
-def _named(column: pd.Series) -> pd.Series:
+def _identifiers(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna() & (column != ""))
 
 
-def _on_two_sides(owner: pd.Series, part: np.ndarray) -> int:
-    sides = pd.Series(part, owner.index).groupby(owner).nunique()
-    return int((sides > 1).sum())
+def _count_shared(identifier: pd.Series, part: np.ndarray) -> int:
+    n_parts = pd.Series(part, identifier.index).groupby(identifier).nunique()
+    return int((n_parts > 1).sum())

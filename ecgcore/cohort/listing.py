@@ -1,7 +1,7 @@
-"""What a list shows of a cohort's records, and which of them a choice of filters leaves.
+"""Listing of a cohort's records: filters, and the table that lists show.
 
-Arrow columns in which equal texts stand once (see ``columns``): 200,000 records are opened and
-filtered in hundredths of a second. Nothing here looks at a signal.
+Arrow columns in which equal texts are stored once (see ``listing_columns``): 200,000 records are
+opened and filtered in hundredths of a second. No signal is read.
 """
 
 import json
@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecgcore.cohort.listing_columns import LABELS, TEXTS, columns
-from ecgcore.cohort.store import TIERS, Cohort
+from ecgcore.cohort.listing_columns import LABELS, TEXTS, load_columns
+from ecgcore.cohort.store import Cohort
 from ecgcore.errors import NotFound
 from ecgcore.labels import code_tables
-from ecgcore.labels.classes import CODES
+from ecgcore.labels.classes import CODES, TIERS
 
 LABEL_SOURCES = (*TIERS, "criteria")
-"""What the classes of a list rest on: statements (core or broad tier), or measurements."""
+"""Basis of the listed classes: statements (core or broad tier) or measurements."""
 NO_DOUBT, NOT_MEASURED = "nothing doubtful", "not measured"
 UNKNOWN = "unknown"
 OLDEST_YEARS = 90
@@ -28,21 +28,21 @@ OLDEST_YEARS = 90
 
 @dataclass(frozen=True)
 class Filters:
-    """What to list; an empty tuple, a full span and an empty text leave all.
+    """Filters of a list; an empty tuple, the full age range and an empty text select all.
 
     Attributes
     ----------
-    policy
-        One of LABEL_SOURCES: what ``classes`` means.
+    label_source
+        One of LABEL_SOURCES, the basis of ``classes``.
     classes, sources, sexes, quality
-        A record is listed where it has any of them. ``sexes`` may hold ``unknown``; ``quality``
-        holds codes of flags, ``nothing doubtful`` or ``not measured``.
+        A record is listed if it has any of them. ``sexes`` may hold ``unknown``; ``quality`` holds
+        codes of flags, ``nothing doubtful`` or ``not measured``.
     ages
-        Years, both ends included; records of unknown age only where the span is 0 to 90.
+        Years, both ends included; records of unknown age only with the full range, 0 to 90.
     text
-        Stands in the record's name, its source, or a statement's code or words; case is ignored.
+        Part of the record's name, its source, or a statement's code or words; case is ignored.
     records
-        Only these.
+        Names of records.
     """
 
     label_source: str = "core"
@@ -56,15 +56,15 @@ class Filters:
 
 
 class Listing:
-    """The records of a cohort as lists show them; for reading only, so it can be shared."""
+    """Records of a cohort as lists show them; read-only, so it can be shared between threads."""
 
     def __init__(self, cohort: Cohort):
         self.cohort = cohort
-        table = columns(cohort)
-        self._labels = np.stack([table[name].to_numpy() for name in LABELS], axis=1)
-        self._record, self._age = table["record"], table["age"]
-        self._texts = {name: table[name].combine_chunks() for name in TEXTS}
-        self._flags = table["quality"].combine_chunks()
+        columns = load_columns(cohort)
+        self._labels = np.stack([columns[name].to_numpy() for name in LABELS], axis=1)
+        self._record, self._age = columns["record"], columns["age"]
+        self._texts = {name: columns[name].combine_chunks() for name in TEXTS}
+        self._flags = columns["quality"].combine_chunks()
         self._states: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -72,23 +72,23 @@ class Listing:
 
     @cached_property
     def sources(self) -> list[str]:
-        """The sources that there are, in alphabetical order."""
+        """Sources of the records, in alphabetical order."""
         return sorted(self._texts["source"].dictionary.to_pylist())
 
     @cached_property
     def quality(self) -> list[str]:
-        """What ``Filters.quality`` may hold here: nothing doubtful first, then codes of flags."""
-        found = {code for codes in self._codes for code in codes}
-        ends = {NO_DOUBT, NOT_MEASURED}
-        return [*sorted(found & ends), *sorted(found - ends)]
+        """Values of ``Filters.quality`` in this cohort: nothing doubtful first, then flag codes."""
+        present = {code for codes in self._quality_codes for code in codes}
+        special = {NO_DOUBT, NOT_MEASURED}
+        return [*sorted(present & special), *sorted(present - special)]
 
     def states(self, label_source: str) -> np.ndarray:
-        """Return (N, 10) int8 of a policy: 1 present, 0 absent, −1 unknown.
+        """Return (N, 10) int8 of a label source: 1 present, 0 absent, −1 unknown.
 
         Raises
         ------
         NotFound, RequestError
-            There is no such policy; ``criteria`` of a cohort that was not measured.
+            There is no such label source; ``criteria`` of a cohort that was not measured.
         """
         if label_source not in LABEL_SOURCES:
             raise NotFound.among("label source", label_source, LABEL_SOURCES)
@@ -100,48 +100,52 @@ class Listing:
                 self._states[label_source] = self._labels[:, first : first + len(CODES)]
         return self._states[label_source]
 
-    def kept(self, filters: Filters) -> np.ndarray:
-        """Return the rows (n,) that filters leave, in the cohort's order."""
+    def select_rows(self, filters: Filters) -> np.ndarray:
+        """Return the rows (n,) that filters select, in the cohort's order."""
         keep = np.ones(len(self), bool)
         if filters.records:
             keep &= _isin(self._record, filters.records)
         if filters.classes:
-            chosen = [CODES.index(_known("class", code, CODES)) for code in filters.classes]
-            keep &= (self.states(filters.label_source)[:, chosen] == 1).any(axis=1)
+            columns = [CODES.index(_known("class", code, CODES)) for code in filters.classes]
+            keep &= (self.states(filters.label_source)[:, columns] == 1).any(axis=1)
         for name, wanted in (("source", filters.sources), ("sex", filters.sexes)):
             if wanted:
-                keep &= _of(self._texts[name], [x in wanted for x in self._plain(name)])
+                keep &= _expand(self._texts[name], [x in wanted for x in self._values(name)])
         if tuple(filters.ages) != (0, OLDEST_YEARS):
             age = self._age.to_numpy()
             keep &= (age >= filters.ages[0]) & (age <= filters.ages[1])
         if filters.quality:
-            asked = set(filters.quality)
-            keep &= _of(self._flags, [not asked.isdisjoint(codes) for codes in self._codes])
+            wanted_codes = set(filters.quality)
+            has_any = [not wanted_codes.isdisjoint(codes) for codes in self._quality_codes]
+            keep &= _expand(self._flags, has_any)
         if text := filters.text.strip():
-            keep &= self._holds(text)
+            keep &= self._contains(text)
         return np.flatnonzero(keep)
 
     def table(self, rows: np.ndarray, label_source: str) -> pa.Table:
-        """Return what a list shows of some rows: ``record``, ``classes`` (of the policy), ``age``
-        (years), ``sex``, ``quality``, ``source`` and ``statements``."""
-        taken = pa.array(rows)
-        said = [", ".join(statements) for statements in self._said]
-        doubts = [", ".join(codes) for codes in self._codes]
+        """Return the list of some rows.
+
+        Columns: ``record``, ``classes`` (by the label source), ``age`` (years), ``sex``,
+        ``quality``, ``source`` and ``statements``.
+        """
+        indices = pa.array(rows)
+        statements = [", ".join(codes) for codes in self._shown_statements]
+        quality = [", ".join(codes) for codes in self._quality_codes]
         sex, source = self._texts["sex"], self._texts["source"]
         return pa.table(
             {
-                "record": self._record.take(taken),
-                "classes": _lists(self.states(label_source)[rows] == 1),
-                "age": self._age.take(taken),
-                "sex": _told(sex, sex.dictionary.to_pylist(), taken),
-                "quality": _told(self._flags, doubts, taken),
-                "source": _told(source, source.dictionary.to_pylist(), taken),
-                "statements": _told(self._texts["statements"], said, taken),
+                "record": self._record.take(indices),
+                "classes": _class_lists(self.states(label_source)[rows] == 1),
+                "age": self._age.take(indices),
+                "sex": _take_texts(sex, sex.dictionary.to_pylist(), indices),
+                "quality": _take_texts(self._flags, quality, indices),
+                "source": _take_texts(source, source.dictionary.to_pylist(), indices),
+                "statements": _take_texts(self._texts["statements"], statements, indices),
             }
         )
 
     def row_of(self, record: str) -> int | None:
-        """Return the row of a record, None where there is no such record."""
+        """Return the row of a record, None if there is no such record."""
         return self._rows.get(record)
 
     def name_of(self, row: int) -> str:
@@ -152,61 +156,65 @@ class Listing:
     def _rows(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self._record.to_pylist())}
 
-    def _plain(self, name: str) -> list[str]:
-        """Return the different texts of a column, ``unknown`` where nothing is told."""
+    def _values(self, name: str) -> list[str]:
+        """Return the distinct texts of a column, ``unknown`` for missing ones."""
         return [text or UNKNOWN for text in self._texts[name].dictionary.to_pylist()]
 
     @cached_property
-    def _said(self) -> list[list[str]]:
-        """What is shown of each text of statements: a code, words where that is a number."""
+    def _shown_statements(self) -> list[list[str]]:
+        """Codes shown for each distinct statements text; words for codes that are numbers."""
         return [
             [_shown(system, code) for system, code, _ in json.loads(text)]
             for text in self._texts["statements"].dictionary.to_pylist()
         ]
 
     @cached_property
-    def _searched(self) -> list[str]:
-        """What is searched of each different text of statements: codes and words."""
+    def _searchable_statements(self) -> list[str]:
+        """Text searched for each distinct statements text: codes and words."""
         return [
             " ".join(
-                f"{code} {code_tables.words(*_line(system, code))}" for system, code, _ in said
+                f"{code} {code_tables.statement_words(*_canonical(system, code))}"
+                for system, code, _ in statements
             )
-            for said in map(json.loads, self._texts["statements"].dictionary.to_pylist())
+            for statements in map(json.loads, self._texts["statements"].dictionary.to_pylist())
         ]
 
     @cached_property
-    def _codes(self) -> list[list[str]]:
-        """The codes of each different text of quality flags."""
+    def _quality_codes(self) -> list[list[str]]:
+        """Codes of each distinct quality text."""
         return [_codes_in(text) for text in self._flags.dictionary.to_pylist()]
 
-    def _holds(self, text: str) -> np.ndarray:
-        """Return (N,) bool: where a record's name, source or statements hold a text."""
-        low = text.casefold()
-        named = pc.match_substring(self._record, text, ignore_case=True).to_numpy(False)
-        stated = _of(self._texts["statements"], [low in x.casefold() for x in self._searched])
-        source = _of(self._texts["source"], [low in x.casefold() for x in self._plain("source")])
-        return named | stated | source
+    def _contains(self, text: str) -> np.ndarray:
+        """Return (N,) bool: whether a record's name, source or statements contain a text."""
+        folded = text.casefold()
+        in_name = pc.match_substring(self._record, text, ignore_case=True).to_numpy(False)
+        statements = [folded in x.casefold() for x in self._searchable_statements]
+        sources = [folded in x.casefold() for x in self._values("source")]
+        in_statements = _expand(self._texts["statements"], statements)
+        return in_name | in_statements | _expand(self._texts["source"], sources)
 
 
 def class_counts_of(cohort: Cohort) -> dict[str, int]:
     """Return how many records of a cohort state each class (core tier)."""
-    states = columns(cohort)
+    states = load_columns(cohort)
     return {code: pc.sum(pc.equal(states[f"core_{code}"], 1)).as_py() or 0 for code in CODES}
 
 
-def _of(encoded: pa.DictionaryArray, true_of: Sequence[bool]) -> np.ndarray:
-    """Return (N,) bool from what is true of each different text."""
-    return np.asarray(true_of, bool)[encoded.indices.to_numpy()]
+def _expand(encoded: pa.DictionaryArray, values: Sequence[bool]) -> np.ndarray:
+    """Return (N,) bool from one bool per distinct text of a column."""
+    return np.asarray(values, bool)[encoded.indices.to_numpy()]
 
 
-def _told(encoded: pa.DictionaryArray, texts: list[str], rows: pa.Array) -> pa.DictionaryArray:
-    """Return some rows of a column, its different texts told as ``texts``; '' as missing."""
-    told = pa.array([text or None for text in texts], pa.string())
-    return told.take(encoded.indices.take(rows)).dictionary_encode()
+def _take_texts(
+    encoded: pa.DictionaryArray, texts: list[str], rows: pa.Array
+) -> pa.DictionaryArray:
+    """Return some rows of a column with its distinct texts replaced; '' becomes missing."""
+    replaced = pa.array([text or None for text in texts], pa.string())
+    return replaced.take(encoded.indices.take(rows)).dictionary_encode()
 
 
-def _lists(stated: np.ndarray) -> pa.ListArray:
-    """Return the codes of the classes that stand in each row of (n, 10) bool."""
+def _class_lists(stated: np.ndarray) -> pa.ListArray:
+    """Return the codes of the classes that are present in each row of (n, 10) bool."""
     ends = np.concatenate([[0], np.cumsum(stated.sum(axis=1))]).astype(np.int32)
     codes = pa.array(CODES, pa.string()).take(pa.array(np.nonzero(stated)[1]))
     return pa.ListArray.from_arrays(pa.array(ends), codes)
@@ -223,13 +231,14 @@ def _codes_in(text: str) -> list[str]:
     return list(dict.fromkeys(flag.partition(":")[0] for flag in flags)) or [NO_DOUBT]
 
 
-def _line(system: str, code: str) -> tuple[str, str]:
-    return system, code_tables.canonical(system, code)
+def _canonical(system: str, code: str) -> tuple[str, str]:
+    return system, code_tables.canonical_code(system, code)
 
 
 def _shown(system: str, code: str) -> str:
-    bare = code.replace("+", "").isdigit()
-    return (code_tables.words(*_line(system, code)) or code) if bare else code
+    if not code.replace("+", "").isdigit():
+        return code
+    return code_tables.statement_words(*_canonical(system, code)) or code
 
 
 def _known(kind: str, name: str, known: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
-"""What lists show of a cohort's records, as columns over all shards in one file.
+"""Columns of a cohort's listing over all shards, in one file.
 
-``columns.arrow`` beside ``cohort.json`` follows from the shards and is made from them whenever it
-is not theirs any more. It is mapped into memory, not read: a cohort of 200,000 records opens in
-hundredths of a second, where the indexes of 200 shards take most of one. Equal texts stand once.
+``columns.arrow`` next to ``cohort.json`` is derived from the shards and rebuilt whenever it does
+not match them. It is memory-mapped, not read: a cohort of 200,000 records opens in hundredths of a
+second, while the indexes of 200 shards take most of a second. Equal texts are stored once.
 """
 
 import hashlib
@@ -18,55 +18,60 @@ import pyarrow.parquet as pq
 from ecgcore.atomic import write_atomic
 from ecgcore.cohort import measurements_table
 from ecgcore.cohort.index import INDEX
-from ecgcore.cohort.remote import need, told
-from ecgcore.cohort.store import TIERS, Cohort
+from ecgcore.cohort.remote import local_file, size_and_mtime
+from ecgcore.cohort.store import Cohort
 from ecgcore.errors import DamagedFile, NotWritten
-from ecgcore.labels.classes import CODES
+from ecgcore.labels.classes import CODES, TIERS
 
 FILE = "columns.arrow"
 VERSION = 1
-"""Rises whenever the columns change: files of earlier versions are made anew."""
+"""Increases whenever the columns change; files of earlier versions are then rebuilt."""
 TEXTS = ("source", "sex", "statements")
 LABELS = [f"{tier}_{code}" for tier in TIERS for code in CODES]
 _KEY = b"made_from"
 _SCHEMA = pa.schema([*INDEX, pa.field("quality", pa.string())])
 
 
-def columns(cohort: Cohort) -> pa.Table:
-    """Return one row a record: ``record``, ``age``, TEXTS, ``quality`` and LABELS, or raise
-    DamagedFile.
+def load_columns(cohort: Cohort) -> pa.Table:
+    """Return the listing's columns, one row per record.
 
-    Texts are dictionaries, with '' for missing. ``quality`` holds flags (JSON), "null" where
-    nothing was measured.
+    ``record``, ``age``, TEXTS, ``quality`` and LABELS. Texts are dictionaries, with '' for missing.
+    ``quality`` holds flags (JSON), "null" for records that were not measured.
+
+    Raises
+    ------
+    DamagedFile
+        A shard's file cannot be read.
     """
     key, file = _key(cohort.folder, cohort.meta), cohort.folder / FILE
-    kept = _kept(file, key)
-    if kept is not None:
-        return kept
+    stored = _read_current(file, key)
+    if stored is not None:
+        return stored
     table = _from_shards(cohort).replace_schema_metadata({_KEY: key})
     try:
         write_atomic(file, lambda path: _write(path, table))
-    except NotWritten:  # a folder that this reader may not write; it is read from shards each time
+    except NotWritten:  # a read-only folder: the columns are then built from the shards each time
         pass
     return table
 
 
 def _key(folder: Path, meta: dict[str, Any]) -> bytes:
-    """Return what changes with the records, their labels or their measurements."""
+    """Return a hash that changes with the records, their labels or their measurements."""
     measures = [
-        told(folder / "shards" / shard / measurements_table.FILE) for shard in meta["shards"]
+        size_and_mtime(folder / "shards" / shard / measurements_table.FILE)
+        for shard in meta["shards"]
     ]
-    made_from = json.dumps([VERSION, meta["hash"], meta["shards"], measures])
-    return hashlib.sha256(made_from.encode()).hexdigest().encode()
+    origin = json.dumps([VERSION, meta["hash"], meta["shards"], measures])
+    return hashlib.sha256(origin.encode()).hexdigest().encode()
 
 
-def _kept(file: Path, key: bytes) -> pa.Table | None:
-    """Return the file's table, mapped, None where it is not there or made from something else."""
-    if told(file) == (0, 0):
+def _read_current(file: Path, key: bytes) -> pa.Table | None:
+    """Return the file's table, memory-mapped; None if it is missing or out of date."""
+    if size_and_mtime(file) == (0, 0):
         return None
     try:
-        found = pa.ipc.open_file(pa.memory_map(str(need(file))))
-        return found.read_all() if (found.schema.metadata or {}).get(_KEY) == key else None
+        reader = pa.ipc.open_file(pa.memory_map(str(local_file(file))))
+        return reader.read_all() if (reader.schema.metadata or {}).get(_KEY) == key else None
     except (OSError, pa.ArrowInvalid):
         return None
 
@@ -93,17 +98,17 @@ def _from_shards(cohort: Cohort) -> pa.Table:
 
 
 def _read(cohort: str, files: Sequence[Path], names: list[str]) -> pa.Table:
-    """Return some columns of parquet files, one after another, or raise DamagedFile.
+    """Return some columns of parquet files, concatenated, or raise DamagedFile.
 
-    Earlier versions of pandas wrote other types of the same: all come as those of today.
+    Earlier versions of pandas wrote other types: all are cast to the current ones.
     """
-    wanted = pa.schema([_SCHEMA.field(name) for name in names])
+    schema = pa.schema([_SCHEMA.field(name) for name in names])
     parts = []
     for file in files:
         try:
-            opened = pq.ParquetFile(need(file))
-            found = opened.read(names, use_threads=False)  # small: threads take longer
-            parts.append(found.select(names).cast(wanted))
+            parquet = pq.ParquetFile(local_file(file))
+            table = parquet.read(names, use_threads=False)  # small: threads take longer
+            parts.append(table.select(names).cast(schema))
         except (OSError, KeyError, pa.ArrowInvalid) as error:
             raise DamagedFile(
                 f"Cohort '{cohort}': {file.parent.name}/{file.name} cannot be read; ingest its "
@@ -113,18 +118,18 @@ def _read(cohort: str, files: Sequence[Path], names: list[str]) -> pa.Table:
 
 
 def _quality(cohort: str, shards: Sequence[Path]) -> pa.ChunkedArray:
-    """Return the quality flags (JSON) of all records, "null" where nothing was measured."""
+    """Return the quality flags (JSON) of all records, "null" for those not measured."""
     parts = []
     for shard in shards:
         if measurements_table.is_measured(shard):
             flags = _read(cohort, [shard / measurements_table.FILE], ["quality"])["quality"]
             parts.append(pc.fill_null(flags, "null").combine_chunks())
         else:
-            rows = pq.read_metadata(need(shard / "index.parquet")).num_rows
+            rows = pq.read_metadata(local_file(shard / "index.parquet")).num_rows
             parts.append(pa.repeat("null", rows))
     return pa.chunked_array(parts, pa.string())
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    """Return a column as one array in which each different text stands once, null as ''."""
+    """Return a column as one dictionary array, with null as ''."""
     return pc.fill_null(column, "").combine_chunks().dictionary_encode()

@@ -1,7 +1,7 @@
-"""The measurements of a shard's records (``measures.parquet``): numbers, quality flags, R peaks.
+"""Measurements of a shard's records (``measures.parquet``): numbers, quality flags, R peaks.
 
-Made at ingest from the record at its own rate, or later (see ``measuring``). A shard without the
-file has not been measured; the file says by which version of measuring it was made.
+Measured at ingest from the record at its own rate, or later (see ``measure_job``). A shard without
+the file has not been measured; the file states the version of the measuring code.
 """
 
 import json
@@ -17,17 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecgcore.atomic import write_atomic
-from ecgcore.cohort.remote import need, told
+from ecgcore.cohort.remote import local_file, size_and_mtime
 from ecgcore.records.record import Record
 
 if TYPE_CHECKING:
     from ecgcore.measure.measurements import Measurements
 
 FILE = "measures.parquet"
+MEASURE_MODULES = ("ecgcore.measure.measurements", "ecgcore.measure.quality")
+"""Modules that worker processes preload if they measure."""
 PEAKS = "r_peaks_s"
 _VERSION = b"measure_version"
 _BATCH = 100
-"""Rows turned into columns at once: a row of Python numbers takes fifteen times the space."""
+"""Rows converted to columns at once: rows of Python numbers take fifteen times the memory."""
 
 
 @cache
@@ -40,24 +42,24 @@ def schema() -> pa.Schema:
 
 
 def version() -> int:
-    """Return by which version records are measured today."""
+    """Return the current version of the measuring code."""
     from ecgcore.measure.measurements import MEASURE_VERSION
 
     return MEASURE_VERSION
 
 
-def row_of(record: Record, duration_s: float) -> dict[str, Any]:
-    """Measure the first ``duration_s`` of a record at its own rate."""
+def measure_row(record: Record, duration_s: float) -> dict[str, Any]:
+    """Return the measurements and quality flags of a record's first ``duration_s`` seconds."""
     from ecgcore.measure.measurements import measure
     from ecgcore.measure.quality import quality
 
-    first = replace(record, signal_mv=record.signal_mv[:, : round(duration_s * record.fs_hz)])
-    flags = [str(flag) for flag in quality(first)]
-    return measure(first).as_row() | {"quality": json.dumps(flags, ensure_ascii=False)}
+    part = replace(record, signal_mv=record.signal_mv[:, : round(duration_s * record.fs_hz)])
+    flags = [str(flag) for flag in quality(part)]
+    return measure(part).as_row() | {"quality": json.dumps(flags, ensure_ascii=False)}
 
 
-class Table:
-    """Measurements of many records, gathered compactly."""
+class MeasurementsBuilder:
+    """Measurements of many records, collected compactly."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
@@ -70,10 +72,10 @@ class Table:
             self._pack()
 
     def write(self, shard: Path) -> None:
-        """Write the rows into a shard's folder, whole."""
+        """Write the rows to a shard's folder, atomically."""
         self._pack()
-        made_by = {_VERSION: str(version()).encode()}
-        table = pa.Table.from_batches(self._batches, schema()).replace_schema_metadata(made_by)
+        metadata = {_VERSION: str(version()).encode()}
+        table = pa.Table.from_batches(self._batches, schema()).replace_schema_metadata(metadata)
         write_atomic(shard / FILE, lambda path: pq.write_table(table, path))
 
     def _pack(self) -> None:
@@ -82,65 +84,65 @@ class Table:
 
 
 def is_measured(shard: Path) -> bool:
-    """Return whether a shard has its measurements, of whatever version."""
-    return told(shard / FILE) != (0, 0)
+    """Return whether a shard has measurements, of whatever version."""
+    return size_and_mtime(shard / FILE) != (0, 0)
 
 
 def is_current(shard: Path) -> bool:
-    """Return whether a shard has its measurements, made as records are measured today."""
+    """Return whether a shard has measurements of the current version."""
     if not is_measured(shard):
         return False
     try:
-        stamped = pq.read_schema(need(shard / FILE)).metadata or {}
+        metadata = pq.read_schema(local_file(shard / FILE)).metadata or {}
     except (OSError, pa.ArrowInvalid):
         return False
-    return stamped.get(_VERSION) == str(version()).encode()
+    return metadata.get(_VERSION) == str(version()).encode()
 
 
-def of_record(shard: Path, place: int) -> "Measurements | None":
-    """Return what was measured of a shard's record, None where that was not done as it is today."""
+def read_measurements(shard: Path, position: int) -> "Measurements | None":
+    """Return the measurements of the record at a position; None without current ones."""
     from ecgcore.measure.measurements import Measurements
 
     if not is_current(shard):
         return None
-    [row] = pq.ParquetFile(need(shard / FILE)).read().slice(place, 1).to_pylist()
+    [row] = pq.ParquetFile(local_file(shard / FILE)).read().slice(position, 1).to_pylist()
     return Measurements.from_row(row)
 
 
-def copy(old: Path, new: Path, kept: np.ndarray) -> None:
-    """Copy the ``kept`` (n,) bool rows of a shard's measurements, if it has any."""
+def copy(old: Path, new: Path, keep: np.ndarray) -> None:
+    """Copy the rows of a shard's measurements, if any, where ``keep`` (n,) bool is True."""
     if is_measured(old):
-        table = pq.read_table(old / FILE).filter(pa.array(kept))
+        table = pq.read_table(old / FILE).filter(pa.array(keep))
         write_atomic(new / FILE, lambda path: pq.write_table(table, path))
 
 
 def read(shards: Iterable[Path], sizes: Iterable[int]) -> pd.DataFrame:
-    """Return the measurements over some shards of ``sizes``, missing where none were made."""
+    """Return the measurements of some shards of ``sizes``, with missing values if not measured."""
     tables = [_read(*pair) for pair in zip(shards, sizes, strict=True)]
     return pa.concat_tables(tables).to_pandas()
 
 
 def read_numbers(shards: Iterable[Path], sizes: Iterable[int]) -> pd.DataFrame:
-    """Return the measured numbers alone, without R peaks and flags: what labels rest on."""
+    """Return the measured numbers without R peaks and flags, as label criteria need them."""
     names = [name for name in schema().names if name not in ("record", "quality", PEAKS)]
     tables = [_read(*pair, names) for pair in zip(shards, sizes, strict=True)]
     return pa.concat_tables(tables).to_pandas()
 
 
 def read_peaks(shards: Iterable[Path], sizes: Iterable[int]) -> pa.ChunkedArray:
-    """Return R peaks in s over some shards, a list a record, null where none were sought."""
+    """Return R peaks in s of some shards, one list per record, null if not measured."""
     pairs = zip(shards, sizes, strict=True)
     return pa.concat_tables([_read(*pair, [PEAKS]) for pair in pairs]).column(PEAKS)
 
 
 def _read(shard: Path, size: int, columns: list[str] | None = None) -> pa.Table:
     names = columns or schema().names
-    wanted = pa.schema([schema().field(name) for name in names])
+    fields = pa.schema([schema().field(name) for name in names])
     if not is_measured(shard):
-        return pa.table({f.name: pa.nulls(size, f.type) for f in wanted}, wanted)
-    there = pq.ParquetFile(need(shard / FILE)).read(columns)
+        return pa.table({f.name: pa.nulls(size, f.type) for f in fields}, fields)
+    stored = pq.ParquetFile(local_file(shard / FILE)).read(columns)
     filled = [
-        there.column(f.name) if f.name in there.column_names else pa.nulls(size, f.type)
-        for f in wanted
+        stored.column(f.name) if f.name in stored.column_names else pa.nulls(size, f.type)
+        for f in fields
     ]
-    return pa.table(dict(zip(names, filled, strict=True)), wanted)
+    return pa.table(dict(zip(names, filled, strict=True)), fields)

@@ -1,8 +1,8 @@
-"""A shard in the making, which a killed ingest leaves and the next one goes on with.
+"""Partial shard: the records that an interrupted ingest finished, which the next one reuses.
 
-Signals are appended to ``shards/.NNNNN/signals.npy``; a line of ``private/.NNNNN.jsonl`` (mode 600,
-as file names stand in it) then tells what became of the record. What is in the journal is done;
-a signal beyond it is written over.
+Signals are appended to ``shards/.NNNNN/signals.npy``; then a line of ``private/.NNNNN.jsonl`` (mode
+600, because it holds file names) records the outcome. A record counts as done once its line is in
+that journal; a signal without a line is overwritten.
 """
 
 import json
@@ -16,41 +16,41 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ecgcore.cohort.private_paths import private_folder
-from ecgcore.cohort.signal_format import Form
+from ecgcore.cohort.signal_format import SignalFormat
 from ecgcore.errors import EcgError
 from ecgcore.records.record import LEADS
 
-Line = dict[str, Any]
-"""What became of one record: ``files`` (rows of the private table), and ``row``, ``fingerprint``
-and ``measures`` where it was read."""
+JournalEntry = dict[str, Any]
+"""Outcome of one record: ``files`` (rows of the private table), and ``row``, ``fingerprint`` and
+``measures`` if it was read."""
 
 
-class Draft:
-    """A shard in the making, opened for going on.
+class PartialShard:
+    """A shard being written, opened to be continued.
 
     Attributes
     ----------
     done, read
-        How many records of the plan have been looked at, and how many of them were read.
+        Number of records processed, and how many of them were read.
     """
 
-    def __init__(self, cohort: Path, name: str, plan: str, form: Form):
+    def __init__(self, cohort: Path, name: str, work_hash: str, signal_format: SignalFormat):
         self.folder, self.journal_file = _folder(cohort, name), _journal(cohort, name)
-        self.whole = cohort / "shards" / name
-        self.form = form
+        self.final_folder = cohort / "shards" / name
+        self.signal_format = signal_format
         private_folder(cohort)
         self.folder.mkdir(parents=True, exist_ok=True)
-        if _plan(self.journal_file) != plan:
+        if _work_hash(self.journal_file) != work_hash:
             self.journal_file.unlink(missing_ok=True)
             self.journal_file.touch(mode=0o600)
-            self.journal_file.write_text(json.dumps({"plan": plan}) + "\n")
-        self.done, self.read, end = self._counted()
+            self.journal_file.write_text(json.dumps({"plan": work_hash}) + "\n")
+        self.done, self.read, end = self._count_entries()
         self._journal = self.journal_file.open("r+b")
         self._journal.truncate(end)
         self._journal.seek(end)
-        self._signals = self._opened_signals()
+        self._signals = self._open_signals()
 
-    def __enter__(self) -> "Draft":
+    def __enter__(self) -> "PartialShard":
         return self
 
     def __exit__(
@@ -62,36 +62,38 @@ class Draft:
         self._journal.close()
         self._signals.close()
 
-    def add(self, stored: np.ndarray | None, line: Line) -> None:
-        """Append a record: its signal (12, T) int16 if it was read, then its line."""
+    def add(self, stored: np.ndarray | None, entry: JournalEntry) -> None:
+        """Append a record: its signal (12, T) int16 if it was read, then its journal entry."""
         try:
             if stored is not None:
                 self._signals.write(stored.tobytes())
                 self._signals.flush()
                 self.read += 1
-            self._journal.write(json.dumps(line).encode() + b"\n")
+            self._journal.write(json.dumps(entry).encode() + b"\n")
             self._journal.flush()
         except OSError as error:
-            raise EcgError(f"{self.whole} could not be written: {error.strerror}.") from error
+            raise EcgError(
+                f"{self.final_folder} could not be written: {error.strerror}."
+            ) from error
         self.done += 1
 
-    def lines(self) -> Iterator[Line]:
-        """Yield the lines, one at a time."""
+    def entries(self) -> Iterator[JournalEntry]:
+        """Yield the journal entries, one at a time."""
         with self.journal_file.open("rb") as file:
             next(file)
             for line in file:
                 yield json.loads(line)
 
     def finish(self) -> None:
-        """Give the shard its name; its tables must have been written into ``folder``."""
+        """Rename to the final folder; the shard's tables must have been written to ``folder``."""
         self._signals.seek(0)
-        _write_header(self._signals, self.read, self.form)
+        _write_header(self._signals, self.read, self.signal_format)
         self._signals.flush()
-        os.replace(self.folder, self.whole)
+        os.replace(self.folder, self.final_folder)
         self.journal_file.unlink()
 
-    def _counted(self) -> tuple[int, int, int]:
-        """Return records done, records read, and where the last whole line of the journal ends."""
+    def _count_entries(self) -> tuple[int, int, int]:
+        """Return records done, records read, and the end of the journal's last complete line."""
         done, read = 0, 0
         with self.journal_file.open("rb") as file:
             end = len(next(file))
@@ -103,28 +105,28 @@ class Draft:
                 read += json.loads(line)["row"] is not None
         return done, read, end
 
-    def _opened_signals(self) -> BinaryIO:
+    def _open_signals(self) -> BinaryIO:
         file = (self.folder / "signals.npy").open("r+b" if self.done else "w+b")
-        _write_header(file, self.read, self.form)
-        file.truncate(file.tell() + self.read * self.form.bytes_a_record)
+        _write_header(file, self.read, self.signal_format)
+        file.truncate(file.tell() + self.read * self.signal_format.bytes_per_record)
         file.seek(0, os.SEEK_END)
         return file
 
 
-def plans_of_drafts(cohort: Path) -> dict[str, str]:
-    """Return the names of drafts by plan."""
+def partial_shards_by_hash(cohort: Path) -> dict[str, str]:
+    """Return the names of partial shards by the hash of their work."""
     folders = (cohort / "shards").glob(".[0-9]*")
-    plans = {_plan(_journal(cohort, f.name[1:])): f.name[1:] for f in folders}
-    return {plan: name for plan, name in plans.items() if plan}
+    names = {_work_hash(_journal(cohort, f.name[1:])): f.name[1:] for f in folders}
+    return {work_hash: name for work_hash, name in names.items() if work_hash}
 
 
-def remove_drafts(cohort: Path, but: set[str]) -> None:
-    """Remove all drafts but some."""
+def remove_partial_shards(cohort: Path, keep: set[str]) -> None:
+    """Remove all partial shards except some."""
     for folder in (cohort / "shards").glob(".*"):
-        if folder.name[1:] not in but:
+        if folder.name[1:] not in keep:
             shutil.rmtree(folder)
     for journal in (cohort / "private").glob(".*.jsonl"):
-        if journal.name[1:].removesuffix(".jsonl") not in but:
+        if journal.name[1:].removesuffix(".jsonl") not in keep:
             journal.unlink()
 
 
@@ -136,8 +138,8 @@ def _journal(cohort: Path, name: str) -> Path:
     return cohort / "private" / f".{name}.jsonl"
 
 
-def _plan(journal: Path) -> str:
-    """Return the plan that a journal follows, '' where there is none."""
+def _work_hash(journal: Path) -> str:
+    """Return the hash of the work that a journal belongs to, '' without a journal."""
     try:
         with journal.open("rb") as file:
             return json.loads(file.readline())["plan"]
@@ -145,8 +147,8 @@ def _plan(journal: Path) -> str:
         return ""
 
 
-def _write_header(file: BinaryIO, n_records: int, form: Form) -> None:
+def _write_header(file: BinaryIO, n_records: int, signal_format: SignalFormat) -> None:
     """Write the header of an ``.npy`` file; its length does not depend on ``n_records``."""
-    shape = (n_records, len(LEADS), form.n_samples)
+    shape = (n_records, len(LEADS), signal_format.n_samples)
     header = {"descr": "<i2", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)

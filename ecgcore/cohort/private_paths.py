@@ -1,7 +1,7 @@
-"""The private table: which file each record was read from, and what became of every other.
+"""Private table: the file that each record was read from, and the outcome of every other file.
 
-The only place in a cohort where paths and a reader's words stand (file names may hold patients'
-names): ``private/NNNNN.parquet``, one piece a shard, mode 600 in a folder of mode 700.
+This is the only part of a cohort with paths and messages of readers, because file names may hold
+patients' names: ``private/NNNNN.parquet``, one file per shard, mode 600 in a folder of mode 700.
 """
 
 from collections.abc import Iterable
@@ -12,27 +12,27 @@ import pandas as pd
 import pyarrow as pa
 
 from ecgcore.atomic import write_atomic
-from ecgcore.cohort.remote import need
-from ecgcore.cohort.scan import SeenFile
-from ecgcore.cohort.store import private_piece
+from ecgcore.cohort.remote import local_file
+from ecgcore.cohort.scan import ScannedFile
+from ecgcore.cohort.store import private_paths_file
 from ecgcore.errors import DamagedFile
 
 COLUMNS = pa.schema(
     dict.fromkeys(("path", "stamp", "key", "record", "status", "reason", "of"), pa.string())
     | {"fs_hz": pa.float64()}
 )
-"""As in ``SeenFile``; ``status``: read, rejected (with ``reason``) or duplicate (``of`` one)."""
+"""As in ``ScannedFile``; ``status``: read, rejected (with ``reason``) or duplicate (``of`` one)."""
 
 
 def private_folder(cohort: Path) -> Path:
-    """Return the folder of the private table, made on first use for its owner alone."""
+    """Return the folder of the private table, created on first use for its owner alone."""
     folder = cohort / "private"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
 def write_paths(cohort: Path, shard: str, rows: Iterable[dict[str, Any]]) -> None:
-    """Write a shard's piece, whole."""
+    """Write a shard's part of the private table, atomically."""
     table = pd.DataFrame(list(rows), columns=COLUMNS.names)
     private_folder(cohort)
 
@@ -40,22 +40,22 @@ def write_paths(cohort: Path, shard: str, rows: Iterable[dict[str, Any]]) -> Non
         path.touch(mode=0o600)
         table.to_parquet(path, index=False, schema=COLUMNS)
 
-    write_atomic(private_piece(cohort, shard), write)
+    write_atomic(private_paths_file(cohort, shard), write)
 
 
 def read_paths(cohort: Path, shards: Iterable[str]) -> pd.DataFrame:
-    """Return the table over some shards, or raise DamagedFile."""
-    pieces = [_piece(private_piece(cohort, shard)) for shard in shards]
-    if not pieces:
+    """Return the private table of some shards, or raise DamagedFile."""
+    tables = [_read_table(private_paths_file(cohort, shard)) for shard in shards]
+    if not tables:
         return pd.DataFrame(columns=COLUMNS.names)
-    return _followed(pd.concat(pieces, ignore_index=True))
+    return _resolve_copies(pd.concat(tables, ignore_index=True))
 
 
-class Outcome(NamedTuple):
-    """What became of a cohort's recordings.
+class IngestOutcome(NamedTuple):
+    """Outcome of a cohort's recordings.
 
-    ``read`` counts the records that are there; ``others`` (columns as in COLUMNS) are the rejected
-    and the duplicates. Few, so that this does not grow with the cohort.
+    ``read`` counts the records; ``others`` (columns as in COLUMNS) holds rejected files and
+    duplicates only, so that it does not grow with the cohort.
     """
 
     read: int
@@ -66,22 +66,22 @@ class Outcome(NamedTuple):
         return int((self.others["status"] == status).sum())
 
 
-def outcome(cohort: Path, shards: Iterable[str]) -> Outcome:
-    """Return what became of the recordings of some shards, or raise DamagedFile."""
-    read, others = 0, [pd.DataFrame(columns=COLUMNS.names)]
+def read_outcome(cohort: Path, shards: Iterable[str]) -> IngestOutcome:
+    """Return the outcome of the recordings of some shards, or raise DamagedFile."""
+    n_read, others = 0, [pd.DataFrame(columns=COLUMNS.names)]
     for shard in shards:
-        piece = _piece(private_piece(cohort, shard))
-        is_read = piece["status"] == "read"
-        read += int(is_read.sum())
+        table = _read_table(private_paths_file(cohort, shard))
+        is_read = table["status"] == "read"
+        n_read += int(is_read.sum())
         if not is_read.all():
-            others.append(piece[~is_read])
-    table = others[0] if len(others) == 1 else pd.concat(others[1:], ignore_index=True)
-    return Outcome(read, _followed(table))
+            others.append(table[~is_read])
+    merged = others[0] if len(others) == 1 else pd.concat(others[1:], ignore_index=True)
+    return IngestOutcome(n_read, _resolve_copies(merged))
 
 
-def _piece(file: Path) -> pd.DataFrame:
+def _read_table(file: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(need(file), columns=COLUMNS.names)
+        return pd.read_parquet(local_file(file), columns=COLUMNS.names)
     except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
         raise DamagedFile(
             f"Cohort '{file.parent.parent.name}': private/{file.name} cannot be read; remove the "
@@ -89,24 +89,24 @@ def _piece(file: Path) -> pd.DataFrame:
         ) from error
 
 
-def _followed(paths: pd.DataFrame) -> pd.DataFrame:
-    """Return the table where a copy of a copy is one of the original."""
+def _resolve_copies(paths: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with copies of copies assigned to the original."""
     copies = paths[paths["status"] == "duplicate"]
-    of = dict(zip(copies["record"], copies["of"], strict=True))
+    original_of = dict(zip(copies["record"], copies["of"], strict=True))
     names = copies["of"]
-    for _ in range(len(of)):
-        further = names.map(lambda name: of.get(name, name))
-        if further.equals(names):
+    for _ in range(len(original_of)):
+        resolved = names.map(lambda name: original_of.get(name, name))
+        if resolved.equals(names):
             break
-        names = further
+        names = resolved
     paths.loc[copies.index, "of"] = names
     return paths
 
 
-def seen_before(paths: pd.DataFrame) -> dict[str, SeenFile]:
-    """Return what an earlier ingest saw, by path."""
+def known_files(paths: pd.DataFrame) -> dict[str, ScannedFile]:
+    """Return the files of an earlier scan, by path."""
     rows = paths[["path", "stamp", "key", "record", "fs_hz"]].to_dict("records")
     return {
-        row["path"]: SeenFile(**row | {"fs_hz": None if pd.isna(row["fs_hz"]) else row["fs_hz"]})
+        row["path"]: ScannedFile(**row | {"fs_hz": None if pd.isna(row["fs_hz"]) else row["fs_hz"]})
         for row in rows
     }

@@ -1,10 +1,11 @@
-"""Bringing a cohort to object storage, or to any folder: what is new there, ``cohort.json`` last.
+"""Push: upload a cohort to object storage or any folder; changed files only, ``cohort.json`` last.
 
-The private folder (file names, what became of each file) and the patients' key stay at home.
+The private folder (file names and outcome of each file) and the key of patient hashes stay local.
 """
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,29 @@ import pyarrow.parquet as pq
 
 from ecgcore.atomic import sha256_file, write_atomic
 from ecgcore.cohort import listing_columns, measurements_table, remote
-from ecgcore.cohort.exclusions import losses
+from ecgcore.cohort.exclusions import exclusion_counts
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import RequestError
 from ecgcore.workspace import Workspace
 
 SHARD_FILES = ("index.parquet", measurements_table.FILE, "signals.npy")
-"""What is read of a shard; fingerprints are for whoever ingests."""
+"""Files of a shard that readers need; fingerprints serve only ingest."""
+
+
+@dataclass(frozen=True)
+class PushResult:
+    """Totals of a push: number and bytes of all files, and of those that were sent."""
+
+    cohort: str
+    url: str
+    files: int
+    bytes: int
+    sent: int
+    sent_bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON form of ``ecgcore cohorts push --json``."""
+        return asdict(self)
 
 
 def push(
@@ -26,112 +43,112 @@ def push(
     url: str,
     workspace: Workspace,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, Any]:
-    """Bring a cohort to ``url``, which becomes its own place; only files that changed travel.
+) -> PushResult:
+    """Upload a cohort to ``url``, which then holds nothing else; only changed files are sent.
 
-    Whoever opens it meanwhile finds the cohort as it was; what no longer belongs to it goes last.
+    Readers who open it meanwhile find the previous version; obsolete files are removed last.
 
     Parameters
     ----------
     on_progress
-        Called with bytes sent and to send.
-
-    Returns
-    -------
-    dict
-        ``cohort``, ``url``, ``files`` and ``bytes`` of all, ``sent`` and ``sent_bytes``.
+        Called with bytes sent and bytes to send.
 
     Raises
     ------
     RequestError
-        Another cohort lies there, or the driver lacks.
+        The URL holds another cohort, or its driver is not installed.
     EcgError
-        The place cannot be reached.
+        The URL cannot be reached.
     """
     if remote.is_url(name):
-        raise RequestError(f"Name a cohort of this home to push, not a place ({name}).")
+        raise RequestError(f"Name a cohort of this home to push, not a URL ({name}).")
     url = (url if remote.is_url(url) else f"file://{Path(url).absolute()}").rstrip("/")
     cohort = Cohort.open(name, workspace)
-    listing_columns.columns(cohort)
-    wanted = {file: _told(cohort.folder / file) for file in _files(cohort)}
-    with remote.reached(url) as (files, path):
-        before = _there(files, path, url, cohort)
-        new = [
-            file for file in wanted if before.get(file, {}).get("sha256") != wanted[file]["sha256"]
+    listing_columns.load_columns(cohort)
+    entries = {file: _describe(cohort.folder / file) for file in _files(cohort)}
+    with remote.connect(url) as (file_system, path):
+        remote_entries = _read_entries(file_system, path, url, cohort)
+        changed = [
+            file
+            for file, entry in entries.items()
+            if remote_entries.get(file, {}).get("sha256") != entry["sha256"]
         ]
-        _send(
-            files, path, cohort.folder, {file: wanted[file]["bytes"] for file in new}, on_progress
+        sizes = {file: entries[file]["bytes"] for file in changed}
+        _send(file_system, path, cohort.folder, sizes, on_progress)
+        meta = cohort.meta | {"sizes": _shard_sizes(cohort), "losses": exclusion_counts(cohort)}
+        content = json.dumps(
+            meta | {remote.FILES_KEY: entries}, ensure_ascii=False, allow_nan=False
         )
-        meta = cohort.meta | {"sizes": _sizes(cohort), "losses": losses(cohort)}
-        content = json.dumps(meta | {remote.FILES: wanted}, ensure_ascii=False, allow_nan=False)
-        _put_last(files, f"{path}/cohort.json", content.encode())
-        for file in before.keys() - wanted.keys():
-            files.rm_file(f"{path}/{file}")
-    return {
-        "cohort": name,
-        "url": url,
-        "files": len(wanted),
-        "bytes": sum(told["bytes"] for told in wanted.values()),
-        "sent": len(new),
-        "sent_bytes": sum(wanted[file]["bytes"] for file in new),
-    }
+        _write_whole(file_system, f"{path}/cohort.json", content.encode())
+        for file in remote_entries.keys() - entries.keys():
+            file_system.rm_file(f"{path}/{file}")
+    return PushResult(
+        cohort=name,
+        url=url,
+        files=len(entries),
+        bytes=sum(entry["bytes"] for entry in entries.values()),
+        sent=len(changed),
+        sent_bytes=sum(sizes.values()),
+    )
 
 
 def _files(cohort: Cohort) -> list[str]:
-    """Return the files that travel, by path in the cohort's folder."""
+    """Return the files to upload, by path in the cohort's folder."""
     shards = [f"shards/{s}/{file}" for s in cohort.meta["shards"] for file in SHARD_FILES]
     return [file for file in (listing_columns.FILE, *shards) if (cohort.folder / file).is_file()]
 
 
-def _told(file: Path) -> dict[str, Any]:
+def _describe(file: Path) -> dict[str, Any]:
     stat = file.stat()
     return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_file(file)}
 
 
-def _sizes(cohort: Cohort) -> list[int]:
+def _shard_sizes(cohort: Cohort) -> list[int]:
     shards = (cohort.folder / "shards" / shard for shard in cohort.meta["shards"])
     return [pq.read_metadata(shard / "index.parquet").num_rows for shard in shards]
 
 
-def _there(files: Any, path: str, url: str, cohort: Cohort) -> dict[str, dict[str, Any]]:
-    """Return the files of the cohort as it lies there, by path; none where none does."""
+def _read_entries(
+    file_system: Any, path: str, url: str, cohort: Cohort
+) -> dict[str, dict[str, Any]]:
+    """Return the file entries of the cohort at the URL, by path; empty if there is none."""
     try:
-        meta = json.loads(files.cat_file(f"{path}/cohort.json"))
+        meta = json.loads(file_system.cat_file(f"{path}/cohort.json"))
     except FileNotFoundError:
         return {}
     if meta["name"] != cohort.name:
         raise RequestError(
-            f"{url} holds the cohort '{meta['name']}'; push '{cohort.name}' to a place of its own."
+            f"{url} holds the cohort '{meta['name']}'; push '{cohort.name}' to a URL of its own."
         )
-    return meta.get(remote.FILES, {})
+    return meta.get(remote.FILES_KEY, {})
 
 
 def _send(
-    files: Any,
+    file_system: Any,
     path: str,
     folder: Path,
-    new: dict[str, int],
+    sizes: dict[str, int],
     on_progress: Callable[[int, int], None],
 ) -> None:
-    """Send files, and say after each how many bytes have gone."""
+    """Upload files and report the bytes sent after each."""
     from fsspec.implementations.local import LocalFileSystem
 
-    sent, total = 0, sum(new.values())
+    sent, total = 0, sum(sizes.values())
     on_progress(0, total)
-    for file, size in new.items():
-        there = f"{path}/{file}"
-        if isinstance(files, LocalFileSystem):  # stores of objects have no folders
-            files.makedirs(there.rpartition("/")[0], exist_ok=True)
-        files.put_file(str(folder / file), there)
+    for file, size in sizes.items():
+        target = f"{path}/{file}"
+        if isinstance(file_system, LocalFileSystem):  # object stores have no folders
+            file_system.makedirs(target.rpartition("/")[0], exist_ok=True)
+        file_system.put_file(str(folder / file), target)
         sent += size
         on_progress(sent, total)
 
 
-def _put_last(files: Any, there: str, content: bytes) -> None:
-    """Write ``cohort.json``: stores of objects show it whole or not at all, folders by renaming."""
+def _write_whole(file_system: Any, path: str, content: bytes) -> None:
+    """Write a file so that readers never see a part: object stores do, folders need a rename."""
     from fsspec.implementations.local import LocalFileSystem
 
-    if isinstance(files, LocalFileSystem):
-        write_atomic(Path(there), lambda beside: beside.write_bytes(content))
+    if isinstance(file_system, LocalFileSystem):
+        write_atomic(Path(path), lambda temporary: temporary.write_bytes(content))
     else:
-        files.pipe_file(there, content)
+        file_system.pipe_file(path, content)

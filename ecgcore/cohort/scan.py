@@ -1,7 +1,7 @@
-"""Which files a folder holds, what each shows at first sight, and which of them are one record.
+"""Scan of a folder: its recordings, their headers, and which files belong to one record.
 
 Two files are the same record when their source numbers them so (PTB-XL's ``00001_lr`` and
-``00001_hr``), or, without a known source, when their bytes are equal.
+``00001_hr``) or, without a known source, when their bytes are equal.
 """
 
 import hashlib
@@ -12,22 +12,22 @@ from pathlib import Path
 
 from ecgcore.atomic import sha256_file
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.archives import on_disk, real_file
+from ecgcore.records.container_paths import as_local_file, outermost_file
 from ecgcore.records.discover import find_records
-from ecgcore.records.metadata.tables import TABLES, above
-from ecgcore.records.read import glance
+from ecgcore.records.metadata.tables import METADATA_TABLES, find_above
+from ecgcore.records.read import read_header
 from ecgcore.records.sources import PTB_XL_NAME
 
 READER = 2
-"""Rises whenever records are read differently: every file is then read anew."""
+"""Version of reading; a higher one makes every file be read again."""
 RATES_HZ = (100, 500)
-_NEARLY = 0.99
-"""A rate this near below another is taken for it (499.9 Hz for 500)."""
+_RATE_TOLERANCE = 0.99
+"""A rate at least this share of another counts as equal (499.9 Hz and 500 Hz)."""
 
 
 @dataclass(frozen=True, slots=True)
-class SeenFile:
-    """A recording's file at first sight.
+class ScannedFile:
+    """A recording's file as the scan of its header shows it.
 
     Attributes
     ----------
@@ -38,10 +38,10 @@ class SeenFile:
     key
         Equal for files of one record.
     record
-        The name the record would carry: the source's own, or one made from the bytes where no
-        source is known, as file names may hold patients' names.
+        Name of the record: the source's own, or one derived from the bytes if no source is known,
+        because file names may hold patients' names.
     fs_hz
-        None where it is not seen.
+        Sampling rate in Hz, None if the header does not show it.
     """
 
     path: str
@@ -51,122 +51,139 @@ class SeenFile:
     fs_hz: float | None
 
 
-def survey(folder: Path, known: dict[str, SeenFile], secret: bytes) -> list[SeenFile]:
-    """Return the recordings of a folder in stable order; unchanged ``known`` ones unopened.
+def scan_folder(folder: Path, known: dict[str, ScannedFile], secret: bytes) -> list[ScannedFile]:
+    """Return the recordings of a folder in stable order; unchanged ``known`` ones stay unopened.
 
     Parameters
     ----------
     known
-        What was seen before, by path.
+        Results of an earlier scan, by path.
     secret
-        Key of names made from bytes.
+        Key of names derived from bytes.
     """
-    seen, stamps = [], Stamps()
+    files, stamps = [], FileStamps()
     for path in find_records([folder.absolute()]):
-        before = known.get(str(path))
+        earlier = known.get(str(path))
         stamp = stamps.of(path)
-        seen.append(before if before and before.stamp == stamp else look(path, stamp, secret))
-    return seen
+        is_unchanged = earlier is not None and earlier.stamp == stamp
+        files.append(earlier if earlier and is_unchanged else scan_file(path, stamp, secret))
+    return files
 
 
-def uniquely_named(found: list[SeenFile], known: Iterable[SeenFile]) -> list[SeenFile]:
-    """Return the files, a record's name led by its source where another record has that name."""
-    owner = {seen.record: seen.key for seen in known}
+def with_unique_names(
+    files: Iterable[ScannedFile], known: Iterable[ScannedFile]
+) -> list[ScannedFile]:
+    """Return the files with record names prefixed by their source where names would collide."""
+    key_of_name = {file.record: file.key for file in known}
     unique = []
-    for seen in found:
-        if owner.setdefault(seen.record, seen.key) != seen.key:
-            source = seen.key.partition("/")[0]
-            seen = replace(seen, record=f"{source}-{seen.record}")
-            owner[seen.record] = seen.key
-        unique.append(seen)
+    for file in files:
+        if key_of_name.setdefault(file.record, file.key) != file.key:
+            source = file.key.partition("/")[0]
+            file = replace(file, record=f"{source}-{file.record}")
+            key_of_name[file.record] = file.key
+        unique.append(file)
     return unique
 
 
-def is_there(path: Path) -> bool:
-    """Return whether a recording's file is there, or the container that its path leads through."""
-    return real_file(path).is_file()
+def file_exists(path: Path) -> bool:
+    """Return whether a recording's file, or the container that its path leads through, exists."""
+    return outermost_file(path).is_file()
 
 
-def rate_of(seen: Iterable[SeenFile]) -> int:
+def common_rate_hz(files: Iterable[ScannedFile]) -> int:
     """Return the higher of RATES_HZ if 90 % of the records have it, else the lower."""
-    highest: dict[str, float] = {}
-    for file in seen:
+    highest_hz: dict[str, float] = {}
+    for file in files:
         if file.fs_hz:
-            highest[file.key] = max(file.fs_hz, highest.get(file.key, 0.0))
+            highest_hz[file.key] = max(file.fs_hz, highest_hz.get(file.key, 0.0))
     low, high = RATES_HZ
-    enough = [rate >= _NEARLY * high for rate in highest.values()]
-    return high if enough and sum(enough) >= 0.9 * len(enough) else low
+    is_high = [rate >= _RATE_TOLERANCE * high for rate in highest_hz.values()]
+    return high if is_high and sum(is_high) >= 0.9 * len(is_high) else low
 
 
-def by_preference(files: Iterable[SeenFile], fs_hz: float) -> list[SeenFile]:
-    """Return the files of one record: first those not below ``fs_hz``, with a header, with their
-    source's table, of the nearest rate."""
+def sort_by_preference(files: Iterable[ScannedFile], fs_hz: float) -> list[ScannedFile]:
+    """Return the files of one record, the best first.
 
-    def rank(file: SeenFile) -> tuple[bool, bool, bool, bool, float, str]:
-        rate, path = file.fs_hz or 0.0, Path(file.path)
-        bare = path.suffix != ".hea"
-        copied = not PTB_XL_NAME.match(file.record)  # the challenge's copy has lost the table
-        untold = not any(above(path, table) for table in TABLES)
-        return is_below(rate, fs_hz), bare, copied, untold, abs(rate - fs_hz), file.path
+    Preferred are files not below ``fs_hz``, then with a header, from their original source, with
+    their source's table, and of the nearest rate.
+    """
+
+    def rank(file: ScannedFile) -> tuple[bool, bool, bool, bool, float, str]:
+        rate_hz, path = file.fs_hz or 0.0, Path(file.path)
+        has_no_header = path.suffix != ".hea"
+        is_copy = not PTB_XL_NAME.match(file.record)  # the challenge's copy has lost the table
+        has_no_table = not any(find_above(path, table) for table in METADATA_TABLES)
+        return (
+            is_lower_rate(rate_hz, fs_hz),
+            has_no_header,
+            is_copy,
+            has_no_table,
+            abs(rate_hz - fs_hz),
+            file.path,
+        )
 
     files = list(files)
     return sorted(files, key=rank) if len(files) > 1 else files
 
 
-def is_below(fs_hz: float, wanted_hz: float) -> bool:
-    """Return whether a rate would have to be raised to reach another."""
-    return fs_hz < _NEARLY * wanted_hz
+def is_lower_rate(fs_hz: float, target_hz: float) -> bool:
+    """Return whether a signal would have to be upsampled to reach a rate."""
+    return fs_hz < _RATE_TOLERANCE * target_hz
 
 
 def _files_of(path: Path) -> list[Path]:
-    """Return an ordinary recording's files: its own, and the signal files beside a header."""
-    beside = [path.with_suffix(s) for s in (".dat", ".mat")] if path.suffix == ".hea" else []
-    return [path, *(file for file in beside if file.is_file())]
+    """Return the files of an ordinary recording: its own and a header's signal files."""
+    signals = [path.with_suffix(s) for s in (".dat", ".mat")] if path.suffix == ".hea" else []
+    return [path, *(file for file in signals if file.is_file())]
 
 
-class Stamps:
-    """Stamps of recordings; what many share (containers, tables) is looked at once."""
+class FileStamps:
+    """Stamps of recordings; containers and tables that many share are looked up once."""
 
     def __init__(self) -> None:
         self._shared: dict[Path, str] = {}
 
     def of(self, path: Path) -> str:
-        """Return what changes when a recording, its companions or its tables do."""
-        file = real_file(path)
-        own = [_told(f) for f in _files_of(path)] if file == path else [self._once(file)]
-        told = ";".join([str(READER), *own, self._once(file.parent)])
-        return hashlib.sha256(told.encode()).hexdigest()[:24]
+        """Return a hash that changes when a recording, its companions or its tables do."""
+        file = outermost_file(path)
+        own = [self._shared_text(file)]
+        if file == path:
+            own = [_stat_text(part) for part in _files_of(path)]
+        text = ";".join([str(READER), *own, self._shared_text(file.parent)])
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
 
-    def _once(self, path: Path) -> str:
+    def _shared_text(self, path: Path) -> str:
         if path not in self._shared:
-            tables = [above(path / "any", table) for table in TABLES] if path.is_dir() else [path]
-            self._shared[path] = ";".join(_told(table) for table in tables if table)
+            files: list[Path | None] = [path]
+            if path.is_dir():
+                files = [find_above(path / "any", table) for table in METADATA_TABLES]
+            self._shared[path] = ";".join(_stat_text(file) for file in files if file)
         return self._shared[path]
 
 
-def _told(file: Path) -> str:
+def _stat_text(file: Path) -> str:
     try:
-        found = file.stat()
+        stat = file.stat()
     except OSError:
         return "gone"
-    return f"{found.st_size},{found.st_mtime_ns}"
+    return f"{stat.st_size},{stat.st_mtime_ns}"
 
 
-def look(path: Path, stamp: str, secret: bytes) -> SeenFile:
-    """Return what a recording shows at first sight; ``secret`` keys names made from bytes."""
-    from_where, fs_hz = glance(path)
-    if from_where is None:
-        made = _from_bytes(path, secret)
-        return SeenFile(str(path), stamp, made, made, fs_hz)
-    name = f"{from_where.source}-{path.stem}" if path.stem.isdigit() else path.stem
-    return SeenFile(str(path), stamp, "/".join(from_where), name, fs_hz)
+def scan_file(path: Path, stamp: str, secret: bytes) -> ScannedFile:
+    """Return what a recording's header shows; ``secret`` keys names derived from bytes."""
+    header = read_header(path)
+    if header.origin is None:
+        name = _name_from_bytes(path, secret)
+        return ScannedFile(str(path), stamp, name, name, header.fs_hz)
+    name = f"{header.origin.source}-{path.stem}" if path.stem.isdigit() else path.stem
+    return ScannedFile(str(path), stamp, "/".join(header.origin), name, header.fs_hz)
 
 
-def _from_bytes(path: Path, secret: bytes) -> str:
-    """Return a name made from a recording's bytes; of its path where it cannot be opened."""
+def _name_from_bytes(path: Path, secret: bytes) -> str:
+    """Return a name derived from a recording's bytes, or from its path if it cannot be opened."""
     digest = hmac.new(secret, digestmod="sha256")
     try:
-        with on_disk(path) as (file, member):
+        with as_local_file(path) as (file, member):
             for part in _files_of(file):
                 digest.update(bytes.fromhex(sha256_file(part)))
             digest.update(member.encode())

@@ -1,30 +1,27 @@
-"""What every record of a cohort is brought to: one rate, one length."""
+"""Signal format of a cohort: one sampling rate and one length for all records."""
 
 from dataclasses import dataclass
 
-from ecgcore.records.read import ReadOptions
+from ecgcore.records.read import DEFAULT_READ_OPTIONS, ReadOptions
 from ecgcore.records.record import LEADS
-
-AS_IT_SAYS = ReadOptions()
-"""Nothing is taken for granted of a file."""
 
 
 @dataclass(frozen=True)
-class Form:
-    """Rate and length of a cohort's records.
+class SignalFormat:
+    """Sampling rate and length of a cohort's records.
 
     Attributes
     ----------
     fs_hz, duration_s
-        Hz and seconds stored of each record.
+        Rate in Hz and length in s of each stored record.
     upsample
-        Whether records of a lower rate are taken, too.
+        Whether records of a lower rate are accepted, too.
     secret
-        Key of the patients' hashes.
+        Key of patient hashes.
     by_rule
-        Whether the rate follows from the records (the highest that 90 % have), or was asked for.
-    reading
-        What is said of files that leave it open, and the second at which each record begins.
+        Whether the rate follows from the records (the highest that 90 % have) or was requested.
+    read_options
+        Assumptions about files that state no rate or lead order, and the second to start at.
     """
 
     fs_hz: int
@@ -32,7 +29,7 @@ class Form:
     upsample: bool
     secret: bytes
     by_rule: bool = True
-    reading: ReadOptions = AS_IT_SAYS
+    read_options: ReadOptions = DEFAULT_READ_OPTIONS
 
     @property
     def n_samples(self) -> int:
@@ -40,6 +37,6 @@ class Form:
         return round(self.fs_hz * self.duration_s)
 
     @property
-    def bytes_a_record(self) -> int:
+    def bytes_per_record(self) -> int:
         """Size of a stored signal."""
         return len(LEADS) * self.n_samples * 2

@@ -1,10 +1,10 @@
-"""A cohort on disk: ``cohort.json`` and ``shards/NNNNN/{index.parquet, signals.npy}``.
+"""Cohort on disk: ``cohort.json`` and ``shards/NNNNN/{index.parquet, signals.npy}``.
 
-Signals are int16 at 1 µV with −32768 for missing, memory-mapped; one rate and one length a cohort.
-Paths stand only in the private table ``private/NNNNN.parquet`` (mode 600), one piece a shard.
+Signals are int16 at 1 µV with −32768 for missing, memory-mapped; one rate and one length per
+cohort. Paths are only in the private table ``private/NNNNN.parquet`` (mode 600), one per shard.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,30 +16,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecgcore.atomic import read_json
-from ecgcore.cohort import remote
-from ecgcore.cohort.codec import as_record, in_mv, statements_in
+from ecgcore.cohort import measurements_table, remote
+from ecgcore.cohort.codec import decode_record, decode_signals_mv, decode_statements
 from ecgcore.errors import DamagedFile, NotFound, RequestError
-from ecgcore.labels.classes import CODES
-from ecgcore.labels.label_sets import label_set
+from ecgcore.labels import label_sets
+from ecgcore.labels.classes import CODES, TIERS
 from ecgcore.records.record import LEADS, Record
 from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.measure.measurements import Measurements
 
-TIERS = ("core", "broad")
 LABEL_SOURCES = ("expert", "criteria")
-_KEYS = {"name", "records", "patients", "fs_hz", "duration_s", "n_samples", "sources", "hash"} | {
-    "shards"
+_REQUIRED_KEYS = {
+    "name",
+    "records",
+    "patients",
+    "fs_hz",
+    "duration_s",
+    "n_samples",
+    "sources",
+    "hash",
+    "shards",
 }
-_MOST_MAPS = 10_000
-"""Shards that are mapped at once: a process may hold some 65,000 maps."""
+_MAX_MAPS = 10_000
+"""Shards that are memory-mapped at once: a process may hold some 65,000 maps."""
 _ADVICE = "Make one: ecgcore ingest FOLDER --cohort NAME."
 
 
 @dataclass(frozen=True)
 class CohortSummary:
-    """What a list of cohorts shows of one; ``sources`` gives records a source."""
+    """Entry of a list of cohorts; ``sources`` holds the number of records by source."""
 
     name: str
     records: int
@@ -51,12 +58,24 @@ class CohortSummary:
 
 
 class Cohort:
-    """A cohort, opened for reading. Signals are read when asked for, never all at once."""
+    """Records of one sampling rate and length, opened for reading.
+
+    Signals are read on access, never all at once.
+
+    Attributes
+    ----------
+    name
+        Name of the cohort.
+    fs_hz, duration_s, n_samples
+        Sampling rate in Hz, length in s and samples per lead of every record.
+    hash
+        Changes with any record, signal, label or their order.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.meta: dict[str, Any] = read_json(folder / "cohort.json")
-        if missing := sorted(_KEYS - self.meta.keys()):
+        if missing := sorted(_REQUIRED_KEYS - self.meta.keys()):
             raise DamagedFile(
                 f"Cohort '{folder.name}': cohort.json lacks {', '.join(missing)}; remove the "
                 "cohort's folder and ingest again."
@@ -70,9 +89,9 @@ class Cohort:
 
     @classmethod
     def open(cls, name: str, workspace: Workspace) -> "Cohort":
-        """Open the cohort of that name, or say which there are; or the one at a URL."""
+        """Open a cohort by name or URL; NotFound lists those that exist."""
         if remote.is_url(name):
-            return cls(remote.opened(name, workspace))
+            return cls(remote.open_remote(name, workspace))
         names = _names(workspace)
         if name not in names:
             raise NotFound.among("cohort", name, names, _ADVICE)
@@ -81,17 +100,29 @@ class Cohort:
     def __len__(self) -> int:
         return self.meta["records"]
 
+    def __getitem__(self, row_or_name: int | str) -> Record:
+        return self.record(row_or_name)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self.record(row) for row in range(len(self)))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Cohort '{self.name}': {len(self)} records of {self.meta['patients']} patients, "
+            f"{self.duration_s:g} s at {self.fs_hz:g} Hz>"
+        )
+
     @property
-    def where(self) -> str:
-        """By what it is opened again: its name, or the URL where it lies."""
-        return self.meta.get(remote.URL, self.name)
+    def location(self) -> str:
+        """Name or URL that reopens this cohort."""
+        return self.meta.get(remote.URL_KEY, self.name)
 
     @cached_property
     def index(self) -> pd.DataFrame:
-        """One row a record, over all shards.
+        """Table with one row per record, over all shards.
 
         Columns: ``record`` (unique), ``source``, ``patient`` (keyed hash, missing where the source
-        gives none), ``age`` (years, at most 90), ``sex``, ``fold``, ``fs_hz`` and ``duration_s``
+        states none), ``age`` (years, at most 90), ``sex``, ``fold``, ``fs_hz`` and ``duration_s``
         of the original, ``statements`` (JSON list of [system, code, likelihood]), ``details``
         (JSON), ``machine`` (JSON: what the machine itself measured), ``notes`` (JSON list),
         ``signal_hash``, and ``core_NSR`` … ``broad_ECT`` (int8: 1 present, 0 absent, −1 unknown).
@@ -113,21 +144,34 @@ class Cohort:
         label_tier: str = "core",
         label_source: str = "expert",
         thresholds: str = "paper",
-        of: str = "paper10",
+        label_set: str = "paper10",
     ) -> np.ndarray:
-        """Return (N, C) int8 in the label set's order: 1 present, 0 absent, −1 unknown.
+        """Return the label states, (N, C) int8 in the label set's order.
 
-        ``label_source`` is ``expert`` (what sources state) or ``criteria`` (measurements against a
-        set of ``thresholds``, see ``labels.criteria``); ``of`` names the label set. Label tier,
-        label source and thresholds are of ``paper10`` only.
+        1 is present, 0 absent, −1 unknown.
+
+        Parameters
+        ----------
+        label_tier
+            ``core`` or ``broad``.
+        label_source
+            ``expert`` (statements of the sources) or ``criteria`` (measurements against a set of
+            ``thresholds``, see ``labels.criteria``).
+        thresholds
+            Set of thresholds of the criteria.
+        label_set
+            Label set. Tier, source and thresholds apply to ``paper10`` only.
 
         Raises
         ------
+        NotFound
+            An unknown tier, source or label set.
         RequestError
             ``criteria`` of a cohort that is not measured.
         """
-        if of != "paper10":
-            return label_set(of).states([statements_in(text) for text in self.index["statements"]])
+        if label_set != "paper10":
+            statements = [decode_statements(text) for text in self.index["statements"]]
+            return label_sets.label_set(label_set).states(statements)
         if label_tier not in TIERS:
             raise NotFound.among("label tier", label_tier, TIERS)
         if label_source not in LABEL_SOURCES:
@@ -137,7 +181,6 @@ class Cohort:
         return self.index[[f"{label_tier}_{code}" for code in CODES]].to_numpy(np.int8)
 
     def _criteria(self, label_tier: str, thresholds: str) -> np.ndarray:
-        from ecgcore.cohort import measurements_table
         from ecgcore.labels.criteria import criteria_states
 
         if not self.is_measured:
@@ -149,7 +192,7 @@ class Cohort:
         return criteria_states(numbers, self.index, thresholds, label_tier)
 
     def row_of(self, record: str) -> int:
-        """Return the row of a record."""
+        """Return the row of a record, or raise NotFound."""
         try:
             return self._rows[record]
         except KeyError:
@@ -160,94 +203,105 @@ class Cohort:
 
     def signals(self, rows: np.ndarray | Iterable[int]) -> np.ndarray:
         """Return the signals of some rows, (B, 12, n_samples) float32 in mV, NaN where missing."""
-        wanted = np.asarray(rows, dtype=np.int64)
-        out = np.empty((len(wanted), len(LEADS), self.n_samples), np.float32)
-        shard_of = np.searchsorted(self._ends, wanted, side="right")
-        for shard in np.unique(shard_of):
-            here = shard_of == shard
+        rows = np.asarray(rows, dtype=np.int64)
+        signals_mv = np.empty((len(rows), len(LEADS), self.n_samples), np.float32)
+        shard_of_row = np.searchsorted(self._ends, rows, side="right")
+        for shard in np.unique(shard_of_row):
+            of_shard = shard_of_row == shard
             first = self._ends[shard - 1] if shard else 0
-            out[here] = in_mv(self._signals(int(shard))[wanted[here] - first])
-        return out
+            stored = self._signals(int(shard))[rows[of_shard] - first]
+            signals_mv[of_shard] = decode_signals_mv(stored)
+        return signals_mv
 
     @cached_property
     def measures(self) -> pd.DataFrame:
-        """One row a record, aligned with ``index``: ``record``, the columns of a measurement
-        (``MEASURE_SCHEMA``), ``quality`` (JSON list of "code: words") and ``r_peaks_s``.
+        """Measurements with one row per record, aligned with ``index``.
 
-        All automatic, unconfirmed; missing where the cohort was ingested without measuring
-        (``measuring.ensure_measured`` makes them).
+        Columns: ``record``, those of a measurement (``MEASURE_SCHEMA``), ``quality`` (JSON list of
+        "code: words") and ``r_peaks_s``. All automatic, unconfirmed; missing if the cohort was
+        ingested without measuring (``measure_job.ensure_measured`` adds them).
         """
-        from ecgcore.cohort import measurements_table
-
         return measurements_table.read(self._shards, self._sizes)
 
     def measurements_of(self, row: int) -> "Measurements | None":
-        """Return what was measured of a record, None where that was not done as it is today."""
-        from ecgcore.cohort import measurements_table
-
-        shard, place = self._place(row)
-        return measurements_table.of_record(shard, place)
+        """Return the measurements of a record; None without those of the current version."""
+        return measurements_table.read_measurements(*self._locate(row))
 
     @property
     def is_measured(self) -> bool:
         """Whether every record has been measured."""
-        from ecgcore.cohort import measurements_table
-
         return all(measurements_table.is_measured(shard) for shard in self._shards)
 
     @property
-    def is_measured_as_today(self) -> bool:
-        """Whether every record has been measured, and as this version measures."""
-        from ecgcore.cohort import measurements_table
-
+    def has_current_measurements(self) -> bool:
+        """Whether every record has measurements of the current version."""
         return all(measurements_table.is_current(shard) for shard in self._shards)
 
     def beats(self, rows: np.ndarray | Iterable[int]) -> list[np.ndarray]:
         """Return the R peaks of some rows, in s from the start of the stored signal.
 
-        Those that were not found at ingest are sought now.
+        They are detected now if they were not at ingest.
         """
         return [self._beats_of(int(row)) for row in rows]
 
     def _beats_of(self, row: int) -> np.ndarray:
-        found = self._peaks[row]
-        if found.is_valid:
-            return found.values.to_numpy(zero_copy_only=False)
+        peaks_s = self._peaks[row]
+        if peaks_s.is_valid:
+            return peaks_s.values.to_numpy(zero_copy_only=False)
         from ecgcore.measure.rpeaks import r_peaks
 
         return r_peaks(self.signals([row])[0], self.fs_hz)
 
     @cached_property
     def _peaks(self) -> Any:
-        from ecgcore.cohort import measurements_table
-
         return measurements_table.read_peaks(self._shards, self._sizes)
 
-    def record(self, which: int | str) -> Record:
-        """Return a record as it is stored, by row or name, at the cohort's rate and length."""
-        row = self.row_of(which) if isinstance(which, str) else int(which)
-        return as_record(self._told(row), self.signals([row])[0], self.fs_hz)
+    def record(self, row_or_name: int | str) -> Record:
+        """Return a stored record at the cohort's rate and length.
 
-    def _told(self, row: int) -> pd.Series:
-        """Return a row of the index; where that was not read yet, of its own shard's alone."""
+        Parameters
+        ----------
+        row_or_name
+            Row of the index (negative rows count from the end) or name of the record.
+
+        Returns
+        -------
+        Record
+            ``signal_mv`` is (12, n_samples) in mV, NaN where missing.
+
+        Raises
+        ------
+        NotFound
+            There is no record of that name.
+        IndexError
+            There is no such row.
+        """
+        row = self.row_of(row_or_name) if isinstance(row_or_name, str) else int(row_or_name)
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"Cohort '{self.name}' has {len(self)} records, no row {row}.")
+        row %= len(self)
+        return decode_record(self._index_row(row), self.signals([row])[0], self.fs_hz)
+
+    def _index_row(self, row: int) -> pd.Series:
+        """Return a row of the index, reading only its own shard's if none was read yet."""
         if "index" in self.__dict__:
             return self.index.iloc[row]
-        shard, place = self._place(row)
-        return self._table(shard / "index.parquet").iloc[place]
+        shard, position = self._locate(row)
+        return self._table(shard / "index.parquet").iloc[position]
 
-    def _place(self, row: int) -> tuple[Path, int]:
-        """Return the shard that holds a row, and the row's place there."""
+    def _locate(self, row: int) -> tuple[Path, int]:
+        """Return the shard that holds a row, and the row's position in it."""
         number = int(np.searchsorted(self._ends, row, side="right"))
         return self._shards[number], int(row - (self._ends[number - 1] if number else 0))
 
     def path_of(self, record: str) -> Path:
-        """Return the file that a record was read from. For the caller's own eyes only."""
+        """Return the file that a record was read from. Its path may hold a patient's name."""
         self.row_of(record)
         for shard in self.meta["shards"]:
-            paths = self._table(private_piece(self.folder, shard))
-            found = paths.loc[(paths["record"] == record) & (paths["status"] == "read"), "path"]
-            if len(found):
-                return Path(found.iloc[0])
+            paths = self._table(private_paths_file(self.folder, shard))
+            path = paths.loc[(paths["record"] == record) & (paths["status"] == "read"), "path"]
+            if len(path):
+                return Path(path.iloc[0])
         raise DamagedFile(f"Cohort '{self.name}' no longer knows the file of record '{record}'.")
 
     @cached_property
@@ -255,21 +309,23 @@ class Cohort:
         return [self.folder / "shards" / shard for shard in self.meta["shards"]]
 
     def _signals(self, shard: int) -> np.ndarray:
-        """Return a shard's signals (n, 12, T) int16, mapped when first asked for."""
+        """Return a shard's signals (n, 12, T) int16, memory-mapped on first access."""
         if shard not in self._maps:
-            if len(self._maps) == _MOST_MAPS:
+            if len(self._maps) == _MAX_MAPS:
                 self._maps.clear()
-            self._maps[shard] = _mapped(self._shards[shard] / "signals.npy", self._sizes[shard])
+            self._maps[shard] = _map_signals(
+                self._shards[shard] / "signals.npy", self._sizes[shard]
+            )
         return self._maps[shard]
 
     @cached_property
     def _sizes(self) -> list[int]:
-        """Records of each shard."""
+        """Number of records in each shard."""
         return self.meta.get("sizes") or [self._size(s / "index.parquet") for s in self._shards]
 
     def _size(self, file: Path) -> int:
         try:
-            return pq.read_metadata(remote.need(file)).num_rows
+            return pq.read_metadata(remote.local_file(file)).num_rows
         except (OSError, pa.ArrowInvalid) as error:
             raise self._damaged(file) from error
 
@@ -287,13 +343,13 @@ class Cohort:
 
     def _names(self, file: Path) -> pa.Table:
         try:
-            return pq.ParquetFile(remote.need(file)).read(["record"])
+            return pq.ParquetFile(remote.local_file(file)).read(["record"])
         except (OSError, pa.ArrowInvalid) as error:
             raise self._damaged(file) from error
 
     def _table(self, file: Path) -> pd.DataFrame:
         try:
-            return pd.read_parquet(remote.need(file))
+            return pd.read_parquet(remote.local_file(file))
         except (OSError, ValueError) as error:
             raise self._damaged(file) from error
 
@@ -304,13 +360,13 @@ class Cohort:
         )
 
 
-def private_piece(cohort: Path, shard: str) -> Path:
-    """Return the file of a shard's piece of the private table (see ``paths``)."""
+def private_paths_file(cohort: Path, shard: str) -> Path:
+    """Return the file of a shard's part of the private table (see ``private_paths``)."""
     return cohort / "private" / f"{shard}.parquet"
 
 
 def list_cohorts(workspace: Workspace) -> list[CohortSummary]:
-    """Return what there is in a home folder, by name."""
+    """Return the cohorts of a workspace, by name."""
     return [_summary(Cohort(workspace.cohorts / name).meta) for name in _names(workspace)]
 
 
@@ -322,10 +378,10 @@ def _names(workspace: Workspace) -> list[str]:
     return sorted(file.parent.name for file in workspace.cohorts.glob("[!.]*/cohort.json"))
 
 
-def _mapped(file: Path, records: int) -> np.ndarray:
+def _map_signals(file: Path, records: int) -> np.ndarray:
     """Return a shard's signals (n, 12, T) int16, memory-mapped."""
     try:
-        signals = np.load(remote.need(file), mmap_mode="r")
+        signals = np.load(remote.local_file(file), mmap_mode="r")
         if len(signals) != records:
             raise ValueError(f"{len(signals)} signals of {records}")
         return signals

@@ -1,7 +1,7 @@
-"""Levels: the records of one training. 204 or 440 drawn evenly over the classes, or all of them.
+"""Subsets: the records of one training, 204 or 440 drawn evenly over the classes, or all.
 
-The paper's levels (001) are class-balanced draws. Where a class has fewer records than its share,
-the draw takes what there is and says so; nothing is drawn twice.
+The paper's levels (001) are class-balanced draws. If a class has fewer records than its quota, all
+of them are drawn and a note says so; no record is drawn twice.
 """
 
 import hashlib
@@ -13,27 +13,29 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.cohort import splits
-from ecgcore.cohort.record_filter import chosen
+from ecgcore.cohort.record_filter import select_records
 from ecgcore.errors import RequestError
+from ecgcore.labels import label_sets
 from ecgcore.labels.classes import CODES
-from ecgcore.labels.label_sets import label_set
 from ecgcore.labels.targets import priority_class, targets
 
 
-class Labelled(Protocol):
-    """What a plan asks of a cohort: its index, and its label states by tier."""
+class LabelledCohort(Protocol):
+    """Interface of a cohort that can be split: its index and its label states."""
 
     @property
     def index(self) -> pd.DataFrame:
-        """One row a record."""
+        """Table with one row per record."""
 
-    def states(self, label_tier: str, label_source: str, thresholds: str, of: str) -> np.ndarray:
+    def states(
+        self, label_tier: str, label_source: str, thresholds: str, label_set: str
+    ) -> np.ndarray:
         """Return (N, C) int8: 1 present, 0 absent, -1 unknown."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which records of a cohort take part in a run, with what target, on which side.
+    """Records of a cohort that a run uses, with their targets and parts.
 
     Attributes
     ----------
@@ -46,16 +48,16 @@ class Split:
     part
         (N,) str, one of ``splits.PARTS``.
     notes
-        What a reader of the run must know: how many were asked for, what lacked, what is untouched.
+        Remarks for readers of the run: records requested, records lacking, records held out.
     counts
-        One row a class. ``asked``, ``there`` and ``drawn`` count records by the class that they
-        are drawn for (in multilabel mode the first stated in ``PRIORITY``, or the rarest in other
-        label sets than the paper's; at level ``all`` every stated class); the columns of the parts
-        count the records that state the class.
+        One row per class. ``requested``, ``available`` and ``drawn`` count records by the class
+        that they are drawn for (in multilabel mode the first stated in ``PRIORITY``, or the rarest
+        in label sets other than the paper's; at level ``all`` every stated class); the columns of
+        the parts count the records that state the class.
     left_out
-        Why records of the cohort take no part, with their number; with ``rows`` they make up all.
+        Number of unused records of the cohort by reason; together with ``rows`` these are all.
     patients
-        Number of patients a part (a record without patient id is one of its own).
+        Number of patients by part (a record without patient id counts as one patient).
     hash
         Changes with any record, target or part.
     """
@@ -71,8 +73,8 @@ class Split:
     hash: str
 
 
-def plan(
-    cohort: Labelled,
+def build_split(
+    cohort: LabelledCohort,
     level: int | str,
     mode: str,
     label_tier: str = "core",
@@ -80,31 +82,43 @@ def plan(
     seed: int = 0,
     label_source: str = "expert",
     thresholds: str = "paper",
-    of: str = "paper10",
+    label_set: str = "paper10",
     where: str | None = None,
 ) -> Split:
-    """Return the plan of a run on ``cohort``.
+    """Return the split of ``cohort`` for a run.
 
-    ``level`` is a number of records or ``all``; ``split`` one of ``splits.WAYS``. The untouched
-    records (in a split by folds: the test fold; by source: that source) are set aside first, and
-    all of them that have a target are kept, whatever the level. ``label_source``, ``thresholds``
-    and ``of`` (the label set) as in ``Cohort.states``; ``where`` as in ``record_filter``.
+    The holdout records (in a split by folds: the test fold; by source: that source) are set aside
+    first, and all of them that have a target are used, whatever the level.
+
+    Parameters
+    ----------
+    level
+        Number of records, or ``all``.
+    mode
+        Target mode, see ``labels.targets``.
+    split
+        One of ``splits.WAYS``.
+    label_tier, label_source, thresholds, label_set
+        As in ``Cohort.states``.
+    where
+        As in ``record_filter``.
     """
     splits.check_way(split)
-    classes = label_set(of).codes
-    asked = shares(level, len(classes))
+    classes = label_sets.label_set(label_set).codes
+    quotas = class_quotas(level, len(classes))
     index = cohort.index
-    made = targets(cohort.states(label_tier, label_source, thresholds, of), mode, classes)
+    target = targets(cohort.states(label_tier, label_source, thresholds, label_set), mode, classes)
     group = splits.groups(index)
-    reason, used = made.reason, made.used
+    reason, is_used = target.reason, target.used
     if where is not None:
-        kept = chosen(index, group, where)
-        reason, used = np.where(kept, reason, f"not asked for ({where})"), used & kept
-    part, why = _sides(index, group, split, used)
+        is_selected = select_records(index, group, where)
+        reason = np.where(is_selected, reason, f"not asked for ({where})")
+        is_used = is_used & is_selected
+    part, split_reason = _fixed_parts(index, group, split, is_used)
     pool = part == "train"  # until it is split
-    stated = np.asarray(made.y == 1)
-    drawn_for = stated if asked is None else _one_class(stated, classes)
-    drawn = pool if asked is None else _draw(drawn_for, group, pool, asked, seed)
+    stated = np.asarray(target.y == 1)
+    drawn_for = stated if quotas is None else _one_class(stated, classes)
+    drawn = pool if quotas is None else _draw(drawn_for, group, pool, quotas, seed)
     part[pool & ~drawn] = ""
     if split == "rest":
         part[pool & ~np.isin(group, group[drawn])] = "test"
@@ -113,29 +127,29 @@ def plan(
     elif splits.validates(split):
         fractions = splits.FRACTIONS if split == "patient" else splits.without_test()
         part[drawn] = splits.by_patient(group[drawn], stated[drawn], seed, fractions)
-    counts = _counts(classes, drawn_for, stated, part, pool, drawn, asked)
+    counts = _counts(classes, drawn_for, stated, part, pool, drawn, quotas)
     rows = np.flatnonzero(part != "")
     return Split(
         rows=rows,
-        y=made.y[rows],
+        y=target.y[rows],
         classes=classes,
         part=part[rows],
         notes=(
             *_level_notes(level, counts),
-            *_untouched_notes(index, part, split),
+            *_holdout_notes(index, part, split),
             *_label_source_notes(label_source, thresholds),
         ),
         counts=counts,
-        left_out=_left_out(reason, why, part, pool, level),
+        left_out=_left_out(reason, split_reason, part, pool, level),
         patients={name: len(np.unique(group[part == name])) for name in splits.PARTS},
-        hash=_hash(index["record"].to_numpy()[rows], made.y[rows], part[rows]),
+        hash=split_hash(index["record"].to_numpy()[rows], target.y[rows], part[rows]),
     )
 
 
-def shares(level: int | str, classes: int = len(CODES)) -> np.ndarray | None:
-    """Return (classes,) the number of records asked of each class, None for ``all``.
+def class_quotas(level: int | str, classes: int = len(CODES)) -> np.ndarray | None:
+    """Return (classes,) the number of records requested per class, None for ``all``.
 
-    Of ten classes, 204 is 21 of each of the first four and 20 of each other.
+    With ten classes, 204 is 21 of each of the first four and 20 of each other.
     """
     if level == "all":
         return None
@@ -143,46 +157,49 @@ def shares(level: int | str, classes: int = len(CODES)) -> np.ndarray | None:
         raise RequestError(
             f"Level '{level}' is neither 'all' nor a number of records from {classes} up."
         )
-    each, more = divmod(level, classes)
-    return each + (np.arange(classes) < more)
+    each, remainder = divmod(level, classes)
+    return each + (np.arange(classes) < remainder)
 
 
-def _sides(
-    index: pd.DataFrame, group: np.ndarray, way: str, used: np.ndarray
+def _fixed_parts(
+    index: pd.DataFrame, group: np.ndarray, way: str, is_used: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (N,) str: what no draw touches (``untouched``, or the ``test`` fold or source),
-    ``train`` for all that may be drawn, '' for the rest; and (N,) why the rest is left out."""
-    why = np.full(len(index), "", object)
+    """Return the parts before any draw, and the reasons of the split for excluding records.
+
+    (N,) str: ``holdout``, or the ``test`` fold or source; ``train`` for all that may be drawn; ''
+    for excluded records.
+    """
+    reason = np.full(len(index), "", object)
     if way == "patient":
-        part = np.where(splits.held_out(index, group), "untouched", "train").astype("<U10")
+        part = np.where(splits.held_out(index, group), "holdout", "train").astype("<U10")
     elif not splits.validates(way):
         part = splits.without_validation(index, group, way)
     elif way == "folds":
         part = splits.by_folds(index, group)
         part[part == "validation"] = "train"
-        why = np.full(len(index), "no published fold", object)
+        reason = np.full(len(index), "no published fold", object)
     else:
-        part, why = splits.by_source(index, group, splits.left_out_source(way))
-    part[~used] = ""
-    return part, why
+        part, reason = splits.by_source(index, group, splits.left_out_source(way))
+    part[~is_used] = ""
+    return part, reason
 
 
 def _draw(
-    drawn_for: np.ndarray, group: np.ndarray, pool: np.ndarray, asked: np.ndarray, seed: int
+    drawn_for: np.ndarray, group: np.ndarray, pool: np.ndarray, quotas: np.ndarray, seed: int
 ) -> np.ndarray:
-    """Return (N,) bool: at most ``asked`` records a class, in an order that the seed gives.
+    """Return (N,) bool: at most the quota of records per class, in an order given by the seed.
 
-    Other patients come before a patient's second record of the class. A smaller level is part of
-    a larger one with the same seed.
+    Other patients come before a patient's second record of the class. A smaller level is a subset
+    of a larger one with the same seed.
     """
     rows = np.flatnonzero(pool & drawn_for.any(axis=1))
     rows = np.random.default_rng(seed).permutation(rows)
     frame = pd.DataFrame({"group": group[rows], "kind": drawn_for[rows].argmax(axis=1)})
     frame["repeat"] = frame.groupby(["group", "kind"]).cumcount()
     frame = frame.sort_values("repeat", kind="stable")
-    taken = frame[frame.groupby("kind").cumcount() < asked[frame["kind"]]]
+    selected = frame[frame.groupby("kind").cumcount() < quotas[frame["kind"]]]
     drawn = np.zeros(len(pool), bool)
-    drawn[rows[taken.index]] = True
+    drawn[rows[selected.index]] = True
     return drawn
 
 
@@ -203,12 +220,12 @@ def _counts(
     part: np.ndarray,
     pool: np.ndarray,
     drawn: np.ndarray,
-    asked: np.ndarray | None,
+    quotas: np.ndarray | None,
 ) -> pd.DataFrame:
-    there = drawn_for[pool].sum(axis=0)
+    available = drawn_for[pool].sum(axis=0)
     columns = {
-        "asked": there if asked is None else asked,
-        "there": there,
+        "requested": available if quotas is None else quotas,
+        "available": available,
         "drawn": drawn_for[drawn].sum(axis=0),
     }
     columns |= {name: stated[part == name].sum(axis=0) for name in splits.PARTS}
@@ -216,38 +233,38 @@ def _counts(
 
 
 def _level_notes(level: int | str, counts: pd.DataFrame) -> list[str]:
-    """Say what was asked for and what lacked: "44 a class asked; RVH has 39, STEMI 33"."""
+    """Return notes such as "440 records requested, 44 per class; 425 drawn."."""
     if level == "all":
-        lacking = counts.index[counts["there"] == 0]
+        lacking = counts.index[counts["available"] == 0]
         return [f"No record of {', '.join(lacking)}."] if len(lacking) else []
-    each = " or ".join(str(n) for n in sorted(counts["asked"].unique()))
-    asked = f"{level} records asked, {each} a class; {counts['drawn'].sum()} drawn."
-    short = counts[counts["drawn"] < counts["asked"]]
+    each = " or ".join(str(n) for n in sorted(counts["requested"].unique()))
+    note = f"{level} records requested, {each} per class; {counts['drawn'].sum()} drawn."
+    short = counts[counts["drawn"] < counts["requested"]]
     if short.empty:
-        return [asked]
-    which = ", ".join(f"{code} {row.there}" for code, row in short.iterrows())
-    return [asked, f"Fewer than asked there: {which}. Nothing was drawn twice."]
+        return [note]
+    classes = ", ".join(f"{code} {row.available}" for code, row in short.iterrows())
+    return [note, f"Too few records available: {classes}. No record was drawn twice."]
 
 
-def _untouched_notes(index: pd.DataFrame, part: np.ndarray, way: str) -> list[str]:
+def _holdout_notes(index: pd.DataFrame, part: np.ndarray, way: str) -> list[str]:
     if way == "none":
         return ["All records train; nothing validates or tests, and the last epoch is kept."]
-    name = "untouched" if (part == "untouched").any() else "test"
-    kept = part == name
+    name = "holdout" if (part == "holdout").any() else "test"
+    is_part = part == name
     if way == "rest":
-        told = f"Test: the {kept.sum():,} records of other patients than those drawn."
-        return [f"{told} Nothing validates, and the last epoch is kept."]
-    told = f"{kept.sum():,} records, the same for every level, model and seed."
+        note = f"Test: the {is_part.sum():,} records of other patients than those drawn."
+        return [f"{note} Nothing validates, and the last epoch is kept."]
+    note = f"{is_part.sum():,} records, the same for every level, model and seed."
     if source := splits.left_out_source(way):
-        return [f"Test: source {source}, {told}", *splits.source_notes(index, source)]
-    folds = splits.published_folds(index[kept])
-    which = "a fixed 15 % of patients by hash"
+        return [f"Test: source {source}, {note}", *splits.source_notes(index, source)]
+    folds = splits.published_folds(index[is_part])
+    origin = "a fixed 15 % of patients by hash"
     if len(splits.published_folds(index)) > 1 and len(folds):
-        which = f"published fold {folds[-1]:.0f}"
+        origin = f"published fold {folds[-1]:.0f}"
     if (fold := splits.left_out_fold(way)) is not None:
-        told += " All others train; nothing validates, and the last epoch is kept."
-        which = f"published fold {fold}"
-    return [f"{name.title()}: {which}, {told}"]
+        note += " All others train; nothing validates, and the last epoch is kept."
+        origin = f"published fold {fold}"
+    return [f"{name.title()}: {origin}, {note}"]
 
 
 def _label_source_notes(label_source: str, thresholds: str) -> list[str]:
@@ -257,17 +274,25 @@ def _label_source_notes(label_source: str, thresholds: str) -> list[str]:
 
 
 def _left_out(
-    reason: np.ndarray, why: np.ndarray, part: np.ndarray, pool: np.ndarray, level: int | str
+    reason: np.ndarray,
+    split_reason: np.ndarray,
+    part: np.ndarray,
+    pool: np.ndarray,
+    level: int | str,
 ) -> dict[str, int]:
     reason = reason.copy()
     reason[(part == "") & (reason == "") & pool] = f"not among the {level} drawn"
-    rest = (part == "") & (reason == "")
-    reason[rest] = why[rest]
+    by_split = (part == "") & (reason == "")
+    reason[by_split] = split_reason[by_split]
     return dict(Counter(reason[part == ""].tolist()).most_common())
 
 
-def _hash(record: np.ndarray, y: np.ndarray, part: np.ndarray) -> str:
-    """Return a hash of the records, their parts and their targets."""
-    digest = hashlib.sha256("\n".join([*record, *part]).encode())
+def split_hash(record: np.ndarray, y: np.ndarray, part: np.ndarray) -> str:
+    """Return a hash of the records, their parts and their targets.
+
+    The holdout part enters under its name in version 0.1.0, so that hashes stay comparable.
+    """
+    hashed_part = np.where(part == "holdout", "untouched", part)
+    digest = hashlib.sha256("\n".join([*record, *hashed_part]).encode())
     digest.update(np.nan_to_num(y, nan=-1).astype(np.int8).tobytes())
     return digest.hexdigest()[:16]

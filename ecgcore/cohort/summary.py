@@ -1,7 +1,8 @@
-"""What is said of a cohort as a whole: ``cohort.json``, and the answer of an ingest."""
+"""Totals of a cohort: the content of ``cohort.json`` and the result of an ingest."""
 
 import hashlib
 from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.atomic import read_json
-from ecgcore.cohort.private_paths import Outcome
-from ecgcore.cohort.signal_format import Form
-from ecgcore.cohort.store import TIERS
-from ecgcore.labels.classes import CODES
+from ecgcore.cohort.private_paths import IngestOutcome
+from ecgcore.cohort.signal_format import SignalFormat
+from ecgcore.labels.classes import CODES, TIERS
 from ecgcore.labels.code_tables import tables_hash
 from ecgcore.labels.targets import class_counts, targets_summary
 from ecgcore.version import __version__
@@ -20,27 +20,95 @@ from ecgcore.version import __version__
 _LABELS = [f"{tier}_{code}" for tier in TIERS for code in CODES]
 
 
-def description(cohort: Path, shards: list[str], form: Form, outcome: Outcome) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RejectedFile:
+    """A file that could not be read: its record id, path and the reason."""
+
+    record: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class DuplicateFile:
+    """A file of a recording that the cohort already holds as record ``of``."""
+
+    record: str
+    path: str
+    of: str
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """Totals of a cohort after an ingest.
+
+    Attributes
+    ----------
+    cohort
+        Name of the cohort.
+    fs_hz
+        Stored sampling rate in Hz.
+    found, read
+        Recordings found and records stored; ``found`` = ``read`` + rejected + duplicates.
+    rejected, duplicates
+        Files that are no records, with paths as reached from the ingested folder. Paths may hold
+        patients' names.
+    classes
+        Records with each class present, by label tier and class code.
+    targets
+        By target mode: ``used``, ``left_out`` (records by reason) and ``classes`` (records by
+        class code).
+    seconds
+        Duration of the ingest in s.
+    """
+
+    cohort: str
+    fs_hz: int
+    found: int
+    read: int
+    rejected: tuple[RejectedFile, ...]
+    duplicates: tuple[DuplicateFile, ...]
+    classes: dict[str, dict[str, int]]
+    targets: dict[str, dict[str, Any]]
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON form of ``ecgcore ingest --json``."""
+        return asdict(self) | {
+            "rejected": [asdict(file) for file in self.rejected],
+            "duplicates": [asdict(file) for file in self.duplicates],
+        }
+
+    def __repr__(self) -> str:
+        return (
+            f"<IngestResult '{self.cohort}': {self.found} found = {self.read} read + "
+            f"{len(self.rejected)} rejected + {len(self.duplicates)} duplicates>"
+        )
+
+
+def describe_cohort(
+    cohort: Path, shards: list[str], signal_format: SignalFormat, outcome: IngestOutcome
+) -> dict[str, Any]:
     """Return the content of ``cohort.json``. It holds no path, date or file name.
 
     ``hash`` changes with any record, signal, label or their order.
     """
     files = [cohort / "shards" / shard / "index.parquet" for shard in shards]
-    sources, patients = Counter[str](), []
+    sources, patient_columns = Counter[str](), []
     for file in files:
         index = pd.read_parquet(file, columns=["source", "patient"])
         sources.update(index["source"].tolist())
-        patients.append(index["patient"])
-    patient = pd.concat(patients)
+        patient_columns.append(index["patient"])
+    patients = pd.concat(patient_columns)
     return {
         "name": cohort.name,
-        "fs_hz": form.fs_hz,
-        "rate_by_rule": form.by_rule,
-        "duration_s": form.duration_s,
-        "start_s": form.reading.start_s,
-        "n_samples": form.n_samples,
-        "records": len(patient),
-        "patients": int(patient.nunique() + patient.isna().sum()),
+        "fs_hz": signal_format.fs_hz,
+        "rate_by_rule": signal_format.by_rule,
+        "duration_s": signal_format.duration_s,
+        "start_s": signal_format.read_options.start_s,
+        "n_samples": signal_format.n_samples,
+        "records": len(patients),
+        "patients": int(patients.nunique() + patients.isna().sum()),
         "sources": dict(sources.most_common()),
         "rejected": outcome.count("rejected"),
         "duplicates": outcome.count("duplicate"),
@@ -52,42 +120,41 @@ def description(cohort: Path, shards: list[str], form: Form, outcome: Outcome) -
 
 
 def _hash(files: list[Path]) -> str:
-    """Return the hash of indexes one after another, with one of them in memory at a time."""
-    digest, between = hashlib.sha256(), ""
+    """Return the hash over several indexes, with one of them in memory at a time."""
+    digest, separator = hashlib.sha256(), ""
     for file in files:
         index = pd.read_parquet(file, columns=["record", "signal_hash"])
-        if told := "\n".join(index["record"] + " " + index["signal_hash"]):
-            digest.update((between + told).encode())
-            between = "\n"
+        if text := "\n".join(index["record"] + " " + index["signal_hash"]):
+            digest.update((separator + text).encode())
+            separator = "\n"
     for file in files:
         digest.update(pd.read_parquet(file, columns=_LABELS).to_numpy(np.int8).tobytes())
     return digest.hexdigest()[:16]
 
 
-def answer(cohort: Path, form: Form, outcome: Outcome, folder: Path) -> dict[str, Any]:
-    """Return the totals that an ingest of ``folder`` answers with, but for its seconds.
+def ingest_result(
+    cohort: Path, signal_format: SignalFormat, outcome: IngestOutcome, folder: Path
+) -> IngestResult:
+    """Return the totals after an ingest of ``folder``, with paths as reached from it."""
+    files = outcome.others.sort_values("path", kind="stable")
+    files = files.assign(path=[_relative_path(Path(path), folder) for path in files["path"]])
+    rejected = files.loc[files["status"] == "rejected", ["record", "path", "reason"]]
+    duplicates = files.loc[files["status"] == "duplicate", ["record", "path", "of"]]
+    states = _label_states(cohort)
+    return IngestResult(
+        cohort=cohort.name,
+        fs_hz=signal_format.fs_hz,
+        found=outcome.read + len(files),
+        read=outcome.read,
+        rejected=tuple(RejectedFile(**row) for row in rejected.to_dict("records")),
+        duplicates=tuple(DuplicateFile(**row) for row in duplicates.to_dict("records")),
+        classes={tier: class_counts(states[tier]) for tier in TIERS},
+        targets=targets_summary(states["core"]),
+    )
 
-    Paths are told as reached from ``folder``; they are for the caller's own eyes.
-    """
-    others = outcome.others.sort_values("path", kind="stable")
-    told = others.assign(path=[_shown(Path(path), folder) for path in others["path"]])
-    rejected = told.loc[told["status"] == "rejected", ["record", "path", "reason"]]
-    duplicates = told.loc[told["status"] == "duplicate", ["record", "path", "of"]]
-    states = _states(cohort)
-    return {
-        "cohort": cohort.name,
-        "fs_hz": form.fs_hz,
-        "found": outcome.read + len(others),
-        "read": outcome.read,
-        "rejected": rejected.to_dict("records"),
-        "duplicates": duplicates.to_dict("records"),
-        "classes": {tier: class_counts(states[tier]) for tier in TIERS},
-        "targets": targets_summary(states["core"]),
-    }
 
-
-def _states(cohort: Path) -> dict[str, np.ndarray]:
-    """Return the label states by tier; no rows where nothing could be read."""
+def _label_states(cohort: Path) -> dict[str, np.ndarray]:
+    """Return the label states by tier, without rows if no record could be read."""
     if not (cohort / "cohort.json").exists():
         return dict.fromkeys(TIERS, np.empty((0, len(CODES)), np.int8))
     shards = read_json(cohort / "cohort.json")["shards"]
@@ -98,6 +165,6 @@ def _states(cohort: Path) -> dict[str, np.ndarray]:
     return {"core": core, "broad": broad}
 
 
-def _shown(path: Path, folder: Path) -> str:
-    whole = folder.absolute()
-    return str(folder / path.relative_to(whole)) if path.is_relative_to(whole) else str(path)
+def _relative_path(path: Path, folder: Path) -> str:
+    root = folder.absolute()
+    return str(folder / path.relative_to(root)) if path.is_relative_to(root) else str(path)

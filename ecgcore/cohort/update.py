@@ -1,8 +1,8 @@
-"""Bringing a cohort up to date: what was known, what is there now, what has to be done about it.
+"""Cohort update: compare a folder with the cohort and write the shards that changed.
 
-The order of events keeps a cohort whole at any moment: new shards are written under new numbers,
-``cohort.json`` then names the shards that count, and only then old ones go. A run that is killed
-leaves whole shards and drafts, which the next one goes on with.
+The order of steps keeps a cohort valid at any moment: new shards are written under new numbers,
+then ``cohort.json`` lists the current shards, and only then old ones are removed. An interrupted
+update leaves complete and partial shards, which the next one reuses.
 """
 
 import shutil
@@ -12,246 +12,265 @@ from itertools import count
 from pathlib import Path
 
 from ecgcore.atomic import read_json, write_json
-from ecgcore.cohort import partial_shards, summary
-from ecgcore.cohort import private_paths as private
-from ecgcore.cohort.duplicate_records import find_twins
-from ecgcore.cohort.index import plan_of, relabel
-from ecgcore.cohort.scan import SeenFile, by_preference, is_there, rate_of, survey, uniquely_named
-from ecgcore.cohort.shards import Work, is_whole, plan_hash, rewritten, write_shard
-from ecgcore.cohort.signal_format import Form
-from ecgcore.cohort.store import private_piece
+from ecgcore.cohort import measurements_table, private_paths, summary
+from ecgcore.cohort.duplicates import find_duplicate_records
+from ecgcore.cohort.index import relabel, stored_work_hash
+from ecgcore.cohort.partial_shards import partial_shards_by_hash, remove_partial_shards
+from ecgcore.cohort.private_paths import IngestOutcome
+from ecgcore.cohort.scan import (
+    ScannedFile,
+    common_rate_hz,
+    file_exists,
+    scan_folder,
+    sort_by_preference,
+    with_unique_names,
+)
+from ecgcore.cohort.shards import ShardWork, is_complete, rewrite_shard, work_hash, write_shard
+from ecgcore.cohort.signal_format import SignalFormat
+from ecgcore.cohort.store import private_paths_file
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.executors import local
-from ecgcore.executors.select import Engine
+from ecgcore.executors.select import Executor
 from ecgcore.labels.code_tables import tables_hash
 from ecgcore.records.read import ReadOptions
 
 SHARD_RECORDS = 1000
-"""At most; fewer where there are few, so that every process has some."""
-_LEAST_RECORDS, _LEAST_SHARDS = 50, 16
+"""Largest number of records in a shard; small cohorts have smaller shards, for parallel work."""
+_MIN_SHARD_RECORDS, _MIN_SHARDS = 50, 16
 _SPARE_BYTES = 100_000_000
 
 
-class Update:
-    """One ingest of ``folder`` into the cohort of that folder."""
+class CohortUpdate:
+    """One ingest of ``folder`` into the cohort whose folder is ``cohort``."""
 
-    def __init__(self, folder: Path, cohort: Path, secret: bytes, engine: Engine = local):
+    def __init__(self, folder: Path, cohort: Path, secret: bytes, executor: Executor = local):
         self.folder, self.cohort, self.secret = folder.absolute(), cohort, secret
-        self.engine = engine
+        self.executor = executor
         self.meta = read_json(cohort / "cohort.json") if self.exists else {"shards": []}
-        self.paths = private.read_paths(cohort, self.meta["shards"])
-        self.known = private.seen_before(self.paths)
-        found = uniquely_named(survey(self.folder, self.known, secret), self.known.values())
-        self.there = {seen.path: seen for seen in found}
-        if not self.there and not self.known:
+        self.paths = private_paths.read_paths(cohort, self.meta["shards"])
+        self.known = private_paths.known_files(self.paths)
+        scanned = scan_folder(self.folder, self.known, secret)
+        self.current = {f.path: f for f in with_unique_names(scanned, self.known.values())}
+        if not self.current and not self.known:
             raise RequestError(
                 f"No ECG was found in {folder}: WFDB (.hea with .dat or .mat) and CSV are read."
             )
 
     @property
     def exists(self) -> bool:
-        """Whether there is a whole cohort."""
+        """Whether the cohort exists."""
         return (self.cohort / "cohort.json").exists()
 
-    def form(
-        self, fs_hz: int | None, duration_s: float | None, upsample: bool, reading: ReadOptions
-    ) -> Form:
-        """Return the form of the cohort's records: the one it has, else the one asked for.
+    def signal_format(
+        self,
+        fs_hz: int | None,
+        duration_s: float | None,
+        upsample: bool,
+        read_options: ReadOptions,
+    ) -> SignalFormat:
+        """Return the format of the cohort's records: that of an existing cohort, else as requested.
 
-        A rate that nobody asked for follows the records: the highest that 90 % of them have.
+        A rate that was not requested follows the records: the highest that 90 % of them have.
         """
         by_rule = fs_hz is None
         if not self.exists:
-            rate = fs_hz or rate_of(self.there.values())
-            return Form(rate, duration_s or 10.0, upsample, self.secret, by_rule, reading)
-        has = self.meta["fs_hz"], self.meta["duration_s"], self.meta.get("start_s", 0.0)
-        if (fs_hz or has[0], duration_s or has[1], reading.start_s) != has:
+            rate_hz = fs_hz or common_rate_hz(self.current.values())
+            return SignalFormat(
+                rate_hz, duration_s or 10.0, upsample, self.secret, by_rule, read_options
+            )
+        stored = self.meta["fs_hz"], self.meta["duration_s"], self.meta.get("start_s", 0.0)
+        if (fs_hz or stored[0], duration_s or stored[1], read_options.start_s) != stored:
             raise RequestError(
-                f"Cohort '{self.cohort.name}' holds {has[1]:g} s from {has[2]:g} s on at {has[0]} "
-                "Hz; ingest in another form under another name."
+                f"Cohort '{self.cohort.name}' holds {stored[1]:g} s from second {stored[2]:g} at "
+                f"{stored[0]} Hz; ingest in another format under another name."
             )
         by_rule &= self.meta.get("rate_by_rule", False)
-        rate = self._rate() if by_rule else has[0]
-        return Form(rate, has[1], upsample, self.secret, by_rule, reading)
+        rate_hz = self._rate_hz() if by_rule else stored[0]
+        return SignalFormat(rate_hz, stored[1], upsample, self.secret, by_rule, read_options)
 
     def run(
         self,
-        form: Form,
+        signal_format: SignalFormat,
         free_bytes: int,
         workers: int | None,
         measure: bool,
         on_progress: Callable[[int, int], None],
         on_refused: Callable[[int], None],
-    ) -> None:
-        """Do what has to be done; ``outcome`` tells what has become of all recordings then."""
-        touched = self._touched(form)
-        old = self.meta["shards"]
+    ) -> IngestOutcome:
+        """Write what changed and return the outcome of all recordings of the cohort."""
+        changed_keys = self._changed_keys(signal_format)
+        old_shards = self.meta["shards"]
         tables_changed = self.meta.get("label_tables") != tables_hash()
-        if touched:
-            work = self._work(touched, form.fs_hz)
-            _refuse_full_disk(len(work), form, free_bytes)
-            fresh = self._free_names()
-            new = self._written(work, form, fresh, workers, measure, on_progress, on_refused)
-            kept = self._kept(old, touched, fresh)
+        if changed_keys:
+            work = self._work(changed_keys, signal_format.fs_hz)
+            _check_free_disk(len(work), signal_format, free_bytes)
+            names = self._free_names()
+            new_shards = self._write_shards(
+                work, signal_format, names, workers, measure, on_progress, on_refused
+            )
+            unchanged = self._remove_records(old_shards, changed_keys, names)
             if tables_changed:
-                self._relabel(kept)
-            shards = [*kept, *new]
-            self._commit(self._without_twins(shards, form, fresh), form)
-        elif tables_changed:
-            self._relabel(old)
-            self._commit(old, form)
-        else:
-            self.outcome = private.outcome(self.cohort, old)
+                self._relabel(unchanged)
+            shards = self._remove_duplicates([*unchanged, *new_shards], signal_format, names)
+            return self._commit(shards, signal_format)
+        if tables_changed:
+            self._relabel(old_shards)
+            return self._commit(old_shards, signal_format)
+        return private_paths.read_outcome(self.cohort, old_shards)
 
     def _relabel(self, shards: list[str]) -> None:
         for shard in shards:
             relabel(self.cohort / "shards" / shard / "index.parquet")
 
-    def _elsewhere(self) -> list[SeenFile]:
-        """Return what is known of other folders."""
-        return [s for p, s in self.known.items() if not Path(p).is_relative_to(self.folder)]
+    def _files_of_other_folders(self) -> list[ScannedFile]:
+        return [f for path, f in self.known.items() if not Path(path).is_relative_to(self.folder)]
 
-    def _rate(self) -> int:
-        """Return the rate by the rule, the one it has where files of other folders are gone."""
-        elsewhere = self._elsewhere()
-        wanted = rate_of([*self.there.values(), *elsewhere])
-        if wanted != self.meta["fs_hz"] and not all(is_there(Path(s.path)) for s in elsewhere):
+    def _rate_hz(self) -> int:
+        """Return the rate by the rule; the stored one if files of other folders are gone."""
+        others = self._files_of_other_folders()
+        rate_hz = common_rate_hz([*self.current.values(), *others])
+        if rate_hz != self.meta["fs_hz"] and not all(file_exists(Path(f.path)) for f in others):
             return self.meta["fs_hz"]
-        return wanted
+        return rate_hz
 
-    def _touched(self, form: Form) -> set[str]:
-        """Return the keys of records that are new, changed or gone, or were a copy of such."""
-        new = {p: s for p, s in self.there.items() if self.known.get(p) != s}
-        if form.fs_hz != self.meta.get("fs_hz", form.fs_hz):
-            return {seen.key for seen in (*self.there.values(), *self.known.values())}
+    def _changed_keys(self, signal_format: SignalFormat) -> set[str]:
+        """Return the keys of records that are new, changed or gone, or were copies of such."""
+        new = {path: file for path, file in self.current.items() if self.known.get(path) != file}
+        if signal_format.fs_hz != self.meta.get("fs_hz", signal_format.fs_hz):
+            return {file.key for file in (*self.current.values(), *self.known.values())}
         gone = [
-            seen.key
-            for path, seen in self.known.items()
-            if path not in self.there and Path(path).is_relative_to(self.folder)
+            file.key
+            for path, file in self.known.items()
+            if path not in self.current and Path(path).is_relative_to(self.folder)
         ]
         changed = [self.known[path].key for path in new if path in self.known]
-        touched = {*gone, *changed, *(seen.key for seen in new.values()), *self._damaged()}
-        if form.reading.fs_hz or form.reading.assume_order:
-            touched |= self._rejected()
+        keys = {*gone, *changed, *(file.key for file in new.values()), *self._damaged_keys()}
+        if signal_format.read_options.source_fs_hz or signal_format.read_options.assume_order:
+            keys |= self._rejected_keys()
         read = self.paths[self.paths["status"] == "read"]
-        originals = read.loc[read["key"].isin(touched), "record"]
-        return touched | set(self.paths.loc[self.paths["of"].isin(originals), "key"])
+        originals = read.loc[read["key"].isin(keys), "record"]
+        return keys | set(self.paths.loc[self.paths["of"].isin(originals), "key"])
 
-    def _damaged(self) -> set[str]:
-        """Return the keys of records whose shards are no longer whole."""
-        damaged = [s for s in self.meta["shards"] if not is_whole(self.cohort / "shards" / s)]
-        return set(private.read_paths(self.cohort, damaged)["key"])
+    def _damaged_keys(self) -> set[str]:
+        """Return the keys of records whose shards are damaged."""
+        damaged = [s for s in self.meta["shards"] if not is_complete(self.cohort / "shards" / s)]
+        return set(private_paths.read_paths(self.cohort, damaged)["key"])
 
-    def _rejected(self) -> set[str]:
-        """Return the keys of files below ``folder`` that could not be read before."""
+    def _rejected_keys(self) -> set[str]:
+        """Return the keys of files in ``folder`` that could not be read before."""
         rejected = self.paths[self.paths["status"] == "rejected"]
-        return set(rejected.loc[rejected["path"].isin(self.there), "key"])
+        return set(rejected.loc[rejected["path"].isin(self.current), "key"])
 
-    def _work(self, touched: set[str], fs_hz: int) -> Work:
-        """Return the touched records, each with all its files that are there, in stable order."""
-        elsewhere = [seen for seen in self._elsewhere() if is_there(Path(seen.path))]
-        files: dict[str, list[SeenFile]] = defaultdict(list)
-        for seen in (*self.there.values(), *elsewhere):
-            if seen.key in touched:
-                files[seen.key].append(seen)
-        return [by_preference(group, fs_hz) for group in files.values()]
+    def _work(self, changed_keys: set[str], fs_hz: int) -> ShardWork:
+        """Return the changed records, each with all its existing files, in stable order."""
+        others = [f for f in self._files_of_other_folders() if file_exists(Path(f.path))]
+        files_by_key: dict[str, list[ScannedFile]] = defaultdict(list)
+        for file in (*self.current.values(), *others):
+            if file.key in changed_keys:
+                files_by_key[file.key].append(file)
+        return [sort_by_preference(files, fs_hz) for files in files_by_key.values()]
 
-    def _written(
+    def _write_shards(
         self,
-        work: Work,
-        form: Form,
-        fresh: Iterator[str],
+        work: ShardWork,
+        signal_format: SignalFormat,
+        free_names: Iterator[str],
         workers: int | None,
         measure: bool,
         on_progress: Callable[[int, int], None],
         on_refused: Callable[[int], None],
     ) -> list[str]:
-        """Write ``work`` in shards, but for those that a killed run left whole; return all."""
-        whole, begun = self._left_over(), partial_shards.plans_of_drafts(self.cohort)
+        """Write ``work`` into shards, reusing those of an interrupted update; return all names."""
+        complete, partial = self._leftover_shards(), partial_shards_by_hash(self.cohort)
         chunks = list(_chunks(work))
-        plans = [plan_hash(chunk, form) for chunk in chunks]
-        names = [whole.get(plan) or begun.get(plan) or next(fresh) for plan in plans]
-        partial_shards.remove_drafts(self.cohort, but=set(names))
+        hashes = [work_hash(chunk, signal_format) for chunk in chunks]
+        names = [complete.get(h) or partial.get(h) or next(free_names) for h in hashes]
+        remove_partial_shards(self.cohort, keep=set(names))
         jobs = [
-            (self.cohort, name, chunk, form, measure)
-            for name, chunk, plan in zip(names, chunks, plans, strict=True)
-            if plan not in whole
+            (self.cohort, name, chunk, signal_format, measure)
+            for name, chunk, work_id in zip(names, chunks, hashes, strict=True)
+            if work_id not in complete
         ]
-        todo = sum(len(job[2]) for job in jobs)
-        before = len(work) - todo
-        self.engine.run_all(
+        n_todo = sum(len(job[2]) for job in jobs)
+        n_done_before = len(work) - n_todo
+        modules = measurements_table.MEASURE_MODULES if measure else ()
+        self.executor.run_all(
             write_shard,
             jobs,
-            workers or self.engine.workers_for(todo),
-            lambda done: on_progress(before + done, len(work)),
-            needs=local.MEASURING if measure else (),
+            workers or self.executor.workers_for(n_todo),
+            lambda done: on_progress(n_done_before + done, len(work)),
+            preload=(write_shard.__module__, *modules),
             on_refused=on_refused,
-            shared=self.cohort,
+            shared_folder=self.cohort,
         )
         return names
 
-    def _left_over(self) -> dict[str, str]:
-        """Return whole shards that a killed run left, by plan."""
+    def _leftover_shards(self) -> dict[str, str]:
+        """Return the complete shards of an interrupted update, by the hash of their work."""
         folders = sorted((self.cohort / "shards").glob("[0-9]*"))
-        left = [folder for folder in folders if folder.name not in self.meta["shards"]]
-        return {plan_of(folder / "index.parquet"): folder.name for folder in left}
+        leftover = [folder for folder in folders if folder.name not in self.meta["shards"]]
+        return {stored_work_hash(folder / "index.parquet"): folder.name for folder in leftover}
 
     def _free_names(self) -> Iterator[str]:
-        """Yield names of shards above those that are there, drafts too."""
-        folders = self.cohort / "shards"
-        there = (*folders.glob("[0-9]*"), *folders.glob(".[0-9]*"))
-        taken = [int(folder.name.split(".")[-1]) for folder in there]
-        return (f"{number:05d}" for number in count(max(taken, default=-1) + 1))
+        """Yield shard names above those in use, including partial shards."""
+        shards = self.cohort / "shards"
+        folders = (*shards.glob("[0-9]*"), *shards.glob(".[0-9]*"))
+        numbers = [int(folder.name.split(".")[-1]) for folder in folders]
+        return (f"{number:05d}" for number in count(max(numbers, default=-1) + 1))
 
-    def _kept(self, old: list[str], touched: set[str], fresh: Iterator[str]) -> list[str]:
-        """Return the old shards, those with touched records written anew without them."""
-        kept = []
-        for shard in old:
-            keys = set(private.read_paths(self.cohort, [shard])["key"])
-            if not keys & touched:
-                kept.append(shard)
-            elif keys - touched:
-                kept.append(next(fresh))
-                rewritten(self.cohort, shard, kept[-1], touched, {})
-        return kept
-
-    def _without_twins(self, shards: list[str], form: Form, fresh: Iterator[str]) -> list[str]:
-        """Return the shards, those with second copies written anew without them."""
-        twins = find_twins(self.cohort, shards, form)
-        left = []
+    def _remove_records(
+        self, shards: list[str], keys: set[str], free_names: Iterator[str]
+    ) -> list[str]:
+        """Return the shards without the records of ``keys``; affected shards are rewritten."""
+        remaining = []
         for shard in shards:
-            paths = private.read_paths(self.cohort, [shard])
-            if (paths["record"].isin(twins) & (paths["status"] == "read")).any():
-                left.append(next(fresh))
-                rewritten(self.cohort, shard, left[-1], set(), twins)
-            else:
-                left.append(shard)
-        return left
+            shard_keys = set(private_paths.read_paths(self.cohort, [shard])["key"])
+            if not shard_keys & keys:
+                remaining.append(shard)
+            elif shard_keys - keys:
+                remaining.append(next(free_names))
+                rewrite_shard(self.cohort, shard, remaining[-1], keys, {})
+        return remaining
 
-    def _commit(self, shards: list[str], form: Form) -> None:
-        """Name the shards that count, then remove the others."""
-        self.outcome = private.outcome(self.cohort, shards)
-        if not self.outcome.read:
+    def _remove_duplicates(
+        self, shards: list[str], signal_format: SignalFormat, free_names: Iterator[str]
+    ) -> list[str]:
+        """Return the shards without second copies; affected shards are rewritten."""
+        copies = find_duplicate_records(self.cohort, shards, signal_format)
+        remaining = []
+        for shard in shards:
+            paths = private_paths.read_paths(self.cohort, [shard])
+            if (paths["record"].isin(copies) & (paths["status"] == "read")).any():
+                remaining.append(next(free_names))
+                rewrite_shard(self.cohort, shard, remaining[-1], set(), copies)
+            else:
+                remaining.append(shard)
+        return remaining
+
+    def _commit(self, shards: list[str], signal_format: SignalFormat) -> IngestOutcome:
+        """List the current shards in ``cohort.json``, then remove all others."""
+        outcome = private_paths.read_outcome(self.cohort, shards)
+        if not outcome.read:
             shutil.rmtree(self.cohort, ignore_errors=True)
-            return
-        content = summary.description(self.cohort, shards, form, self.outcome)
+            return outcome
+        content = summary.describe_cohort(self.cohort, shards, signal_format, outcome)
         write_json(self.cohort / "cohort.json", content)
-        partial_shards.remove_drafts(self.cohort, but=set())
+        remove_partial_shards(self.cohort, keep=set())
         for folder in (self.cohort / "shards").glob("*"):
             if folder.name not in shards:
                 shutil.rmtree(folder)
-                private_piece(self.cohort, folder.name).unlink(missing_ok=True)
+                private_paths_file(self.cohort, folder.name).unlink(missing_ok=True)
+        return outcome
 
 
-def _chunks(work: Work) -> Iterable[Work]:
-    """Cut the work into shards; how depends on nothing but its size."""
-    wanted = max(_LEAST_RECORDS, -(-len(work) // _LEAST_SHARDS))
-    size = min(SHARD_RECORDS, wanted)
+def _chunks(work: ShardWork) -> Iterable[ShardWork]:
+    """Cut the work into shards; the cuts depend on nothing but its size."""
+    size = min(SHARD_RECORDS, max(_MIN_SHARD_RECORDS, -(-len(work) // _MIN_SHARDS)))
     return (work[i : i + size] for i in range(0, len(work), size))
 
 
-def _refuse_full_disk(n_records: int, form: Form, free_bytes: int) -> None:
-    needed = n_records * form.bytes_a_record + _SPARE_BYTES
+def _check_free_disk(n_records: int, signal_format: SignalFormat, free_bytes: int) -> None:
+    needed = n_records * signal_format.bytes_per_record + _SPARE_BYTES
     if needed > free_bytes:
         raise EcgError(
             f"The cohort needs {needed / 1e9:.1f} GB and {free_bytes / 1e9:.1f} GB are free; "

@@ -1,1 +1,1 @@
-"""Where work runs: in processes of this machine, or on the machines of a Ray cluster."""
+"""Executors: run jobs in processes of this machine or on a Ray cluster."""

@@ -1,4 +1,4 @@
-"""Working on jobs in several processes, which end with the one that started them."""
+"""Executor on this machine: a pool of processes that end together with their parent."""
 
 import multiprocessing as mp
 import os
@@ -14,25 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from ecgcore.errors import EcgError
-from ecgcore.executors.progress import Tally
+from ecgcore.executors.progress import ProgressCounter
 
 _POLL_S = 0.3
-_WORTH_RECORDS = 200
-_RESTARTS = 3
-"""So often in a row may a process be lost without a job having been finished in between."""
-_PRELOADED = ("ecgcore.executors.single_thread", "ecgcore.cohort.shards")
-MEASURING = ("ecgcore.measure.measurements", "ecgcore.measure.quality")
-"""What workers need that measure."""
-LOST = (
-    "A working process was ended from outside (out of memory?), again and again; run it again, "
-    "with fewer workers: what was done is used again."
+RECORDS_PER_WORKER = 200
+_MAX_RESTARTS = 3
+"""Restarts of the pool in a row without any job having finished in between."""
+_SINGLE_THREAD = "ecgcore.executors.single_thread"
+"""Preloaded first: it must run before numpy is imported."""
+WORKER_LOST = (
+    "A worker process was ended from outside (out of memory?), again and again; run it again, "
+    "with fewer workers: finished work is used again."
 )
-_shared: dict[str, Any] = {}
-"""In a worker: how many records each job under way has done and refused, and whether to stop."""
+_worker_state: dict[str, Any] = {}
+"""In a worker: records done and refused by running job, and the stop event."""
 
 
 class _Stopped(Exception):
-    """The process that asked for a job no longer wants it."""
+    """The parent process no longer needs the result of a job."""
 
 
 def cores() -> int:
@@ -40,35 +39,49 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def keep_to(threads: int) -> None:
-    """Let torch compute on so many threads, where it is loaded: the other cores are others'."""
+def limit_torch_threads(threads: int) -> None:
+    """Limit torch, if it is loaded, to a number of threads: other workers use the other cores."""
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(threads)
 
 
 def workers_for(records: int) -> int:
-    """Return how many processes are worth their start, about 3 s each, for so many records."""
-    return max(1, min(cores(), records // _WORTH_RECORDS))
+    """Return the number of processes that repay their start, about 3 s each."""
+    return max(1, min(cores(), records // RECORDS_PER_WORKER))
 
 
 def run_all(
-    work: Callable[..., Any],
+    function: Callable[..., Any],
     jobs: Iterable[tuple],
     workers: int | None,
     on_done: Callable[[int], None],
-    needs: tuple[str, ...] = (),
+    preload: tuple[str, ...] = (),
     on_refused: Callable[[int], None] = lambda refused: None,
-    shared: Path | None = None,
+    shared_folder: Path | None = None,
 ) -> list[Any]:
-    """Do ``work(*job, on_record)`` for each job, in this process if one is enough.
+    """Call ``function(*job, on_record)`` for each job, in this process if one is enough.
 
-    Returns what came of them, in the order in which they were done.
+    A job whose process was killed is restarted by another one.
 
-    ``work`` calls ``on_record`` after each record, with True where it was refused; ``on_refused``
-    is told how many all have refused, then ``on_done`` how many all have done. ``needs`` are
-    modules that are imported once for all. ``jobs`` is read no further than there is room. What a
-    process was at when it was killed is begun again by another. ``workers`` are by default one a
-    core; ``shared``, a folder that all workers must see, needs no look on one machine.
+    Parameters
+    ----------
+    function
+        Calls ``on_record`` after each record, with True if the record was refused.
+    jobs
+        Arguments of ``function``; consumed only as workers become free.
+    workers
+        Number of processes; default one per core.
+    on_done, on_refused
+        Called with the number of records done and refused by all jobs, ``on_refused`` first.
+    preload
+        Modules that are imported once for all workers.
+    shared_folder
+        Folder that all workers must see; not checked on a single machine.
+
+    Returns
+    -------
+    list
+        Results in the order in which the jobs finished.
 
     Raises
     ------
@@ -77,119 +90,178 @@ def run_all(
     """
     jobs, workers = iter(jobs), workers or cores()
     first = list(islice(jobs, 2))
-    jobs, tally = chain(first, jobs), Tally(on_done, on_refused)
+    jobs, progress = chain(first, jobs), ProgressCounter(on_done, on_refused)
     if min(workers, len(first)) <= 1:
-        return [work(*job, tally.count) for job in jobs]
+        return [function(*job, progress.count) for job in jobs]
     results: list[Any] = []
     lost: deque[tuple] = deque()
-    in_vain = 0
-    while in_vain <= _RESTARTS:
-        before = len(results)
-        if _Crew(work, workers, _context(needs), tally).work_off(jobs, lost, results):
+    restarts = 0
+    while restarts <= _MAX_RESTARTS:
+        n_before = len(results)
+        if _WorkerPool(function, workers, _context(preload), progress).run(jobs, lost, results):
             return results
-        in_vain = 0 if len(results) > before else in_vain + 1
-    raise EcgError(LOST)
+        restarts = 0 if len(results) > n_before else restarts + 1
+    raise EcgError(WORKER_LOST)
 
 
-class _Crew:
-    """Processes at work on as many jobs as there is room for.
+def run_in_order(
+    function: Callable[..., Any],
+    jobs: Iterable[tuple],
+    workers: int,
+    preload: tuple[str, ...] = (),
+) -> Iterator[Any]:
+    """Yield ``function(*job)`` for each job, in the order of the jobs.
 
-    Each job under way has a place where its process counts what it has done.
+    Parameters
+    ----------
+    function, preload
+        As in ``run_all``; ``function`` counts no records.
+    jobs
+        Arguments of ``function``; consumed only a little ahead of the results.
+    workers
+        Number of processes.
+
+    Raises
+    ------
+    EcgError
+        Processes were killed again and again.
     """
+    jobs, pending, restarts = iter(jobs), deque[tuple](), 0
+    while restarts <= _MAX_RESTARTS:
+        pool = ProcessPoolExecutor(workers, _context(preload), initializer=_start_worker)
+        try:
+            futures = deque(pool.submit(function, *job) for job in pending)
+            while True:
+                for job in islice(jobs, 2 * workers + 1 - len(pending)):
+                    pending.append(job)
+                    futures.append(pool.submit(function, *job))
+                if not futures:
+                    return
+                result = futures.popleft().result()
+                pending.popleft()
+                restarts = 0
+                yield result
+        except BrokenProcessPool:
+            restarts += 1
+        finally:
+            pool.shutdown(cancel_futures=True)
+    raise EcgError(WORKER_LOST)
 
-    def __init__(self, work: Callable[..., Any], workers: int, context: Any, tally: Tally):
-        self.work, self.tally = work, tally
-        self.free = list(range(2 * workers))
+
+class _WorkerPool:
+    """Pool of processes; each running job has a slot where its process counts its records."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        workers: int,
+        context: Any,
+        progress: ProgressCounter,
+    ):
+        self.function, self.progress = function, progress
+        self.free_slots = list(range(2 * workers))
         self.done, self.refused = (context.Array("q", 2 * workers, lock=False) for _ in range(2))
         self.stop = context.Event()
         self.pool = ProcessPoolExecutor(
-            workers, context, initializer=_start, initargs=(self.done, self.refused, self.stop)
+            workers,
+            context,
+            initializer=_init_worker,
+            initargs=(self.done, self.refused, self.stop),
         )
-        self.under_way: dict[Future, tuple[int, tuple]] = {}
+        self.running: dict[Future, tuple[int, tuple]] = {}
 
-    def work_off(self, jobs: Iterator[tuple], lost: deque[tuple], results: list[Any]) -> bool:
-        """Append to ``results`` what comes of the jobs, those that were lost before first.
+    def run(self, jobs: Iterator[tuple], lost: deque[tuple], results: list[Any]) -> bool:
+        """Append the results of all jobs to ``results``, starting with the ``lost`` ones.
 
         Returns
         -------
         bool
-            Whether all are done. Else a process was killed, and what was under way is ``lost``.
+            Whether all jobs are done. Otherwise a process was killed, and the jobs that were
+            running are in ``lost``.
         """
-        is_whole = True
+        is_intact = True
         try:
-            while is_whole and (self._take(jobs, lost) or self.under_way):
-                finished, _ = wait(self.under_way, _POLL_S, FIRST_COMPLETED)
-                is_whole = self._collect(finished, results)
-                self.tally.tell(sum(self.done), sum(self.refused))
-        except BrokenProcessPool:  # no job is taken any more
-            is_whole = False
+            while is_intact and (self._submit(jobs, lost) or self.running):
+                finished, _ = wait(self.running, _POLL_S, FIRST_COMPLETED)
+                is_intact = self._collect(finished, results)
+                self.progress.report(sum(self.done), sum(self.refused))
+        except BrokenProcessPool:  # the pool accepts no more jobs
+            is_intact = False
         finally:
             self.stop.set()
-            self.pool.shutdown(cancel_futures=True)  # comes back when all its processes are gone
-        if not is_whole:
-            self._collect(set(self.under_way), results)
-            lost.extend(job for _, job in self.under_way.values())
-        return is_whole
+            self.pool.shutdown(cancel_futures=True)  # returns when all processes are gone
+        if not is_intact:
+            self._collect(set(self.running), results)
+            lost.extend(job for _, job in self.running.values())
+        return is_intact
 
-    def _take(self, jobs: Iterator[tuple], lost: deque[tuple]) -> bool:
-        """Begin jobs while there is room; tell whether one was begun."""
-        before = len(self.under_way)
-        while self.free and (job := lost.popleft() if lost else next(jobs, None)) is not None:
-            place = self.free.pop()
+    def _submit(self, jobs: Iterator[tuple], lost: deque[tuple]) -> bool:
+        """Submit jobs to all free slots; return whether any was submitted."""
+        n_before = len(self.running)
+        while self.free_slots and (job := lost.popleft() if lost else next(jobs, None)) is not None:
+            slot = self.free_slots.pop()
             try:
-                self.under_way[self.pool.submit(_run, self.work, job, place)] = place, job
+                self.running[self.pool.submit(_run_job, self.function, job, slot)] = slot, job
             except BrokenProcessPool:
                 lost.appendleft(job)
                 raise
-        return len(self.under_way) > before
+        return len(self.running) > n_before
 
     def _collect(self, finished: set[Future], results: list[Any]) -> bool:
-        """Keep what came of finished jobs; tell whether none of them was lost."""
-        whole = [future for future in finished if not _was_lost(future)]
-        for future in whole:
+        """Append the results of finished jobs; return whether none of them was lost."""
+        completed = [future for future in finished if not _was_lost(future)]
+        for future in completed:
             results.append(future.result())
-            place, _ = self.under_way.pop(future)
-            self.tally.finished(self.done[place], self.refused[place])
-            self.done[place] = self.refused[place] = 0
-            self.free.append(place)
-        return len(whole) == len(finished)
+            slot, _ = self.running.pop(future)
+            self.progress.add_finished(self.done[slot], self.refused[slot])
+            self.done[slot] = self.refused[slot] = 0
+            self.free_slots.append(slot)
+        return len(completed) == len(finished)
 
 
 def _was_lost(future: Future) -> bool:
     return future.cancelled() or isinstance(future.exception(), BrokenProcessPool)
 
 
-def _context(needs: tuple[str, ...]) -> Any:
-    """Return how processes start: forked from a fresh one, which has no threads of the caller's
-    and has imported what all need; spawned where that cannot be."""
+def _context(preload: tuple[str, ...]) -> Any:
+    """Return the multiprocessing context: a fork server that preloads modules, or spawn.
+
+    Processes forked from the server have none of the caller's threads.
+    """
     if "forkserver" not in mp.get_all_start_methods():
         return mp.get_context("spawn")
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload([*_PRELOADED, *needs])
+    context.set_forkserver_preload([_SINGLE_THREAD, *preload])
     return context
 
 
-def _run(work: Callable[..., Any], job: tuple, place: int) -> Any:
-    """In a worker: do a job, and count its records in its place."""
-    keep_to(1)
+def _run_job(function: Callable[..., Any], job: tuple, slot: int) -> Any:
+    """In a worker: run a job and count its records in its slot."""
+    limit_torch_threads(1)
 
     def count(is_refused: bool = False) -> None:
-        if _shared["stop"].is_set():
+        if _worker_state["stop"].is_set():
             raise _Stopped
-        _shared["refused"][place] += is_refused
-        _shared["done"][place] += 1
+        _worker_state["refused"][slot] += is_refused
+        _worker_state["done"][slot] += 1
 
-    return work(*job, count)
+    return function(*job, count)
 
 
-def _start(done, refused, stop) -> None:
-    """Set a worker up: Ctrl-C is the parent's, and a worker without a parent ends at once."""
+def _init_worker(done, refused, stop) -> None:
+    """Set a worker of a ``_WorkerPool`` up."""
+    _worker_state.update(done=done, refused=refused, stop=stop)
+    _start_worker()
+
+
+def _start_worker() -> None:
+    """Set a worker up: it ignores Ctrl-C, which the parent handles, and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _shared.update(done=done, refused=refused, stop=stop)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    limit_torch_threads(1)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = mp.parent_process()
     if parent is not None:
         parent.join()

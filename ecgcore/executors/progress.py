@@ -1,34 +1,33 @@
-"""How many records of how many jobs are done, told as it goes; what is done twice counts once."""
+"""Progress over many jobs: records done and refused, where a repeated job counts once."""
 
 from collections.abc import Callable
 
 
-class Tally:
-    """Sums what finished jobs did and what those under way have done so far.
+class ProgressCounter:
+    """Sum of the records of finished jobs and, so far, of running ones.
 
-    A job that was lost with its process and begun again counts from nothing; what was told before
-    is never taken back.
+    A job that was lost with its process and restarted counts from zero; the sums that were
+    reported never decrease.
     """
 
     def __init__(self, on_done: Callable[[int], None], on_refused: Callable[[int], None]):
         self._on_done, self._on_refused = on_done, on_refused
         self._done = self._refused = 0
-        self._told = (0, 0)
+        self._reported = (0, 0)
 
     def count(self, is_refused: bool = False) -> None:
-        """Note a record that was done in this very process, and tell."""
-        self.finished(1, int(is_refused))
-        self.tell(0, 0)
+        """Add a record that this very process has done, and report."""
+        self.add_finished(1, int(is_refused))
+        self.report(0, 0)
 
-    def finished(self, done: int, refused: int) -> None:
-        """Note what a finished job did."""
+    def add_finished(self, done: int, refused: int) -> None:
+        """Add the records of a finished job."""
         self._done, self._refused = self._done + done, self._refused + refused
 
-    def tell(self, done: int, refused: int) -> None:
-        """Tell the sums; ``done`` and ``refused`` are of all jobs under way."""
-        before_done, before_refused = self._told
-        self._told = (
-            max(before_done, self._done + done), max(before_refused, self._refused + refused)
-        )  # fmt: skip
-        self._on_refused(self._told[1])
-        self._on_done(self._told[0])
+    def report(self, done: int, refused: int) -> None:
+        """Report the sums; ``done`` and ``refused`` are those of all running jobs."""
+        done_before, refused_before = self._reported
+        done, refused = self._done + done, self._refused + refused
+        self._reported = max(done_before, done), max(refused_before, refused)
+        self._on_refused(self._reported[1])
+        self._on_done(self._reported[0])

@@ -1,7 +1,7 @@
-"""Working on jobs as tasks of a Ray cluster: many machines with a folder in common.
+"""Executor on a Ray cluster: tasks on many machines that share a folder.
 
-Tasks are told paths and settings and write their files themselves; nothing large goes through
-Ray. A task whose process or machine is lost is begun again by Ray, on another one.
+Tasks receive paths and settings and write their files themselves; nothing large travels through
+Ray. Ray restarts a task whose process or machine is lost on another one.
 """
 
 import os
@@ -14,22 +14,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ecgcore.errors import EcgError
-from ecgcore.executors.local import LOST, cores, keep_to
-from ecgcore.executors.progress import Tally
+from ecgcore.executors.local import WORKER_LOST, cores, limit_torch_threads
+from ecgcore.executors.progress import ProgressCounter
 from ecgcore.version import __version__
 
 TASK = "ecgcore job"
-"""What a process is called, behind ``ray::``, while it is at a task."""
+"""Name of a process, after ``ray::``, while it runs a task."""
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 _POLL_S = 0.5
-_RETRIES = 3
-"""So often is a task begun again whose process was lost."""
-_STORE_BYTES = 100_000_000
-"""Memory for what tasks hand to each other, in a cluster of ours: next to nothing."""
+_MAX_RETRIES = 3
+"""Restarts of a task whose process was lost."""
+_OBJECT_STORE_BYTES = 100_000_000
+"""Memory for objects passed between tasks, in a cluster started here: almost nothing is passed."""
 
 
-class Share(NamedTuple):
-    """What one task has for itself."""
+class TaskResources(NamedTuple):
+    """Processors and GPUs reserved for one task."""
 
     cpus: float = 1
     gpus: float = 0
@@ -37,29 +37,33 @@ class Share(NamedTuple):
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Be connected to a cluster, or to one that is started here (None) and ended with the block.
+    """Connect to a cluster, or start one on this machine (None) and stop it after the block.
 
-    A connection that this process has already is used and left as it is.
+    An existing connection of this process is used and left open.
 
     Raises
     ------
     EcgError
-        No cluster answers at that address, or it refuses.
+        No cluster answers at the address, or it refuses.
     """
     import ray
 
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told what is done here
-    ours = {"address": "local", "num_cpus": cores(), "object_store_memory": _STORE_BYTES}
-    ours |= {"include_dashboard": False}
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage data leaves this machine
+    local_cluster = {
+        "address": "local",
+        "num_cpus": cores(),
+        "object_store_memory": _OBJECT_STORE_BYTES,
+        "include_dashboard": False,
+    }
     try:
-        ray.init(**({"address": address} if address else ours), **_QUIET)
+        ray.init(**({"address": address} if address else local_cluster), **_QUIET)
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         raise EcgError(
             f"The Ray cluster at {address or 'this machine'} does not answer "
-            f"({_first_line(error)}); look whether it runs (ray status), and in the same version."
+            f"({_first_line(error)}); check that it runs (ray status) and has the same version."
         ) from None
     try:
         yield
@@ -73,111 +77,120 @@ def workers_for(records: int) -> int | None:
 
 
 def run_all(
-    work: Callable[..., Any],
+    function: Callable[..., Any],
     jobs: Iterable[tuple],
     workers: int | None,
     on_done: Callable[[int], None],
-    needs: tuple[str, ...] = (),
+    preload: tuple[str, ...] = (),
     on_refused: Callable[[int], None] = lambda refused: None,
-    shared: Path | None = None,
+    shared_folder: Path | None = None,
 ) -> list[Any]:
-    """Do ``work(*job, on_record)`` for each job, as ``local.run_all`` does.
+    """Call ``function(*job, on_record)`` for each job, as ``local.run_all`` does.
 
     Parameters
     ----------
     workers
-        So many tasks at once; None: as many as the cluster has room for.
-    shared
-        A folder that every machine must see, for there the work is written.
+        Number of tasks at once; None for as many as the cluster has room for.
+    shared_folder
+        Folder that every machine must see, because the jobs write there.
 
     Raises
     ------
     EcgError
-        A task was lost again and again, or a machine has another version or not the folder.
+        A task was lost again and again, or a machine has another version or lacks the folder.
     """
-    tally = Tally(on_done, on_refused)
-    return list(results_of(work, jobs, workers, tally, needs=needs, shared=shared))
+    progress = ProgressCounter(on_done, on_refused)
+    results = iter_results(
+        function, jobs, workers, progress, preload=preload, shared_folder=shared_folder
+    )
+    return list(results)
 
 
-def results_of(
-    work: Callable[..., Any],
+def iter_results(
+    function: Callable[..., Any],
     jobs: Iterable[tuple],
     workers: int | None,
-    tally: Tally,
-    share: Share | None = None,
-    needs: tuple[str, ...] = (),
-    shared: Path | None = None,
+    progress: ProgressCounter,
+    resources: TaskResources | None = None,
+    preload: tuple[str, ...] = (),
+    shared_folder: Path | None = None,
 ) -> Iterator[Any]:
-    """Yield what comes of the jobs as they are done; each has a ``share`` of the cluster."""
+    """Yield the results of jobs as they finish; each task reserves ``resources``."""
     import ray
 
-    share = share or Share()
-    todo = enumerate(jobs)
-    counts = ray.remote(_Counts).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
-    task = ray.remote(_do).options(
-        num_cpus=share.cpus, num_gpus=share.gpus, max_retries=_RETRIES, name=TASK
+    resources = resources or TaskResources()
+    waiting = enumerate(jobs)
+    counts = ray.remote(_RecordCounts).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+    counts = counts.remote()
+    task = ray.remote(_run_task).options(
+        num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=_MAX_RETRIES, name=TASK
     )
-    under_way: dict[Any, int] = {}
-    with _marked(shared) as mark:
-        whole = ray.put((work, needs, mark, counts, int(share.cpus) or 1, __version__))
+    running: dict[Any, int] = {}
+    with _marker_file(shared_folder) as marker:
+        threads = int(resources.cpus) or 1
+        context = ray.put((function, preload, marker, counts, threads, __version__))
         try:
             while True:
-                room = (workers or 2 * places(share)) - len(under_way)
-                for _, (number, job) in zip(range(room), todo, strict=False):
-                    under_way[task.remote(whole, job, number)] = number
-                if not under_way:
+                room = (workers or 2 * task_slots(resources)) - len(running)
+                for _, (number, job) in zip(range(room), waiting, strict=False):
+                    running[task.remote(context, job, number)] = number
+                if not running:
                     return
-                finished, _ = ray.wait(list(under_way), timeout=_POLL_S)
-                for one in finished:
-                    result, done, refused = _result(one)
-                    counts.forget.options(num_returns=0).remote(under_way.pop(one))
-                    tally.finished(done, refused)
+                finished, _ = ray.wait(list(running), timeout=_POLL_S)
+                for reference in finished:
+                    result, done, refused = _get_result(reference)
+                    counts.remove.options(num_returns=0).remote(running.pop(reference))
+                    progress.add_finished(done, refused)
                     yield result
-                tally.tell(*_so_far(counts, list(under_way.values())))
+                progress.report(*_running_counts(counts, list(running.values())))
         finally:
-            for one in under_way:
-                ray.cancel(one, force=True)
+            for reference in running:
+                ray.cancel(reference, force=True)
             ray.kill(counts)
 
 
-def places(share: Share) -> int:
-    """Return how many tasks of a share the cluster has room for at present, at least 1."""
+def task_slots(resources: TaskResources) -> int:
+    """Return the number of such tasks that the cluster has room for at present, at least 1."""
     import ray
 
-    has = ray.cluster_resources()
-    room = has.get("CPU", 0) / share.cpus
-    return max(1, int(min(room, has.get("GPU", 0) / share.gpus) if share.gpus else room))
+    available = ray.cluster_resources()
+    slots = available.get("CPU", 0) / resources.cpus
+    if resources.gpus:
+        slots = min(slots, available.get("GPU", 0) / resources.gpus)
+    return max(1, int(slots))
 
 
-def share_of_training(on_gpu: bool) -> Share:
-    """Return what one training has for itself: a GPU with its part of the processors, or, where
-    there is none or none is wanted, all processors of a machine."""
+def training_resources(on_gpu: bool) -> TaskResources:
+    """Return the resources of one training run.
+
+    A GPU with its part of the processors; without a GPU, all processors of a machine.
+    """
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    with_gpu = [node for node in nodes if node.get("GPU")] if on_gpu else []
-    if with_gpu:
-        return Share(min(max(1, node.get("CPU", 1) // node["GPU"]) for node in with_gpu), 1)
-    return Share(min((node["CPU"] for node in nodes if node.get("CPU")), default=1))
+    gpu_nodes = [node for node in nodes if node.get("GPU")] if on_gpu else []
+    if gpu_nodes:
+        return TaskResources(min(max(1, n.get("CPU", 1) // n["GPU"]) for n in gpu_nodes), 1)
+    return TaskResources(min((node["CPU"] for node in nodes if node.get("CPU")), default=1))
 
 
-def _so_far(counts: Any, numbers: list[int]) -> tuple[int, int]:
-    """Return how many records the jobs under way have done and refused, 0 where nobody knows."""
+def _running_counts(counts: Any, numbers: list[int]) -> tuple[int, int]:
+    """Return the records that running jobs have done and refused; zeros if unknown."""
     import ray
 
     try:
         return ray.get(counts.sums.remote(numbers), timeout=_POLL_S)
-    except ray.exceptions.RayError:  # who counts is being begun again; a time-out is one, too
+    except ray.exceptions.RayError:  # the counting process restarts, or the call timed out
         return 0, 0
 
 
-def _result(finished: Any) -> tuple[Any, int, int]:
-    """Return what came of a task, or raise what the work itself raised."""
+def _get_result(reference: Any) -> tuple[Any, int, int]:
+    """Return the result of a task, or raise the error that the job itself raised."""
     import ray
     from ray.exceptions import RayError, RayTaskError
 
     try:
-        return ray.get(finished)
+        return ray.get(reference)
     except RayTaskError as error:
         if isinstance(error.cause, EcgError):
             raise error.cause from None
@@ -187,7 +200,7 @@ def _result(finished: Any) -> tuple[Any, int, int]:
             ) from None
         raise
     except RayError as error:
-        raise EcgError(f"{LOST} (Ray: {_first_line(error)})") from None
+        raise EcgError(f"{WORKER_LOST} (Ray: {_first_line(error)})") from None
 
 
 def _first_line(error: Exception) -> str:
@@ -195,68 +208,69 @@ def _first_line(error: Exception) -> str:
 
 
 @contextmanager
-def _marked(folder: Path | None) -> Iterator[Path | None]:
-    """Leave a mark in a folder, by which it is known again on other machines."""
+def _marker_file(folder: Path | None) -> Iterator[Path | None]:
+    """Yield a marker file in ``folder``, by which other machines recognise that folder."""
     if folder is None:
         yield None
         return
     folder.mkdir(parents=True, exist_ok=True)
-    mark = folder / f".seen.{secrets.token_hex(4)}"
-    mark.touch()
+    marker = folder / f".seen.{secrets.token_hex(4)}"
+    marker.touch()
     try:
-        yield mark
+        yield marker
     finally:
-        mark.unlink(missing_ok=True)
+        marker.unlink(missing_ok=True)
 
 
-def _do(whole: tuple, job: tuple, number: int) -> tuple[Any, int, int]:
-    """On a machine of the cluster: do a job; return what came of it, records done and refused."""
+def _run_task(context: tuple, job: tuple, number: int) -> tuple[Any, int, int]:
+    """On a machine of the cluster: run a job; return its result, records done and refused."""
     import_module("ecgcore.executors.single_thread")
-    work, needs, mark, counts, threads, version = whole
+    function, preload, marker, counts, threads, version = context
     if version != __version__:
         raise EcgError(
             f"A machine of the cluster has ecgcore {__version__}; install {version} there as here."
         )
-    if mark is not None and not mark.exists():
+    if marker is not None and not marker.exists():
         raise EcgError(
-            f"A machine of the cluster does not see {mark.parent}: give a folder that all share."
+            f"A machine of the cluster does not see {marker.parent}: give a folder that all share."
         )
-    for name in needs:
+    for name in preload:
         import_module(name)
-    keep_to(threads)
-    count = _Count(counts, number)
-    return work(*job, count), count.done, count.refused
+    limit_torch_threads(threads)
+    counter = _JobCounter(counts, number)
+    return function(*job, counter), counter.done, counter.refused
 
 
-class _Count:
-    """Counts the records of a job, and tells so now and then."""
+class _JobCounter:
+    """Count of a job's records, reported to ``_RecordCounts`` at intervals."""
 
     def __init__(self, counts: Any, number: int):
-        self._counts, self._number, self._told_at = counts, number, time.monotonic()
+        self._counts, self._number, self._reported_at = counts, number, time.monotonic()
         self.done = self.refused = 0
 
     def __call__(self, is_refused: bool = False) -> None:
         self.done, self.refused = self.done + 1, self.refused + is_refused
-        if time.monotonic() - self._told_at > _POLL_S:
-            self._told_at = time.monotonic()
-            self._counts.tell.options(num_returns=0).remote(self._number, self.done, self.refused)
+        if time.monotonic() - self._reported_at > _POLL_S:
+            self._reported_at = time.monotonic()
+            update = self._counts.update.options(num_returns=0)
+            update.remote(self._number, self.done, self.refused)
 
 
-class _Counts:
-    """How many records each job under way has done and refused. Kept by one process for all."""
+class _RecordCounts:
+    """Actor with the records that each running job has done and refused."""
 
     def __init__(self) -> None:
         self._by_job: dict[int, tuple[int, int]] = {}
 
-    def tell(self, number: int, done: int, refused: int) -> None:
-        """Note how far a job is."""
+    def update(self, number: int, done: int, refused: int) -> None:
+        """Set the counts of a job."""
         self._by_job[number] = done, refused
 
-    def forget(self, number: int) -> None:
-        """Note that a job is done."""
+    def remove(self, number: int) -> None:
+        """Remove a finished job."""
         self._by_job.pop(number, None)
 
     def sums(self, numbers: list[int]) -> tuple[int, int]:
         """Return the records done and refused by these jobs."""
-        of = [self._by_job.get(number, (0, 0)) for number in numbers]
-        return sum(done for done, _ in of), sum(refused for _, refused in of)
+        counts = [self._by_job.get(number, (0, 0)) for number in numbers]
+        return sum(done for done, _ in counts), sum(refused for _, refused in counts)

@@ -1,4 +1,4 @@
-"""What ``--executor`` means: where work is to run, checked before anything is begun."""
+"""Executor selection: the values of ``--executor``, checked before any work starts."""
 
 import os
 import re
@@ -12,69 +12,69 @@ from ecgcore.errors import RequestError
 from ecgcore.executors import local
 
 LOCAL = "local"
-_CLIENT = re.compile(r"ray://[^\s:/]+:\d+")
-_ADDRESS = "RAY_ADDRESS"
+_RAY_URL = re.compile(r"ray://[^\s:/]+:\d+")
+_ADDRESS_VARIABLE = "RAY_ADDRESS"
 
 
-class Engine(Protocol):
-    """Where work runs; the modules ``local`` and ``on_ray`` are such."""
+class Executor(Protocol):
+    """Interface of an executor; the modules ``local`` and ``ray_cluster`` implement it."""
 
     def workers_for(self, records: int) -> int | None:
-        """Return how many workers so many records are worth; None: the engine sees to it."""
+        """Return the number of workers for so many records; None if the executor decides."""
         ...
 
     def run_all(
         self,
-        work: Callable[..., Any],
+        function: Callable[..., Any],
         jobs: Iterable[tuple],
         workers: int | None,
         on_done: Callable[[int], None],
-        needs: tuple[str, ...] = (),
+        preload: tuple[str, ...] = (),
         on_refused: Callable[[int], None] = ...,
-        shared: Path | None = None,
+        shared_folder: Path | None = None,
     ) -> list[Any]:
-        """Do all jobs; see ``local.run_all``."""
+        """Run all jobs; see ``local.run_all``."""
         ...
 
 
 @contextmanager
-def engine(on: str = LOCAL) -> Iterator[Engine]:
-    """Yield where work runs.
+def open_executor(name: str = LOCAL) -> Iterator[Executor]:
+    """Yield an executor.
 
     Parameters
     ----------
-    on
-        ``local``: processes of this machine. ``ray``: the Ray cluster that the environment
-        variable RAY_ADDRESS names, else one that is started on this machine and ended with the
-        block. ``ray://HOST:PORT``: that one, as a Ray client.
+    name
+        ``local``: processes of this machine. ``ray``: the Ray cluster named by the environment
+        variable RAY_ADDRESS, else one that is started on this machine and stopped at the end of
+        the block. ``ray://HOST:PORT``: that cluster, as a Ray client.
 
     Raises
     ------
     RequestError
-        Something else, or Ray is not installed.
+        The name is not one of these, or Ray is not installed.
     EcgError
-        No cluster answers there.
+        No cluster answers at the address.
     """
-    check(on)
-    if on == LOCAL:
+    check_executor(name)
+    if name == LOCAL:
         yield local
         return
     from ecgcore.executors import ray_cluster
 
-    with ray_cluster.connected(address_of(on)):
+    with ray_cluster.connected(ray_address(name)):
         yield ray_cluster
 
 
-def check(on: str) -> None:
-    """Refuse what is no place to work, and Ray where it is not installed."""
-    if on not in (LOCAL, "ray") and not _CLIENT.fullmatch(on):
+def check_executor(name: str) -> None:
+    """Refuse unknown executors, and Ray if it is not installed."""
+    if name not in (LOCAL, "ray") and not _RAY_URL.fullmatch(name):
         raise RequestError(
-            f"Work cannot run on '{on}': local, ray and ray://HOST:PORT are accepted."
+            f"Work cannot run on '{name}': local, ray and ray://HOST:PORT are accepted."
         )
-    if on != LOCAL and find_spec("ray") is None:
-        raise RequestError(f"--executor {on} needs the extra: pip install 'ecgcore[cluster]'.")
+    if name != LOCAL and find_spec("ray") is None:
+        raise RequestError(f"--executor {name} needs the extra: pip install 'ecgcore[cluster]'.")
 
 
-def address_of(on: str) -> str | None:
-    """Return the address of the cluster that is meant, None for one to be started here."""
-    return os.environ.get(_ADDRESS) or None if on == "ray" else on
+def ray_address(name: str) -> str | None:
+    """Return the cluster address of a Ray executor; None for a cluster started on this machine."""
+    return os.environ.get(_ADDRESS_VARIABLE) or None if name == "ray" else name

@@ -1,6 +1,7 @@
-"""Imported first where workers start: beside other workers, numpy's own threads only wait.
+"""Thread and memory settings of worker processes; imported before numpy is loaded.
 
-Arrow's own memory pool keeps what was freed; the system's gives it back.
+Workers run side by side, so numpy's own threads would only wait for one another. Arrow's own
+memory pool keeps freed memory; the system's returns it.
 """
 
 import os

@@ -1,11 +1,11 @@
-"""Many records classified into a folder of parquet parts, one row a record, side by side.
+"""Batch classification into a folder of parquet parts, one row per record, in parallel.
 
 FOLDER/parts/NNNNN.parquet    a thousand files, or a cohort's shard: answers, or the reason why not
-FOLDER/private/NNNNN.parquet  which files these rows are of (mode 600: names may stand in them)
-FOLDER/classified.json        written last: by which network, and how many
+FOLDER/private/NNNNN.parquet  files of these rows (mode 600: names may stand in their paths)
+FOLDER/classified.json        written last: the network, and counts
 
-A part is written whole. One that is there for the same records and the same network is kept, so
-that what was cut off goes on, and what has grown is classified at its end alone.
+Parts are written atomically. A part that exists for the same records and the same network is kept:
+an interrupted classification resumes, and of a folder that has grown only the end is classified.
 """
 
 import os
@@ -21,30 +21,30 @@ from filelock import FileLock, Timeout
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.atomic import write_json
-from ecgcore.cohort.store import Cohort, private_piece
+from ecgcore.cohort.store import Cohort, private_paths_file
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.executors.select import LOCAL, Engine, engine
+from ecgcore.executors.select import LOCAL, Executor, open_executor
 from ecgcore.inference.batch_parts import (
-    Asked,
+    BatchPart,
+    BatchRequest,
     FilesPart,
-    Part,
     ShardPart,
     classify_part,
-    digest_of,
+    run_digest,
 )
 from ecgcore.records.discover import find_records
-from ecgcore.records.read import AS_STATED, ReadOptions
+from ecgcore.records.read import DEFAULT_READ_OPTIONS, ReadOptions
 from ecgcore.runs.run import SHIPPED, Run, find_run
 from ecgcore.workspace import Workspace
 
 PART_RECORDS = 1000
-"""Files a part; fewer where there are few, so that every process has some."""
-_LEAST_RECORDS, _LEAST_PARTS = 50, 16
+"""Files per part; fewer if there are few, so that every process has some."""
+_MIN_PART_RECORDS, _MIN_PARTS = 50, 16
 SUMMARY = "classified.json"
-_NEEDS = ("ecgcore.inference.batch_parts",)
+_PRELOAD = ("ecgcore.inference.batch_parts",)
 
 OnProgress = Callable[[int, int | None], None]
-"""Told how many records are done, of how many (None: of an unknown number)."""
+"""Called with the number of records done and their total, None if that is unknown."""
 
 
 def classify_files_to(
@@ -52,9 +52,9 @@ def classify_files_to(
     paths: Iterable[Path],
     run: str,
     workspace: Workspace,
-    how: ReadOptions = AS_STATED,
+    options: ReadOptions = DEFAULT_READ_OPTIONS,
     workers: int | None = None,
-    on: str = LOCAL,
+    executor: str = LOCAL,
     on_progress: OnProgress = lambda done, total: None,
 ) -> dict[str, Any]:
     """Classify the records of files, folders and globs into ``folder``.
@@ -62,43 +62,49 @@ def classify_files_to(
     Parameters
     ----------
     folder
-        Where the parts are written; on a cluster one that all its machines share.
+        Folder for the parts; on a cluster one that all its machines share.
+    paths
+        Files, folders, zip files or glob patterns.
     run
-        As ``find_run`` takes it.
-    how
-        What is said of files that leave it open.
+        Id or folder of a run, or name of a shipped model.
+    workspace
+        Workspace of the run.
+    options
+        Assumptions about files that leave their rate or leads open.
     workers
-        Processes, or tasks at once; default as many as there is room for.
-    on
-        Where to work (see ``executors.select``).
+        Number of processes, or of parallel tasks; by default as many as fit.
+    executor
+        Where to run (see ``executors.select``).
+    on_progress
+        Called after each record.
 
     Returns
     -------
     dict
         ``run``, ``records``, ``answered``, ``refused``, ``refer``, ``top`` (records by class),
-        ``parts``, ``kept`` (parts that were there), ``seconds``.
+        ``parts``, ``kept`` (parts that existed), ``seconds``.
 
     Raises
     ------
     RequestError
-        No record is there, or ``folder`` is a file.
+        There is no record, or ``folder`` is a file.
     EcgError
-        Another process classifies into this folder.
+        Another process writes to this folder.
     """
-    asked = _asked(folder, run, workspace)
+    request = _request(folder, run, workspace)
     workspace.patient_key()
-    found = (os.path.abspath(path) for path in find_records(paths))
-    head = list(islice(found, PART_RECORDS * _LEAST_PARTS))
+    files = (os.path.abspath(path) for path in find_records(paths))
+    head = list(islice(files, PART_RECORDS * _MIN_PARTS))
     if not head:
         raise RequestError("No ECG record was found there: give files, folders or globs.")
-    is_all = len(head) < PART_RECORDS * _LEAST_PARTS
-    size = max(_LEAST_RECORDS, -(-len(head) // _LEAST_PARTS)) if is_all else PART_RECORDS
+    is_all = len(head) < PART_RECORDS * _MIN_PARTS
+    size = max(_MIN_PART_RECORDS, -(-len(head) // _MIN_PARTS)) if is_all else PART_RECORDS
     parts = (
-        FilesPart(f"{number:05d}", part, how)
-        for number, part in enumerate(_cut(chain(head, found), size))
+        FilesPart(f"{number:05d}", part, options)
+        for number, part in enumerate(_split(chain(head, files), size))
     )
     total = len(head) if is_all else None
-    return _classify(asked, parts, len(head), total, workers, on, on_progress)
+    return _classify(request, parts, len(head), total, workers, executor, on_progress)
 
 
 def classify_cohort_to(
@@ -107,86 +113,91 @@ def classify_cohort_to(
     run: str,
     workspace: Workspace,
     workers: int | None = None,
-    on: str = LOCAL,
+    executor: str = LOCAL,
     on_progress: OnProgress = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Classify a cohort's records into ``folder``, a part a shard; see ``classify_files_to``."""
+    """Classify a cohort's records into ``folder``, one part per shard.
+
+    Parameters, result and errors are those of ``classify_files_to``.
+    """
     shards = (cohort.folder / "shards" / shard for shard in cohort.meta["shards"])
     parts = (ShardPart(shard, cohort.fs_hz) for shard in shards)
-    n = len(cohort)
-    return _classify(_asked(folder, run, workspace), parts, n, n, workers, on, on_progress)
+    request, n = _request(folder, run, workspace), len(cohort)
+    return _classify(request, parts, n, n, workers, executor, on_progress)
 
 
-def _asked(folder: Path, reference: str, workspace: Workspace) -> Asked:
+def _request(folder: Path, reference: str, workspace: Workspace) -> BatchRequest:
     if folder.exists() and not folder.is_dir():
         raise RequestError(f"{folder} is a file; name a folder to write the parts into.")
     run = find_run(reference, workspace)
-    run.need_weights()
-    return Asked(folder.absolute(), _same_everywhere(run), workspace, digest_of(run))
+    run.require_weights()
+    return BatchRequest(folder.absolute(), _portable_reference(run), workspace, run_digest(run))
 
 
-def _same_everywhere(run: Run) -> str:
-    """Return by what a worker finds a run: a shipped one lies wherever the package does."""
+def _portable_reference(run: Run) -> str:
+    """Return a reference by which workers find a run: a shipped one is wherever the package is."""
     return run.id if run.folder.parent == SHIPPED else str(run.folder.absolute())
 
 
-def _cut(paths: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+def _split(paths: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
     paths = iter(paths)
     while part := tuple(islice(paths, size)):
         yield part
 
 
 def _classify(
-    asked: Asked,
-    parts: Iterable[Part],
-    at_least: int,
+    request: BatchRequest,
+    parts: Iterable[BatchPart],
+    min_records: int,
     total: int | None,
     workers: int | None,
-    on: str,
+    executor: str,
     on_progress: OnProgress,
 ) -> dict[str, Any]:
-    """Have all parts made, remove those of an earlier time, and say what came of it."""
+    """Make all parts, remove obsolete ones, write and return the summary."""
     started, names = time.monotonic(), list[str]()
-    with engine(on) as works, _written_alone(asked.folder):
-        (asked.folder / SUMMARY).unlink(missing_ok=True)
-        counts = _worked_off(works, asked, parts, names, workers, at_least, total, on_progress)
-        _remove_others(asked, set(names))
-        answer = _told(asked, counts, len(names))
-        write_json(asked.folder / SUMMARY, answer | {"notice": RESEARCH_USE_ONLY})
-    return answer | {"kept": counts["kept"], "seconds": round(time.monotonic() - started, 2)}
+    with open_executor(executor) as opened, _locked(request.folder):
+        (request.folder / SUMMARY).unlink(missing_ok=True)
+        counts = _run_parts(opened, request, parts, names, workers, min_records, total, on_progress)
+        _remove_obsolete(request, set(names))
+        summary = _summary(request, counts, len(names))
+        write_json(request.folder / SUMMARY, summary | {"notice": RESEARCH_USE_ONLY})
+    return summary | {"kept": counts["kept"], "seconds": round(time.monotonic() - started, 2)}
 
 
-def _worked_off(
-    works: Engine,
-    asked: Asked,
-    parts: Iterable[Part],
+def _run_parts(
+    executor: Executor,
+    request: BatchRequest,
+    parts: Iterable[BatchPart],
     names: list[str],
     workers: int | None,
-    at_least: int,
+    min_records: int,
     total: int | None,
     on_progress: OnProgress,
 ) -> Counter[str]:
-    def jobs() -> Iterator[tuple[Asked, Part]]:
+    """Make all parts, append their names to ``names``, and return the sum of their counts."""
+
+    def jobs() -> Iterator[tuple[BatchRequest, BatchPart]]:
         for part in parts:
             names.append(part.name)
-            yield asked, part
+            yield request, part
 
-    counted = works.run_all(
+    counts = executor.run_all(
         classify_part,
         jobs(),
-        workers or works.workers_for(at_least),
+        workers or executor.workers_for(min_records),
         lambda done: on_progress(done, total),
-        needs=_NEEDS,
-        shared=asked.folder,
+        preload=_PRELOAD,
+        shared_folder=request.folder,
     )
-    return sum(counted, Counter[str]())
+    return sum(counts, Counter[str]())
 
 
-def _told(asked: Asked, counts: Counter[str], parts: int) -> dict[str, Any]:
+def _summary(request: BatchRequest, counts: Counter[str], parts: int) -> dict[str, Any]:
     tops = {key.removeprefix("top "): n for key, n in counts.items() if key.startswith("top ")}
     return {
-        "run": Path(asked.run).name,
-        "network": asked.digest,
+        "run": Path(request.run).name,
+        "network": request.digest,
         "records": counts["records"],
         "answered": counts["records"] - counts["refused"],
         "refused": counts["refused"],
@@ -196,16 +207,16 @@ def _told(asked: Asked, counts: Counter[str], parts: int) -> dict[str, Any]:
     }
 
 
-def _remove_others(asked: Asked, names: set[str]) -> None:
-    """Remove parts of records that are no longer asked for, and what killed writers left."""
-    for folder in (asked.file("any").parent, private_piece(asked.folder, "any").parent):
+def _remove_obsolete(request: BatchRequest, names: set[str]) -> None:
+    """Remove parts of records that are no longer requested, and files of killed writers."""
+    for folder in (request.file("any").parent, private_paths_file(request.folder, "any").parent):
         for file in folder.glob("*"):
             if file.name.startswith(".") or (file.stem.isdigit() and file.stem not in names):
                 file.unlink()
 
 
 @contextmanager
-def _written_alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=0):

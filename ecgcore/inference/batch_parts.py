@@ -1,7 +1,7 @@
-"""One part of a batch classification: what its rows are of, and how it is answered and written.
+"""Batch parts: input, fingerprint and parquet file of one part of a batch classification.
 
-A part is known by its plan: its records, the network, and how files are read. One that is there
-with the same plan is not made again.
+A part's plan is a hash of its records, the network and the read options. A part that exists with
+the same plan is not made again.
 """
 
 import hashlib
@@ -20,37 +20,38 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecgcore import RESEARCH_USE_ONLY
-from ecgcore.atomic import sha256_file, write_atomic
-from ecgcore.cohort.codec import as_record, in_mv
-from ecgcore.cohort.exclusions import kind_of_reason
+from ecgcore.atomic import write_atomic
+from ecgcore.cohort.codec import decode_record, decode_signals_mv
+from ecgcore.cohort.exclusions import anonymous_reason
 from ecgcore.cohort.private_paths import write_paths
-from ecgcore.cohort.remote import need
-from ecgcore.cohort.scan import SeenFile, Stamps, look
+from ecgcore.cohort.remote import local_file
+from ecgcore.cohort.scan import FileStamps, ScannedFile, scan_file
 from ecgcore.errors import DamagedFile, EcgError, UnreadableRecord
-from ecgcore.inference.classify import BATCH, answers_to
-from ecgcore.inference.inputs import ClassifierInput, read_sight
-from ecgcore.inference.model import Classifier, load
+from ecgcore.inference.classify import classify_all
+from ecgcore.inference.inputs import ClassifierInput, read_input
+from ecgcore.inference.model import BATCH_SIZE, Classifier, load_model
 from ecgcore.records.read import ReadOptions
 from ecgcore.runs.run import Run, find_run
 from ecgcore.workspace import Workspace
 
-_FORM = 2
-"""Rises whenever parts are made differently: every part is then made anew."""
-Found = ClassifierInput | UnreadableRecord
+_FORMAT_VERSION = 2
+"""Rises whenever parts change: every part is then made anew."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which network answers, and where to. Told to every worker.
+class BatchRequest:
+    """Network and target folder of a batch classification; sent to every worker.
 
     Attributes
     ----------
     folder
-        Where parts are written; absolute.
-    run, home
-        The network, as ``find_run`` finds it.
+        Absolute path of the folder to write.
+    run
+        Reference of the run, as ``find_run`` takes it.
+    workspace
+        Workspace of the run and of the key that names records.
     digest
-        What the network is known by; see ``digest_of``.
+        Identity of the network; see ``run_digest``.
     """
 
     folder: Path
@@ -65,36 +66,35 @@ class Asked:
 
 @dataclass(frozen=True)
 class FilesPart:
-    """Some recordings' files, by absolute path, and what is said of those that leave it open."""
+    """Some files, by absolute path, and the options to read them with."""
 
     name: str
     paths: tuple[str, ...]
-    how: ReadOptions
+    options: ReadOptions
 
-    def known_by(self) -> list[Any]:
-        """Return what changes when a file does."""
-        stamps = Stamps()
-        return [list(self.how), [[path, stamps.of(Path(path))] for path in self.paths]]
+    def fingerprint(self) -> list[Any]:
+        """Return values that change when a file does."""
+        stamps = FileStamps()
+        return [list(self.options), [[path, stamps.of(Path(path))] for path in self.paths]]
 
-    def found(self, classifier: Classifier) -> Iterator[Found]:
-        """Yield what is read of each file, or why it cannot be."""
+    def inputs(self, classifier: Classifier) -> Iterator[ClassifierInput | UnreadableRecord]:
+        """Yield each file's record or image, or the error that refuses it."""
         for path in self.paths:
             try:
-                yield read_sight(Path(path), classifier, self.how)
+                yield read_input(Path(path), classifier, self.options)
             except UnreadableRecord as error:
                 yield error
 
-    def tell(self, asked: Asked, rows: list[dict[str, Any]]) -> None:
-        """Name the rows without naming anybody; write which files they are of where only their
-        owner reads."""
-        secret, stamps, files = asked.workspace.patient_key(), Stamps(), []
+    def finish_rows(self, request: BatchRequest, rows: list[dict[str, Any]]) -> None:
+        """Name the rows anonymously, and write the files' paths where only their owner reads."""
+        secret, stamps, files = request.workspace.patient_key(), FileStamps(), []
         for path, row in zip(self.paths, rows, strict=True):
-            seen = look(Path(path), stamps.of(Path(path)), secret)
-            files.append(_line(seen, row["error"]))
-            row["record"] = seen.record
+            file = scan_file(Path(path), stamps.of(Path(path)), secret)
+            files.append(_private_row(file, row["error"]))
+            row["record"] = file.record
             if row["error"]:
-                row["error"] = kind_of_reason(row["error"], path, Path(path).stem)
-        write_paths(asked.folder, self.name, files)
+                row["error"] = anonymous_reason(row["error"], path, Path(path).stem)
+        write_paths(request.folder, self.name, files)
 
 
 @dataclass(frozen=True)
@@ -106,27 +106,27 @@ class ShardPart:
 
     @property
     def name(self) -> str:
-        """The shard's."""
+        """Name of the shard."""
         return self.shard.name
 
-    def known_by(self) -> list[Any]:
-        """Return what changes when a record of the shard does."""
+    def fingerprint(self) -> list[Any]:
+        """Return values that change when a record of the shard does."""
         index = self._index()
         return [self.fs_hz, index[["record", "signal_hash", "notes"]].to_numpy().tolist()]
 
-    def found(self, classifier: Classifier) -> Iterator[Found]:
+    def inputs(self, classifier: Classifier) -> Iterator[ClassifierInput | UnreadableRecord]:
         """Yield each record as it is stored."""
         index = self._index()
-        signals = np.load(need(self.shard / "signals.npy"), mmap_mode="r")
-        for told, stored in zip(index.itertuples(), signals, strict=True):
-            yield as_record(told, in_mv(stored), self.fs_hz)
+        signals = np.load(local_file(self.shard / "signals.npy"), mmap_mode="r")
+        for row, stored in zip(index.itertuples(), signals, strict=True):
+            yield decode_record(row, decode_signals_mv(stored), self.fs_hz)
 
-    def tell(self, asked: Asked, rows: list[dict[str, Any]]) -> None:
-        """Say nothing more: the cohort knows its records' files."""
+    def finish_rows(self, request: BatchRequest, rows: list[dict[str, Any]]) -> None:
+        """Do nothing: the cohort knows its records' files."""
 
     def _index(self) -> pd.DataFrame:
         try:
-            return pd.read_parquet(need(self.shard / "index.parquet"))
+            return pd.read_parquet(local_file(self.shard / "index.parquet"))
         except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
             raise DamagedFile(
                 f"Shard {self.name} of cohort '{self.shard.parents[1].name}' cannot be read; "
@@ -134,97 +134,108 @@ class ShardPart:
             ) from error
 
 
-Part = FilesPart | ShardPart
+BatchPart = FilesPart | ShardPart
 
 
-def digest_of(run: Run) -> str:
-    """Return what a run's answers follow from: weights, calibration, classes and input."""
+def run_digest(run: Run) -> str:
+    """Return a hash of everything a run's answers depend on: weights, calibration, input."""
     meta = run.meta
     fitted = run.calibration if (run.folder / "calibration.json").exists() else {}
-    told = [sha256_file(run.weights), fitted, meta["classes"], meta["target_mode"], meta["input"]]
-    return _hash(told)
+    content = [run.weights_hash, fitted, meta["classes"], meta["target_mode"], meta["input"]]
+    return _hash(content)
 
 
-def classify_part(asked: Asked, part: Part, on_record: Callable[..., None]) -> Counter[str]:
-    """Write a part's answers unless they are there; count what they are.
+def classify_part(
+    request: BatchRequest, part: BatchPart, on_record: Callable[..., None]
+) -> Counter[str]:
+    """Write a part's answers unless it exists with the same plan, and count them.
+
+    Parameters
+    ----------
+    request, part
+        Network and target folder; input of the part.
+    on_record
+        Called after each record, with True if it was refused.
 
     Returns
     -------
     Counter
-        ``records``, ``refused``, ``refer``, ``top CODE``, and ``kept`` 1 where it was there.
+        ``records``, ``refused``, ``refer``, ``top CODE``; ``kept`` is 1 if the part existed.
     """
-    plan = _hash([_FORM, asked.digest, part.known_by()])
-    file = asked.file(part.name)
-    if not _is_there(file, plan):
-        rows = _answered(asked, part, on_record)
-        part.tell(asked, rows)
-        _write(file, rows, asked, plan)
-        return _counted(file)
-    counts = _counted(file)
+    plan = _hash([_FORMAT_VERSION, request.digest, part.fingerprint()])
+    file = request.file(part.name)
+    if not _is_current(file, plan):
+        rows = _classify(request, part, on_record)
+        part.finish_rows(request, rows)
+        _write(file, rows, request, plan)
+        return _count(file)
+    counts = _count(file)
     for number in range(counts["records"]):
         on_record(number < counts["refused"])
     return counts + Counter(kept=1)
 
 
-def _answered(asked: Asked, part: Part, on_record: Callable[..., None]) -> list[dict[str, Any]]:
-    """Return one row a record of a part; a few records are in memory at a time."""
-    classifier = _loaded(asked.run, asked.workspace, asked.digest)
-    found, rows = part.found(classifier), list[dict[str, Any]]()
-    while batch := list(islice(found, BATCH)):
-        for answer in answers_to(batch, classifier):
+def _classify(
+    request: BatchRequest, part: BatchPart, on_record: Callable[..., None]
+) -> list[dict[str, Any]]:
+    """Return one row per record of a part; one batch of records is in memory at a time."""
+    classifier = _load(request.run, request.workspace, request.digest)
+    inputs, rows = part.inputs(classifier), list[dict[str, Any]]()
+    while batch := list(islice(inputs, BATCH_SIZE)):
+        for answer in classify_all(batch, classifier):
             rows.append(_row(answer))
             on_record(answer["error"] is not None)
     return rows
 
 
 @lru_cache(maxsize=1)
-def _loaded(run: str, workspace: Workspace, digest: str) -> Classifier:
-    """Return the network, once a process, if it is the one that was asked for."""
-    if digest_of(find_run(run, workspace)) != digest:
+def _load(run: str, workspace: Workspace, digest: str) -> Classifier:
+    """Load the network, once per process, if it is the requested one."""
+    if run_digest(find_run(run, workspace)) != digest:
         raise EcgError(
-            f"Run {Path(run).name} is not the same on all machines, or has just changed; begin "
+            f"Run {Path(run).name} is not the same on all machines, or has just changed; start "
             "again where all see the same."
         )
-    return load(run, workspace)
+    return load_model(run, workspace)
 
 
 def _row(answer: dict[str, Any]) -> dict[str, Any]:
     """Return an answer as a flat row."""
-    told = {key: answer[key] for key in _TOLD.names}
+    row = {key: answer[key] for key in _ANSWER_COLUMNS.names}
     for prefix, key in (("p", "probabilities"), ("raw", "raw")):
-        told |= {f"{prefix}_{code}": p for code, p in (answer[key] or {}).items()}
-    return told
+        row |= {f"{prefix}_{code}": p for code, p in (answer[key] or {}).items()}
+    return row
 
 
-_WORDS = pa.list_(pa.string())
-_TOLD = pa.schema(
+_STRINGS = pa.list_(pa.string())
+_ANSWER_COLUMNS = pa.schema(
     {
         "record": pa.string(),
         "run": pa.string(),
         "top": pa.string(),
         "refer": pa.bool_(),
-        "called": _WORDS,
-        "uncertain": _WORDS,
-        "quality": _WORDS,
+        "called": _STRINGS,
+        "uncertain": _STRINGS,
+        "quality": _STRINGS,
         "gate": pa.string(),
-        "notes": _WORDS,
+        "notes": _STRINGS,
         "error": pa.string(),
     }
 )
 
 
-def _write(file: Path, rows: list[dict[str, Any]], asked: Asked, plan: str) -> None:
-    classes = find_run(asked.run, asked.workspace).meta["classes"]
+def _write(file: Path, rows: list[dict[str, Any]], request: BatchRequest, plan: str) -> None:
+    classes = find_run(request.run, request.workspace).meta["classes"]
     numbers = [
         pa.field(f"{prefix}_{code}", pa.float32()) for prefix in ("p", "raw") for code in classes
     ]
-    schema = pa.schema([*_TOLD, *numbers], {"plan": plan, "notice": RESEARCH_USE_ONLY})
+    schema = pa.schema([*_ANSWER_COLUMNS, *numbers], {"plan": plan, "notice": RESEARCH_USE_ONLY})
     table = pa.Table.from_pylist(rows, schema)
     write_atomic(file, lambda path: pq.write_table(table, path))
 
 
-def _is_there(file: Path, plan: str) -> bool:
-    """Return whether a part is whole and made by this plan."""
+def _is_current(file: Path, plan: str) -> bool:
+    """Tell whether a part is complete and was made by this plan."""
     try:
         metadata = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowInvalid):
@@ -232,7 +243,7 @@ def _is_there(file: Path, plan: str) -> bool:
     return metadata.get(b"plan", b"").decode() == plan
 
 
-def _counted(file: Path) -> Counter[str]:
+def _count(file: Path) -> Counter[str]:
     table = pq.read_table(file, columns=["error", "refer", "top"])
     tops = Counter(f"top {code}" for code in table["top"].to_pylist() if code is not None)
     return tops + Counter(
@@ -242,10 +253,10 @@ def _counted(file: Path) -> Counter[str]:
     )
 
 
-def _line(seen: SeenFile, error: str | None) -> dict[str, Any]:
+def _private_row(file: ScannedFile, error: str | None) -> dict[str, Any]:
     status = "rejected" if error else "read"
-    return asdict(seen) | {"status": status, "reason": error or "", "of": ""}
+    return asdict(file) | {"status": status, "reason": error or "", "of": ""}
 
 
-def _hash(told: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+def _hash(content: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

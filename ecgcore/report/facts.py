@@ -11,13 +11,13 @@ from ecgcore import __version__
 from ecgcore.atomic import sha256_file
 from ecgcore.calibration.calibration import is_out_of_fold
 from ecgcore.calibration.scores import Scores
-from ecgcore.cohort.exclusions import losses
+from ecgcore.cohort.exclusions import exclusion_counts
 from ecgcore.cohort.store import Cohort
 from ecgcore.comparison.compare import compare, on_common_records
 from ecgcore.comparison.text import finding, names
 from ecgcore.errors import NotFound
-from ecgcore.evaluation.evaluate import scores_of, use_report
-from ecgcore.evaluation.subgroups import traits_of_run
+from ecgcore.evaluation.evaluate import run_scores, utility_report
+from ecgcore.evaluation.subgroups import run_traits
 from ecgcore.runs.run import Run
 from ecgcore.workspace import Workspace
 
@@ -61,7 +61,7 @@ class Side:
     scores, evaluation
         Of the common records.
     use
-        Operating points and subgroups (``evaluate.use_report``) on them.
+        Operating points and subgroups (``evaluate.utility_report``) on them.
     """
 
     letter: str
@@ -131,7 +131,7 @@ class Facts:
     @property
     def losses(self) -> dict[str, int] | None:
         """Files that are no records of the cohort, by kind of reason; None where not known."""
-        return None if self.cohort is None else losses(self.cohort)
+        return None if self.cohort is None else exclusion_counts(self.cohort)
 
     @property
     def people(self) -> pd.DataFrame | None:
@@ -150,7 +150,7 @@ class Facts:
 def gather(run_a: Run, run_b: Run, workspace: Workspace, part: str = "test") -> Facts:
     """Return what a report on two runs says; the same errors as ``compare``."""
     found = compare(run_a, run_b, part)
-    scores = on_common_records(scores_of(run_a, part), scores_of(run_b, part))
+    scores = on_common_records(run_scores(run_a, part), run_scores(run_b, part))
     sides = tuple(
         Side(
             letter.upper(), name, run, one, found["evaluations"][letter], _use(run, one, workspace)
@@ -168,7 +168,7 @@ def gather(run_a: Run, run_b: Run, workspace: Workspace, part: str = "test") -> 
 
 
 def _use(run: Run, scores: Scores, workspace: Workspace) -> dict[str, Any]:
-    return use_report(scores, traits_of_run(run, scores.part, workspace))
+    return utility_report(scores, run_traits(run, scores.part, workspace))
 
 
 def _cohort(run: Run, workspace: Workspace) -> Cohort | None:

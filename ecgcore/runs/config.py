@@ -18,7 +18,6 @@ from ecgcore.runs.settings import (
     with_default,
 )
 
-SPLITS = ("patient", "folds")
 LEVELS = ("204", "440", "all")
 SMALLEST_LEVEL, LARGEST_LEVEL = 10, 10_000_000
 SMALLEST_SIDE_PX = 67  # below, nothing is left after the last pool
@@ -92,7 +91,7 @@ class TrainConfig:
         help="Classes: paper10 (the paper's ten), ptbxl5 (PTB-XL's superclasses) or ptbxl71 (all "
         "its statements).",
         group=DATA,
-        among="ecgcore.labels.label_sets.SETS",
+        among="ecgcore.labels.label_sets.LABEL_SETS",
     )
     label_source: str = setting(
         "expert",
@@ -105,7 +104,7 @@ class TrainConfig:
         "paper",
         help="Thresholds for labels by criteria: paper, aha2009 or udmi2018.",
         group=DATA,
-        among="ecgcore.labels.criteria.SETS",
+        among="ecgcore.labels.criteria.THRESHOLD_SETS",
         noun="set of thresholds",
     )
     layout: str = setting(
@@ -359,7 +358,10 @@ class TrainConfig:
         from ecgcore.models import model_info  # imports torch, which reading a run must not need
 
         by_level = "multilabel" if self.level == "all" else "exclusive"
-        rate, decay = model_info(self.model).rates[self.optimizer], OPTIMIZERS[self.optimizer]
+        rate, decay = (
+            model_info(self.model).learning_rates[self.optimizer],
+            OPTIMIZERS[self.optimizer],
+        )
         explicit = {
             "target_mode": self.target_mode or by_level,
             "learning_rate": rate if self.learning_rate is None else self.learning_rate,

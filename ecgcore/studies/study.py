@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from ecgcore.atomic import write_atomic
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.executors.progress import Tally
+from ecgcore.executors.progress import ProgressCounter
 from ecgcore.report.figures import svg
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run, find_run, list_runs
@@ -27,10 +27,9 @@ from ecgcore.studies.claims import Claim
 from ecgcore.studies.trial import Cell, TrialResult, keep
 from ecgcore.training.distillation import Teacher
 from ecgcore.training.distributed import SINGLE_PROCESS, Team
-from ecgcore.training.finetune import Parent
 from ecgcore.training.loop import Progress
 from ecgcore.training.prepare import prepare
-from ecgcore.training.pretrained import is_unchanged
+from ecgcore.training.pretrained import Parent, is_unchanged
 from ecgcore.training.trainer import train_as_worker
 from ecgcore.workspace import Workspace
 
@@ -197,11 +196,19 @@ def train_missing_on_ray(
         _need_cohorts(lacking, workspace)
         tried |= {cell.name for cell in lacking}
         done_before, asked = len(tried) - len(lacking), len(tried)
-        tally = Tally(partial(_told_of, on_done, done_before, asked), lambda refused: None)
-        share = ray_cluster.share_of_training(any(c.config.device != "cpu" for c in lacking))
+        progress = ProgressCounter(
+            partial(_told_of, on_done, done_before, asked), lambda refused: None
+        )
+        resources = ray_cluster.training_resources(any(c.config.device != "cpu" for c in lacking))
         jobs = [(shelf, cell) for cell in lacking]
-        for cell in ray_cluster.results_of(
-            _train_there, jobs, None, tally, share, needs=("torch",), shared=shelf.folder
+        for cell in ray_cluster.iter_results(
+            _train_there,
+            jobs,
+            None,
+            progress,
+            resources,
+            preload=("torch",),
+            shared_folder=shelf.folder,
         ):
             if cell is not None:
                 yield cell
@@ -334,7 +341,7 @@ def begun(mark: str, config: TrainConfig, workspace: Workspace) -> Run:
     took something from weights which have changed, is none of it.
     """
     for run in list_runs(workspace):
-        if _mark_of(run) == mark and run.config == config.filled() and _is_current(run, workspace):
+        if _mark_of(run) == mark and run.config == config.resolve() and _is_current(run, workspace):
             return run
     run = prepare(config, workspace)
     write_atomic(run.folder / MARK, partial(_write, mark.encode()))

@@ -1,4 +1,4 @@
-"""Before a training: check what was asked, draw its records, and write its run folder."""
+"""Preparing a training: check the request, draw its split, and write its run folder."""
 
 import platform
 import secrets
@@ -7,130 +7,105 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-import pyarrow as pa
-
 from ecgcore.atomic import atomic_dir, write_json
 from ecgcore.background import process_stamp
-from ecgcore.cohort.leakage import LeakCheck, check_sides
-from ecgcore.cohort.measure_job import ensure_measured
-from ecgcore.cohort.splits import validates
+from ecgcore.cohort.leakage import LeakCheck, check_leakage
 from ecgcore.cohort.store import Cohort
-from ecgcore.cohort.subsets import Split, plan
-from ecgcore.errors import EcgError, RequestError
-from ecgcore.imaging import geometry
+from ecgcore.cohort.subsets import Split
+from ecgcore.errors import EcgError
+from ecgcore.imaging import make_geometry
 from ecgcore.labels.code_tables import tables_hash
 from ecgcore.models import model_info
 from ecgcore.records.record import LEADS
 from ecgcore.runs.config import ResolvedConfig, TrainConfig
-from ecgcore.runs.provenance import keep_learnt, training_records
+from ecgcore.runs.provenance import lineage_of
 from ecgcore.runs.run import Run
+from ecgcore.runs.split import make_split, write_split
 from ecgcore.training.device import find_devices
 from ecgcore.training.distillation import Teacher
-from ecgcore.training.finetune import Parent
 from ecgcore.training.forecast import count_parameters, disk_bytes
-from ecgcore.training.pretrained import SourceRun
+from ecgcore.training.pretrained import Parent, SourceRun
 from ecgcore.workspace import Workspace
 
-STAMPED = ("ecgcore", "torch", "torchvision", "numpy", "pandas", "wfdb", "captum")
-
-
-def make_split(config: TrainConfig, workspace: Workspace) -> tuple[Cohort, Split]:
-    """Return the cohort and which of its records train, validate and test.
-
-    Labels by criteria need measurements: those that are missing are made now.
-    """
-    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps what was freed
-    asked = config.filled()
-    by_criteria = asked.label_source == "criteria"
-    cohort = (ensure_measured if by_criteria else Cohort.open)(asked.cohort, workspace)
-    level = "all" if asked.level == "all" else int(asked.level)
-    drawn = plan(
-        cohort, level, asked.target_mode, asked.label_tier, asked.split, asked.seed,
-        asked.label_source, asked.thresholds, asked.label_set, asked.where,
-    )  # fmt: skip
-    for part in needed_parts(asked.split):
-        if not (drawn.part == part).any():
-            raise RequestError(
-                f"Cohort '{cohort.name}' leaves no record for {part} at level {level} "
-                f"({len(drawn.part)} records with a target); choose another level or cohort."
-            )
-    return cohort, drawn
-
-
-def needed_parts(split: str) -> tuple[str, ...]:
-    """Return the parts that a training by this way to split cannot do without."""
-    if split == "none":
-        return ("train",)
-    return ("train", "validation", "test") if validates(split) else ("train", "test")
+VERSIONED_PACKAGES = ("ecgcore", "torch", "torchvision", "numpy", "pandas", "wfdb", "captum")
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A training that can be begun: nothing is written yet."""
+    """A checked training request with its split; nothing is written yet."""
 
-    recipe: ResolvedConfig
+    config: ResolvedConfig
     cohort: Cohort
-    plan: Split
+    split: Split
     parent: Parent | None
     teacher: Teacher | None
-    leaks: LeakCheck
+    leak_check: LeakCheck
 
     @property
-    def elders(self) -> tuple[SourceRun, ...]:
-        """The earlier runs that it takes something from."""
-        return tuple(elder for elder in (self.parent, self.teacher) if elder is not None)
+    def source_runs(self) -> tuple[SourceRun, ...]:
+        """Earlier runs that the training builds on."""
+        return tuple(source for source in (self.parent, self.teacher) if source is not None)
 
 
 def plan_training(config: TrainConfig, workspace: Workspace) -> TrainingPlan:
-    """Return what a training would be, or say what is wrong with the request."""
-    parent, teacher = (
-        Parent.find(config.pretrained, workspace),
-        Teacher.find(config.teacher, workspace),
-    )
+    """Resolve and check a configuration, and draw its split.
+
+    Raises
+    ------
+    EcgError
+        The request cannot be fulfilled; the message says why.
+    """
+    parent = Parent.find(config.pretrained, workspace)
+    teacher = Teacher.find(config.teacher, workspace)
     find_devices(config.device)
-    recipe = config.filled() if parent is None else parent.followed_by(config.filled())
-    cohort, drawn = make_split(recipe, workspace)
+    resolved = config.resolve()
+    if parent is not None:
+        resolved = parent.inherit(resolved)
+    cohort, split = make_split(resolved, workspace)
     if teacher is not None:
-        teacher.check_classes(recipe, drawn)
-    found = TrainingPlan(recipe, cohort, drawn, parent, teacher, check_sides(cohort.index, drawn))
-    for elder in found.elders:
-        elder.check(cohort)
-    notes = tuple(elder.note(cohort, drawn, workspace) for elder in found.elders)
-    return replace(found, plan=replace(drawn, notes=drawn.notes + notes))
+        teacher.check_classes(resolved, split)
+    leak_check = check_leakage(cohort.index, split)
+    plan = TrainingPlan(resolved, cohort, split, parent, teacher, leak_check)
+    for source in plan.source_runs:
+        source.check_cohort(cohort)
+    notes = [source.check_contamination(cohort, split, workspace) for source in plan.source_runs]
+    return replace(plan, split=replace(split, notes=(*split.notes, *notes)))
 
 
 def prepare(config: TrainConfig, workspace: Workspace, launch: str | None = None) -> Run:
-    """Write the folder of a run that is ready to be worked on, or say what is wrong.
+    """Write the folder of a run that is ready for training, or refuse the request.
 
-    ``launch`` names what a team's first worker was started by, so that it finds the run again.
+    ``launch`` identifies the launch of several workers, so that a restarted one finds its run.
     """
-    found = plan_training(config, workspace)
-    recipe, cohort, drawn = found.recipe, found.cohort, found.plan
-    if not found.leaks.passed:
-        raise EcgError(found.leaks.text)
-    parameters = count_parameters(recipe, len(drawn.classes))
-    _need_disk(workspace, parameters, recipe)
+    plan = plan_training(config, workspace)
+    if not plan.leak_check.passed:
+        raise EcgError(plan.leak_check.text)
+    resolved, cohort = plan.config, plan.cohort
+    parameters = count_parameters(resolved, len(plan.split.classes))
+    _require_disk(workspace, parameters, resolved)
     now = datetime.now(UTC)
-    name = f"{recipe.model}-{cohort.name}-{recipe.level}-s{recipe.seed}"
+    name = f"{resolved.model}-{cohort.name}-{resolved.level}-s{resolved.seed}"
     run = Run(workspace.runs / f"{now:%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}")
-    meta = _meta(run.id, now, recipe, cohort, drawn, parameters)
-    if found.parent is not None:
-        meta |= {"input": found.parent.input}
-    for elder in found.elders:
-        meta |= elder.told
+    status = {
+        "state": "queued",
+        "queued_at": None,
+        "epoch": 0,
+        "epochs": resolved.epochs,
+        "eta_s": None,
+        "message": "Not started yet.",
+        **process_stamp(),
+        **({"launch": launch} if launch else {}),
+    }
     with atomic_dir(run.folder) as folder:
-        write_json(folder / "run.json", meta)
-        before = (training_records(elder.run, workspace) for elder in found.elders)
-        keep_learnt(folder, cohort, drawn, before)
-        waiting = {"state": "queued", "queued_at": None, "epoch": 0, "epochs": recipe.epochs}
-        waiting |= {"eta_s": None, "message": "Not started yet.", **process_stamp()}
-        waiting |= {"launch": launch} if launch else {}
-        write_json(folder / "status.json", waiting)
+        write_json(folder / "run.json", _metadata(run.id, now, plan, parameters))
+        inherited = (lineage_of(source.run, workspace) for source in plan.source_runs)
+        write_split(folder, cohort, plan.split, inherited)
+        write_json(folder / "status.json", status)
     return run
 
 
-def _need_disk(workspace: Workspace, parameters: int, recipe: ResolvedConfig) -> None:
-    needed, free = disk_bytes(parameters, recipe), workspace.free_bytes()
+def _require_disk(workspace: Workspace, parameters: int, config: ResolvedConfig) -> None:
+    needed, free = disk_bytes(parameters, config), workspace.free_bytes()
     if free < needed:
         raise EcgError(
             f"This training needs {needed / 1e9:.1f} GB of disk and {free / 1e9:.1f} GB are free; "
@@ -138,51 +113,54 @@ def _need_disk(workspace: Workspace, parameters: int, recipe: ResolvedConfig) ->
         )
 
 
-def _meta(
-    run: str, now: datetime, config: ResolvedConfig, cohort: Cohort, drawn: Split, parameters: int
-) -> dict[str, Any]:
-    return {
-        "run": run,
+def _metadata(run_id: str, now: datetime, plan: TrainingPlan, parameters: int) -> dict[str, Any]:
+    """Return the content of run.json."""
+    config, cohort, split = plan.config, plan.cohort, plan.split
+    metadata = {
+        "run": run_id,
         "created": now.isoformat(timespec="seconds"),
         "config": asdict(config),
         "model": config.model,
         "parameters": parameters,
-        "classes": list(drawn.classes),
+        "classes": list(split.classes),
         "leads": list(LEADS),
-        "input": _input(config, cohort),
+        "input": _input(config, cohort) if plan.parent is None else plan.parent.input,
         "target_mode": config.target_mode,
         "tier": config.label_tier,
-        "cohort": {"name": cohort.where, "hash": cohort.hash, "fs_hz": cohort.fs_hz},
+        "cohort": {"name": cohort.location, "hash": cohort.hash, "fs_hz": cohort.fs_hz},
         "labels": _labels(config),
         "split": {
-            "hash": drawn.hash,
-            "notes": list(drawn.notes),
-            "left_out": drawn.left_out,
-            "patients": drawn.patients,
-            "records": {p: int((drawn.part == p).sum()) for p in sorted(set(drawn.part))},
+            "hash": split.hash,
+            "notes": list(split.notes),
+            "left_out": split.left_out,
+            "patients": split.patients,
+            "records": {p: int((split.part == p).sum()) for p in sorted(set(split.part))},
         },
         "seed": config.seed,
-        "versions": {name: version(name) for name in STAMPED}
+        "versions": {name: version(name) for name in VERSIONED_PACKAGES}
         | {"python": platform.python_version()},
     }
+    for source in plan.source_runs:
+        metadata |= source.meta
+    return metadata
 
 
 def _input(config: ResolvedConfig, cohort: Cohort) -> dict[str, Any]:
-    """Return what the network reads: signals, or how they are drawn."""
-    recorded = {"fs_hz": cohort.fs_hz, "duration_s": cohort.duration_s}
+    """Return the network's input: signals, or the layout and geometry of images."""
+    signals = {"fs_hz": cohort.fs_hz, "duration_s": cohort.duration_s}
     if model_info(config.model).input == "signal":
-        return recorded
-    drawn_as = geometry(config.layout, config.size, cohort.duration_s, config.rhythm)
-    return recorded | {
-        "layout": drawn_as.layout,
-        "size": [drawn_as.height, drawn_as.width],
-        "rhythm": drawn_as.rhythm,
-        "pen": drawn_as.pen,
-        "geometry": {"px_per_s": drawn_as.px_per_s, "px_per_mv": drawn_as.px_per_mv},
+        return signals
+    images = make_geometry(config.layout, config.size, cohort.duration_s, config.rhythm)
+    return signals | {
+        "layout": images.layout,
+        "size": [images.height, images.width],
+        "rhythm": images.rhythm,
+        "pen": images.stroke_version,
+        "geometry": {"px_per_s": images.px_per_s, "px_per_mv": images.px_per_mv},
     }
 
 
 def _labels(config: ResolvedConfig) -> dict[str, Any]:
-    """Return by what the labels were made; ``hash`` is that of all tables behind them."""
-    by = {"thresholds": config.thresholds} if config.label_source == "criteria" else {}
-    return {"policy": config.label_source, **by, "hash": tables_hash()}
+    """Return the label source and the hash of all tables behind the labels."""
+    thresholds = {"thresholds": config.thresholds} if config.label_source == "criteria" else {}
+    return {"policy": config.label_source, **thresholds, "hash": tables_hash()}

@@ -72,8 +72,8 @@ def test_a_cohort_in_a_bucket_is_read_lazily_and_pushed_by_differences(
     with pytest.raises(NotFound, match="No cohort is at s3://ecg/examples"):
         Cohort.open("s3://ecg/examples", workspace)
     first = push("examples", "s3://ecg/examples", examples_home)
-    assert first["sent"] == first["files"]
-    assert push("examples", "s3://ecg/examples", examples_home)["sent"] == 0
+    assert first.sent == first.files
+    assert push("examples", "s3://ecg/examples", examples_home).sent == 0
     far = Cohort.open("s3://ecg/examples", workspace)
     np.testing.assert_array_equal(far.signals([159]), own.signals([159]))
     assert len(list((workspace.path / CACHE).rglob("signals.npy"))) == 1

@@ -86,7 +86,7 @@ def test_both_train_to_their_end_while_the_tab_is_closed_and_the_server_restarte
     open_tab, server, workspace
 ):
     tab = open_tab(asked_for(EPOCHS, *BOTH))
-    expect(tab.get_by_text("No patient and no recording on two sides: checked")).to_be_visible()
+    expect(tab.get_by_text("No patient and no recording is in two parts")).to_be_visible()
     tab.get_by_role("button", name="Train both").click()
     expect(tab.get_by_text("Training now")).to_be_visible()
     expect(tab.get_by_text("place 2 in the queue")).to_be_visible()

@@ -26,14 +26,14 @@ def shown(app) -> list[str]:
 @pytest.mark.parametrize("policy", ["core", "broad", "criteria"])
 def test_the_class_filter_means_what_the_chosen_policy_says(open_page, filled, listing, policy):
     app = open_page("browse", cohort="examples", browse_class="LVH", browse_policy=policy)
-    rows = listing.kept(Filters(label_source=policy, classes=("LVH",)))
+    rows = listing.select_rows(Filters(label_source=policy, classes=("LVH",)))
     assert shown(app) == [listing.name_of(row) for row in rows]
     assert f"**{len(rows)}** of 160 records" in words(app)
 
 
 def test_quality_source_and_text_filter_too_and_clear_takes_all_back(open_page, filled, listing):
     app = open_page("browse", cohort="examples", browse_quality="baseline", browse_text="bundle")
-    rows = listing.kept(Filters(quality=("baseline",), text="bundle"))
+    rows = listing.select_rows(Filters(quality=("baseline",), text="bundle"))
     assert shown(app) == [listing.name_of(row) for row in rows]
     assert app.multiselect(key="browse_source").options == ["ptb-xl"]
     app.button(key="browse_clear").click().run()

@@ -10,7 +10,7 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.comparison.compare import compare
 from ecgcore.comparison.text import finding
 from ecgcore.inference.classify import classify_paths
-from ecgcore.inference.model import load
+from ecgcore.inference.model import load_model
 from ecgcore.records.read import read_record
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
@@ -99,7 +99,7 @@ def test_a_record_that_is_not_there_is_one_line(open_page, filled):
 
 def test_train_shows_what_a_level_finds_before_the_start(open_page, filled):
     app = open_page("train", cohort="examples")
-    assert "204 records asked, 20 or 21 a class" in words(app)
+    assert "204 records requested, 20 or 21 per class" in words(app)
     assert "Train both" in labels(app)
     app.pills(key="train_networks").set_value([]).run()
     assert app.button(key="train_start").disabled
@@ -109,7 +109,7 @@ def test_an_example_is_classified_as_the_command_does(open_page, filled, small_p
     run = small_pair[2]
     app = open_page("classify", classify_example="LBBB", classify_runs=run.id)
     record = next(p for p in EXAMPLES.rglob("*.hea") if p.stem in words(app))
-    answer = next(classify_paths([record], load(run.id, filled)))
+    answer = next(classify_paths([record], load_model(run.id, filled)))
     top = answer["top"]
     calls = ", ".join(f"**{code}**" for code in answer["called"]) or "**none**"
     assert f"**{top} · " in words(app)

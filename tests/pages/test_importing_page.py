@@ -8,7 +8,7 @@ from reading import labels, links, words
 from ecgcore.background import process_stamp
 from ecgcore.cohort import ingest_job
 from ecgcore.cohort.allowed_folders import VARIABLE
-from ecgcore.cohort.ingest_job import Import, Request
+from ecgcore.cohort.ingest_job import IngestJob, IngestRequest
 from ecgcore.workspace import Workspace
 
 
@@ -22,11 +22,11 @@ def root(tmp_path: Path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def at_work(workspace: Workspace) -> Import:
+def at_work(workspace: Workspace) -> IngestJob:
     """Return an import that seems to be at work: its process is this one."""
-    one = Import(workspace.path / "imports" / "ward-7")
-    one.begin(Request("/in/Petra", "ward-7"), **process_stamp())
-    one.report(found=45_000, done=900, refused=3, rate=60.0, eta_s=735.0)
+    one = IngestJob(workspace.path / "imports" / "ward-7")
+    one.write_started(IngestRequest("/in/Petra", "ward-7"), **process_stamp())
+    one.update_status(found=45_000, done=900, refused=3, rate=60.0, eta_s=735.0)
     return one
 
 
@@ -52,7 +52,7 @@ def test_a_folder_below_a_root_is_imported_with_the_options_chosen(
     app.button(key="import_start").click().run()
     assert not app.exception
     folder = str((root / "ward").resolve())
-    assert started == [Request(folder, "ward-7", fs_hz=500, measure=False)]
+    assert started == [IngestRequest(folder, "ward-7", store_fs_hz=500, measure=False)]
 
 
 def test_a_name_that_no_cohort_can_have_is_one_line_and_starts_nothing(open_page, workspace, root):
@@ -85,16 +85,16 @@ def test_cancel_stops_the_process_and_what_was_read_can_go_on(open_page, at_work
     app = open_page("overview")
     app.button(key="import_cancel_ward-7").click().run()
     assert ended == [at_work.status["pid"]]
-    at_work.report(pid_started=1.0)  # it is gone
+    at_work.update_status(pid_started=1.0)  # it is gone
     app = open_page("overview")
     assert "cancelled" in app.get("progress")[0].proto.text
-    app.button(key="import_go_on_ward-7").click().run()
-    assert started == [Request("/in/Petra", "ward-7")]
+    app.button(key="import_resume_ward-7").click().run()
+    assert started == [IngestRequest("/in/Petra", "ward-7")]
     assert not app.exception
 
 
 def test_what_was_refused_is_listed_when_an_import_is_done(open_page, at_work, workspace):
-    at_work.report(
+    at_work.update_status(
         state="done", found=4, read=3, refused=1, duplicates=0, seconds=2.0,
         rejected=[{"record": "r0123", "reason": "the signal file is missing"}],
     )  # fmt: skip
@@ -102,5 +102,5 @@ def test_what_was_refused_is_listed_when_an_import_is_done(open_page, at_work, w
     assert "4 found = 3 records, 1 refused" in words(app)
     assert app.dataframe[-1].value["record"].tolist() == ["r0123"]
     assert {"Browse it", "Train both"} <= set(links(app))
-    app.button(key="import_forget_ward-7").click().run()
+    app.button(key="import_dismiss_ward-7").click().run()
     assert not at_work.folder.exists()

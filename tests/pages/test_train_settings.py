@@ -1,37 +1,43 @@
-"""Train, before the start: what can be asked for, and what is told before anything begins."""
+"""Train page before the start: the form of settings, recipes, checks and expectations."""
 
 import json
+from dataclasses import dataclass
 
 import pytest
 from reading import labels, links, words
 
 from dashboard.components import train_preview, train_settings
 from ecgcore.models import list_models
-from ecgcore.runs.config import TrainConfig
+from ecgcore.runs import config
+from ecgcore.runs.config import ResolvedConfig, TrainConfig
+from ecgcore.runs.recipes import recipe_settings
 from ecgcore.runs.run import Run
+from ecgcore.runs.settings import OPTIMISATION, setting
 from ecgcore.training.prepare import prepare
 from ecgcore.workspace import Workspace
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def started(monkeypatch):
     """Return the trainings that the page would start, newest last; none is started."""
-    started: list[TrainConfig] = []
+    started: list[ResolvedConfig] = []
     monkeypatch.setattr(
         "ecgcore.training.run_jobs.start", lambda config, workspace: started.append(config)
     )
     return started
 
 
-def test_the_paper_s_protocol_for_both_is_what_stands_there(open_page, filled, asked):
+def test_the_paper_s_protocol_for_both_is_what_stands_there(open_page, filled, started):
     app = open_page("train", cohort="examples")
     assert "This is the paper's protocol." in words(app)
     app.button(key="train_start").click().run()
     assert not app.exception
-    assert asked == [TrainConfig("examples", model=model) for model in train_settings.BOTH]
+    assert started == [
+        TrainConfig("examples", model=model).resolve() for model in train_settings.BOTH
+    ]
 
 
-def test_every_setting_is_passed_on_and_goes_back_at_a_click(open_page, filled, asked):
+def test_every_setting_is_passed_on_and_goes_back_at_a_click(open_page, filled, started):
     app = open_page("train", cohort="examples")
     assert app.pills(key="train_networks").options == [
         *train_settings.BOTH,
@@ -69,7 +75,7 @@ def test_every_setting_is_passed_on_and_goes_back_at_a_click(open_page, filled, 
     app.run()
     app.selectbox(key="train_rhythm").select("V1").run()
     app.button(key="train_start").click().run()
-    assert asked == [
+    assert started == [
         TrainConfig(
             "examples",
             model="alexnet_gap",
@@ -95,34 +101,36 @@ def test_every_setting_is_passed_on_and_goes_back_at_a_click(open_page, filled, 
             ema_decay=0.99,
             warmup_fraction=0.1,
             label_smoothing=0.1,
-        )
+        ).resolve()
     ]
     app.button(key="train_reset").click().run()
     app.button(key="train_start").click().run()
-    assert asked[1:] == [TrainConfig("examples", model=model) for model in train_settings.BOTH]
+    assert started[1:] == [
+        TrainConfig("examples", model=model).resolve() for model in train_settings.BOTH
+    ]
 
 
-def test_a_network_on_signals_has_its_shape_and_no_picture(open_page, filled, asked):
+def test_a_network_on_signals_has_its_shape_and_no_picture(open_page, filled, started):
     app = open_page("train", cohort="examples", train_layout="clinical")
     app.pills(key="train_networks").set_value(["resnet1d"]).run()
     assert app.selectbox(key="train_layout").disabled
     app.number_input(key="train_width").set_value(16).run()
     app.button(key="train_start").click().run()
-    assert asked == [TrainConfig("examples", model="resnet1d", width=16)]
+    assert started == [TrainConfig("examples", model="resnet1d", width=16).resolve()]
 
 
-def test_labels_by_criteria_and_other_label_sets_can_be_asked_for(open_page, filled, asked):
+def test_labels_by_criteria_and_other_label_sets_can_be_asked_for(open_page, filled, started):
     app = open_page("train", cohort="examples", train_level="all")
-    app.selectbox(key="train_policy").select("criteria").run()
+    app.selectbox(key="train_label_source").select("criteria").run()
     app.selectbox(key="train_thresholds").select("udmi2018").run()
     said = words(app)
     assert "Labels by criteria (udmi2018) from measurements" in said
-    assert "Not as in the paper's protocol: level, policy, thresholds." in said
+    assert "Not as in the paper's protocol: level, label source, thresholds." in said
     app.selectbox(key="train_label_set").select("ptbxl5").run()
-    assert app.selectbox(key="train_policy").disabled
+    assert app.selectbox(key="train_label_source").disabled
     app.button(key="train_start").click().run()
-    assert {c.label_set for c in asked} == {"ptbxl5"}
-    assert {c.label_source for c in asked} == {"expert"}
+    assert {c.label_set for c in started} == {"ptbxl5"}
+    assert {c.label_source for c in started} == {"expert"}
 
 
 def test_what_the_settings_do_not_allow_is_said_in_a_line_and_cannot_start(open_page, filled):
@@ -133,15 +141,15 @@ def test_what_the_settings_do_not_allow_is_said_in_a_line_and_cannot_start(open_
 
 
 def test_fine_tuning_takes_the_network_of_the_run_and_says_what_it_learnt_from(
-    open_page, filled, small_pair, asked
+    open_page, filled, small_pair, started
 ):
     app = open_page("train", cohort="examples", train_level="all", train_seed="1")
-    app.selectbox(key="train_init").select(small_pair[2].id).run()
+    app.selectbox(key="train_pretrained").select(small_pair[2].id).run()
     said = words(app)
-    assert f"Network: alexnet_m_se_gap, as run {small_pair[2].id} has it" in said
+    assert f"Network: alexnet_m_se_gap, as in run {small_pair[2].id}, with the same input." in said
     assert "no patient that it learnt from is tested here" in said
     app.button(key="train_start").click().run()
-    assert [(c.model, c.pretrained) for c in asked] == [("alexnet_m_se_gap", small_pair[2].id)]
+    assert [(c.model, c.pretrained) for c in started] == [("alexnet_m_se_gap", small_pair[2].id)]
     app.number_input(key="train_seed").set_value(2).run()
     assert "learnt from" in app.error[0].value
     assert app.button(key="train_start").disabled
@@ -151,27 +159,27 @@ def test_what_to_expect_is_told_with_its_assumption(open_page, filled, small_pai
     app = open_page("train", cohort="examples", train_level="all", train_size="96")
     app.pills(key="train_networks").set_value(["alexnet_gap", "alexnet_bn_gap"]).run()
     said = words(app)
-    assert "No patient and no recording on two sides: checked (" in said
-    assert "95 % interval of the accuracy, were 80 % right: 0." in said
+    assert "No patient and no recording is in two parts (" in said
+    assert "95 % interval of an accuracy of 80 %: 0." in said
     assert "alexnet_gap: about " in said
-    assert "by 1 epoch of it here before" in said
-    assert "alexnet_bn_gap: not known until its first epoch is done" in said
-    assert "while one trains" in said
+    assert "from 1 epoch trained here before" in said
+    assert "alexnet_bn_gap: unknown until its first epoch is done" in said
+    assert "during training" in said
 
 
 def test_a_leak_is_told_in_red_and_nothing_can_start(open_page, filled, monkeypatch):
     from ecgcore.cohort.leakage import LeakCheck
 
     leaky = LeakCheck(160, 158, 160, 0, shared_patients=2, shared_recordings=0)
-    monkeypatch.setattr("ecgcore.training.prepare.check_sides", lambda index, plan: leaky)
+    monkeypatch.setattr("ecgcore.training.prepare.check_leakage", lambda index, split: leaky)
     app = open_page("train", cohort="examples")
-    assert "2 patients and 0 recordings are on two sides" in app.error[0].value
+    assert "2 patients and 0 recordings are in two parts" in app.error[0].value
     assert app.button(key="train_start").disabled
 
 
 def test_a_cancelled_training_goes_on_at_a_click(open_page, own_copy: Workspace, monkeypatch):
     run = prepare(TrainConfig("examples", model="alexnet_gap", level="60"), own_copy)
-    run.report(state="cancelled", message="Cancelled.", queued_at=1.0)
+    run.update_status(state="cancelled", message="Cancelled.", queued_at=1.0)
     resumed: list[Run] = []
     monkeypatch.setattr(
         "ecgcore.training.run_jobs.resume", lambda run, workspace: resumed.append(run)
@@ -191,7 +199,7 @@ def test_before_a_training_is_stopped_it_is_said_what_is_kept(open_page, own_cop
 
     for run in runs:
         enqueue(run, own_copy, ["cpu"])
-    runs[0].report(state="running", message="Training.", eta_s=100)
+    runs[0].update_status(state="running", message="Training.", eta_s=100)
     app = open_page("train")
     said = words(app)
     assert "The best epoch so far is kept" in said
@@ -213,6 +221,65 @@ def test_earlier_trainings_are_shown_by_the_url_and_two_lead_to_their_comparison
     spec = json.loads(app.get("plotly_chart")[-1].proto.spec)
     assert sum(len(trace["x"]) > 0 for trace in spec["data"]) == 6
     assert "Train both" in labels(app)
+
+
+def test_a_recipe_fills_in_the_form_and_each_network_follows_its_own(open_page, filled, started):
+    networks = ["alexnet_gap", "resnet1d"]
+    app = open_page("train", cohort="examples")
+    app.pills(key="train_networks").set_value(networks).run()
+    app.selectbox(key="train_recipe").select("strong").run()
+    assert app.number_input(key="train_epochs").value == 6
+    assert app.number_input(key="train_learning_rate").value == 5e-4
+    assert app.segmented_control(key="train_level").value == "all"
+    assert "This is the recipe strong." in words(app)
+    app.number_input(key="train_epochs").set_value(20).run()
+    assert "Not as in the recipe strong: epochs." in words(app)
+    app.button(key="train_start").click().run()
+    assert started == [
+        TrainConfig(
+            "examples", model=model, **recipe_settings("strong", model) | {"epochs": 20}
+        ).resolve()
+        for model in networks
+    ]
+    app.selectbox(key="train_recipe").select("paper").run()
+    assert app.number_input(key="train_epochs").value == 20
+    assert app.number_input(key="train_learning_rate").value is None
+    assert app.number_input(key="train_ema_decay").value == 0
+    assert "This is the paper's protocol." in words(app)
+
+
+def test_a_recipe_and_changes_to_it_are_opened_again_from_the_url(open_page, filled, started):
+    link = {"train_networks": "alexnet_gap", "train_recipe": "strong", "train_epochs": "20"}
+    app = open_page("train", cohort="examples", **link)
+    assert app.number_input(key="train_ema_decay").value == 0.995
+    app.button(key="train_start").click().run()
+    strong = recipe_settings("strong", "alexnet_gap") | {"epochs": 20}
+    assert started == [TrainConfig("examples", model="alexnet_gap", **strong).resolve()]
+
+
+def test_a_setting_that_is_declared_has_a_control(open_page, filled, monkeypatch):
+    @dataclass(frozen=True)
+    class Wider(TrainConfig):
+        momentum: float = setting(
+            0.9, help="Invented for a test.", group=OPTIMISATION, low=0, high=1, unit="share"
+        )
+
+    monkeypatch.setattr(config, "TrainConfig", Wider)
+    app = open_page("train", cohort="examples")
+    control = app.number_input(key="train_momentum")
+    assert (control.label, control.help) == ("Momentum, share", "Invented for a test.")
+    assert (control.value, control.min, control.max) == (0.9, 0, 1)
+
+
+def test_every_advanced_setting_has_a_control(open_page, filled):
+    app = open_page("train", cohort="examples")
+    keys = {
+        control.key
+        for kind in ("selectbox", "number_input", "text_input", "checkbox")
+        for control in getattr(app, kind)
+    }
+    names = {one.name for one in config.train_settings() if one.is_advanced}
+    assert {f"train_{name}" for name in names} <= keys
 
 
 def test_times_and_sizes_in_words():

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecgcore.cohort.record_filter import chosen, conditions
-from ecgcore.cohort.subsets import plan
+from ecgcore.cohort.record_filter import parse_conditions, select_records
+from ecgcore.cohort.subsets import build_split
 from ecgcore.errors import NotFound, RequestError
 
 INDEX = pd.DataFrame(
@@ -30,20 +30,20 @@ GROUP = np.array([0, 1, 1, 2, 0])
     ],
 )
 def test_records_are_chosen_by_what_their_source_tells(text, kept):
-    assert chosen(INDEX, GROUP, text).tolist() == [bool(k) for k in kept]
+    assert select_records(INDEX, GROUP, text).tolist() == [bool(k) for k in kept]
 
 
 @pytest.mark.parametrize("text", ["", "site", "site=", "=2", "site=2,", "!=2"])
 def test_what_is_no_condition_is_refused(text):
     with pytest.raises(RequestError, match="accepted: NAME=VALUE"):
-        conditions(text)
+        parse_conditions(text)
 
 
 def test_an_attribute_or_value_that_no_record_has_is_refused():
     with pytest.raises(NotFound, match=r"no site '7'.* There is: 0, 2"):
-        chosen(INDEX, GROUP, "site=7")
+        select_records(INDEX, GROUP, "site=7")
     with pytest.raises(NotFound, match=r"no attribute 'ward'.* There is: site, source"):
-        chosen(INDEX, GROUP, "ward=7")
+        select_records(INDEX, GROUP, "ward=7")
 
 
 class Cohort:
@@ -67,7 +67,7 @@ class Cohort:
 
 
 def test_what_a_level_leaves_tests_without_the_patients_that_were_drawn():
-    drawn = plan(Cohort(), 10, "multilabel", split="rest", seed=3)
+    drawn = build_split(Cohort(), 10, "multilabel", split="rest", seed=3)
     train, test = (Cohort.index.iloc[drawn.rows[drawn.part == p]] for p in ("train", "test"))
     assert len(train) == 1  # a class's share of ten
     assert not set(train["patient"]) & set(test["patient"])
@@ -76,6 +76,6 @@ def test_what_a_level_leaves_tests_without_the_patients_that_were_drawn():
 
 
 def test_records_that_are_not_asked_for_take_no_part():
-    drawn = plan(Cohort(), "all", "multilabel", split="none", where="site=1")
+    drawn = build_split(Cohort(), "all", "multilabel", split="none", where="site=1")
     assert set(Cohort.index["details"].iloc[drawn.rows]) == {'{"site": "1"}'}
     assert drawn.left_out == {"not asked for (site=1)": 6}

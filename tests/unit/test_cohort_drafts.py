@@ -64,8 +64,8 @@ def test_what_was_done_is_not_done_again(six, workspace, monkeypatch):
     answer = ingest(six, "c", workspace, on_progress=lambda *done: told.append(done))
     assert reads == ["A0004", "A0005"]
     assert told == [(i, 6) for i in range(1, 7)]
-    assert (answer["found"], answer["read"]) == (6, 5)
-    assert [row["record"] for row in answer["rejected"]] == ["A0002"]
+    assert (answer.found, answer.read) == (6, 5)
+    assert [row.record for row in answer.rejected] == ["A0002"]
     cohort = Cohort.open("c", workspace)
     assert cohort.is_measured
     for row, seed in enumerate((0, 1, 3, 4, 5)):
@@ -100,7 +100,7 @@ def test_what_changed_meanwhile_is_read_anew(six, workspace, monkeypatch):
     write_wfdb(six, "A0000", limb_consistent_uv(5000, 9), comments=DX)
     os.utime(six / "A0000.hea", (1, 1))
     reads = stop_at(monkeypatch, None)
-    assert ingest(six, "c", workspace)["read"] == 5
+    assert ingest(six, "c", workspace).read == 5
     assert "A0000" in reads
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from recordings import DATA, limb_consistent_uv, real, write_csv, write_wfdb
 from ecgcore.cohort import shards
 from ecgcore.cohort.ingest import ingest
 from ecgcore.cohort.store import Cohort
+from ecgcore.cohort.summary import DuplicateFile
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.labels.classes import CODES
 from ecgcore.records.read import read_record
@@ -42,26 +44,26 @@ def folder(tmp_path):
 
 def check_form(answer) -> None:
     """The promise of what machines read."""
-    assert list(answer) == [
+    assert list(answer.as_json()) == [
         "cohort", "fs_hz", "found", "read", "rejected", "duplicates", "classes", "targets",
         "seconds",
     ]  # fmt: skip
-    assert answer["found"] == answer["read"] + len(answer["rejected"]) + len(answer["duplicates"])
-    assert all(set(row) == {"record", "path", "reason"} for row in answer["rejected"])
+    assert answer.found == answer.read + len(answer.rejected) + len(answer.duplicates)
+    assert all(set(row) == {"record", "path", "reason"} for row in answer.as_json()["rejected"])
     for tier in ("core", "broad"):
-        assert list(answer["classes"][tier]) == list(CODES)
-    assert set(answer["targets"]) == {"multilabel", "exclusive", "priority"}
-    for told in answer["targets"].values():
+        assert list(answer.classes[tier]) == list(CODES)
+    assert set(answer.targets) == {"multilabel", "exclusive", "priority"}
+    for told in answer.targets.values():
         assert set(told) == {"used", "left_out", "classes"}
-        assert told["used"] + sum(told["left_out"].values()) == answer["read"]
+        assert told["used"] + sum(told["left_out"].values()) == answer.read
     json.dumps(answer, allow_nan=False)
 
 
 def test_found_is_read_and_rejected_and_duplicates(folder, workspace):
     answer = ingest(folder, "c", workspace)
     check_form(answer)
-    assert (answer["found"], answer["read"], answer["fs_hz"]) == (6, 3, 500)
-    reasons = {row["path"]: row["reason"] for row in answer["rejected"]}
+    assert (answer.found, answer.read, answer.fs_hz) == (6, 3, 500)
+    reasons = {row.path: row.reason for row in answer.rejected}
     assert reasons == {
         f"{folder}/A0003.hea": "Record A0003: A0003.mat, which its header names, is missing. "
         "Put it beside A0003.hea.",
@@ -71,20 +73,15 @@ def test_found_is_read_and_rejected_and_duplicates(folder, workspace):
         "(its first line is another); the first line must give name, number of "
         "signals, rate and length.",
     }
-    assert answer["classes"]["core"]["NSR"] == 2
+    assert answer.classes["core"]["NSR"] == 2
 
 
 def test_ptb_xl_s_second_rate_is_a_duplicate(workspace):
     answer = ingest(DATA / "ptb-xl", "c", workspace)
     check_form(answer)
-    assert (answer["found"], answer["read"], answer["fs_hz"]) == (3, 2, 100)
-    assert answer["duplicates"] == [
-        {
-            "record": "00001_hr",
-            "path": str(DATA / "ptb-xl/records500/00000/00001_hr.hea"),
-            "of": "00001_lr",
-        }
-    ]
+    assert (answer.found, answer.read, answer.fs_hz) == (3, 2, 100)
+    path = str(DATA / "ptb-xl/records500/00000/00001_hr.hea")
+    assert answer.duplicates == (DuplicateFile("00001_hr", path, "00001_lr"),)
     assert Cohort.open("c", workspace).index["record"].tolist() == ["00001_lr", "00004_lr"]
 
 
@@ -93,8 +90,8 @@ def test_the_challenge_s_copy_of_a_ptb_xl_record_is_its_duplicate(workspace, tmp
     write_wfdb(tmp_path / "in" / "challenge", "HR00001", limb_consistent_uv(5000), comments=DX)
     answer = ingest(tmp_path / "in", "c", workspace)
     check_form(answer)
-    assert (answer["read"], answer["fs_hz"]) == (2, 100)
-    assert {twin["record"]: twin["of"] for twin in answer["duplicates"]} == {
+    assert (answer.read, answer.fs_hz) == (2, 100)
+    assert {twin.record: twin.of for twin in answer.duplicates} == {
         "HR00001": "00001_lr",
         "00001_hr": "00001_lr",
     }
@@ -104,7 +101,7 @@ def test_a_link_that_leads_nowhere_is_rejected_until_it_leads_somewhere(folder, 
     (folder / "A0009.hea").symlink_to(folder / "elsewhere" / "A0009.hea")
     answer = ingest(folder, "c", workspace)
     check_form(answer)
-    reasons = {row["record"]: row["reason"] for row in answer["rejected"]}
+    reasons = {row.record: row.reason for row in answer.rejected}
     assert "Record A0009: there is no file A0009.hea." in reasons.values()
     write_wfdb(folder / "elsewhere", "A0009", limb_consistent_uv(5000, 9), comments=DX)
     shutil.copy(folder / "elsewhere" / "A0009.dat", folder)
@@ -126,18 +123,18 @@ def test_a_damaged_table_is_the_reason_of_a_rejection(workspace, tmp_path, old, 
     table.write_text(table.read_text().replace(old, new))
     answer = ingest(tmp_path / "in", "c", workspace)
     check_form(answer)
-    assert reason in answer["rejected"][0]["reason"]
+    assert reason in answer.rejected[0].reason
 
 
 def test_the_rate_can_be_chosen_and_slower_records_are_not_raised(workspace):
-    answer = ingest(DATA / "ptb-xl", "c", workspace, fs_hz=500)
-    assert (answer["fs_hz"], answer["read"]) == (500, 1)
-    assert [row["record"] for row in answer["duplicates"]] == ["00001_lr"]
-    assert [row["reason"] for row in answer["rejected"]] == [
+    answer = ingest(DATA / "ptb-xl", "c", workspace, store_fs_hz=500)
+    assert (answer.fs_hz, answer.read) == (500, 1)
+    assert [row.record for row in answer.duplicates] == ["00001_lr"]
+    assert [row.reason for row in answer.rejected] == [
         "Record 00004_lr is sampled at 100 Hz and this cohort at 500 Hz; rates are not raised. "
         "Ingest it into a cohort of a lower rate."
     ]
-    assert ingest(DATA / "ptb-xl", "d", workspace, fs_hz=500, upsample=True)["read"] == 2
+    assert ingest(DATA / "ptb-xl", "d", workspace, store_fs_hz=500, upsample=True).read == 2
 
 
 def test_stored_signals_equal_those_read(workspace):
@@ -183,7 +180,7 @@ def test_the_same_folder_again_reads_nothing(folder, workspace, monkeypatch):
         shards, "read_record", lambda path, **how: pytest.fail(f"{path} was read again")
     )
     second = ingest(folder, "c", workspace)
-    assert {**second, "seconds": 0} == {**first, "seconds": 0}
+    assert replace(second, seconds=0) == replace(first, seconds=0)
     assert Cohort.open("c", workspace).hash == before.hash
 
 
@@ -201,7 +198,7 @@ def test_new_changed_and_gone_files_bring_a_cohort_up_to_date(folder, workspace)
     np.testing.assert_array_equal(
         np.rint(cohort.signals([cohort.row_of("A0002")])[0] * 1000), limb_consistent_uv(5000, 7)
     )
-    assert answer["found"] == 5
+    assert answer.found == 5
     assert len(list((workspace.cohorts / "c" / "shards").iterdir())) == len(cohort.meta["shards"])
 
 
@@ -210,25 +207,25 @@ def test_a_second_folder_is_added_and_the_first_stays(folder, workspace, tmp_pat
     write_wfdb(tmp_path / "more", "Q0001", limb_consistent_uv(5000, 8), comments=DX)
     answer = ingest(tmp_path / "more", "c", workspace)
     check_form(answer)
-    assert (answer["found"], answer["read"]) == (7, 4)
+    assert (answer.found, answer.read) == (7, 4)
     shutil.rmtree(folder)
-    assert ingest(tmp_path / "more", "c", workspace)["read"] == 4
+    assert ingest(tmp_path / "more", "c", workspace).read == 4
 
 
 def test_equal_bytes_of_an_unknown_source_are_a_duplicate(folder, workspace):
     shutil.copy(folder / "Meyer_Anna_500hz.csv", folder / "copy_500hz.csv")
     answer = ingest(folder, "c", workspace)
-    assert answer["read"] == 3
-    [twin] = answer["duplicates"]
-    assert twin["record"] == twin["of"]
-    assert "Meyer" not in twin["record"]
+    assert answer.read == 3
+    [twin] = answer.duplicates
+    assert twin.record == twin.of
+    assert "Meyer" not in twin.record
 
 
 def test_a_good_copy_stands_in_for_a_bad_one(folder, workspace):
     write_wfdb(folder / "z", "A0003", limb_consistent_uv(5000, 3), suffix=".mat", comments=DX)
     answer = ingest(folder, "c", workspace)
     assert "A0003" in set(Cohort.open("c", workspace).index["record"])
-    assert f"{folder}/A0003.hea" in [row["path"] for row in answer["rejected"]]
+    assert f"{folder}/A0003.hea" in [row.path for row in answer.rejected]
 
 
 def test_values_beyond_int16_are_clipped_and_noted(tmp_path, workspace):
@@ -266,7 +263,7 @@ def test_labels_are_made_anew_when_their_tables_change(folder, workspace, monkey
     ones = {f"{tier}_{code}": 1 for tier in ("core", "broad") for code in CODES}
     monkeypatch.setattr("ecgcore.cohort.index._labels", lambda *of: ones)
     answer = ingest(folder, "c", workspace)
-    assert set(answer["classes"]["core"].values()) == {3}
+    assert set(answer.classes["core"].values()) == {3}
 
 
 def test_progress_is_told_to_the_end(folder, workspace):
@@ -279,7 +276,7 @@ def test_several_processes_give_the_same_cohort_as_one(folder, workspace, monkey
     one = ingest(folder, "one", workspace, workers=1)
     monkeypatch.setattr("ecgcore.cohort.update.SHARD_RECORDS", 2)
     many = ingest(folder, "many", workspace, workers=2)
-    assert {**one, "cohort": "many", "seconds": 0} == {**many, "seconds": 0}
+    assert replace(one, cohort="many", seconds=0) == replace(many, seconds=0)
     a, b = Cohort.open("one", workspace), Cohort.open("many", workspace)
     assert (len(a.meta["shards"]), len(b.meta["shards"])) == (1, 3)
     assert a.index.equals(b.index)
@@ -307,7 +304,7 @@ def test_whole_shards_of_a_failed_run_are_used_again(folder, workspace, monkeypa
         shards, "read_record", lambda path, **how: (reads.append(path.stem), read_record(path))[1]
     )
     answer = ingest(folder, "c", workspace, workers=1)
-    assert answer["read"] == 3
+    assert answer.read == 3
     assert not {"A0001", "A0002"} & set(reads)
 
 
@@ -337,7 +334,7 @@ def test_nothing_is_left_of_a_cohort_of_which_nothing_can_be_read(tmp_path, work
     (tmp_path / "in" / "x.hea").write_text("hello\n")
     answer = ingest(tmp_path / "in", "c", workspace)
     check_form(answer)
-    assert (answer["found"], answer["read"]) == (1, 0)
+    assert (answer.found, answer.read) == (1, 0)
     assert not (workspace.cohorts / "c").exists()
 
 
@@ -359,10 +356,10 @@ def test_a_name_that_is_no_folder_s_is_refused(folder, workspace, name):
 
 def test_another_form_needs_another_name(folder, workspace):
     with pytest.raises(RequestError, match="kept at 100 or 500 Hz, not at 250 Hz"):
-        ingest(folder, "c", workspace, fs_hz=250)
+        ingest(folder, "c", workspace, store_fs_hz=250)
     ingest(folder, "c", workspace)
     with pytest.raises(RequestError, match="holds 10 s from 0 s on at 500 Hz"):
-        ingest(folder, "c", workspace, fs_hz=100)
+        ingest(folder, "c", workspace, store_fs_hz=100)
 
 
 def test_two_ingests_into_one_cohort_do_not_meet(folder, workspace):
@@ -385,15 +382,15 @@ def test_a_full_disk_is_told_before_anything_is_written(folder, workspace, monke
 def test_real_folders_are_read_whole(workspace, folder, n):
     answer = ingest(real(folder), "c", workspace)
     check_form(answer)
-    assert (answer["found"], answer["read"], answer["fs_hz"]) == (n, n, 500)
+    assert (answer.found, answer.read, answer.fs_hz) == (n, n, 500)
 
 
 @pytest.mark.data
 def test_every_unreadable_real_file_has_one_reason_of_one_line(workspace):
     answer = ingest(real("formats"), "c", workspace)
     check_form(answer)
-    assert answer["read"] + len(answer["duplicates"]) >= 20
-    for row in answer["rejected"]:
-        assert row["reason"]
-        assert "\n" not in row["reason"]
-        assert "Traceback" not in row["reason"]
+    assert answer.read + len(answer.duplicates) >= 20
+    for row in answer.rejected:
+        assert row.reason
+        assert "\n" not in row.reason
+        assert "Traceback" not in row.reason

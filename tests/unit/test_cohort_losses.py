@@ -3,7 +3,7 @@
 import pytest
 from recordings import limb_consistent_uv, write_wfdb
 
-from ecgcore.cohort.exclusions import DUPLICATE, kind_of_reason, losses
+from ecgcore.cohort.exclusions import DUPLICATE, anonymous_reason, exclusion_counts
 from ecgcore.cohort.ingest import ingest
 from ecgcore.cohort.store import Cohort
 from ecgcore.workspace import Workspace
@@ -33,7 +33,7 @@ from ecgcore.workspace import Workspace
     ],
 )
 def test_a_reason_loses_what_is_one_file_s_own(reason, kind):
-    assert kind_of_reason(reason, "/data/Klinik_Ulm/Meyer_A.hea", "r123456789abc") == kind
+    assert anonymous_reason(reason, "/data/Klinik_Ulm/Meyer_A.hea", "r123456789abc") == kind
 
 
 def test_a_cohort_s_losses_are_counted_by_kind(tmp_path):
@@ -44,6 +44,6 @@ def test_a_cohort_s_losses_are_counted_by_kind(tmp_path):
     for i in (1, 2):
         (folder / f"Meyer_{i}.dat").unlink()
     answer = ingest(folder, "c", workspace, measure=False)
-    told = losses(Cohort.open("c", workspace))
+    told = exclusion_counts(Cohort.open("c", workspace))
     assert told == {"…, which its header names, is missing": 2, DUPLICATE: 1}
-    assert sum(told.values()) == answer["found"] - answer["read"]
+    assert sum(told.values()) == answer.found - answer.read

@@ -59,10 +59,10 @@ def test_a_record_is_measured_at_its_own_rate_and_in_its_stored_window(
         seen.append((record.fs_hz, record.duration_s, duration_s))
         return row_of(record, duration_s)
 
-    row_of = measurements_table.row_of
+    row_of = measurements_table.measure_row
     monkeypatch.setattr(measurements_table, "row_of", watched)
     write_wfdb(tmp_path / "in", "A0001", limb_consistent_uv(30_000), fs_hz=1000)
-    ingest(tmp_path / "in", "c", workspace, fs_hz=100)
+    ingest(tmp_path / "in", "c", workspace, store_fs_hz=100)
     assert seen == [(1000, 30, 10)]
     assert max(Cohort.open("c", workspace).beats([0])[0]) < 10
 
@@ -144,7 +144,7 @@ def test_a_cohort_of_an_earlier_version_opens_and_is_brought_up_to_date(workspac
     assert old.record(0).machine == {}
     assert not old.is_measured
     write_wfdb(tmp_path / "in", "A0001", limb_consistent_uv(1000), fs_hz=100)
-    assert ingest(tmp_path / "in", "c", workspace)["read"] == 3
+    assert ingest(tmp_path / "in", "c", workspace).read == 3
     assert Cohort.open("c", workspace).is_measured
     assert fingerprints.exists()
 

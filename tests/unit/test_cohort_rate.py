@@ -8,7 +8,7 @@ from recordings import limb_consistent_uv, write_csv, write_wfdb
 from test_cohort_ingest import check_form
 
 from ecgcore.cohort.ingest import ingest
-from ecgcore.cohort.scan import SeenFile, rate_of
+from ecgcore.cohort.scan import ScannedFile, common_rate_hz
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import RequestError
 from ecgcore.records.read import ReadOptions
@@ -33,7 +33,7 @@ def write(folder, fs_hz, names, seconds=10):
 
 def rates(**numbers):
     kinds = [int(hz[2:]) for hz, n in numbers.items() for _ in range(n)]
-    return [SeenFile(str(i), "", str(i), str(i), hz) for i, hz in enumerate(kinds)]
+    return [ScannedFile(str(i), "", str(i), str(i), hz) for i, hz in enumerate(kinds)]
 
 
 @pytest.mark.parametrize(
@@ -48,21 +48,21 @@ def rates(**numbers):
     ],
 )
 def test_the_highest_rate_that_nine_of_ten_have(seen, rate):
-    assert rate_of(seen) == rate
+    assert common_rate_hz(seen) == rate
 
 
 def test_a_record_at_two_rates_counts_once_by_its_higher():
-    both = [SeenFile(f"{i}{hz}", "", str(i), "", hz) for i in range(3) for hz in (100, 500)]
-    assert rate_of(both) == 500
+    both = [ScannedFile(f"{i}{hz}", "", str(i), "", hz) for i in range(3) for hz in (100, 500)]
+    assert common_rate_hz(both) == 500
 
 
 def test_the_rate_follows_when_another_folder_changes_the_balance(workspace, tmp_path):
     fast = write(tmp_path / "fast", 500, [f"A000{i}" for i in range(4)])
     slow = write(tmp_path / "slow", 100, [f"Q000{i}" for i in range(2)])
-    assert ingest(fast, "c", workspace)["fs_hz"] == 500
+    assert ingest(fast, "c", workspace).fs_hz == 500
     answer = ingest(slow, "c", workspace)
     check_form(answer)
-    assert (answer["fs_hz"], answer["read"], answer["rejected"]) == (100, 6, [])
+    assert (answer.fs_hz, answer.read, answer.rejected) == (100, 6, ())
     both = Cohort.open("c", workspace)
     ingest(tmp_path, "whole", workspace, measure=False)
     whole = Cohort.open("whole", workspace)
@@ -72,15 +72,15 @@ def test_the_rate_follows_when_another_folder_changes_the_balance(workspace, tmp
         np.testing.assert_array_equal(one, other)
     for file in slow.iterdir():
         file.unlink()
-    assert ingest(slow, "c", workspace)["fs_hz"] == 500
+    assert ingest(slow, "c", workspace).fs_hz == 500
 
 
 def test_a_rate_that_was_asked_for_stays(workspace, tmp_path):
-    ingest(write(tmp_path / "fast", 500, ["A0001", "A0002"]), "c", workspace, fs_hz=500)
+    ingest(write(tmp_path / "fast", 500, ["A0001", "A0002"]), "c", workspace, store_fs_hz=500)
     answer = ingest(write(tmp_path / "slow", 100, ["Q0001"]), "c", workspace)
-    assert (answer["fs_hz"], answer["read"]) == (500, 2)
-    [rejected] = answer["rejected"]
-    assert "rates are not raised" in rejected["reason"]
+    assert (answer.fs_hz, answer.read) == (500, 2)
+    [rejected] = answer.rejected
+    assert "rates are not raised" in rejected.reason
 
 
 def test_where_files_are_gone_the_rate_stays_as_nothing_could_be_read_anew(workspace, tmp_path):
@@ -89,12 +89,12 @@ def test_where_files_are_gone_the_rate_stays_as_nothing_could_be_read_anew(works
     for file in fast.iterdir():
         file.unlink()
     answer = ingest(write(tmp_path / "slow", 100, ["Q0001"]), "c", workspace)
-    assert (answer["fs_hz"], answer["read"]) == (500, 2)
+    assert (answer.fs_hz, answer.read) == (500, 2)
 
 
 def test_length_and_window_can_be_asked_for_and_stay(workspace, tmp_path):
     folder = write(tmp_path / "in", 500, ["A0001"], seconds=30)
-    answer = ingest(folder, "c", workspace, duration_s=5, reading=ReadOptions(start_s=10))
+    answer = ingest(folder, "c", workspace, duration_s=5, read_options=ReadOptions(start_s=10))
     check_form(answer)
     cohort = Cohort.open("c", workspace)
     assert cohort.signals([0]).shape == (1, 12, 2500)
@@ -111,7 +111,7 @@ def test_files_that_did_not_say_their_rate_are_tried_again_when_it_is_given(work
     folder = write(tmp_path / "in", 500, ["A0001"])
     write_csv(folder / "untold.csv", limb_consistent_uv(2500, 5).T / 1000)
     first = ingest(folder, "c", workspace)
-    assert [len(first["rejected"]), first["read"]] == [1, 1]
-    told = ingest(folder, "c", workspace, reading=ReadOptions(fs_hz=500))
-    assert (told["rejected"], told["read"]) == ([], 2)
-    assert ingest(folder, "c", workspace)["read"] == 2
+    assert [len(first.rejected), first.read] == [1, 1]
+    told = ingest(folder, "c", workspace, read_options=ReadOptions(source_fs_hz=500))
+    assert (told.rejected, told.read) == ((), 2)
+    assert ingest(folder, "c", workspace).read == 2

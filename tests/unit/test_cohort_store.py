@@ -59,7 +59,7 @@ def test_states_are_those_of_the_index(seven):
     assert states.shape == (7, 10)
     assert states.dtype == np.int8
     assert (states[:, 0] == 1).all()
-    with pytest.raises(NotFound, match="no tier 'wide'"):
+    with pytest.raises(NotFound, match="no label tier 'wide'"):
         seven.states("wide")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from recordings import DATA, limb_consistent_uv, real, write_csv, write_wfdb
 from test_cohort_ingest import check_form
 
 from ecgcore.cohort.ingest import ingest
-from ecgcore.cohort.scan import SeenFile, uniquely_named
+from ecgcore.cohort.scan import ScannedFile, with_unique_names
 from ecgcore.cohort.store import Cohort
-from ecgcore.records.resample import resampled
+from ecgcore.cohort.summary import DuplicateFile
+from ecgcore.records.resample import resample_signal
 from ecgcore.workspace import Workspace
 
 DX = ("Age: 74", "Sex: Male", "Dx: 426783006")
@@ -29,7 +31,7 @@ def folder(tmp_path):
     signal = limb_consistent_uv(5000, 1)
     write_wfdb(place, "A0001", signal, comments=DX)
     write_wfdb(place, "A0002", limb_consistent_uv(5000, 2), comments=DX)
-    write_csv(place / "a_copy_250hz.csv", resampled(signal / 1000, 500, 250).T)
+    write_csv(place / "a_copy_250hz.csv", resample_signal(signal / 1000, 500, 250).T)
     write_wfdb(place, "half", signal // 2)
     return place
 
@@ -39,24 +41,22 @@ def names(workspace, cohort="c"):
 
 
 def test_copies_at_another_rate_gain_and_in_another_format_are_listed(folder, workspace):
-    answer = ingest(folder, "c", workspace, fs_hz=100)
+    answer = ingest(folder, "c", workspace, store_fs_hz=100)
     check_form(answer)
-    assert (answer["found"], answer["read"]) == (4, 2)
+    assert (answer.found, answer.read) == (4, 2)
     assert names(workspace) == ["A0001", "A0002"]
-    twins = {twin["path"]: twin["of"] for twin in answer["duplicates"]}
+    twins = {twin.path: twin.of for twin in answer.duplicates}
     assert twins == {f"{folder}/a_copy_250hz.csv": "A0001", f"{folder}/half.hea": "A0001"}
     assert "half" not in str(Cohort.open("c", workspace).index)
 
 
 def test_a_copy_of_another_folder_is_found_at_a_later_ingest(folder, workspace, tmp_path):
     write_wfdb(tmp_path / "more", "Q0001", limb_consistent_uv(5000, 2), comments=DX)
-    ingest(folder, "c", workspace, fs_hz=100)
+    ingest(folder, "c", workspace, store_fs_hz=100)
     answer = ingest(tmp_path / "more", "c", workspace)
     check_form(answer)
-    assert (answer["found"], answer["read"]) == (5, 2)
-    assert {"record": "Q0001", "path": str(tmp_path / "more/Q0001.hea"), "of": "A0002"} in (
-        answer["duplicates"]
-    )
+    assert (answer.found, answer.read) == (5, 2)
+    assert DuplicateFile("Q0001", str(tmp_path / "more/Q0001.hea"), "A0002") in answer.duplicates
 
 
 def test_the_copy_that_states_something_is_kept_whichever_came_first(folder, workspace, tmp_path):
@@ -64,27 +64,27 @@ def test_the_copy_that_states_something_is_kept_whichever_came_first(folder, wor
     (tmp_path / "bare").mkdir()
     write_csv(tmp_path / "bare" / "x_500hz.csv", signal.T / 1000)
     first = ingest(tmp_path / "bare", "c", workspace)
-    assert (first["read"], first["duplicates"]) == (1, [])
+    assert (first.read, first.duplicates) == (1, ())
     write_wfdb(tmp_path / "told", "A0009", signal, comments=DX)
     answer = ingest(tmp_path / "told", "c", workspace)
     check_form(answer)
     assert names(workspace) == ["A0009"]
-    assert [twin["of"] for twin in answer["duplicates"]] == ["A0009"]
+    assert [twin.of for twin in answer.duplicates] == ["A0009"]
     np.testing.assert_array_equal(
         np.rint(Cohort.open("c", workspace).signals([0])[0] * 1000), signal
     )
 
 
 def test_a_copy_takes_its_place_again_when_the_other_is_gone(folder, workspace):
-    ingest(folder, "c", workspace, fs_hz=100)
+    ingest(folder, "c", workspace, store_fs_hz=100)
     for suffix in (".hea", ".dat"):
         (folder / f"A0001{suffix}").unlink()
     answer = ingest(folder, "c", workspace)
     check_form(answer)
-    assert (answer["found"], answer["read"]) == (3, 2)
+    assert (answer.found, answer.read) == (3, 2)
     assert "A0001" not in names(workspace)
-    [twin] = answer["duplicates"]
-    assert twin["of"] in names(workspace)
+    [twin] = answer.duplicates
+    assert twin.of in names(workspace)
 
 
 def test_a_copy_of_a_copy_is_one_of_the_record_that_stays(workspace, tmp_path):
@@ -96,15 +96,15 @@ def test_a_copy_of_a_copy_is_one_of_the_record_that_stays(workspace, tmp_path):
         answer = ingest(tmp_path / place, "c", workspace)
         check_form(answer)
     assert names(workspace) == ["A0002"]
-    assert {twin["of"] for twin in answer["duplicates"]} == {"A0002"}
-    assert len(answer["duplicates"]) == 2
+    assert {twin.of for twin in answer.duplicates} == {"A0002"}
+    assert len(answer.duplicates) == 2
 
 
 def test_the_same_folder_again_changes_nothing(folder, workspace):
-    first = ingest(folder, "c", workspace, fs_hz=100)
+    first = ingest(folder, "c", workspace, store_fs_hz=100)
     before = Cohort.open("c", workspace)
     second = ingest(folder, "c", workspace)
-    assert {**second, "seconds": 0} == {**first, "seconds": 0}
+    assert replace(second, seconds=0) == replace(first, seconds=0)
     assert Cohort.open("c", workspace).meta == before.meta
 
 
@@ -115,7 +115,7 @@ def test_twins_in_several_shards_leave_all_tables_aligned(workspace, tmp_path, m
         write_wfdb(tmp_path / "in", f"A{i:04d}", signal, fs_hz=100, comments=DX)
     answer = ingest(tmp_path / "in", "c", workspace, workers=1)
     check_form(answer)
-    assert {t["record"]: t["of"] for t in answer["duplicates"]} == {
+    assert {t.record: t.of for t in answer.duplicates} == {
         f"A{i:04d}": f"A{i - 6:04d}" for i in range(6, 10)
     }
     cohort = Cohort.open("c", workspace)
@@ -127,14 +127,14 @@ def test_twins_in_several_shards_leave_all_tables_aligned(workspace, tmp_path, m
 
 def test_names_that_two_sources_share_are_told_apart():
     mine, other = (
-        SeenFile("/a/A1.hea", "", "sph/A1", "A1", 500),
-        SeenFile("/b/A1.h5", "", "x/A1", "A1", 500),
+        ScannedFile("/a/A1.hea", "", "sph/A1", "A1", 500),
+        ScannedFile("/b/A1.h5", "", "x/A1", "A1", 500),
     )
-    copy = SeenFile("/c/A1.hea", "", "sph/A1", "A1", 500)
-    named = uniquely_named([mine, other, copy], [])
+    copy = ScannedFile("/c/A1.hea", "", "sph/A1", "A1", 500)
+    named = with_unique_names([mine, other, copy], [])
     assert [seen.record for seen in named] == ["A1", "x-A1", "A1"]
-    assert [seen.record for seen in uniquely_named([other], named)] == ["x-A1"]
-    assert [seen.record for seen in uniquely_named([mine], [other])] == ["sph-A1"]
+    assert [seen.record for seen in with_unique_names([other], named)] == ["x-A1"]
+    assert [seen.record for seen in with_unique_names([mine], [other])] == ["sph-A1"]
 
 
 def test_known_copies_prefer_the_file_that_has_its_source_s_table(workspace, tmp_path):
@@ -153,7 +153,7 @@ def test_known_copies_prefer_the_file_that_has_its_source_s_table(workspace, tmp
 def test_real_copies_are_found_across_databases_formats_and_rates(workspace):
     """E07500 stands in data/formats in fifteen forms, from 12-bit to 1000 Hz."""
     answer = ingest(real("formats"), "c", workspace, measure=False)
-    of = {twin["path"].rpartition("/")[2]: twin["of"] for twin in answer["duplicates"]}
+    of = {twin.path.rpartition("/")[2]: twin.of for twin in answer.duplicates}
     for name in ("fmt212.hea", "rate257.hea", "rate1000.hea", "derived_time_s_header_uV.csv",
                  "derived_E07500_edfplus_uV.edf"):  # fmt: skip
         assert of[name] == "E07500"
@@ -165,13 +165,13 @@ def test_all_databases_come_into_one_cohort_and_what_is_there_twice_is_named(wor
     for folder in folders:
         answer = ingest(real(folder), "all", workspace, measure=False)
         check_form(answer)
-        assert answer["rejected"] == []
-    assert (answer["read"], answer["fs_hz"]) == (55 + 76 + 60 + 30 + 8 + 5, 100)
+        assert answer.rejected == ()
+    assert (answer.read, answer.fs_hz) == (55 + 76 + 60 + 30 + 8 + 5, 100)
     answer = ingest(real("ptb-xl-csv"), "all", workspace, measure=False)
-    assert [twin["of"] for twin in answer["duplicates"]] == ["HR00004"]
+    assert [twin.of for twin in answer.duplicates] == ["HR00004"]
     answer = ingest(real("ptb-xl") / "records500", "all", workspace, measure=False)
     check_form(answer)
-    assert answer["read"] == 55 + 76 + 60 + 30 + 8 + 5 + (4 - 1) + (80 - 3)
-    of = {twin["record"]: twin["of"] for twin in answer["duplicates"]}
+    assert answer.read == 55 + 76 + 60 + 30 + 8 + 5 + (4 - 1) + (80 - 3)
+    of = {twin.record: twin.of for twin in answer.duplicates}
     assert len(of) == 3 + 1
     assert {of[f"HR0000{i}"] for i in (1, 2, 6)} == {f"0000{i}_hr" for i in (1, 2, 6)}

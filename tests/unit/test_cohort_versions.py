@@ -70,7 +70,7 @@ def test_records_are_measured_anew_only_when_measuring_changed(
     assert seen == []
     monkeypatch.setattr("ecgcore.measure.measurements.MEASURE_VERSION", 1000)
     assert Cohort.open("c", workspace).is_measured
-    assert not Cohort.open("c", workspace).is_measured_as_today
+    assert not Cohort.open("c", workspace).has_current_measurements
     ingest(folder, "c", workspace)
     cohort = ensure_measured("c", workspace)
     assert seen == [(500, 10), (500, 10)]
@@ -96,7 +96,7 @@ def test_a_draft_of_an_earlier_version_is_not_gone_on_with(folder, workspace, re
 def test_a_later_measurement_is_that_of_the_file_where_it_has_another_rate(
     folder, workspace, monkeypatch, still
 ):
-    ingest(folder, "c", workspace, fs_hz=100, measure=False)
+    ingest(folder, "c", workspace, store_fs_hz=100, measure=False)
     if still == "gone":
         shutil.rmtree(folder)
     elif still == "changed":
@@ -115,7 +115,7 @@ def test_fingerprints_of_another_version_are_made_anew(folder, workspace, tmp_pa
     file.unlink()
     write_wfdb(tmp_path / "more", "Q0001", limb_consistent_uv(5000, 1) // 2, comments=DX)
     answer = ingest(tmp_path / "more", "c", workspace)
-    assert [twin["of"] for twin in answer["duplicates"]] == ["A0001"]
+    assert [twin.of for twin in answer.duplicates] == ["A0001"]
     np.testing.assert_array_equal(fingerprints.read(file.parent, 500), table)
     assert not file.with_name("fingerprints.npy").exists()
 
@@ -133,7 +133,7 @@ def test_labels_are_made_anew_whatever_else_an_ingest_finds(
         write_wfdb(tmp_path / "more", "Q0001", limb_consistent_uv(5000, 8), comments=DX)
         folder = tmp_path / "more"
     answer = ingest(folder, "c", workspace)
-    assert set(answer["classes"]["core"].values()) == {answer["read"]}
+    assert set(answer.classes["core"].values()) == {answer.read}
     assert Cohort.open("c", workspace).meta["label_tables"] == "another"
 
 
@@ -159,7 +159,7 @@ def test_a_shard_that_is_not_whole_is_read_anew(folder, workspace, tmp_path, rea
     damage(workspace.cohorts / "c" / "shards" / before.meta["shards"][0])
     reads.clear()
     answer = ingest(tmp_path / "more", "c", workspace)
-    assert (answer["found"], answer["read"], reads) == (3, 3, ["A0000", "A0001"])
+    assert (answer.found, answer.read, reads) == (3, 3, ["A0000", "A0001"])
     after = Cohort.open("c", workspace)
     assert set(after.index["record"]) == {"A0000", "A0001", "Q0001"}
     for name in after.index["record"]:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecgcore.cohort.listing import NOT_MEASURED, Listing
-from ecgcore.cohort.listing_columns import FILE, TEXTS, columns
+from ecgcore.cohort.listing_columns import FILE, TEXTS, load_columns
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import DamagedFile
 
@@ -22,7 +22,7 @@ def cohort(examples_home, tmp_path) -> Cohort:
 def test_an_ingest_leaves_the_columns_beside_the_shards(examples_home):
     cohort = Cohort.open("examples", examples_home)
     stamp = (cohort.folder / FILE).stat().st_mtime_ns
-    table = columns(cohort)
+    table = load_columns(cohort)
     assert table["record"].to_pylist() == cohort.index["record"].tolist()
     for name in TEXTS:
         assert table[name].to_pylist() == cohort.index[name].fillna("").tolist()
@@ -30,9 +30,9 @@ def test_an_ingest_leaves_the_columns_beside_the_shards(examples_home):
 
 
 def test_the_columns_are_mapped_not_held(cohort):
-    columns(cohort)
+    load_columns(cohort)
     before = pa.total_allocated_bytes()
-    table = columns(cohort)
+    table = load_columns(cohort)
     assert len(table) == 160
     assert pa.total_allocated_bytes() - before < table.nbytes / 4
 
@@ -50,14 +50,14 @@ def test_records_measured_later_are_listed_with_what_was_found(cohort):
 @pytest.mark.parametrize("content", [b"", b"ARROW1\0\0 cut off"])
 def test_a_damaged_file_is_made_anew(cohort, content):
     (cohort.folder / FILE).write_bytes(content)
-    assert len(columns(cohort)) == 160
+    assert len(load_columns(cohort)) == 160
     assert (cohort.folder / FILE).stat().st_size > 10_000
 
 
 def test_a_folder_that_may_not_be_written_is_read_all_the_same(cohort):
     (cohort.folder / FILE).unlink()
     (cohort.folder / FILE).mkdir()  # nothing can be renamed into its place
-    assert len(columns(cohort)) == 160
+    assert len(load_columns(cohort)) == 160
 
 
 def test_a_cohort_that_lost_records_is_refused(cohort):

@@ -9,7 +9,7 @@ import pytest
 
 from ecgcore.background import process_stamp
 from ecgcore.cohort import ingest_job
-from ecgcore.cohort.ingest_job import Import, Request
+from ecgcore.cohort.ingest_job import IngestJob, IngestRequest
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.workspace import Workspace
@@ -39,14 +39,14 @@ def stored(workspace: Workspace) -> str:
 
 def test_an_import_tells_what_was_read_and_refused_by_record_id(folder, tmp_path):
     workspace, told = Workspace(tmp_path / "home"), []
-    answer = ingest_job.run(Request(str(folder), "c", measure=False), workspace, told.append)
-    status = Import(workspace.path / "imports" / "c").status
-    assert (answer["read"], len(answer["rejected"])) == (3, 1)
+    answer = ingest_job.run(IngestRequest(str(folder), "c", measure=False), workspace, told.append)
+    status = IngestJob(workspace.path / "imports" / "c").status
+    assert (answer.read, len(answer.rejected)) == (3, 1)
     assert (status["state"], status["read"], status["refused"]) == ("done", 3, 1)
     assert told[-1]["done"] == told[-1]["found"] == 4
     assert told[-1]["refused"] == 1
     (refused,) = status["rejected"]
-    assert refused["record"] == answer["rejected"][0]["record"]
+    assert refused["record"] == answer.rejected[0].record
     assert refused["reason"]
     assert "Muster" not in stored(workspace)
     assert "Petra" not in stored(workspace)
@@ -54,21 +54,21 @@ def test_an_import_tells_what_was_read_and_refused_by_record_id(folder, tmp_path
 
 def test_an_import_runs_in_a_process_of_its_own_to_the_same_cohort(folder, tmp_path):
     workspace = Workspace(tmp_path / "home")
-    one = ingest_job.start(Request(str(folder), "c", measure=False), workspace)
+    one = ingest_job.start(IngestRequest(str(folder), "c", measure=False), workspace)
     assert one.status["state"] == "running"
     with pytest.raises(RequestError, match="is being read into already"):
-        ingest_job.start(Request(str(folder), "c"), workspace)
+        ingest_job.start(IngestRequest(str(folder), "c"), workspace)
     assert wait(one)["state"] == "done"
     assert len(Cohort.open("c", workspace)) == 3
     assert not (one.folder / "request.json").exists()
-    one.forget(workspace)
-    assert ingest_job.list_imports(workspace) == []
+    one.dismiss(workspace)
+    assert ingest_job.list_jobs(workspace) == []
     assert len(Cohort.open("c", workspace)) == 3
 
 
 def test_a_cancelled_import_goes_on_where_it_was(tmp_path):
     workspace = Workspace(tmp_path / "home")
-    one = ingest_job.start(Request(str(EXAMPLES), "c", workers=1), workspace)
+    one = ingest_job.start(IngestRequest(str(EXAMPLES), "c", workers=1), workspace)
     while one.status["done"] < 5:
         assert one.status["state"] == "running"
         time.sleep(0.1)
@@ -76,24 +76,24 @@ def test_a_cancelled_import_goes_on_where_it_was(tmp_path):
     assert wait(one)["state"] == "cancelled"
     assert not (workspace.cohorts / "c" / "cohort.json").exists()
     assert (one.folder / "request.json").stat().st_mode & 0o777 == 0o600
-    assert one.can_go_on
+    assert one.can_resume
     (journal,) = (workspace.cohorts / "c" / "private").glob(".*.jsonl")  # what goes on from there
     assert len(journal.read_text().splitlines()) > 5
-    one.go_on(workspace)
+    one.resume(workspace)
     assert wait(one)["state"] == "done"
     assert one.status["read"] == 160
 
 
 def test_a_cancelled_import_that_is_forgotten_leaves_nothing(tmp_path):
     workspace = Workspace(tmp_path / "home")
-    one = Import(workspace.path / "imports" / "c")
-    one.begin(Request("x", "c"), **process_stamp())
+    one = IngestJob(workspace.path / "imports" / "c")
+    one.write_started(IngestRequest("x", "c"), **process_stamp())
     (workspace.cohorts / "c" / "shards" / ".00000").mkdir(parents=True)
     with pytest.raises(RequestError, match="cancel it first"):
-        one.forget(workspace)
-    one.report(pid_started=1.0)
+        one.dismiss(workspace)
+    one.update_status(pid_started=1.0)
     assert one.status["state"] == "crashed"
-    one.forget(workspace)
+    one.dismiss(workspace)
     assert not (workspace.cohorts / "c").exists()
     assert not one.folder.exists()
 
@@ -102,22 +102,22 @@ def test_what_cannot_be_imported_is_one_line_without_the_path(tmp_path):
     workspace, empty = Workspace(tmp_path / "home"), tmp_path / "Petra_Muster"
     empty.mkdir()
     with pytest.raises(EcgError, match="No ECG was found"):
-        ingest_job.run(Request(str(empty), "c"), workspace)
+        ingest_job.run(IngestRequest(str(empty), "c"), workspace)
     assert not (workspace.path / "imports").exists()  # nobody waits for it: nothing is written
-    status = wait(ingest_job.start(Request(str(empty), "c"), workspace))
+    status = wait(ingest_job.start(IngestRequest(str(empty), "c"), workspace))
     assert status["state"] == "failed"
     assert status["message"].startswith("No ECG was found in the folder: ")
     assert "Petra" not in stored(workspace)
     with pytest.raises(RequestError, match=r"A cohort cannot be called '\.\./x'"):
-        ingest_job.start(Request(str(empty), "../x"), workspace)
+        ingest_job.start(IngestRequest(str(empty), "../x"), workspace)
 
 
 def test_nothing_readable_is_a_failure_that_lists_its_reasons(folder, tmp_path):
     for file in folder.glob("*_lr.*"):
         file.unlink()
     workspace = Workspace(tmp_path / "home")
-    ingest_job.run(Request(str(folder), "c"), workspace)
-    status = Import(workspace.path / "imports" / "c").status
+    ingest_job.run(IngestRequest(str(folder), "c"), workspace)
+    status = IngestJob(workspace.path / "imports" / "c").status
     assert status["state"] == "failed"
     assert len(status["rejected"]) == 1
 
@@ -131,7 +131,7 @@ def test_the_command_writes_the_same_status(folder, tmp_path, run):
 
 
 def test_a_command_line_says_all_that_was_asked_for(tmp_path):
-    request = Request("-in", "c", 500, 5, True, False, 250.0, True, 2.5, 1)
+    request = IngestRequest("-in", "c", 500, 5, True, False, 250.0, True, 2.5, 1)
     command = request.command(Workspace(tmp_path))[3:]
     assert command[:6] == ["ingest", "--cohort", "c", "--home", str(tmp_path), "--store-fs-hz"]
     assert command[6:] == [
@@ -140,7 +140,7 @@ def test_a_command_line_says_all_that_was_asked_for(tmp_path):
     ]  # fmt: skip
 
 
-def wait(one: Import) -> dict:
+def wait(one: IngestJob) -> dict:
     """Return where an import stands when it has ended."""
     until = time.monotonic() + 120
     while one.status["state"] == "running":

@@ -17,7 +17,7 @@ from ecgcore.workspace import Workspace
 def test_repeated_examples_are_records_of_their_own_with_labels(tmp_path):
     bench.repeat_examples(400, tmp_path / "in")
     answer = ingest(tmp_path / "in", "c", Workspace(tmp_path / "home"), measure=False)
-    assert (answer["found"], answer["read"], answer["duplicates"]) == (400, 400, [])
+    assert (answer.found, answer.read, answer.duplicates) == (400, 400, ())
     index = Cohort.open("c", Workspace(tmp_path / "home")).index
     assert index["signal_hash"].is_unique
     assert index["patient"].is_unique

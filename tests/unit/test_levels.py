@@ -1,4 +1,4 @@
-"""Levels: balanced draws that say what lacked, beside the same untouched records every time."""
+"""Levels: balanced draws that say what lacked, beside the same holdout records every time."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import pytest
 
 from ecgcore.cohort.splits import PARTS
 from ecgcore.cohort.store import Cohort
-from ecgcore.cohort.subsets import plan, shares
+from ecgcore.cohort.subsets import build_split, class_quotas
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.label_sets import label_set
@@ -42,48 +42,48 @@ def a_cohort(each=60, folds=True, seed=0, patients=None, **fewer):
 
 
 def test_204_are_twenty_or_twenty_one_a_class_and_440_are_44():
-    assert shares(204).tolist() == [21] * 4 + [20] * 6
-    assert shares(440).tolist() == [44] * 10
-    assert shares("all") is None
+    assert class_quotas(204).tolist() == [21] * 4 + [20] * 6
+    assert class_quotas(440).tolist() == [44] * 10
+    assert class_quotas("all") is None
 
 
 @pytest.mark.parametrize("mode", ["exclusive", "priority", "multilabel"])
 @pytest.mark.parametrize("level", [204, 440])
 def test_a_level_draws_evenly_where_there_is_enough(level, mode):
-    drawn = plan(a_cohort(each=90), level, mode)
-    assert drawn.counts["drawn"].tolist() == shares(level).tolist()
-    assert (drawn.part != "untouched").sum() == level
+    drawn = build_split(a_cohort(each=90), level, mode)
+    assert drawn.counts["drawn"].tolist() == class_quotas(level).tolist()
+    assert (drawn.part != "holdout").sum() == level
     each = "20 or 21" if level == 204 else "44"
-    assert drawn.notes[0] == f"{level} records asked, {each} a class; {level} drawn."
+    assert drawn.notes[0] == f"{level} records requested, {each} per class; {level} drawn."
     assert len(drawn.notes) == 2
 
 
 def test_where_a_class_has_fewer_the_draw_takes_them_all_and_says_so():
     cohort = a_cohort(each=90, folds=False, RVH=12, STEMI=3)
-    drawn = plan(cohort, 440, "exclusive")
-    there = drawn.counts["there"]
-    assert there["RVH"] <= 12
-    assert there["STEMI"] <= 3
-    assert drawn.counts["drawn"].to_dict() == {code: min(44, there[code]) for code in CODES}
-    total = 8 * 44 + there["RVH"] + there["STEMI"]
+    drawn = build_split(cohort, 440, "exclusive")
+    available = drawn.counts["available"]
+    assert available["RVH"] <= 12
+    assert available["STEMI"] <= 3
+    assert drawn.counts["drawn"].to_dict() == {code: min(44, available[code]) for code in CODES}
+    total = 8 * 44 + available["RVH"] + available["STEMI"]
     assert drawn.notes[:2] == (
-        f"440 records asked, 44 a class; {total} drawn.",
-        f"Fewer than asked there: RVH {there['RVH']}, STEMI {there['STEMI']}. "
-        "Nothing was drawn twice.",
+        f"440 records requested, 44 per class; {total} drawn.",
+        f"Too few records available: RVH {available['RVH']}, STEMI {available['STEMI']}. "
+        "No record was drawn twice.",
     )
 
 
 def test_a_class_that_is_not_there_at_all_is_named():
     cohort = a_cohort(RVH=0)
-    assert "No record of RVH." in plan(cohort, "all", "exclusive").notes
-    assert any("RVH 0" in note for note in plan(cohort, 204, "exclusive").notes)
+    assert "No record of RVH." in build_split(cohort, "all", "exclusive").notes
+    assert any("RVH 0" in note for note in build_split(cohort, 204, "exclusive").notes)
 
 
 @pytest.mark.parametrize("split", ["patient", "folds"])
 @pytest.mark.parametrize("level", [204, "all"])
 def test_no_record_twice_and_no_patient_on_two_sides(level, split):
     cohort = a_cohort(each=100, patients=400)
-    drawn = plan(cohort, level, "multilabel", split=split, seed=4)
+    drawn = build_split(cohort, level, "multilabel", split=split, seed=4)
     assert len(set(drawn.rows.tolist())) == len(drawn.rows)
     assert (np.diff(drawn.rows) > 0).all()
     sides = cohort.index.loc[drawn.rows, "patient"].to_frame().assign(part=drawn.part)
@@ -94,36 +94,36 @@ def test_no_record_twice_and_no_patient_on_two_sides(level, split):
     }
 
 
-def test_the_untouched_records_are_the_same_for_all_levels_and_seeds_and_ways():
+def test_the_holdout_records_are_the_same_for_all_levels_and_seeds_and_ways():
     cohort = a_cohort(each=100)
-    first = plan(cohort, 204, "exclusive", seed=1)
-    untouched = first.rows[first.part == "untouched"]
+    first = build_split(cohort, 204, "exclusive", seed=1)
+    holdout = first.rows[first.part == "holdout"]
     for level, seed, split, name in [
-        (440, 2, "patient", "untouched"),
-        ("all", 3, "patient", "untouched"),
+        (440, 2, "patient", "holdout"),
+        ("all", 3, "patient", "holdout"),
         (204, 1, "folds", "test"),
     ]:
-        other = plan(cohort, level, "exclusive", seed=seed, split=split)
-        np.testing.assert_array_equal(untouched, other.rows[other.part == name])
+        other = build_split(cohort, level, "exclusive", seed=seed, split=split)
+        np.testing.assert_array_equal(holdout, other.rows[other.part == name])
     folds = cohort.index["fold"]
     used = targets(cohort.states(), "exclusive").used
-    np.testing.assert_array_equal(untouched, np.flatnonzero((folds == 5) & used))
+    np.testing.assert_array_equal(holdout, np.flatnonzero((folds == 5) & used))
     assert first.notes[-1] == (
-        f"Untouched: published fold 5, {len(untouched):,} records, the same for every level, "
+        f"Holdout: published fold 5, {len(holdout):,} records, the same for every level, "
         "model and seed."
     )
 
 
-def test_a_cohort_without_folds_keeps_a_fixed_share_untouched():
-    drawn = plan(a_cohort(each=200, folds=False), 204, "exclusive")
-    untouched = (drawn.part == "untouched").sum()
-    assert 0.10 < untouched / 2000 < 0.20
-    assert drawn.notes[-1].startswith("Untouched: a fixed 15 % of patients by hash")
+def test_a_cohort_without_folds_holds_out_a_fixed_share():
+    drawn = build_split(a_cohort(each=200, folds=False), 204, "exclusive")
+    holdout = (drawn.part == "holdout").sum()
+    assert 0.10 < holdout / 2000 < 0.20
+    assert drawn.notes[-1].startswith("Holdout: a fixed 15 % of patients by hash")
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_another():
     cohort = a_cohort(each=100)
-    first, again, other = (plan(cohort, 204, "exclusive", seed=seed) for seed in (1, 1, 2))
+    first, again, other = (build_split(cohort, 204, "exclusive", seed=seed) for seed in (1, 1, 2))
     assert first.hash == again.hash
     np.testing.assert_array_equal(first.rows, again.rows)
     np.testing.assert_array_equal(first.part, again.part)
@@ -132,7 +132,7 @@ def test_the_same_seed_gives_the_same_plan_and_another_another():
 
 def test_a_smaller_level_is_part_of_a_larger_one():
     cohort = a_cohort(each=100)
-    small, large = (plan(cohort, level, "exclusive", seed=7) for level in (204, 440))
+    small, large = (build_split(cohort, level, "exclusive", seed=7) for level in (204, 440))
     assert set(small.rows) < set(large.rows)
 
 
@@ -141,34 +141,36 @@ def test_other_patients_are_drawn_before_a_second_record_of_one():
     cohort.index["patient"] = [f"p{i // 2}" for i in range(len(cohort.index))]
     one_class = np.zeros((len(cohort.index), 10), np.int8)
     one_class[:, STD] = 1
-    drawn = plan(
+    drawn = build_split(
         SimpleNamespace(index=cohort.index, states=lambda *of: one_class), 440, "exclusive"
     )
-    patients = cohort.index.loc[drawn.rows[drawn.part != "untouched"], "patient"]
+    patients = cohort.index.loc[drawn.rows[drawn.part != "holdout"], "patient"]
     assert patients.nunique() == len(patients) == 44
 
 
 def test_every_record_is_used_or_left_out_for_a_reason():
     cohort = a_cohort(each=100)
     for level, split in [(204, "patient"), ("all", "patient"), ("all", "folds")]:
-        drawn = plan(cohort, level, "exclusive", split=split)
+        drawn = build_split(cohort, level, "exclusive", split=split)
         assert len(drawn.rows) + sum(drawn.left_out.values()) == len(cohort.index)
         assert drawn.left_out["no class is stated"] == 10
         assert drawn.left_out["conflict: LVH and ECT"] == 10
-    assert "not among the 204 drawn" in plan(cohort, 204, "exclusive").left_out
+    assert "not among the 204 drawn" in build_split(cohort, 204, "exclusive").left_out
 
 
 def test_records_without_a_published_fold_are_left_out_of_a_split_by_folds():
     cohort = a_cohort(each=50)
     cohort.index["patient"] = None
     cohort.index.loc[:99, "fold"] = pd.NA
-    assert plan(cohort, "all", "multilabel", split="folds").left_out == {"no published fold": 100}
+    assert build_split(cohort, "all", "multilabel", split="folds").left_out == {
+        "no published fold": 100
+    }
 
 
 def test_a_plan_has_the_targets_of_its_mode():
     cohort = a_cohort(each=50)
     for mode in ("multilabel", "exclusive"):
-        drawn = plan(cohort, "all", mode)
+        drawn = build_split(cohort, "all", mode)
         wanted = targets(cohort.states(), mode).y[drawn.rows]
         np.testing.assert_array_equal(drawn.y, wanted)
 
@@ -179,13 +181,13 @@ def test_in_multilabel_mode_a_level_draws_by_the_first_class_in_priority():
     states[200:, STD] = 1
     cohort = a_cohort(each=40)
     cohort = SimpleNamespace(index=cohort.index[:400], states=lambda *of: states)
-    drawn = plan(cohort, 204, "multilabel")
+    drawn = build_split(cohort, 204, "multilabel")
     assert drawn.counts.loc[["STEMI", "STD"], "drawn"].tolist() == [20, 20]
     assert drawn.counts.loc["STD", list(PARTS[:3])].sum() == 40
 
 
 def test_the_parts_of_a_level_are_70_15_15():
-    drawn = plan(a_cohort(each=90), 440, "exclusive")
+    drawn = build_split(a_cohort(each=90), 440, "exclusive")
     number = {name: (drawn.part == name).sum() for name in PARTS[:3]}
     assert number["train"] == pytest.approx(0.70 * 440, abs=10)
     assert number["validation"] == pytest.approx(0.15 * 440, abs=10)
@@ -195,7 +197,7 @@ def test_the_parts_of_a_level_are_70_15_15():
 @pytest.mark.parametrize("level", [9, 0, "many", 204.5])
 def test_a_level_that_is_no_number_of_records_is_refused(level):
     with pytest.raises(RequestError) as refused:
-        plan(a_cohort(), level, "exclusive")
+        build_split(a_cohort(), level, "exclusive")
     assert str(refused.value) == (
         f"Level '{level}' is neither 'all' nor a number of records from 10 up."
     )
@@ -209,7 +211,7 @@ def of_sources(cohort, *names):
 def test_a_left_out_source_tests_whatever_the_level_and_seed():
     cohort = of_sources(a_cohort(each=100), "georgia", "ptb-xl", "ptb-xl", "ptb")
     plans = [
-        plan(cohort, level, "exclusive", split="source:georgia", seed=seed)
+        build_split(cohort, level, "exclusive", split="source:georgia", seed=seed)
         for level, seed in ((204, 1), ("all", 2))
     ]
     tests = [drawn.rows[drawn.part == "test"] for drawn in plans]
@@ -224,13 +226,13 @@ def test_a_left_out_source_tests_whatever_the_level_and_seed():
 
 def test_what_a_left_out_source_shares_with_others_is_said():
     cohort = of_sources(a_cohort(each=60), "cpsc_2018", "cpsc_2018_extra", "unknown")
-    notes = plan(cohort, "all", "multilabel", split="source:cpsc_2018").notes
-    assert any(n.startswith("Take care: 204 records of cpsc_2018_extra train") for n in notes)
-    assert any(n.startswith("Take care: 204 records of unknown source train") for n in notes)
+    notes = build_split(cohort, "all", "multilabel", split="source:cpsc_2018").notes
+    assert any(n.startswith("Caution: 204 records of cpsc_2018_extra train") for n in notes)
+    assert any(n.startswith("Caution: 204 records of unknown source train") for n in notes)
     cohort = of_sources(a_cohort(each=60), "chapman-figshare", "ecg-arrhythmia", "ptb-xl")
     cohort.index["record"] = [f"JS{i:05d}" for i in range(len(cohort.index))]
-    drawn = plan(cohort, "all", "multilabel", split="source:chapman-figshare")
-    assert any(n.startswith("Left out: 204 records of ecg-arrhythmia, as the") for n in drawn.notes)
+    drawn = build_split(cohort, "all", "multilabel", split="source:chapman-figshare")
+    assert any(n.startswith("Excluded: 204 records of ecg-arrhythmia, as the") for n in drawn.notes)
     assert drawn.left_out["ecg-arrhythmia: recordings of chapman-figshare are in it"] > 100
 
 
@@ -239,7 +241,7 @@ def test_labels_by_criteria_are_asked_for_and_said():
     cohort = a_cohort(each=40)
     states = cohort.states()
     cohort.states = lambda *of: asked.append(of) or states
-    drawn = plan(cohort, "all", "multilabel", label_source="criteria", thresholds="aha2009")
+    drawn = build_split(cohort, "all", "multilabel", label_source="criteria", thresholds="aha2009")
     assert asked == [("core", "criteria", "aha2009", "paper10")]
     assert drawn.notes[-1] == (
         "Labels by criteria (aha2009) from measurements: automatic, unconfirmed."
@@ -248,28 +250,28 @@ def test_labels_by_criteria_are_asked_for_and_said():
 
 def test_an_unknown_way_to_split_is_refused_by_name():
     with pytest.raises(NotFound, match="There is no way to split 'record'"):
-        plan(a_cohort(), 204, "exclusive", split="record")
+        build_split(a_cohort(), 204, "exclusive", split="record")
 
 
 @pytest.mark.parametrize(("level", "mode"), [("all", "multilabel"), (440, "exclusive")])
 def test_two_hundred_thousand_records_are_planned(level, mode):
     cohort = a_cohort(each=19_608, folds=False, patients=150_000)
-    drawn = plan(cohort, level, mode)
+    drawn = build_split(cohort, level, mode)
     assert len(cohort.index) == 200_000
     assert len(drawn.rows) + sum(drawn.left_out.values()) == 200_000
 
 
 def test_other_label_sets_are_drawn_by_their_rarest_stated_class(examples_home):
     cohort = Cohort.open("examples", examples_home)
-    drawn = plan(cohort, 50, "multilabel", of="ptbxl5")
+    drawn = build_split(cohort, 50, "multilabel", label_set="ptbxl5")
     assert drawn.classes == label_set("ptbxl5").codes
     assert drawn.y.shape[1] == 5
     assert drawn.counts["drawn"].sum() == 50
     assert not np.isnan(drawn.y).any()  # what PTB-XL does not state is absent
-    alone = plan(cohort, "all", "exclusive", of="ptbxl5")
+    alone = build_split(cohort, "all", "exclusive", label_set="ptbxl5")
     assert (alone.y.sum(axis=1) == 1).all()
     assert any(why.startswith("conflict: ") for why in alone.left_out)
     with pytest.raises(RequestError, match="neither 'all' nor a number of records from 71 up"):
-        plan(cohort, 50, "multilabel", of="ptbxl71")
+        build_split(cohort, 50, "multilabel", label_set="ptbxl71")
     with pytest.raises(RequestError, match="priority for the label set paper10 only"):
-        plan(cohort, "all", "priority", of="ptbxl5")
+        build_split(cohort, "all", "priority", label_set="ptbxl5")

@@ -23,7 +23,7 @@ def listing(cohort) -> Listing:
 
 
 def names(listing: Listing, **filters) -> list[str]:
-    return [listing.name_of(row) for row in listing.kept(Filters(**filters))]
+    return [listing.name_of(row) for row in listing.select_rows(Filters(**filters))]
 
 
 def test_without_filters_all_records_are_listed_in_order(cohort, listing):
@@ -43,7 +43,7 @@ def test_a_class_means_what_the_policy_says(cohort, listing, policy):
     for i, code in enumerate(CODES):
         wanted = cohort.index["record"][states[:, i] == 1].tolist()
         assert names(listing, label_source=policy, classes=(code,)) == wanted
-    kept = listing.kept(Filters(label_source=policy, classes=("LVH",)))
+    kept = listing.select_rows(Filters(label_source=policy, classes=("LVH",)))
     assert all("LVH" in row["classes"] for row in listing.table(kept, policy).to_pylist())
 
 
@@ -101,7 +101,7 @@ def test_a_set_of_records_is_listed_and_what_is_not_there_is_left_out(listing):
 
 def test_what_there_is_not_is_named(listing):
     with pytest.raises(NotFound, match="no class 'LVHH'"):
-        listing.kept(Filters(classes=("LVHH",)))
+        listing.select_rows(Filters(classes=("LVHH",)))
     with pytest.raises(NotFound, match="no label source 'narrow'"):
         listing.states("narrow")
     assert listing.row_of("gone") is None

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from recordings import limb_consistent_uv, write_wfdb
 
-from ecgcore.cohort.exclusions import losses
+from ecgcore.cohort.exclusions import exclusion_counts
 from ecgcore.cohort.ingest import ingest
 from ecgcore.cohort.listing import Filters, Listing, class_counts_of
 from ecgcore.cohort.measure_job import ensure_measured
-from ecgcore.cohort.remote import CACHE, LIMIT
+from ecgcore.cohort.remote import CACHE, LIMIT_VARIABLE
 from ecgcore.cohort.remote_push import push
 from ecgcore.cohort.store import Cohort
-from ecgcore.cohort.subsets import plan
+from ecgcore.cohort.subsets import build_split
 from ecgcore.errors import EcgError, NotFound, RequestError
 from ecgcore.runs.config import TrainConfig
 from ecgcore.training.prepare import prepare
@@ -55,20 +55,20 @@ def test_a_cohort_elsewhere_reads_as_at_home_and_only_what_is_needed_travels(
 ):
     own = Cohort.open("examples", examples_home)
     answer = push("examples", url, examples_home)
-    assert answer["sent"] == answer["files"] == len(files_at(url)) - 1
+    assert answer.sent == answer.files == len(files_at(url)) - 1
     far = Cohort.open(url, workspace)
-    assert (far.name, far.where, far.hash, len(far)) == ("examples", url, own.hash, 160)
+    assert (far.name, far.location, far.hash, len(far)) == ("examples", url, own.hash, 160)
     assert fetched(workspace) == {"cohort.json"}
     assert class_counts_of(far) == class_counts_of(own)
     quality = Filters(quality=("baseline",))
-    assert Listing(far).kept(quality).tolist() == Listing(own).kept(quality).tolist()
+    assert Listing(far).select_rows(quality).tolist() == Listing(own).select_rows(quality).tolist()
     assert fetched(workspace) == {"cohort.json", "columns.arrow"}
     np.testing.assert_array_equal(far.signals([3, 1]), own.signals([3, 1]))
     assert len(list((workspace.path / CACHE).rglob("signals.npy"))) == 1
     assert far.index.equals(own.index)
     assert far.measures.equals(own.measures)
-    assert losses(far) == losses(own)
-    assert plan(far, "all", "multilabel").hash == plan(own, "all", "multilabel").hash
+    assert exclusion_counts(far) == exclusion_counts(own)
+    assert build_split(far, "all", "multilabel").hash == build_split(own, "all", "multilabel").hash
     np.testing.assert_array_equal(far.signals(range(160)), own.signals(range(160)))
 
 
@@ -76,12 +76,12 @@ def test_only_what_is_new_is_sent_and_what_is_gone_goes(examples_home, workspace
     mine = Workspace(tmp_path / "maker")
     shutil.copytree(examples_home.path, mine.path)
     push("examples", url, mine)
-    assert push("examples", url, mine)["sent"] == 0
+    assert push("examples", url, mine).sent == 0
     write_wfdb(tmp_path / "more", "one", limb_consistent_uv(), fs_hz=100)
     ingest(tmp_path / "more", "examples", mine)
     opened_before = Cohort.open(url, workspace)
     answer = push("examples", url, mine)
-    assert answer["sent"] == 4  # the new shard's three files, and the columns
+    assert answer.sent == 4  # the new shard's three files, and the columns
     assert len(opened_before.index) == 160
     assert len(Cohort.open(url, workspace).index) == 161
     gone = next(shard for shard in Cohort.open("examples", mine).meta["shards"])
@@ -121,13 +121,13 @@ def test_cohort_json_is_written_last(examples_home, tmp_path, monkeypatch):
 
 def test_the_cache_stays_below_its_limit(examples_home, workspace, url, monkeypatch):
     push("examples", url, examples_home)
-    monkeypatch.setenv(LIMIT, "0.0015")
+    monkeypatch.setenv(LIMIT_VARIABLE, "0.0015")
     own, far = Cohort.open("examples", examples_home), Cohort.open(url, workspace)
     for rows in ([0], [60], [120], [159], [0, 159]):
         np.testing.assert_array_equal(far.signals(rows), own.signals(rows))
         files = [f for f in (workspace.path / CACHE).rglob("*") if f.name != "cohort.json"]
         assert sum(f.stat().st_size for f in files if f.is_file()) <= 1_500_000
-    monkeypatch.setenv(LIMIT, "much")
+    monkeypatch.setenv(LIMIT_VARIABLE, "much")
     with pytest.raises(RequestError, match="is 'much'; accepted is a number of GB"):
         Cohort.open(url, workspace).signals([60])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ecgcore.cohort.allowed_folders import VARIABLE, folders_below, import_roots, inside
+from ecgcore.cohort.allowed_folders import VARIABLE, import_roots, list_subfolders, resolve_folder
 from ecgcore.errors import RequestError
 
 
@@ -35,9 +35,9 @@ def test_roots_come_from_the_environment_or_are_data_and_examples(root, monkeypa
 
 
 def test_folders_below_a_root_are_listed_the_nearest_first(root):
-    assert folders_below(root) == [".", "2024", "2024/ward"]
-    assert inside(root, ".") == root.resolve()
-    assert inside(root, "2024/ward") == (root / "2024" / "ward").resolve()
+    assert list_subfolders(root) == [".", "2024", "2024/ward"]
+    assert resolve_folder(root, ".") == root.resolve()
+    assert resolve_folder(root, "2024/ward") == (root / "2024" / "ward").resolve()
 
 
 @pytest.mark.parametrize(
@@ -45,23 +45,23 @@ def test_folders_below_a_root_are_listed_the_nearest_first(root):
 )
 def test_what_is_no_folder_below_a_root_is_refused_in_one_line(root, below):
     with pytest.raises(RequestError) as refused:
-        inside(root, below)
+        resolve_folder(root, below)
     assert str(refused.value).startswith(f"'{below}' is no folder below archive; choose one")
     assert str(root.parent) not in str(refused.value)
 
 
 def test_a_link_that_leads_out_is_refused_and_one_that_stays_inside_is_not(root):
     (root / "out").symlink_to("/etc")
-    assert "out" not in folders_below(root)
+    assert "out" not in list_subfolders(root)
     with pytest.raises(RequestError, match="'out' is no folder below archive"):
-        inside(root, "out")
+        resolve_folder(root, "out")
     (root / "2024" / "stays").symlink_to(root / "2024" / "ward")
-    assert inside(root, "2024").name == "2024"
+    assert resolve_folder(root, "2024").name == "2024"
     (root / "2024" / "ward" / "leads.hea").symlink_to("/etc/passwd")
     with pytest.raises(RequestError, match=r"holds a link that leads out of archive \(ward/leads"):
-        inside(root, "2024")
+        resolve_folder(root, "2024")
 
 
 def test_a_root_that_is_itself_a_link_is_trusted(root, tmp_path):
     (tmp_path / "data").symlink_to(root)
-    assert inside(tmp_path / "data", "2024") == (root / "2024").resolve()
+    assert resolve_folder(tmp_path / "data", "2024") == (root / "2024").resolve()

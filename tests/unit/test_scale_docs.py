@@ -74,7 +74,7 @@ def test_records_made_from_real_ones_are_as_many_and_none_is_anothers_copy(examp
     real = Cohort.open("examples", examples_home)
     write_records(real, 400, tmp_path / "in")
     answer = ingest(tmp_path / "in", "many", Workspace(tmp_path), measure=False)
-    assert (answer["found"], answer["read"]) == (400, 400)
+    assert (answer.found, answer.read) == (400, 400)
     made = Cohort.open("many", Workspace(tmp_path))
     assert made.index["signal_hash"].nunique() == 400
     assert (made.states("core") == 1).sum(axis=0)[1:].min() > 0  # a normal one must be stated so

@@ -98,7 +98,7 @@ def test_an_empty_index_has_no_groups():
 def test_parts_hold_about_the_fractions_of_each_class():
     index, stated = a_random_cohort(0, n=6000)
     part = split(index, stated, seed=3)
-    kept = part != "untouched"
+    kept = part != "holdout"
     assert 0.10 < 1 - kept.mean() < 0.20
     for column in stated[kept].T:
         shares = [(part[kept][column] == name).mean() for name in PARTS[:3]]
@@ -118,21 +118,21 @@ def test_the_same_seed_splits_the_same_and_another_differently():
     assert (first != other).any()
 
 
-def test_the_untouched_records_do_not_depend_on_seed_classes_or_order():
+def test_the_holdout_records_do_not_depend_on_seed_classes_or_order():
     index, stated = a_random_cohort(2)
-    untouched = split(index, stated, seed=1) == "untouched"
-    np.testing.assert_array_equal(untouched, split(index, ~stated, seed=2) == "untouched")
+    holdout = split(index, stated, seed=1) == "holdout"
+    np.testing.assert_array_equal(holdout, split(index, ~stated, seed=2) == "holdout")
     shuffled = index.sample(frac=1, random_state=0)
     again = pd.Series(held_out(shuffled, groups(shuffled)), shuffled.index).sort_index()
-    np.testing.assert_array_equal(untouched, again)
+    np.testing.assert_array_equal(holdout, again)
 
 
-def test_the_highest_published_fold_is_untouched():
+def test_the_highest_published_fold_is_held_out():
     index = an_index(list("abcdef"), folds=[1, 2, 3, 3, 2, 1])
     assert held_out(index, groups(index)).tolist() == [False, False, True, True, False, False]
 
 
-def test_whoever_shares_a_recording_with_the_untouched_fold_is_untouched_too():
+def test_whoever_shares_a_recording_with_the_holdout_fold_is_held_out_too():
     index = an_index(list("aab"), ["1", "2", "2"], folds=[1, 1, 2])
     assert held_out(index, groups(index)).all()
 
@@ -144,9 +144,9 @@ def test_a_single_fold_is_not_held_out_whole():
 
 def test_records_without_a_fold_beside_others_with_one_give_their_own_share():
     index = an_index([f"p{i}" for i in range(400)], folds=[1, 2] * 100 + [None] * 200)
-    untouched = held_out(index, groups(index))
-    assert untouched[:200].tolist() == [False, True] * 100
-    assert 10 < untouched[200:].sum() < 60
+    holdout = held_out(index, groups(index))
+    assert holdout[:200].tolist() == [False, True] * 100
+    assert 10 < holdout[200:].sum() < 60
 
 
 def test_published_folds_train_validate_and_test_in_ascending_order():

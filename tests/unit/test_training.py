@@ -1,4 +1,4 @@
-"""Training: the run folder tells the truth, the seed decides, and nothing half-done is left."""
+"""Training: a complete run folder, reproducible from its seed, without unfinished files."""
 
 import json
 from dataclasses import replace
@@ -11,9 +11,9 @@ import torch
 from ecgcore.background import process_stamp
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, NotFound, RequestError, UnreadableRecord
-from ecgcore.imaging.geometry import geometry
+from ecgcore.imaging.geometry import make_geometry
 from ecgcore.imaging.png import NetworkImage
-from ecgcore.inference.model import load
+from ecgcore.inference.model import load_model
 from ecgcore.labels.label_sets import label_set
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run, find_run, list_runs
@@ -28,7 +28,7 @@ SMALL = TrainConfig(
 )
 
 
-def test_unknown_targets_have_no_part_in_the_loss():
+def test_unknown_targets_do_not_count_in_the_loss():
     logits = torch.tensor([[0.0, 5.0]])
     targets = torch.tensor([[1.0, float("nan")]])
     assert Loss("multilabel")(logits, targets).item() == pytest.approx(log(2))
@@ -40,17 +40,17 @@ def test_one_class_a_record_is_scored_by_softmax():
     assert Loss("exclusive")(logits, targets).item() == pytest.approx(log(4))
 
 
-def test_the_rate_warms_up_peaks_and_ends_at_a_hundredth():
-    shares = [lr_factor(step, 100, "cosine") for step in range(100)]
-    assert shares[0] == pytest.approx(0.2)
-    assert max(shares) == shares[5] == pytest.approx(1.0)
-    assert shares[99] == pytest.approx(0.01, abs=0.001)
+def test_the_learning_rate_warms_up_peaks_and_ends_at_a_hundredth():
+    factors = [lr_factor(step, 100, "cosine") for step in range(100)]
+    assert factors[0] == pytest.approx(0.2)
+    assert max(factors) == factors[5] == pytest.approx(1.0)
+    assert factors[99] == pytest.approx(0.01, abs=0.001)
     assert lr_factor(50, 100, "constant") == 1.0
     steps = [lr_factor(step, 100, "step", warmup_fraction=0) for step in (0, 49, 50, 74, 75, 99)]
     assert steps == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
-def test_a_finished_run_tells_its_own_story(small_pair):
+def test_the_folder_of_a_finished_run_is_complete(small_pair):
     _, run, _ = small_pair
     meta = json.loads((run.folder / "run.json").read_text())
     assert meta["input"]["fs_hz"] == 100
@@ -63,13 +63,13 @@ def test_a_finished_run_tells_its_own_story(small_pair):
     assert list(run.history["epoch"]) == [1]
     assert run.calibration["from"] == "validation"
     assert run.evaluation["n"] == meta["split"]["records"]["test"]
-    assert not list(run.folder.glob(".*"))  # nothing left of what was written beside
+    assert not list(run.folder.glob(".*"))  # no temporary file is left
 
 
 def test_predictions_hold_every_scored_part_and_no_patient_twice(small_pair):
     _, run, _ = small_pair
     table = run.predictions
-    assert set(table["part"]) == {"validation", "test", "untouched"}
+    assert set(table["part"]) == {"validation", "test", "holdout"}
     assert table.groupby("patient")["part"].nunique().max() == 1
     probabilities = table.filter(like="p_").to_numpy()
     scaled = table.filter(like="z_").to_numpy() / run.calibration["temperature"]
@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_metrics_twice(examples_home):
     assert third.history["train_loss"].tolist() != first.history["train_loss"].tolist()
 
 
-def test_a_small_net_learns_a_few_records_by_heart(examples_home):
+def test_a_small_network_overfits_a_few_records(examples_home):
     config = replace(
         SMALL, level="30", epochs=20, schedule="constant", optimizer="sgd", learning_rate=0.02
     )
@@ -96,14 +96,14 @@ def test_a_small_net_learns_a_few_records_by_heart(examples_home):
 
 def test_a_level_that_asks_for_more_than_there_is_says_so(examples_home):
     run = prepare(replace(SMALL, level="440"), examples_home)
-    assert "Fewer than asked there: NSR" in " ".join(run.meta["split"]["notes"])
+    assert "Too few records available: NSR" in " ".join(run.meta["split"]["notes"])
 
 
 def test_a_cancelled_run_keeps_its_best_epoch(examples_home):
     run = prepare(replace(SMALL, epochs=50), examples_home)
 
-    def stop_after_the_first(run, now):
-        if now["row"]:
+    def stop_after_the_first(run, progress):
+        if progress["row"]:
             (run.folder / "cancel").touch()
 
     train_run(run, examples_home, stop_after_the_first)
@@ -113,16 +113,16 @@ def test_a_cancelled_run_keeps_its_best_epoch(examples_home):
     assert not run.cancel_requested
 
 
-def test_a_run_whose_process_is_gone_is_called_died(examples_home):
+def test_a_run_whose_process_is_gone_has_crashed(examples_home):
     run = prepare(SMALL, examples_home)
-    run.report(state="running", **process_stamp())
+    run.update_status(state="running", **process_stamp())
     assert run.status["state"] == "running"
-    run.report(pid_started=process_stamp()["pid_started"] - 1000)  # the number was used again
+    run.update_status(pid_started=process_stamp()["pid_started"] - 1000)  # the pid was reused
     assert run.status["state"] == "crashed"
     assert f"ecgcore runs resume {run.id}" in run.status["message"]
 
 
-def test_a_run_that_fails_says_why(examples_home):
+def test_a_run_that_fails_states_the_reason(examples_home):
     run = prepare(replace(SMALL, learning_rate=1e30, optimizer="sgd"), examples_home)
     with pytest.raises(EcgError, match="no longer numbers: lower --learning-rate"):
         train_run(run, examples_home)
@@ -158,10 +158,10 @@ def test_a_run_that_fails_says_why(examples_home):
 )
 def test_a_wrong_request_is_refused_and_nothing_is_written(examples_home, change, message):
     before = list_runs(examples_home)
-    with pytest.raises(RequestError) as refused:
+    with pytest.raises(RequestError) as error:
         prepare(replace(SMALL, **change), examples_home)
-    assert message in str(refused.value)
-    assert "\n" not in str(refused.value)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
     assert list_runs(examples_home) == before
 
 
@@ -184,14 +184,14 @@ def test_a_network_on_signals_trains_in_the_same_loop_and_answers(examples_home)
     run = train(config, examples_home)
     assert run.meta["input"] == {"fs_hz": 100, "duration_s": 10}
     assert run.evaluation["n"] == run.meta["split"]["records"]["test"]
-    classifier, cohort = load(run.id, examples_home), Cohort.open("examples", examples_home)
+    classifier, cohort = load_model(run.id, examples_home), Cohort.open("examples", examples_home)
     row = run.predictions.iloc[0]
-    [p] = classifier.probabilities([cohort.record(row["record"])])
+    [p] = classifier.predict_proba([cohort.record(row["record"])])
     np.testing.assert_allclose(p, row.filter(like="p_").to_numpy(float), atol=1e-5)
     image = np.zeros((3, 67, 67), np.float32)
-    drawn = NetworkImage(image, geometry("stacked", 67), "drawn", 100, None, {})
+    drawn = NetworkImage(image, make_geometry("stacked", 67), "drawn", 100, None, {})
     with pytest.raises(UnreadableRecord, match="reads signals, not pictures"):
-        classifier.probabilities([drawn])
+        classifier.predict_proba([drawn])
 
 
 @pytest.mark.parametrize(("labels", "classes"), [("ptbxl5", 5), ("ptbxl71", 71)])
@@ -206,10 +206,10 @@ def test_a_head_over_another_label_set_trains_answers_and_is_scored(
     assert len(answer["metrics"]["classes"]) == classes
     absent = [c for c, found in answer["metrics"]["classes"].items() if not found["n"]]
     assert all(answer["metrics"]["not_available"][c] == "n/a (0 positives)" for c in absent)
-    classifier = load(answer["run"], examples_home)
+    classifier = load_model(answer["run"], examples_home)
     assert classifier.classes == label_set(labels).codes
     record = Cohort.open("examples", examples_home).record("00147_lr")
-    assert classifier.probabilities([record]).shape == (1, classes)
+    assert classifier.predict_proba([record]).shape == (1, classes)
     code, out, _ = run("evaluate", answer["run"], "--home", examples_home.path)
     assert code == 0
 
@@ -228,7 +228,7 @@ def test_where_all_records_train_nothing_is_scored(examples_home):
     assert run.status["state"] == "done"
     assert run.evaluation is None
     assert run.meta["split"]["records"] == {"train": 160}
-    assert len(load(run.id, examples_home).classes) == 10
+    assert len(load_model(run.id, examples_home).classes) == 10
 
 
 def test_waiting_for_a_better_epoch_needs_validation(examples_home):
