@@ -1,5 +1,7 @@
-"""Train: choose a cohort and a level, see what there is to learn from, train both networks and
-watch them. Trainings are processes of their own: closing this page stops none of them."""
+"""Train: choose a cohort and a level, see what the networks would learn from, train and watch them.
+
+Trainings are processes of their own: closing this page stops none of them.
+"""
 
 import streamlit as st
 
@@ -9,14 +11,14 @@ from ecgcore.errors import EcgError
 
 st.title("Train")
 st.write(
-    "Train the plain and the M-SE network on the same records, then compare them. Training goes "
-    "on when this page is closed, and when the server is restarted."
+    "Train the plain and the M-SE network on the same records, then compare them. Training "
+    "continues when this page is closed, and when the server is restarted."
 )
 controls.need_cohort()
-configs = train_settings.ask()
-ready = bool(configs) and train_preview.show(configs)
-how_many = {0: "Choose a network", 1: "Train it", 2: "Train both"}.get(len(configs), "Train all")
-if st.button(how_many, type="primary", disabled=not ready, key="train_start"):
+requests = train_settings.ask()
+configs = train_preview.show(requests) if requests else []
+label = {0: "Choose a network", 1: "Train it", 2: "Train both"}.get(len(requests), "Train all")
+if st.button(label, type="primary", disabled=not configs, key="train_start"):
     try:
         for config in configs:
             cached_runs.start(config)
@@ -24,12 +26,13 @@ if st.button(how_many, type="primary", disabled=not ready, key="train_start"):
         st.session_state["train_shown"] = []
     except EcgError as error:
         st.error(str(error))
-died = len(cached_runs.cut_off_runs())
-if died and st.button(
-    f"Resume {died} cut off", key="train_resume",
-    help="Their processes ended without a word, as when the machine restarts. Each goes on where "
-    "it was saved last, in the order in which they stood in the queue.",
-):  # fmt: skip
+crashed = len(cached_runs.cut_off_runs())
+if crashed and st.button(
+    f"Resume {crashed} crashed",
+    key="train_resume",
+    help="Their processes ended unexpectedly, for example when the machine restarted. Each "
+    "resumes from its checkpoint, in the former order of the queue.",
+):
     cached_runs.resume_all()
     st.rerun()
 train_progress.choose()

@@ -1,4 +1,4 @@
-"""Train: the trainings at work, those of before, and what can be done with each."""
+"""Train: running and earlier trainings, and the actions on each."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from ecgcore.errors import EcgError
 from ecgcore.runs.run import ALIVE, Run
 
 MOST_SHOWN = 6
-CANCELLING = (
-    "It stops within a batch. The best epoch so far is kept, and Resume goes on where it stopped. "
-    "It is scored, and can be compared, only when it was resumed to its end."
+CANCEL_RUNNING = (
+    "It stops after its batch. The best epoch so far is kept, and Resume continues the training. "
+    "It is scored, and can be compared, only once it has been resumed to its end."
 )
-LEAVING = "It has not begun: it leaves the queue. Resume puts it back, at the end."
+CANCEL_QUEUED = "It has not started: it leaves the queue. Resume puts it back, at the end."
 
 
 def watch() -> None:
-    """Show the trainings that the visitor chose: by default those at work, else the last ones."""
+    """Show the chosen trainings: by default those that are running, else the last ones."""
     alive = cached_runs.alive_runs()
     shown = _chosen(alive)
     if not shown:
@@ -32,8 +32,8 @@ def watch() -> None:
     histories = dict(zip(names, (r.history for r in shown), strict=True))
     epochs = max(r.status["epochs"] for r in shown)
     alt = f"Loss and validation macro AUC by epoch of {', '.join(r.id for r in shown)}"
-    drawn = figures_training.training_curves(histories, colours, epochs)
-    draw.figure(drawn, "train_curves", alt)
+    curves = figures_training.training_curves(histories, colours, epochs)
+    draw.figure(curves, "train_curves", alt)
     for run, name in zip(shown, names, strict=True):
         _progress(run, name, alive)
     if st.session_state.get("train_alive") and not alive:
@@ -46,58 +46,63 @@ def watch() -> None:
 
 def choose() -> None:
     """Let the visitor choose earlier trainings, to see their curves."""
-    there = [run.id for run in cached_runs.runs()]
-    if there:
+    run_ids = [run.id for run in cached_runs.runs()]
+    if run_ids:
         st.multiselect(
-            "Trainings shown", there, key="train_shown", bind=state.URL, wrap=True,
-            max_selections=MOST_SHOWN, placeholder="Those at work, else the last ones",
-        )  # fmt: skip
+            "Trainings shown",
+            run_ids,
+            key="train_shown",
+            bind=state.URL,
+            wrap=True,
+            max_selections=MOST_SHOWN,
+            placeholder="Those running, else the last ones",
+        )
 
 
 def _chosen(alive: Sequence[Run]) -> list[Run]:
-    if asked := st.session_state.get("train_shown"):
-        return [cached_runs.run(run_id) for run_id in asked]
+    if run_ids := st.session_state.get("train_shown"):
+        return [cached_runs.run(run_id) for run_id in run_ids]
     if alive:
         return list(alive)
     return cached_runs.runs()[: st.session_state.get("train_started", 2)][::-1]
 
 
 def _progress(run: Run, name: str, alive: Sequence[Run]) -> None:
-    """Show how far a training is, its log, and a button that stops it or lets it go on."""
+    """Show the progress of a training, its log, and a button that cancels or resumes it."""
     status = run.status
     state_now = status["state"]
     left, right = st.columns([5, 2], vertical_alignment="center")
-    said = f"**{name}** · {state_now} · epoch {status['epoch']} of {status['epochs']}"
+    text = f"**{name}** · {state_now} · epoch {status['epoch']} of {status['epochs']}"
     if state_now == "running":
-        said += f" · {draw.minutes(status['eta_s'])}"
-    if state_now == "queued" and run in alive:  # else its process is only just starting
-        said += f" · place {1 + alive.index(run)} in the queue"
+        text += f" · {draw.minutes(status['eta_s'])}"
+    if state_now == "queued" and run in alive:  # else its process is still starting
+        text += f" · place {1 + alive.index(run)} in the queue"
     if state_now != "done":
-        said += f" · {status['message']}"
-    left.progress(status["epoch"] / max(1, status["epochs"]), text=said)
+        text += f" · {status['message']}"
+    left.progress(status["epoch"] / max(1, status["epochs"]), text=text)
     with right.container(horizontal=True, horizontal_alignment="right"):
         if state_now in ALIVE:
             _cancel(run, state_now)
         elif state_now != "done":
             _resume(run)
         with st.popover("Log", key=f"train_log_{run.id}"):
-            last = run.log[-4000:] or "Nothing was printed yet."
-            st.code(last, language=None, wrap_lines=True)
+            log = run.log[-4000:] or "Nothing has been printed yet."
+            st.code(log, language=None, wrap_lines=True)
 
 
 def _cancel(run: Run, state_now: str) -> None:
-    """Say what is lost, then stop a training."""
+    """Say what is lost, then cancel a training."""
     with st.popover("Cancel", key=f"train_cancelling_{run.id}"):
-        st.write(CANCELLING if state_now == "running" else LEAVING)
+        st.write(CANCEL_RUNNING if state_now == "running" else CANCEL_QUEUED)
         if st.button("Stop this training", key=f"train_cancel_{run.id}", type="primary"):
             try:
                 run.cancel()
-            except EcgError as error:  # it ended a moment ago
+            except EcgError as error:  # it has just ended
                 st.error(str(error))
 
 
 def _resume(run: Run) -> None:
-    """Let a training go on that was cancelled, died or failed."""
+    """Resume a training that was cancelled, crashed or failed."""
     if st.button("Resume", icon=":material/play_arrow:", key=f"train_resume_{run.id}"):
         try:
             cached_runs.resume(run)
@@ -115,5 +120,5 @@ def _offer_comparison(shown: Sequence[Run]) -> None:
         return
     a, b = sorted(pair, key=lambda run: "m_se" in run.meta["model"])
     words = "these two" if len(done) == 2 else "the last two"
-    looked_at = {state.RUN_A: a.id, state.RUN_B: b.id}
-    controls.link(f"Compare {words}", "compare", "compare_arrows", looked_at)
+    sides = {state.RUN_A: a.id, state.RUN_B: b.id}
+    controls.link(f"Compare {words}", "compare", "compare_arrows", sides)

@@ -1,112 +1,158 @@
-"""Train: what is asked for. The paper's protocol as it stands, the rest under "more"."""
+"""Train: the visitor's request. Recipe, cohort, level and networks at first; the rest below."""
 
-from dataclasses import fields
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
 from dashboard import state
 from dashboard.components import controls, train_advanced
-from dashboard.components.train_advanced import (
-    BOTH,
-    LEVELS,
-    OWN,
-    PAPER,
-    SHAPE,
-    Settings,
-    first_of,
-    key_of,
-    number,
-)
+from dashboard.components.train_advanced import Form, Values, control_value, key_of
 from dashboard.data import cached_runs
-from ecgcore.runs.config import TrainConfig
+from ecgcore.runs import config
+from ecgcore.runs.config import LARGEST_LEVEL, LEVELS, SMALLEST_LEVEL, TrainConfig
+from ecgcore.runs.recipes import DEFAULT, RECIPES, recipe_settings
 
-IMAGE_SETTINGS = ("layout", "size", "rhythm")
+BOTH = ["alexnet", "alexnet_m_se"]
+OWN, OWN_RECORDS = "own", 300
+BASE = "train_base"
+"""Session state: the settings of the recipe that the form holds."""
 
 
 def ask() -> list[TrainConfig]:
-    """Let the visitor choose; return one training a network."""
-    settings = _records()
-    networks = st.container()
-    with st.expander("More settings"):
-        settings |= train_advanced.labels(settings["cohort"])
-        settings |= train_advanced.learning()
-        settings |= train_advanced.pictures()
-        settings |= train_advanced.start_and_machine()
+    """Show the form; return one training for each chosen network."""
+    recipe = _choose_recipe()
+    above, below = st.container(), st.container()
+    with below:
+        chosen = _choose_networks()
+    base = recipe_values(recipe, (chosen or BOTH)[0])
+    _fill_in(base)
+    with above:
+        values = _choose_records(base)
+    with st.expander("All settings"):
+        values |= train_advanced.show_form(Form(values["cohort"], chosen, base))
         st.button(
-            "Back to the paper's protocol", icon=":material/undo:", key="train_reset",
+            "Back to the recipe's settings",
+            icon=":material/undo:",
+            key="train_reset",
             on_click=_reset,
-        )  # fmt: skip
-        _say_what_differs(settings)
-    with networks:
-        chosen = _networks(settings["pretrained"])
-    return [_of(network, settings) for network in chosen]
+            args=(base,),
+        )
+        _describe_difference(recipe, base, values)
+    if (source := values["pretrained"]) is not None:
+        chosen = [cached_runs.run(source).meta["model"]]
+        below.caption(f"Network: {chosen[0]}, as in run {source}, with the same input.")
+    return [_config_of(network, recipe, base, values) for network in chosen]
 
 
-def _say_what_differs(settings: Settings) -> None:
-    """Say how far the settings are those of the paper's protocol."""
-    known = {"level": LEVELS[:2], "seed": [settings["seed"]]}  # any seed, and its two levels
-    differ = [
-        name.replace("_", " ")
-        for name, value in settings.items()
-        if name != "cohort" and value not in known.get(name, [getattr(PAPER, name)])
-    ]
-    if differ:
-        st.caption(f"Not as in the paper's protocol: {', '.join(differ)}.")
-    else:
-        st.caption("This is the paper's protocol.")
+def recipe_values(recipe: str, network: str) -> Values:
+    """Return setting → value of a recipe for a network, defaults included.
+
+    The form shows those of the first chosen network; the others follow their own.
+    """
+    defaults = {one.name: one.default for one in config.train_settings()}
+    return defaults | recipe_settings(recipe, network)
 
 
-def _reset() -> None:
-    """Put every setting back; the cohort stays."""
-    names = {f.name for f in fields(TrainConfig)} - {"cohort", "model"} | {"records", "networks"}
-    for name in names:
+def _choose_recipe() -> str:
+    names = list(RECIPES)
+    return st.selectbox(
+        "Recipe",
+        names,
+        index=names.index(DEFAULT),
+        key=key_of("recipe"),
+        bind=state.URL,
+        format_func=lambda name: f"{name}: {RECIPES[name].title}",
+        help="A named set of settings. It fills in the form; all of it can be changed below.",
+    )
+
+
+def _fill_in(base: Values) -> None:
+    """Bring controls that hold the former recipe's values to this one's; keep changed ones."""
+    former = st.session_state.get(BASE, base)
+    for name, value in base.items():
+        key = key_of(name)
+        if former.get(name) != value and st.session_state.get(key) == former.get(name):
+            st.session_state[key] = value
+    st.session_state[BASE] = base
+
+
+def _reset(base: Mapping[str, Any]) -> None:
+    """Put every setting back to the recipe; the cohort stays."""
+    initial = {one.name: control_value(one, base[one.name]) for one in config.train_settings()}
+    initial = {**initial, "records": OWN_RECORDS, "networks": BOTH}
+    for name, value in initial.items():
         if key_of(name) in st.session_state:
-            st.session_state[key_of(name)] = first_of(name)
+            st.session_state[key_of(name)] = value
 
 
-def _records() -> Settings:
+def _choose_records(base: Mapping[str, Any]) -> Values:
     """Let the visitor choose cohort and level."""
     left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
     with left:
         cohort = controls.choose_cohort()
     with middle:
         level = st.segmented_control(
-            "Level, records", LEVELS, default="204", required=True, key=key_of("level"),
-            bind=state.URL, help="204 and 440 are the paper's: as many of each class. own: a "
-            "number of yours. all: every record with a label, several classes a record.",
-        )  # fmt: skip
+            "Level, records",
+            [*LEVELS, OWN],
+            default=base["level"],
+            required=True,
+            key=key_of("level"),
+            bind=state.URL,
+            help="204 and 440 are the paper's: as many records of each class. own: another "
+            "number. all: every record with a label, several classes a record.",
+        )
     if level == OWN:
         with right:
-            level = str(number("Records", "records", 10, 100_000, step=10))
+            level = str(
+                st.number_input(
+                    "Records",
+                    SMALLEST_LEVEL,
+                    LARGEST_LEVEL,
+                    OWN_RECORDS,
+                    step=10,
+                    key=key_of("records"),
+                    bind=state.URL,
+                )
+            )
     return {"cohort": cohort, "level": level}
 
 
-def _networks(pretrained: str | None) -> list[str]:
-    """Let the visitor choose networks; what starts from a run is of that run's network."""
-    known = cached_runs.networks()
-    if pretrained is not None:
-        model = cached_runs.run(pretrained).meta["model"]
-        st.caption(
-            f"Network: {model}, as run {pretrained} has it; it also reads the same pictures."
-        )
-        return [model]
-    names = [*BOTH, *(name for name in known if name not in BOTH)]
+def _choose_networks() -> list[str]:
+    """Let the visitor choose networks."""
+    names = [*BOTH, *(name for name in cached_runs.networks() if name not in BOTH)]
     return st.pills(
-        "Networks", names, default=BOTH, selection_mode="multi", key=key_of("networks"),
-        bind=state.URL, help="_gap: global average pooling instead of the two large dense layers, "
-        "the paper's own remedy against overfitting; smaller and quicker. _bn, _se: only one of "
-        "what M-SE adds. resnet1d reads signals instead of images.",
-    )  # fmt: skip
+        "Networks",
+        names,
+        default=BOTH,
+        selection_mode="multi",
+        key=key_of("networks"),
+        bind=state.URL,
+        help="_gap: global average pooling instead of the two large dense layers, the paper's own "
+        "remedy against overfitting; smaller and faster. _bn, _se: one of the two additions of "
+        "M-SE. resnet1d reads signals instead of images.",
+    )
 
 
-def _of(network: str, settings: Settings) -> TrainConfig:
-    """Return the training of one network: settings that it does not have are left out."""
-    without = set() if network == "resnet1d" else set(SHAPE)
-    if settings["pretrained"] is not None:
-        own = cached_runs.run(settings["pretrained"]).config.model_options
-        settings = settings | {name: None for name in (*SHAPE, "dropout")} | own
-        without = set(IMAGE_SETTINGS)
-    elif cached_runs.networks()[network].input == "signal":
-        without |= set(IMAGE_SETTINGS)
-    kept = {name: value for name, value in settings.items() if name not in without}
-    return TrainConfig(model=network, **kept)
+def _describe_difference(recipe: str, base: Mapping[str, Any], values: Values) -> None:
+    """Say how far the settings are those of the recipe."""
+    alike = {"level": LEVELS[:2] if recipe == DEFAULT else [base["level"]]}
+    free = ("cohort", "seed")
+    differences = [
+        name.replace("_", " ")
+        for name, value in values.items()
+        if name not in free and value not in alike.get(name, [base[name]])
+    ]
+    title = "the paper's protocol" if recipe == DEFAULT else f"the recipe {recipe}"
+    if differences:
+        st.caption(f"Not as in {title}: {', '.join(differences)}.")
+    else:
+        st.caption(f"This is {title}.")
+
+
+def _config_of(network: str, recipe: str, base: Values, values: Values) -> TrainConfig:
+    """Return the training of one network: its own recipe, with the visitor's changes."""
+    changed = {name: value for name, value in values.items() if value != base[name]}
+    settings = recipe_settings(recipe, network) | changed
+    fitting = train_advanced.fitting(network, settings, values["pretrained"])
+    return config.TrainConfig(model=network, **fitting)

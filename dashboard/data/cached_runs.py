@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard.data.cached import workspace, written
-from ecgcore.evaluation.test_access_log import looks_at, looks_text, note_look
-from ecgcore.runs.config import TrainConfig
+from ecgcore.evaluation.test_access_log import access_counts, access_text, log_access
+from ecgcore.runs.config import ResolvedConfig
 from ecgcore.runs.queue import queued_runs
 from ecgcore.runs.run import Run, find_run, list_runs, shipped_models
 from ecgcore.workspace import Workspace
@@ -19,6 +19,7 @@ from ecgcore.workspace import Workspace
 if TYPE_CHECKING:
     from ecgcore.models.registry import ModelInfo
     from ecgcore.training.forecast import Forecast
+    from ecgcore.training.prepare import TrainingPlan
 
 PREDICTIONS = "predictions.parquet"
 ALIKE = ("cohort", "target_mode", "tier", "classes")
@@ -91,7 +92,7 @@ def run(reference: str) -> Run:
     return find_run(reference, workspace())
 
 
-def start(config: TrainConfig) -> Run:
+def start(config: ResolvedConfig) -> Run:
     """Start a training in a process of its own, as ``ecgcore train`` would."""
     from ecgcore.training import run_jobs
 
@@ -128,34 +129,33 @@ def networks() -> dict[str, "ModelInfo"]:
 # Before a training ------------------------------------------------------------------------------
 
 
-def planned(config: TrainConfig) -> "Planned":
-    """Return which records a training would use, and what it would leave out; shared, only read."""
-    filled = config.filled()
-    stamps = [written(workspace().cohorts / filled.cohort / "cohort.json")]
-    elders = filter(None, (filled.pretrained, filled.teacher))
-    stamps += [written(run(elder).weights) for elder in elders]
-    return _planned(workspace().path, filled, *stamps)
+def plan_training(config: ResolvedConfig) -> "TrainingPlan":
+    """Return the records that a training would use and leave out; shared, read only."""
+    stamps = [written(workspace().cohorts / config.cohort / "cohort.json")]
+    sources = filter(None, (config.pretrained, config.teacher))
+    stamps += [written(run(source).weights) for source in sources]
+    return _plan_training(workspace().path, config, *stamps)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Drawing the records of this level …")
-def _planned(home_path: Path, config: TrainConfig, *stamps: int) -> "Planned":
-    from ecgcore.training.prepare import planned as planned_of
+def _plan_training(path: Path, config: ResolvedConfig, *stamps: int) -> "TrainingPlan":
+    from ecgcore.training.prepare import plan_training
 
-    return planned_of(config, Workspace(home_path))
-
-
-def forecast(config: TrainConfig, first: "Planned") -> "Forecast":
-    """Return how long a training takes, on the same records as ``first``, and how much disk."""
-    from ecgcore.training.forecast import forecast as foresee
-
-    return foresee(config.filled(), first.plan, workspace())
+    return plan_training(config, Workspace(path))
 
 
-def expected_intervals(of: "Planned") -> dict[str, Any]:
+def forecast(config: ResolvedConfig, plan: "TrainingPlan") -> "Forecast":
+    """Return how long a training on the records of ``plan`` takes, and how much disk."""
+    from ecgcore.training import forecast
+
+    return forecast.forecast(config, plan.split, workspace())
+
+
+def expected_intervals(of: "TrainingPlan") -> dict[str, Any]:
     """Return how wide the interval of an accuracy of 0.8 would be: part → interval."""
     from ecgcore.training.forecast import expected_intervals as intervals_of
 
-    return intervals_of(of.cohort, of.plan)
+    return intervals_of(of.cohort, of.split)
 
 
 def measure(cohort: str) -> None:
@@ -180,13 +180,13 @@ def _compare(home_path: Path, a: str, b: str, part: str, *stamps: int) -> dict[s
 
     sides = [[find_run(r, Workspace(home_path)) for r in side.split(",")] for side in (a, b)]
     found = compare_sides(sides[0], sides[1], part)
-    note_look(Workspace(home_path), "pages", [*sides[0], *sides[1]], part)
+    log_access(Workspace(home_path), "pages", [*sides[0], *sides[1]], part)
     return found
 
 
 def looks(a: str, b: str, part: str) -> str:
     """Return how often the test sets of two runs were looked at, in a sentence."""
-    return looks_text(looks_at(workspace(), [run(reference) for reference in (a, b)], part))
+    return access_text(access_counts(workspace(), [run(reference) for reference in (a, b)], part))
 
 
 def report(a: str, b: str, part: str) -> str:
