@@ -17,7 +17,7 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.errors import RequestError
 from ecgcore.labels.agreement import agreement
 from ecgcore.labels.classes import CODES
-from ecgcore.labels.criteria import SETS, criteria_states, lines
+from ecgcore.labels.criteria import THRESHOLD_SETS, criteria_rows, criteria_states
 
 TUNED_ON, SHOWN_ON = (1, 2, 3), (4, 5)
 RATE_EDGES_BPM = (0, 45, 50, 55, 60, 65, 70, 80, 90, 100, 105, 110, 120, 400)
@@ -45,7 +45,7 @@ def bench_labels(cohort: Cohort) -> dict[str, Any]:
             "ecgcore ingest path/to/ptb-xl --cohort ptbxl."
         )
     parts = {"tuned": np.isin(fold, TUNED_ON), "shown": np.isin(fold, SHOWN_ON)}
-    states = {name: criteria_states(cohort.measures, cohort.index, name) for name in SETS}
+    states = {name: criteria_states(cohort.measures, cohort.index, name) for name in THRESHOLD_SETS}
     expert = cohort.states("core")
     return {
         "cohort": cohort.name,
@@ -55,7 +55,9 @@ def bench_labels(cohort: Cohort) -> dict[str, Any]:
             "shown": {"folds": SHOWN_ON, "records": int(parts["shown"].sum())},
         },
         "agreement": {
-            part: {name: _agreement(expert[rows], states[name][rows], name) for name in SETS}
+            part: {
+                name: _agreement(expert[rows], states[name][rows], name) for name in THRESHOLD_SETS
+            }
             for part, rows in parts.items()
         },
         "rates": _rates(cohort.measures["rate_bpm"], expert, parts["shown"]),
@@ -65,7 +67,7 @@ def bench_labels(cohort: Cohort) -> dict[str, Any]:
 
 def _agreement(expert: np.ndarray, found: np.ndarray, name: str) -> dict[str, dict[str, Any]]:
     """Return the agreement for the classes that a set of thresholds defines itself."""
-    own = {line.code_class for line in lines() if line.set == name}
+    own = {line.code_class for line in criteria_rows() if line.set == name}
     compared = agreement(expert, found)
     return {code: compared[code].as_json() for code in CODES if code in own}
 
@@ -150,12 +152,12 @@ and a record without a diagnostic statement takes no part in `ptbxl5`.
 def _thresholds_text() -> str:
     rows = ["## Thresholds", "", "A class is present where all terms of one of its criteria hold."]
     rows += ["", *_row("set", "class", "criterion (tier)", "term", "who", "source"), _rule(6)]
-    for line in lines():
+    for line in criteria_rows():
         where = f" in {' '.join(line.leads)} ({line.combine})" if line.leads else ""
         term = f"{line.term}: {line.measure}{where} {line.comparison} {line.threshold:g}"
         who = " ".join(word for word in (line.sex, _age(line.age)) if word != "any") or "all"
         told = (line.set, line.code_class, f"{line.criterion} ({line.tier})")
-        rows += _row(*told, f"{term} {'' if line.unit == 'yes' else line.unit}", who, line.cited)
+        rows += _row(*told, f"{term} {'' if line.unit == 'yes' else line.unit}", who, line.citation)
     return "\n".join(rows)
 
 

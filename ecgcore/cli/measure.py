@@ -50,12 +50,12 @@ def measure(
 
     Example: ecgcore measure examples/ptb-xl/records100/00000
     """
-    from ecgcore.measure.measure_files import measure_paths
-    from ecgcore.measure.measurements import STANDING
+    from ecgcore.measure.measure_files import measure_files
+    from ecgcore.measure.measurements import MEASUREMENT_STATUS
     from ecgcore.records.read import ReadOptions
 
-    answers = measure_paths(map(Path, paths), ReadOptions(source_fs_hz, assume_order, start_s))
-    below = f"Measurements are {STANDING}. {RESEARCH_USE_ONLY}"
+    answers = measure_files(map(Path, paths), ReadOptions(source_fs_hz, assume_order, start_s))
+    below = f"Measurements are {MEASUREMENT_STATUS}. {RESEARCH_USE_ONLY}"
     print_answers(answers, _line, as_json, paths, below)
 
 

@@ -1,1 +1,1 @@
-"""Labels: what a source's statements say about the ten classes, as tables and traceable."""
+"""Labels: ten classes (or a published label set) from statements or measurements, traceably."""

@@ -1,4 +1,4 @@
-"""How far two label policies agree: criteria from measurements against expert statements."""
+"""Agreement of criteria labels (from measurements) with expert labels (from statements)."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from ecgcore.labels.classes import CODES
 
 @dataclass(frozen=True)
 class Agreement:
-    """One class, counted over the records where the expert's word is known.
+    """Counts of one class over the records whose expert label is known.
 
-    ``not_measured`` are records where the criteria leave the class unknown; they count in neither
+    ``not_measured`` counts the records whose criteria label is unknown; they enter neither
     sensitivity nor specificity.
     """
 
@@ -24,16 +24,16 @@ class Agreement:
 
     @property
     def sensitivity(self) -> float | None:
-        """Share of the expert's records that the criteria find; None without any."""
+        """Share of the expert's positives that the criteria label; None without any."""
         return _share(self.both, self.both + self.expert_only)
 
     @property
     def specificity(self) -> float | None:
-        """Share of the other records that the criteria leave alone; None without any."""
+        """Share of the expert's negatives that the criteria do not label; None without any."""
         return _share(self.neither, self.neither + self.criteria_only)
 
     def as_json(self) -> dict[str, int | float | None]:
-        """Return counts and shares for machines."""
+        """Return counts and rounded shares."""
         rounded = {
             name: None if value is None else round(value, 4)
             for name, value in (
@@ -47,10 +47,10 @@ class Agreement:
 
 def agreement(expert: np.ndarray, criteria: np.ndarray) -> dict[str, Agreement]:
     """Return the agreement of (N, 10) int8 states, by class."""
-    found = {}
+    by_class = {}
     for i, code in enumerate(CODES):
         stated, measured = expert[:, i], criteria[:, i]
-        found[code] = Agreement(
+        by_class[code] = Agreement(
             code,
             both=_count(stated == 1, measured == 1),
             expert_only=_count(stated == 1, measured == 0),
@@ -58,12 +58,12 @@ def agreement(expert: np.ndarray, criteria: np.ndarray) -> dict[str, Agreement]:
             neither=_count(stated == 0, measured == 0),
             not_measured=_count(stated >= 0, measured < 0),
         )
-    return found
+    return by_class
 
 
 def _count(one: np.ndarray, other: np.ndarray) -> int:
     return int((one & other).sum())
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _share(count: int, total: int) -> float | None:
+    return count / total if total else None

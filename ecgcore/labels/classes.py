@@ -1,10 +1,10 @@
-"""The ten classes of paper 001, in its order and words; ``code`` names them in tables and files."""
+"""The ten classes of paper 001 in its order and words, and the tiers in which they are labelled."""
 
 from typing import NamedTuple
 
 
 class EcgClass(NamedTuple):
-    """One class: short code and the paper's words."""
+    """One class: its short code, used in tables and files, and the paper's words."""
 
     code: str
     name: str
@@ -23,3 +23,5 @@ PAPER10 = (
     EcgClass("ECT", "Atrial/ventricular ectopy (irregular RR, possible)"),
 )
 CODES = tuple(c.code for c in PAPER10)
+TIERS = ("core", "broad")
+"""Label tiers: ``core`` counts clear statements only, ``broad`` also counts weaker ones."""

@@ -1,21 +1,21 @@
-"""The tables behind expert labels, read from the CSV files of this folder.
+"""Code tables: the rules behind expert labels, read from the CSV files of this folder.
 
-=================  ==============================================================================
-statements.csv     which statement speaks for which class, and how (``tier``, see below)
-stadium.csv        PTB-XL's infarction stadium → tier of an infarction statement
-beside.csv         statements that mean something else beside another statement
-benign.csv         statements that a normal ECG may carry, each with its reason
-doubts.csv         codes that a source uses for something else, too
-annotated.csv      what each source annotates, with evidence
-=================  ==============================================================================
+=======================  ========================================================================
+statements.csv           the class that a statement speaks for, and how (``tier``, see below)
+stadium.csv              PTB-XL's infarction stadium → tier of an infarction statement
+combination_rules.csv    statements whose meaning changes together with another statement
+benign.csv               statements that a normal ECG may carry, each with its reason
+known_miscodings.csv     codes that a source also uses for something else
+annotation_coverage.csv  the classes that each source annotates, with evidence
+=======================  ========================================================================
 
-``tier`` of a statement: ``core`` and ``broad`` make the class present in that tier (broad holds
-core); ``by_stadium`` asks stadium.csv; ``unclear`` leaves the class unknown (a "bundle branch
-block" is left or right); ``none`` gives no class. Every statement that is not benign excludes NSR,
-whether it stands in the table or not.
+``tier`` of a statement: ``core`` and ``broad`` make the class present in that tier (broad includes
+core); ``by_stadium`` looks it up in stadium.csv; ``unclear`` leaves the class unknown (a "bundle
+branch block" is left or right); ``none`` gives no class. Every statement that is not benign
+excludes NSR, whether or not it stands in the table.
 
 For NSR, ``normal`` states a normal ECG, ``normal_with_sinus`` does so together with a ``sinus``
-statement, and ``sinus_alone`` is sinus rhythm in a system that files normal ECGs so.
+statement, and ``sinus_alone`` is sinus rhythm in a system that files normal ECGs under it.
 """
 
 import csv
@@ -26,12 +26,26 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-TIERS = ("core", "broad")
-ANNOTATED = ("annotated", "partly", "not")
+COVERAGE_LEVELS = ("annotated", "partly", "not")
+_FOLDER = Path(__file__).parent
+HASHED_TABLES = (
+    "annotation_coverage.csv",
+    "benign.csv",
+    "combination_rules.csv",
+    "checks.csv",
+    "contiguous.csv",
+    "contradictions.csv",
+    "criteria.csv",
+    "known_miscodings.csv",
+    "label_sets.csv",
+    "stadium.csv",
+    "statements.csv",
+)
+"""All tables of this folder in the order of ``tables_hash``, which every stored run records."""
 
 
-class Line(NamedTuple):
-    """One line of statements.csv: a source's statement and what it says of one class."""
+class StatementRule(NamedTuple):
+    """One row of statements.csv: a source's statement and its meaning for one class."""
 
     system: str
     code: str
@@ -41,129 +55,136 @@ class Line(NamedTuple):
     source: str
 
 
-class Beside(NamedTuple):
-    """One line of beside.csv: ``code`` beside the statement ``beside`` has another tier."""
+class CombinationRule(NamedTuple):
+    """One row of combination_rules.csv: the tier of ``code`` together with ``other_code``."""
 
     system: str
     code: str
-    beside: str
+    other_code: str
     tier: str
     reason: str
 
 
-class Annotation(NamedTuple):
-    """Whether a source annotates a class: ``annotated``, ``partly`` or ``not``, and why we say so.
+class AnnotationCoverage(NamedTuple):
+    """Coverage of a class by a source (``annotated``, ``partly`` or ``not``) and its evidence.
 
-    Where a class is annotated, a record without a statement of it does not have it; where it is
-    annotated partly or not, that is unknown.
+    A record without a statement of an annotated class does not have it; for a class that is
+    annotated partly or not at all, this is unknown.
     """
 
     level: str
     evidence: str
 
 
-def canonical(system: str, code: str) -> str:
+def table_rows(name: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV table of this folder."""
+    with (_FOLDER / name).open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def canonical_code(system: str, code: str) -> str:
     """Return a code as the tables spell it.
 
-    An AHA code may carry modifiers (``30+308``): those that the tables do not list are dropped,
-    so that ``160+312+330`` (anterior infarction, possible, acute) is ``160+330``.
-    LUDB's headers say ``Rhythm: Sinus rhythm.`` where its table says ``Sinus rhythm``.
+    Modifiers of an AHA code (``30+308``) that the tables do not list are dropped, so that
+    ``160+312+330`` (anterior infarction, possible, acute) is ``160+330``. LUDB's headers have
+    ``Rhythm: Sinus rhythm.`` where its table has ``Sinus rhythm``.
     """
     code = code.strip()
-    if system == "aha" and (system, code) not in lines():
+    if system == "aha" and (system, code) not in statement_rules():
         base, *modifiers = (part.strip() for part in code.split("+"))
-        known = (f"{base}+{modifier}" for modifier in modifiers)
-        return next((c for c in known if (system, c) in lines()), base)
+        candidates = (f"{base}+{modifier}" for modifier in modifiers)
+        return next((c for c in candidates if (system, c) in statement_rules()), base)
     if system == "ludb_text":
         return " ".join(code.lower().removesuffix(".").removeprefix("rhythm:").split())
     return code
 
 
 @cache
-def lines() -> dict[tuple[str, str], tuple[Line, ...]]:
-    """Return the lines of statements.csv by system and code."""
-    found = defaultdict(list)
-    for row in _rows("statements.csv"):
-        line = Line(
+def statement_rules() -> dict[tuple[str, str], tuple[StatementRule, ...]]:
+    """Return the rows of statements.csv by system and code."""
+    rules = defaultdict(list)
+    for row in table_rows("statements.csv"):
+        rule = StatementRule(
             row["system"], row["code"], row["class"], row["tier"], row["words"], row["source"]
         )
-        found[line.system, line.code].append(line)
-    return {key: tuple(value) for key, value in found.items()}
+        rules[rule.system, rule.code].append(rule)
+    return {key: tuple(value) for key, value in rules.items()}
 
 
 @cache
-def systems() -> frozenset[str]:
-    """Return the systems of codes that the tables know; others (a machine's words) say nothing."""
-    return frozenset(system for system, _ in lines())
+def coding_systems() -> frozenset[str]:
+    """Return the coding systems of the tables; statements in others (free text) give no label."""
+    return frozenset(system for system, _ in statement_rules())
 
 
-def words(system: str, code: str) -> str:
-    """Return the source's words for a canonical code, '' where the tables do not know it."""
-    known = lines().get((system, code))
-    return known[0].words if known else ""
+def statement_words(system: str, code: str) -> str:
+    """Return the source's words for a canonical code, or '' for a code that is in no table."""
+    rules = statement_rules().get((system, code))
+    return rules[0].words if rules else ""
 
 
 @cache
-def benign() -> dict[tuple[str, str], str]:
+def benign_statements() -> dict[tuple[str, str], str]:
     """Return why a statement, by system and code, is compatible with a normal ECG."""
-    return {(row["system"], row["code"]): row["reason"] for row in _rows("benign.csv")}
+    return {(row["system"], row["code"]): row["reason"] for row in table_rows("benign.csv")}
 
 
 @cache
-def stadiums() -> dict[str, str]:
+def stadium_tiers() -> dict[str, str]:
     """Return the tier of an infarction statement by PTB-XL's stadium."""
-    return {row["stadium"]: row["tier"] for row in _rows("stadium.csv")}
+    return {row["stadium"]: row["tier"] for row in table_rows("stadium.csv")}
 
 
 @cache
-def beside() -> dict[tuple[str, str], tuple[Beside, ...]]:
-    """Return the lines of beside.csv by system and code."""
-    found = defaultdict(list)
-    for row in _rows("beside.csv"):
-        found[row["system"], row["code"]].append(Beside(**row))
-    return {key: tuple(value) for key, value in found.items()}
+def combination_rules() -> dict[tuple[str, str], tuple[CombinationRule, ...]]:
+    """Return the rows of combination_rules.csv by system and code."""
+    rules = defaultdict(list)
+    for row in table_rows("combination_rules.csv"):
+        rule = CombinationRule(
+            row["system"], row["code"], row["beside"], row["tier"], row["reason"]
+        )
+        rules[rule.system, rule.code].append(rule)
+    return {key: tuple(value) for key, value in rules.items()}
 
 
 @cache
-def doubts() -> dict[tuple[str, str, str], str]:
-    """Return what makes a code doubtful, by source, system and code."""
+def known_miscodings() -> dict[tuple[str, str, str], str]:
+    """Return what else a source uses a code for, by source, system and code."""
     return {
-        (row["source"], row["system"], row["code"]): row["doubt"] for row in _rows("doubts.csv")
+        (row["source"], row["system"], row["code"]): row["doubt"]
+        for row in table_rows("known_miscodings.csv")
     }
 
 
 @cache
-def annotations(source: str, systems: frozenset[str], tier: str) -> dict[str, Annotation]:
-    """Return what ``source`` annotates, by class.
+def annotation_coverage(
+    source: str, systems: frozenset[str], tier: str
+) -> dict[str, AnnotationCoverage]:
+    """Return the coverage of each class by ``source``.
 
-    PTB-XL in SNOMED words annotates less than in its own: lines for one of ``systems`` stand
-    before those for any. A source that the table does not know is treated as ``unknown``.
+    PTB-XL in SNOMED codes annotates less than in its own: rows for one of ``systems`` take
+    precedence over those for any. A source that is not in the table is treated as ``unknown``.
     """
-    table = _annotated()
+    table = _coverage_table()
     name = source if any(key[0] == source for key in table) else "unknown"
-    found: dict[str, Annotation] = {}
+    coverage: dict[str, AnnotationCoverage] = {}
     for system in ("any", *sorted(systems)):
         for row_tier in ("any", tier):
-            found |= table.get((name, system, row_tier), {})
-    return found
+            coverage |= table.get((name, system, row_tier), {})
+    return coverage
 
 
 @cache
 def tables_hash() -> str:
-    """Return a hash of all tables: runs record it, as another table may give other labels."""
-    files = sorted(Path(__file__).parent.glob("*.csv"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    """Return a hash of all tables, which runs record because other tables may give other labels."""
+    content = b"".join((_FOLDER / name).read_bytes() for name in HASHED_TABLES)
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 @cache
-def _annotated() -> dict[tuple[str, str, str], dict[str, Annotation]]:
-    found: dict[tuple[str, str, str], dict[str, Annotation]] = defaultdict(dict)
-    for row in _rows("annotated.csv"):
+def _coverage_table() -> dict[tuple[str, str, str], dict[str, AnnotationCoverage]]:
+    table: dict[tuple[str, str, str], dict[str, AnnotationCoverage]] = defaultdict(dict)
+    for row in table_rows("annotation_coverage.csv"):
         key = row["source"], row["system"], row["tier"]
-        found[key][row["class"]] = Annotation(row["annotated"], row["evidence"])
-    return dict(found)
-
-
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+        table[key][row["class"]] = AnnotationCoverage(row["annotated"], row["evidence"])
+    return dict(table)

@@ -1,41 +1,39 @@
-"""Contradictions: what cannot hold together in one record, and labels that a measurement doubts.
+"""Contradictions between the statements of a record, and labels that a measurement contradicts.
 
-The pairs stand in contradictions.csv, the measured checks in checks.csv. Nothing is changed by
-them: they are shown, so that a reader can look at the record.
+The pairs stand in contradictions.csv, the measured checks in checks.csv. They change no label; they
+are shown so that a reader can review the record.
 """
 
-import csv
 import operator
 from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ecgcore.labels import code_tables
-from ecgcore.labels.classes import CODES
-from ecgcore.labels.expert import Became
+from ecgcore.labels.classes import CODES, TIERS
+from ecgcore.labels.code_tables import table_rows
+from ecgcore.labels.expert import ResolvedStatement
 
 _NORMAL = ("normal", "normal_with_sinus")
 _PATHOLOGY = CODES[3:9]
-_COUNTED = (*code_tables.TIERS, "never", "unclear", *_NORMAL, "sinus", "sinus_alone", "none")
-"""Every tier but ``unsure``: a statement that is not sure contradicts nothing."""
+_COUNTED = (*TIERS, "never", "unclear", *_NORMAL, "sinus", "sinus_alone", "none")
+"""Every tier but ``unsure``: an unsure statement contradicts nothing."""
 _COMPARE = {"<": operator.lt, ">": operator.gt}
 
 
-class Pair(NamedTuple):
-    """Two codes of one system that do not go together; system ``class`` means our classes."""
+class ContradictoryPair(NamedTuple):
+    """Two codes of one system that exclude each other; system ``class`` means our classes."""
 
     system: str
     code: str
-    beside: str
+    other_code: str
     words: str
 
 
-class Check(NamedTuple):
-    """A stated class that a measurement doubts: ``words``, but the measure is beyond this."""
+class MeasurementCheck(NamedTuple):
+    """A stated class (in ``words``) and the limit beyond which a measurement contradicts it."""
 
     code_class: str
     measure: str
@@ -45,75 +43,83 @@ class Check(NamedTuple):
     words: str
     reason: str
 
-    def beyond(self, values: np.ndarray) -> np.ndarray:
-        """Return (N,) bool: where a measure speaks against the class; missing ones do not."""
+    def contradicted_by(self, values: np.ndarray) -> np.ndarray:
+        """Return (N,) bool: values that contradict the class; missing ones do not."""
         return np.asarray(_COMPARE[self.comparison](values, self.threshold))
 
     @property
+    def measure_name(self) -> str:
+        """The measure without its unit."""
+        return self.measure.rpartition("_")[0]
+
+    @property
     def heading(self) -> str:
-        """What is counted in an audit."""
-        name = self.measure.rpartition("_")[0]
-        return f"{self.words}, but {name} measured {self.comparison} {self.threshold:g} {self.unit}"
+        """The heading under which an audit counts it."""
+        limit = f"{self.comparison} {self.threshold:g} {self.unit}"
+        return f"{self.words}, but {self.measure_name} measured {limit}"
 
 
-def contradictions(said: Iterable[Became]) -> tuple[str, ...]:
-    """Return what the statements of one record say against each other, in words."""
-    sure = [one for one in said if one.tier in _COUNTED]
-    stated = {(one.system, one.code) for one in sure}
-    stated |= {
-        ("class", one.code_class) for one in sure if one.tier in (*code_tables.TIERS, *_NORMAL)
-    }
-    found = [
+def contradictions(statements: Iterable[ResolvedStatement]) -> tuple[str, ...]:
+    """Return the contradictions between the statements of one record, in words."""
+    sure = [statement for statement in statements if statement.tier in _COUNTED]
+    stated = {(statement.system, statement.code) for statement in sure}
+    stated |= {("class", s.code_class) for s in sure if s.tier in (*TIERS, *_NORMAL)}
+    pairs = [
         pair.words
-        for pair in pairs()
-        if {(pair.system, pair.code), (pair.system, pair.beside)} <= stated
-        and not (pair.code == "NSR" and _normal_but_for_rate(sure))
+        for pair in contradictory_pairs()
+        if {(pair.system, pair.code), (pair.system, pair.other_code)} <= stated
+        and not (pair.code == "NSR" and _is_normal_but_for_rate(sure))
     ]
-    return tuple(dict.fromkeys([*found, *_normal_with_pathology(sure)]))
+    return tuple(dict.fromkeys([*pairs, *_normal_with_pathology(sure)]))
 
 
-def doubts(code_class: str, measures: pd.DataFrame) -> Iterator[tuple[Check, np.ndarray]]:
-    """Yield each check of a class, and (N,) bool where a measurement of N records doubts it."""
-    for check in checks():
+def measurement_doubts(
+    code_class: str, measures: pd.DataFrame
+) -> Iterator[tuple[MeasurementCheck, np.ndarray]]:
+    """Yield each check of a class, and (N,) bool where the measurements contradict it."""
+    for check in measurement_checks():
         if check.code_class == code_class and check.measure in measures:
             values = measures[check.measure].to_numpy(np.float64, na_value=np.nan)
-            yield check, check.beyond(values)
+            yield check, check.contradicted_by(values)
 
 
-def doubts_of(states: np.ndarray, measures: pd.DataFrame) -> tuple[str, ...]:
-    """Return what one record's measurements (one row) say against its stated classes, in words."""
+def describe_doubts(states: np.ndarray, measures: pd.DataFrame) -> tuple[str, ...]:
+    """Return in words how one record's measurements (one row) contradict its stated classes."""
     return tuple(
-        f"{check.words}, but {check.measure.rpartition('_')[0]} was measured as "
+        f"{check.words}, but {check.measure_name} was measured as "
         f"{measures[check.measure].iloc[0]:.0f} {check.unit}: {check.reason}"
         for code, state in zip(CODES, states, strict=True)
         if state == 1
-        for check, beyond in doubts(code, measures)
-        if beyond[0]
+        for check, is_contradicted in measurement_doubts(code, measures)
+        if is_contradicted[0]
     )
 
 
-def _normal_but_for_rate(sure: list[Became]) -> bool:
-    """Whether the source has one word for normal beside a rate ("otherwise normal ECG")."""
-    return any(one.tier == "normal_with_sinus" for one in sure)
+def _is_normal_but_for_rate(sure: list[ResolvedStatement]) -> bool:
+    """Return whether the source has one code for a rate in an otherwise normal ECG."""
+    return any(statement.tier == "normal_with_sinus" for statement in sure)
 
 
-def _normal_with_pathology(sure: list[Became]) -> list[str]:
-    normal = [one for one in sure if one.tier in _NORMAL]
-    other = [one for one in sure if one.code_class in _PATHOLOGY and one not in normal]
-    return [f"a normal ECG and {one.words or one.code}" for one in other] if normal else []
-
-
-@cache
-def pairs() -> tuple[Pair, ...]:
-    """Return the lines of contradictions.csv."""
-    return tuple(Pair(**row) for row in _rows("contradictions.csv"))
+def _normal_with_pathology(sure: list[ResolvedStatement]) -> list[str]:
+    normal = [s for s in sure if s.tier in _NORMAL]
+    others = [s for s in sure if s.code_class in _PATHOLOGY and s not in normal]
+    return [f"a normal ECG and {s.words or s.code}" for s in others] if normal else []
 
 
 @cache
-def checks() -> tuple[Check, ...]:
-    """Return the lines of checks.csv."""
+def contradictory_pairs() -> tuple[ContradictoryPair, ...]:
+    """Return the rows of contradictions.csv."""
     return tuple(
-        Check(
+        ContradictoryPair(row["system"], row["code"], row["beside"], row["words"])
+        for row in table_rows("contradictions.csv")
+    )
+
+
+@cache
+def measurement_checks() -> tuple[MeasurementCheck, ...]:
+    """Return the rows of checks.csv."""
+    return tuple(
+        MeasurementCheck(
             row["class"],
             row["measure"],
             row["comparison"],
@@ -122,10 +128,5 @@ def checks() -> tuple[Check, ...]:
             row["words"],
             row["reason"],
         )
-        for row in _rows("checks.csv")
+        for row in table_rows("checks.csv")
     )
-
-
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)

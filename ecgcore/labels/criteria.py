@@ -1,46 +1,45 @@
 """Criteria labels: the ten classes from measurements, against published thresholds.
 
-The thresholds stand in criteria.csv, one comparison a line. Lines of one ``criterion`` must all
-hold (its ``term``s); a class is present where one of its criteria is. A term may have a threshold
-for each sex and age: where these are not known, the stricter one counts. Terms ``two contiguous``
-must hold together in two leads that contiguous.csv calls neighbours.
+The thresholds stand in criteria.csv, one comparison a row. The rows of one ``criterion`` (its
+``term``s) must all hold; a class is present if one of its criteria holds. A term may have a
+threshold for each sex and age: where these are unknown, the stricter one applies. Terms
+``two contiguous`` must hold together in two neighbouring leads of contiguous.csv.
 
-What is not measured is unknown, and so is what hangs on it (Kleene's three-valued logic: 1 true,
+A missing measurement is unknown, and so is what depends on it (Kleene's three-valued logic: 1 true,
 ½ unknown, 0 false; "and" is the smallest, "or" the largest).
 
 Measurements are automatic and unconfirmed, and so are these labels.
 """
 
-import csv
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ecgcore.errors import NotFound
-from ecgcore.labels import code_tables, criteria_measures
-from ecgcore.labels.classes import CODES
+from ecgcore.labels.classes import CODES, TIERS
+from ecgcore.labels.code_tables import table_rows
+from ecgcore.labels.criteria_measures import measure_values
 
-SETS = ("paper", "aha2009", "udmi2018")
+THRESHOLD_SETS = ("paper", "aha2009", "udmi2018")
 """Thresholds of paper 001, of AHA/ACCF/HRS 2009, and of the Fourth Universal Definition 2018.
 
-For a class that a set does not define the paper's thresholds are used: the trace names the source.
+For a class that a set does not define, the paper's thresholds apply; the reasons name the source.
 """
-TRUE, UNSURE, FALSE = 1.0, 0.5, 0.0
-ORDER = (*CODES[1:], "NSR")
-"""NSR comes last, as it asks for the absence of the others."""
+TRUE, UNDECIDED, FALSE = 1.0, 0.5, 0.0
+_EVALUATION_ORDER = (*CODES[1:], "NSR")
+"""NSR comes last because it requires the absence of the others."""
 SEXES = ("female", "male")
 _COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 
 
-class Line(NamedTuple):
-    """One line of criteria.csv.
+class CriterionRow(NamedTuple):
+    """One row of criteria.csv.
 
     ``sex`` is male, female or any; ``age`` any, ``40-`` (from 40 years on) or ``-40`` (below).
     """
@@ -62,40 +61,40 @@ class Line(NamedTuple):
     year: str
 
     @property
-    def cited(self) -> str:
-        """The source as a trace names it."""
+    def citation(self) -> str:
+        """The source as the reasons name it."""
         return f"{self.source}, {self.year}" if self.year else self.source
 
     @property
-    def demanding(self) -> float:
-        """The sign by which a larger threshold is harder to meet."""
+    def strictness_sign(self) -> float:
+        """1 where a larger threshold is stricter, −1 where a smaller one is."""
         return 1.0 if self.comparison.startswith(">") else -1.0
 
 
 @dataclass(frozen=True)
 class Term:
-    """One comparison, made for N records: value against threshold, by lead.
+    """One comparison for N records: value against threshold, by lead.
 
-    ``values``, ``thresholds`` and ``truth`` are (N, leads); one column where it asks no lead.
+    ``values``, ``thresholds`` and ``truth`` are (N, leads); one column for a measure of no lead.
     """
 
-    line: Line
+    row: CriterionRow
     leads: tuple[str, ...]
     values: np.ndarray
     thresholds: np.ndarray
     truth: np.ndarray
 
     @property
-    def held(self) -> np.ndarray:
-        """(N,): whether the term holds, all or any of its leads as the line says."""
-        if self.line.combine == "two contiguous":
+    def term_truth(self) -> np.ndarray:
+        """(N,) truth of the term over its leads, combined as the row requires."""
+        if self.row.combine == "two contiguous":
             return two_contiguous(self.leads, self.truth)
-        return self.truth.max(axis=1) if self.line.combine == "any" else self.truth.min(axis=1)
+        return self.truth.max(axis=1) if self.row.combine == "any" else self.truth.min(axis=1)
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One criterion, made for N records: ``truth`` (N,) is whether all its terms hold."""
+    """One criterion for N records: ``truth`` (N,) is that of all its terms together."""
 
     name: str
     terms: tuple[Term, ...]
@@ -105,7 +104,7 @@ class Criterion:
 def criteria_states(
     measures: pd.DataFrame, index: pd.DataFrame, thresholds: str = "paper", tier: str = "core"
 ) -> np.ndarray:
-    """Return what measurements say of the ten classes.
+    """Return the states of the ten classes by measurements.
 
     Parameters
     ----------
@@ -114,57 +113,54 @@ def criteria_states(
     index
         Its rows' ``sex`` (``female``, ``male`` or missing) and ``age`` (years).
     thresholds
-        One of SETS.
+        One of THRESHOLD_SETS.
     tier
-        ``core``, or ``broad`` (incomplete bundle branch blocks, too).
+        ``core``, or ``broad`` (also incomplete bundle branch blocks).
 
     Returns
     -------
     np.ndarray
         (N, 10) int8 in the order of CODES: 1 present, 0 absent, −1 unknown.
     """
-    judged = judge(measures, index, thresholds, tier)
-    states = np.stack([_state(judged[code]) for code in CODES], axis=1)
-    return np.select([states == TRUE, states == FALSE], [1, 0], -1).astype(np.int8)
+    criteria = evaluate_criteria(measures, index, thresholds, tier)
+    truth = np.stack([_any_truth(criteria[code]) for code in CODES], axis=1)
+    return np.select([truth == TRUE, truth == FALSE], [1, 0], -1).astype(np.int8)
 
 
-def judge(
+def evaluate_criteria(
     measures: pd.DataFrame, index: pd.DataFrame, thresholds: str = "paper", tier: str = "core"
 ) -> dict[str, tuple[Criterion, ...]]:
-    """Return every criterion of every class as it turned out, for traces; parameters as above."""
-    if thresholds not in SETS:
-        raise NotFound.among("set of thresholds", thresholds, SETS)
-    if tier not in code_tables.TIERS:
-        raise NotFound.among("tier", tier, code_tables.TIERS)
-    found: dict[str, np.ndarray] = {}
-    judged = {}
-    for code in ORDER:
-        judged[code] = tuple(
-            _criterion(name, list(lines), measures, index, found)
-            for name, lines in groupby(lines_of(code, thresholds, tier), lambda x: x.criterion)
+    """Return the evaluated criteria of every class; parameters as in ``criteria_states``."""
+    if thresholds not in THRESHOLD_SETS:
+        raise NotFound.among("set of thresholds", thresholds, THRESHOLD_SETS)
+    if tier not in TIERS:
+        raise NotFound.among("tier", tier, TIERS)
+    truths: dict[str, np.ndarray] = {}
+    criteria = {}
+    for code in _EVALUATION_ORDER:
+        criteria[code] = tuple(
+            _criterion(name, list(rows), measures, index, truths)
+            for name, rows in groupby(rows_of(code, thresholds, tier), lambda row: row.criterion)
         )
-        found[code] = _state(judged[code])
-    return judged
+        truths[code] = _any_truth(criteria[code])
+    return criteria
 
 
-def lines_of(code: str, thresholds: str, tier: str) -> list[Line]:
-    """Return a class's lines in a set, or the paper's where the set has none."""
-    tiers = code_tables.TIERS[: code_tables.TIERS.index(tier) + 1]
-    for chosen in (thresholds, "paper"):
-        if any(line.set == chosen and line.code_class == code for line in lines()):
-            return [
-                line
-                for line in lines()
-                if line.set == chosen and line.code_class == code and line.tier in tiers
-            ]
+def rows_of(code: str, thresholds: str, tier: str) -> list[CriterionRow]:
+    """Return a class's rows in a set, or the paper's where the set does not define the class."""
+    tiers = TIERS[: TIERS.index(tier) + 1]
+    for name in (thresholds, "paper"):
+        rows = [row for row in criteria_rows() if row.set == name and row.code_class == code]
+        if rows:
+            return [row for row in rows if row.tier in tiers]
     return []
 
 
 @cache
-def lines() -> tuple[Line, ...]:
-    """Return the lines of criteria.csv."""
+def criteria_rows() -> tuple[CriterionRow, ...]:
+    """Return the rows of criteria.csv."""
     return tuple(
-        Line(
+        CriterionRow(
             set=row["set"],
             tier=row["tier"],
             code_class=row["class"],
@@ -181,98 +177,93 @@ def lines() -> tuple[Line, ...]:
             source=row["source"],
             year=row["year"],
         )
-        for row in _rows("criteria.csv")
+        for row in table_rows("criteria.csv")
     )
 
 
 @cache
-def neighbours() -> tuple[tuple[str, str], ...]:
-    """Return the pairs of leads that contiguous.csv calls neighbours."""
-    return tuple((row["lead"], row["neighbour"]) for row in _rows("contiguous.csv"))
+def contiguous_leads() -> tuple[tuple[str, str], ...]:
+    """Return the pairs of neighbouring leads of contiguous.csv."""
+    return tuple((row["lead"], row["neighbour"]) for row in table_rows("contiguous.csv"))
 
 
 def two_contiguous(leads: tuple[str, ...], truth: np.ndarray) -> np.ndarray:
-    """Return (N,) whether ``truth`` (N, leads) holds in two neighbouring leads."""
-    pairs = [(leads.index(a), leads.index(b)) for a, b in neighbours() if {a, b} <= {*leads}]
+    """Return (N,) the truth that ``truth`` (N, leads) holds in two neighbouring leads."""
+    pairs = [(leads.index(a), leads.index(b)) for a, b in contiguous_leads() if {a, b} <= {*leads}]
     return np.stack([np.minimum(truth[:, a], truth[:, b]) for a, b in pairs]).max(axis=0)
 
 
 def _criterion(
     name: str,
-    lines: list[Line],
+    rows: list[CriterionRow],
     measures: pd.DataFrame,
     index: pd.DataFrame,
-    found: dict[str, np.ndarray],
+    truths: dict[str, np.ndarray],
 ) -> Criterion:
     terms = tuple(
-        _term(list(variants), measures, index, found)
-        for _, variants in groupby(lines, lambda line: line.term)
+        _term(list(variants), measures, index, truths)
+        for _, variants in groupby(rows, lambda row: row.term)
     )
-    together = [term for term in terms if term.line.combine == "two contiguous"]
-    alone = [term.held for term in terms if term.line.combine != "two contiguous"]
-    if together:
-        both = np.min([term.truth for term in together], axis=0)
-        alone.append(two_contiguous(together[0].leads, both))
-    return Criterion(name, terms, np.min(alone, axis=0))
+    contiguous = [term for term in terms if term.row.combine == "two contiguous"]
+    truth = [term.term_truth for term in terms if term.row.combine != "two contiguous"]
+    if contiguous:
+        by_lead = np.min([term.truth for term in contiguous], axis=0)
+        truth.append(two_contiguous(contiguous[0].leads, by_lead))
+    return Criterion(name, terms, np.min(truth, axis=0))
 
 
 def _term(
-    variants: list[Line],
+    variants: list[CriterionRow],
     measures: pd.DataFrame,
     index: pd.DataFrame,
-    found: dict[str, np.ndarray],
+    truths: dict[str, np.ndarray],
 ) -> Term:
-    """Compare one measure; ``variants`` are its lines by lead, sex and age."""
+    """Compare one measure; ``variants`` are its rows by lead, sex and age."""
     first = variants[0]
-    leads = tuple(dict.fromkeys(lead for line in variants for lead in line.leads))
-    values = _values(first.measure, leads, measures, found)
-    asked = [[line for line in variants if lead in (None, *line.leads)] for lead in leads or [None]]
-    thresholds = np.stack([_thresholds(lines, index) for lines in asked], axis=1)
+    leads = tuple(dict.fromkeys(lead for row in variants for lead in row.leads))
+    values = _values(first.measure, leads, measures, truths)
+    by_lead = [[row for row in variants if lead in (None, *row.leads)] for lead in leads or [None]]
+    thresholds = np.stack([_thresholds(rows, index) for rows in by_lead], axis=1)
     holds = _COMPARE[first.comparison](values, thresholds)
-    truth = np.where(np.isnan(values), UNSURE, holds.astype(float))
+    truth = np.where(np.isnan(values), UNDECIDED, holds.astype(float))
     return Term(first, leads, values, thresholds, truth)
 
 
 def _values(
-    measure: str, leads: tuple[str, ...], measures: pd.DataFrame, found: dict[str, np.ndarray]
+    measure: str, leads: tuple[str, ...], measures: pd.DataFrame, truths: dict[str, np.ndarray]
 ) -> np.ndarray:
-    """Return a measure, or what was found of a class (1, 0, NaN for unknown), or of all classes."""
+    """Return a measure, or the truth (1, 0, NaN for unknown) of one class or of any class."""
     if measure == "findings":
-        state = np.max(list(found.values()), axis=0)
-    elif measure in found:
-        state = found[measure]
+        truth = np.max(list(truths.values()), axis=0)
+    elif measure in truths:
+        truth = truths[measure]
     else:
-        return criteria_measures.values(measures, measure, leads)
-    return np.where(state == UNSURE, np.nan, state)[:, None]
+        return measure_values(measures, measure, leads)
+    return np.where(truth == UNDECIDED, np.nan, truth)[:, None]
 
 
-def _thresholds(variants: list[Line], index: pd.DataFrame) -> np.ndarray:
-    """Return (N,) the strictest threshold among those that a record's sex and age allow."""
-    sign = variants[0].demanding
-    allowed = [
-        np.where(_may_apply(line, index), sign * line.threshold, -np.inf) for line in variants
+def _thresholds(variants: list[CriterionRow], index: pd.DataFrame) -> np.ndarray:
+    """Return (N,) the strictest of the thresholds that apply to a record's sex and age."""
+    sign = variants[0].strictness_sign
+    applicable = [
+        np.where(_may_apply(row, index), sign * row.threshold, -np.inf) for row in variants
     ]
-    return sign * np.max(allowed, axis=0)
+    return sign * np.max(applicable, axis=0)
 
 
-def _may_apply(line: Line, index: pd.DataFrame) -> np.ndarray:
-    """Return (N,) bool: whether sex and age agree with a line, or are not known."""
+def _may_apply(row: CriterionRow, index: pd.DataFrame) -> np.ndarray:
+    """Return (N,) bool: whether sex and age fit a row or are unknown."""
     sex = index["sex"].astype(object)
     age = pd.to_numeric(index["age"]).to_numpy(np.float64, na_value=np.nan)
     fits = np.ones(len(index), bool)
-    if line.sex != "any":
-        fits &= (~sex.isin(SEXES) | (sex == line.sex)).to_numpy(bool)
-    if line.age.endswith("-"):
-        fits &= np.isnan(age) | (age >= float(line.age[:-1]))
-    elif line.age.startswith("-"):
-        fits &= np.isnan(age) | (age < float(line.age[1:]))
+    if row.sex != "any":
+        fits &= (~sex.isin(SEXES) | (sex == row.sex)).to_numpy(bool)
+    if row.age.endswith("-"):
+        fits &= np.isnan(age) | (age >= float(row.age[:-1]))
+    elif row.age.startswith("-"):
+        fits &= np.isnan(age) | (age < float(row.age[1:]))
     return fits
 
 
-def _state(criteria: Iterable[Criterion]) -> np.ndarray:
+def _any_truth(criteria: Iterable[Criterion]) -> np.ndarray:
     return np.max([criterion.truth for criterion in criteria], axis=0)
-
-
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)

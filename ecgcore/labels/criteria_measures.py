@@ -1,4 +1,4 @@
-"""Measures that criteria compare, by name: columns of ``Measurements.as_row`` and what follows.
+"""Measures that criteria compare, by name: columns of ``Measurements.as_row`` and derived ones.
 
 Lead measures are (N, leads), others (N,); float64, NaN where not measured.
 """
@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 
-def values(measures: pd.DataFrame, name: str, leads: Sequence[str] = ()) -> np.ndarray:
+def measure_values(measures: pd.DataFrame, name: str, leads: Sequence[str] = ()) -> np.ndarray:
     """Return a measure of N records: (N, len(leads)) by lead, (N, 1) where ``leads`` is empty.
 
     ``name`` is a column of MEASURE_SCHEMA (``qrs_ms``; by lead ``r_mv`` for ``V1_r_mv``) or one of
-    DERIVED. A column that is not there is missing throughout.
+    DERIVED. A missing column gives NaN throughout.
     """
     if name in DERIVED_BY_LEAD:
         return np.stack([DERIVED_BY_LEAD[name](measures, lead) for lead in leads], axis=1)
@@ -35,7 +35,7 @@ def _r_largest_mv(measures: pd.DataFrame, lead: str) -> np.ndarray:
 
 
 def _r_to_s(measures: pd.DataFrame, lead: str) -> np.ndarray:
-    """Return R (or R') over S; infinite without an S wave, missing without either.
+    """Return R (or R') over S; infinite without an S wave, NaN without either.
 
     A deep Q before a small late R counts as S: in V1 to V3 that is a QS complex.
     """
@@ -52,7 +52,7 @@ def _qr_mv(measures: pd.DataFrame, lead: str) -> np.ndarray:
 
 
 def _st_slope_mv(measures: pd.DataFrame, lead: str) -> np.ndarray:
-    """Return how far ST rises from J to 60 ms later; 0 or less is horizontal or downsloping."""
+    """Return the rise of ST from J to 60 ms later; 0 or less is horizontal or downsloping."""
     return _column(measures, f"{lead}_st_j60_mv") - _column(measures, f"{lead}_st_j_mv")
 
 

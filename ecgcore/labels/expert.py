@@ -1,7 +1,7 @@
-"""Expert labels: what a source's statements say of each of the ten classes, decision by decision.
+"""Expert labels: the ten classes from a source's statements, decision by decision.
 
-The rules stand in the tables of this folder (see ``tables``); here they are only applied. This
-module knows nothing of signals or measurements.
+The rules stand in the tables of this folder (see ``code_tables``) and are only applied here. This
+module does not use signals or measurements.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,33 +12,34 @@ import numpy as np
 
 from ecgcore.errors import NotFound
 from ecgcore.labels import code_tables
-from ecgcore.labels.classes import CODES
+from ecgcore.labels.classes import CODES, TIERS
+from ecgcore.labels.code_tables import AnnotationCoverage, StatementRule
 from ecgcore.records.record import Record, Statement
 
 PRESENT, ABSENT, UNKNOWN = 1, 0, -1
 SURE_FROM = 50
-"""Likelihood from which a statement makes a class; 0 means not known and counts too (PTB-XL)."""
+"""Likelihood from which a statement counts; PTB-XL's 0 means unknown, and counts too."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of one record.
+    """Labels of one record.
 
     Attributes
     ----------
     states
         (10,) int8 in the order of CODES: 1 present, 0 absent, -1 unknown.
-    trace
-        One sentence or more per class: which statement made or blocked it.
+    reasons
+        One sentence or more per class, naming the statement that made it present or excluded it.
     """
 
     states: np.ndarray
-    trace: tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Said:
-    """A statement as the tables know it."""
+class _CodedStatement:
+    """A statement in the spelling of the tables."""
 
     system: str
     code: str
@@ -50,8 +51,8 @@ class _Said:
         return self.system, self.code
 
     @property
-    def sure(self) -> bool:
-        """Whether it may make a class: a likelihood of 1–49 does not."""
+    def is_sure(self) -> bool:
+        """Whether it may make a class present: a likelihood of 1–49 may not."""
         return not self.likelihood or self.likelihood >= SURE_FROM
 
     def __str__(self) -> str:
@@ -59,7 +60,7 @@ class _Said:
 
 
 def label_record(record: Record, tier: str = "core") -> Labels:
-    """Return the labels of ``record`` in ``tier`` (``core`` or ``broad``)."""
+    """Return the expert labels of ``record`` in ``tier`` (``core`` or ``broad``)."""
     return label(record.statements, record.source, record.details, tier)
 
 
@@ -69,32 +70,32 @@ def label(
     details: Mapping[str, str] | None = None,
     tier: str = "core",
 ) -> Labels:
-    """Return what ``statements`` of ``source`` say of the ten classes.
+    """Return the labels that ``statements`` of ``source`` give for the ten classes.
 
-    ``details`` may hold PTB-XL's ``infarction_stadium1`` and ``infarction_stadium2``. A record
-    without statements has every class unknown.
+    ``details`` may hold PTB-XL's ``infarction_stadium1`` and ``infarction_stadium2``. All classes
+    of a record without statements are unknown.
     """
-    if tier not in code_tables.TIERS:
-        raise NotFound.among("tier", tier, code_tables.TIERS)
-    said = _said(statements)
-    if not said:
+    if tier not in TIERS:
+        raise NotFound.among("tier", tier, TIERS)
+    coded = _encode(statements)
+    if not coded:
         sentence = "Every class is unknown: the source states nothing about this record."
         return Labels(np.full(len(CODES), UNKNOWN, np.int8), (sentence,))
-    annotations = code_tables.annotations(source, frozenset(s.system for s in said), tier)
-    decisions = [_normal(said, source, annotations["NSR"])]
+    coverage = code_tables.annotation_coverage(source, frozenset(s.system for s in coded), tier)
+    decisions = [_decide_nsr(coded, source, coverage["NSR"])]
     for code in CODES[1:]:
-        decisions.append(_decide(code, said, source, annotations[code], details or {}, tier))
+        decisions.append(_decide(code, coded, source, coverage[code], details or {}, tier))
     states = np.array([state for state, _ in decisions], np.int8)
-    return Labels(states, tuple(why for _, reasons in decisions for why in reasons))
+    return Labels(states, tuple(reason for _, reasons in decisions for reason in reasons))
 
 
-class Became(NamedTuple):
-    """What one statement of a record became.
+class ResolvedStatement(NamedTuple):
+    """One statement of a record, and the tier in which it counts for one class.
 
     ``tier`` is ``core`` or ``broad`` where it makes ``code_class`` present, ``unclear`` where it
     leaves it unknown, ``unsure`` where its likelihood is too low, ``never`` or ``none`` where it
-    makes no class (and excludes NSR), and for NSR one of its own tiers (see ``tables``).
-    ``code`` is spelt as in the tables; ``words`` are empty where they do not know it.
+    makes no class (and excludes NSR), and for NSR one of its own tiers (see ``code_tables``).
+    ``code`` is spelt as in the tables; ``words`` are empty for a code that is in no table.
     """
 
     system: str
@@ -104,136 +105,138 @@ class Became(NamedTuple):
     tier: str
 
 
-def became(
+def resolve_statements(
     statements: Iterable[Statement], details: Mapping[str, str] | None = None
-) -> list[Became]:
-    """Return what each statement of a record became, one entry a class that it speaks for."""
-    said = _said(statements)
-    found = []
-    for one in said:
-        for line in code_tables.lines().get(one.key, (None,)):
-            tier, code = ("none", "") if line is None else (line.tier, line.code_class)
-            if line is not None and tier != "none":
-                tier = _tier(line, said, details or {})[0] if one.sure else "unsure"
-            found.append(Became(*one.key, one.words, code, tier))
-    return found
+) -> list[ResolvedStatement]:
+    """Return the statements of a record with their tiers, one entry a class they speak for."""
+    coded = _encode(statements)
+    resolved = []
+    for statement in coded:
+        for rule in code_tables.statement_rules().get(statement.key, (None,)):
+            tier, code_class = ("none", "") if rule is None else (rule.tier, rule.code_class)
+            if rule is not None and tier != "none":
+                tier = _tier(rule, coded, details or {})[0] if statement.is_sure else "unsure"
+            resolved.append(ResolvedStatement(*statement.key, statement.words, code_class, tier))
+    return resolved
 
 
-def _said(statements: Iterable[Statement]) -> list[_Said]:
-    """Translate statements to the tables' spelling; ``#Dx: Unknown`` is none."""
-    said = []
+def _encode(statements: Iterable[Statement]) -> list[_CodedStatement]:
+    """Translate statements to the tables' spelling, without unknown ones (``#Dx: Unknown``)."""
+    coded = []
     for statement in statements:
-        code = code_tables.canonical(statement.system, statement.code)
+        code = code_tables.canonical_code(statement.system, statement.code)
         if code.lower() in ("", "unknown", "nan"):
             continue
-        words = code_tables.words(statement.system, code)
-        said.append(_Said(statement.system, code, statement.likelihood, words))
-    return said
+        words = code_tables.statement_words(statement.system, code)
+        coded.append(_CodedStatement(statement.system, code, statement.likelihood, words))
+    return coded
 
 
 def _decide(
     code: str,
-    said: list[_Said],
+    statements: list[_CodedStatement],
     source: str,
-    annotation: code_tables.Annotation,
+    coverage: AnnotationCoverage,
     details: Mapping[str, str],
     tier: str,
 ) -> tuple[int, list[str]]:
     """Return the state of one class other than NSR, and why."""
     counted, unclear, reasons = [], [], []
-    for statement in said:
-        for line in code_tables.lines().get(statement.key, ()):
-            if line.code_class != code:
+    for statement in statements:
+        for rule in code_tables.statement_rules().get(statement.key, ()):
+            if rule.code_class != code:
                 continue
-            line_tier, because = _tier(line, said, details)
-            if not statement.sure:
-                reasons.append(f"{statement} does not count: {_unsure(statement)}")
-            elif line_tier == "unclear":
+            rule_tier, because = _tier(rule, statements, details)
+            if not statement.is_sure:
+                reasons.append(f"{statement} does not count: {_low_likelihood(statement)}")
+            elif rule_tier == "unclear":
                 unclear.append(f"{statement} does not say which class it is")
-            elif line_tier == "core" or line_tier == tier:
-                counted.append(f"{statement} states it{because}{_doubt(source, statement)}")
+            elif rule_tier == "core" or rule_tier == tier:
+                counted.append(f"{statement} states it{because}{_miscoding(source, statement)}")
             else:
                 reasons.append(f"{statement} does not count in the {tier} tier{because}")
     if counted:
-        return PRESENT, [f"{code} present: {why}." for why in counted]
+        return PRESENT, [f"{code} present: {reason}." for reason in counted]
     if unclear:
-        return UNKNOWN, [f"{code} unknown: {why}." for why in unclear]
-    return _unstated(code, source, annotation, reasons)
+        return UNKNOWN, [f"{code} unknown: {reason}." for reason in unclear]
+    return _unstated(code, source, coverage, reasons)
 
 
 def _unstated(
-    code: str, source: str, annotation: code_tables.Annotation, reasons: list[str]
+    code: str, source: str, coverage: AnnotationCoverage, reasons: list[str]
 ) -> tuple[int, list[str]]:
-    """Return what a class without a statement of it is: absent only where it is annotated."""
-    if annotation.level == "annotated":
+    """Return the state of a class without a statement: absent only where it is annotated."""
+    if coverage.level == "annotated":
         reasons = reasons or [f"no statement of it, and {source} annotates it"]
-        return ABSENT, [f"{code} absent: {why}." for why in reasons]
-    extent = "does not annotate it" if annotation.level == "not" else "annotates it only partly"
-    reasons = [*reasons, f"{source} {extent} ({annotation.evidence})"]
-    return UNKNOWN, [f"{code} unknown: {why}." for why in reasons]
+        return ABSENT, [f"{code} absent: {reason}." for reason in reasons]
+    extent = "does not annotate it" if coverage.level == "not" else "annotates it only partly"
+    reasons = [*reasons, f"{source} {extent} ({coverage.evidence})"]
+    return UNKNOWN, [f"{code} unknown: {reason}." for reason in reasons]
 
 
-def _tier(line: code_tables.Line, said: list[_Said], details: Mapping[str, str]) -> tuple[str, str]:
-    """Return the tier in which a line counts for this record, and the words that explain it."""
-    tier, because = line.tier, ""
+def _tier(
+    rule: StatementRule, statements: list[_CodedStatement], details: Mapping[str, str]
+) -> tuple[str, str]:
+    """Return the tier in which a rule counts for this record, and the words that explain it."""
+    tier, because = rule.tier, ""
     if tier == "by_stadium":
         tier, because = _tier_by_stadium(details)
-    for rule in code_tables.beside().get((line.system, line.code), ()):
-        other = [s for s in said if s.key == (rule.system, rule.beside)]
-        if tier != "never" and any(s.sure or rule.tier == "never" for s in other):
-            tier, because = rule.tier, f", beside {other[0]}: {rule.reason}"
+    for combination in code_tables.combination_rules().get((rule.system, rule.code), ()):
+        others = [s for s in statements if s.key == (combination.system, combination.other_code)]
+        if tier != "never" and any(s.is_sure or combination.tier == "never" for s in others):
+            tier, because = combination.tier, f", beside {others[0]}: {combination.reason}"
     return tier, because
 
 
 def _tier_by_stadium(details: Mapping[str, str]) -> tuple[str, str]:
     """Return the tier of an infarction by the stadium columns: never, then core, then broad."""
-    given = [details.get(f"infarction_stadium{n}", "") for n in (1, 2)]
-    known = [stadium for stadium in given if stadium in code_tables.stadiums()] or ["unknown"]
-    tiers = [code_tables.stadiums()[stadium] for stadium in known]
-    tier = next(t for t in ("never", "core", "broad") if t in tiers)
-    return tier, f", infarction stadium: {' and '.join(known)}"
+    columns = [details.get(f"infarction_stadium{n}", "") for n in (1, 2)]
+    stadiums = [s for s in columns if s in code_tables.stadium_tiers()] or ["unknown"]
+    tiers = [code_tables.stadium_tiers()[stadium] for stadium in stadiums]
+    tier = next(t for t in ("never", *TIERS) if t in tiers)
+    return tier, f", infarction stadium: {' and '.join(stadiums)}"
 
 
-def _unsure(statement: _Said) -> str:
+def _low_likelihood(statement: _CodedStatement) -> str:
     return f"its likelihood is {statement.likelihood:.0f}, below {SURE_FROM}"
 
 
-def _doubt(source: str, statement: _Said) -> str:
-    doubt = code_tables.doubts().get((source, *statement.key))
-    return f"; doubtful, as {doubt}" if doubt else ""
+def _miscoding(source: str, statement: _CodedStatement) -> str:
+    miscoding = code_tables.known_miscodings().get((source, *statement.key))
+    return f"; doubtful, as {miscoding}" if miscoding else ""
 
 
-def _normal(
-    said: list[_Said], source: str, annotation: code_tables.Annotation
+def _decide_nsr(
+    statements: list[_CodedStatement], source: str, coverage: AnnotationCoverage
 ) -> tuple[int, list[str]]:
-    """Return the state of NSR, and why: a normal ECG stated, and nothing but benign beside it."""
+    """Return the state of NSR, and why: a normal ECG stated, and only benign statements else."""
     tiers = {
-        s: line.tier for s in said for line in code_tables.lines().get(s.key, ()) if _is_nsr(line)
+        statement: rule.tier
+        for statement in statements
+        for rule in code_tables.statement_rules().get(statement.key, ())
+        if rule.code_class == "NSR"
     }
-    understood = [s for s in said if s.system in code_tables.systems()]
-    against = [s for s in understood if s not in tiers and s.key not in code_tables.benign()]
-    if against:
-        return ABSENT, [f"NSR absent: {statement} excludes it." for statement in against]
-    if len(understood) < len(said):
+    readable = [s for s in statements if s.system in code_tables.coding_systems()]
+    benign = code_tables.benign_statements()
+    excluding = [s for s in readable if s not in tiers and s.key not in benign]
+    if excluding:
+        return ABSENT, [f"NSR absent: {statement} excludes it." for statement in excluding]
+    if len(readable) < len(statements):
         return UNKNOWN, ["NSR unknown: what is stated in free words is not read as a label."]
-    unsure = [s for s in tiers if not s.sure]
+    unsure = [s for s in tiers if not s.is_sure]
     if unsure:
-        return ABSENT, [f"NSR absent: {unsure[0]} does not count: {_unsure(unsure[0])}."]
-    kinds = {kind: statement for statement, kind in tiers.items()}
-    if "normal" in kinds:
-        return PRESENT, [f"NSR present: {kinds['normal']} states a normal ECG."]
-    if "normal_with_sinus" in kinds and "sinus" in kinds:
-        both = f"{kinds['normal_with_sinus']} with {kinds['sinus']}"
+        return ABSENT, [f"NSR absent: {unsure[0]} does not count: {_low_likelihood(unsure[0])}."]
+    by_tier = {tier: statement for statement, tier in tiers.items()}
+    if "normal" in by_tier:
+        return PRESENT, [f"NSR present: {by_tier['normal']} states a normal ECG."]
+    if "normal_with_sinus" in by_tier and "sinus" in by_tier:
+        both = f"{by_tier['normal_with_sinus']} with {by_tier['sinus']}"
         return PRESENT, [f"NSR present: {both} states a normal ECG in sinus rhythm."]
-    if "sinus_alone" in kinds and annotation.level == "annotated":
-        return PRESENT, [f"NSR present: {kinds['sinus_alone']} and no finding beside it."]
-    if "sinus_alone" in kinds:
+    if "sinus_alone" in by_tier and coverage.level == "annotated":
+        return PRESENT, [f"NSR present: {by_tier['sinus_alone']} and no finding beside it."]
+    if "sinus_alone" in by_tier:
         return UNKNOWN, [
-            f"NSR unknown: {kinds['sinus_alone']} stands alone, but {source} does not state that "
-            f"nothing else was found ({annotation.evidence})."
+            f"NSR unknown: {by_tier['sinus_alone']} stands alone, but {source} does not state that "
+            f"nothing else was found ({coverage.evidence})."
         ]
     return UNKNOWN, ["NSR unknown: nothing excludes it, but no normal sinus rhythm is stated."]
-
-
-def _is_nsr(line: code_tables.Line) -> bool:
-    return line.code_class == "NSR"

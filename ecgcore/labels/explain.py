@@ -1,6 +1,6 @@
-"""Traces: why a record has each of its labels, under every policy, in words.
+"""Explanations of a record's labels, in words, for both label sources.
 
-A label comes from a statement (``expert``), or from a measurement against a threshold
+A label comes from a statement (``expert``) or from a measurement against a threshold
 (``criteria``); either is named with its source.
 """
 
@@ -11,20 +11,20 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.labels import code_tables, criteria
-from ecgcore.labels.classes import CODES
-from ecgcore.labels.contradictions import contradictions, doubts_of
-from ecgcore.labels.criteria import FALSE, TRUE, UNSURE, Criterion, Term
-from ecgcore.labels.expert import Labels, became, label_record
+from ecgcore.labels.classes import CODES, TIERS
+from ecgcore.labels.contradictions import contradictions, describe_doubts
+from ecgcore.labels.criteria import FALSE, TRUE, UNDECIDED, Criterion, CriterionRow, Term
+from ecgcore.labels.expert import Labels, label_record, resolve_statements
 from ecgcore.records.record import Record
 
 _STATES = {1: "present", 0: "absent", -1: "unknown"}
 _YES_NO = "yes"
-"""The unit of what is there or not."""
+"""Unit of a measure that is present or absent."""
 _SIGNS = {">=": "≥", "<=": "≤", ">": ">", "<": "<"}
 
 
 def explain_labels(record: Record, measures: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return every label of a record with what made it.
+    """Return every label of a record with its reasons.
 
     Parameters
     ----------
@@ -36,129 +36,136 @@ def explain_labels(record: Record, measures: Mapping[str, Any] | None) -> dict[s
     Returns
     -------
     dict
-        ``record``, ``source``, ``sex``, ``age``, ``statements`` (each with its words and what it
-        became), ``expert`` (tier → class → ``state`` and ``why``), ``criteria`` (set of
+        ``record``, ``source``, ``sex``, ``age``, ``statements`` (each with its words and its
+        effect), ``expert`` (tier → class → ``state`` and ``why``), ``criteria`` (set of
         thresholds → class → the same), ``contradictions`` and ``doubts``.
     """
     row = pd.DataFrame([dict(measures or {})])
-    said = became(record.statements, record.details)
-    expert = {tier: label_record(record, tier) for tier in code_tables.TIERS}
+    statements = resolve_statements(record.statements, record.details)
+    expert = {tier: label_record(record, tier) for tier in TIERS}
     index = pd.DataFrame({"sex": [record.sex], "age": [record.age_years]})
     return {
         "record": record.name,
         "source": record.source,
         "sex": record.sex,
         "age": None if record.age_years is None else float(record.age_years),
-        "statements": [one._asdict() for one in said],
+        "statements": [statement._asdict() for statement in statements],
         "expert": {tier: _by_class(labels) for tier, labels in expert.items()},
-        "criteria": {name: _by_class(criteria_labels(row, index, name)) for name in criteria.SETS},
-        "contradictions": list(contradictions(said)),
-        "doubts": [*_source_doubts(record), *doubts_of(expert["core"].states, row)],
+        "criteria": {
+            name: _by_class(criteria_labels(row, index, name)) for name in criteria.THRESHOLD_SETS
+        },
+        "contradictions": list(contradictions(statements)),
+        "doubts": [*_miscodings(record), *describe_doubts(expert["core"].states, row)],
     }
 
 
 def criteria_labels(
     measures: pd.DataFrame, index: pd.DataFrame, thresholds: str = "paper", tier: str = "core"
 ) -> Labels:
-    """Return the criteria labels of one record (one row each) with a sentence or more a class."""
-    judged = criteria.judge(measures, index, thresholds, tier)
+    """Return the criteria labels of one record (one row each) with one or more reasons a class."""
+    evaluated = criteria.evaluate_criteria(measures, index, thresholds, tier)
     states = criteria.criteria_states(measures, index, thresholds, tier)[0]
-    sentences = []
-    for code, state in zip(CODES, states.tolist(), strict=True):
-        for told in _told(judged[code], state, code, index):
-            sentences.append(f"{code} {_STATES[state]}: {told}.")
+    sentences = [
+        f"{code} {_STATES[state]}: {reason}."
+        for code, state in zip(CODES, states.tolist(), strict=True)
+        for reason in _reasons(evaluated[code], state, index)
+    ]
     return Labels(states, tuple(sentences))
 
 
-def _told(judged: tuple[Criterion, ...], state: int, code: str, index: pd.DataFrame) -> list[str]:
-    """Say of each criterion that decides what decides it."""
-    wanted = {1: TRUE, 0: FALSE, -1: UNSURE}[state]
-    deciding = [criterion for criterion in judged if criterion.truth[0] == wanted]
-    return [f"{criterion.name}: {_because(criterion, wanted, index)}" for criterion in deciding]
+def _reasons(evaluated: tuple[Criterion, ...], state: int, index: pd.DataFrame) -> list[str]:
+    """Return one reason for each criterion that decides the state."""
+    truth = {1: TRUE, 0: FALSE, -1: UNDECIDED}[state]
+    deciding = [criterion for criterion in evaluated if criterion.truth[0] == truth]
+    return [
+        f"{criterion.name}: {_deciding_terms(criterion, truth, index)}" for criterion in deciding
+    ]
 
 
-def _because(criterion: Criterion, wanted: float, index: pd.DataFrame) -> str:
-    """Say which terms made a criterion hold, fail or stay unknown."""
-    terms = [term for term in criterion.terms if wanted == TRUE or term.held[0] == wanted]
-    return "; ".join(_comparison(term, wanted, index) for term in terms or criterion.terms)
+def _deciding_terms(criterion: Criterion, truth: float, index: pd.DataFrame) -> str:
+    """Return the terms that made a criterion hold, fail or stay unknown."""
+    terms = [term for term in criterion.terms if truth == TRUE or term.term_truth[0] == truth]
+    return "; ".join(_describe_term(term, truth, index) for term in terms or criterion.terms)
 
 
-def _comparison(term: Term, wanted: float, index: pd.DataFrame) -> str:
-    line = term.line
-    values = [_place(term, i, wanted) for i in _shown(term, wanted)]
-    told = f"{line.term} {', '.join(values)}" if values else line.term
-    if wanted == FALSE and line.combine == "two contiguous":
-        told = f"{line.term} not in two contiguous leads, nearest {', '.join(values)}"
-    strict = _stricter(term, index)
-    return f"{told} ({line.cited}{strict})"
+def _describe_term(term: Term, truth: float, index: pd.DataFrame) -> str:
+    row = term.row
+    values = [_describe_value(term, i) for i in _deciding_leads(term, truth)]
+    text = f"{row.term} {', '.join(values)}" if values else row.term
+    if truth == FALSE and row.combine == "two contiguous":
+        text = f"{row.term} not in two contiguous leads, nearest {', '.join(values)}"
+    return f"{text} ({row.citation}{_stricter_note(term, index)})"
 
 
-def _shown(term: Term, wanted: float) -> list[int]:
-    """Return which leads to tell of: those that decide, the extreme one where none alone does."""
-    deciding = np.flatnonzero(term.truth[0] == wanted).tolist()
-    if wanted != FALSE or term.line.combine == "all" or not term.leads:
+def _deciding_leads(term: Term, truth: float) -> list[int]:
+    """Return the leads that decide a term, or the most extreme one where none decides alone."""
+    deciding = np.flatnonzero(term.truth[0] == truth).tolist()
+    if truth != FALSE or term.row.combine == "all" or not term.leads:
         return deciding
-    known = np.where(np.isnan(term.values[0]), -np.inf, term.line.demanding * term.values[0])
-    return [int(np.argmax(known - term.line.demanding * term.thresholds[0]))]
+    sign = term.row.strictness_sign
+    known = np.where(np.isnan(term.values[0]), -np.inf, sign * term.values[0])
+    return [int(np.argmax(known - sign * term.thresholds[0]))]
 
 
-def _place(term: Term, lead: int, wanted: float) -> str:
-    """Return one comparison: "in V2 0.24 mV ≥ 0.2 mV", "… is not …", "… was not measured"."""
-    line, value = term.line, term.values[0, lead]
-    where = f"in {term.leads[lead]} " if term.leads else ""
-    if line.unit == _YES_NO:
-        return _yes_no(value, wished=line.comparison == ">=")
-    limit = f"{_SIGNS[line.comparison]} {_number(term.thresholds[0, lead])} {line.unit}".strip()
+def _describe_value(term: Term, lead: int) -> str:
+    """Return one comparison: "in V2 0.24 mV ≥ 0.2 mV", "…, not …" or "not measured"."""
+    row, value = term.row, term.values[0, lead]
+    location = f"in {term.leads[lead]} " if term.leads else ""
+    if row.unit == _YES_NO:
+        return _describe_presence(value, is_required=row.comparison == ">=")
+    limit = f"{_SIGNS[row.comparison]} {_number(term.thresholds[0, lead])} {row.unit}".strip()
     if np.isnan(value):
-        return f"{where}not measured"
-    shown = f"{_number(value)} {line.unit}".strip()
-    return (
-        f"{where}{shown} {limit}" if term.truth[0, lead] == TRUE else f"{where}{shown}, not {limit}"
-    )
+        return f"{location}not measured"
+    measured = f"{location}{_number(value)} {row.unit}".strip()
+    return f"{measured} {limit}" if term.truth[0, lead] == TRUE else f"{measured}, not {limit}"
 
 
-def _yes_no(value: float, wished: bool) -> str:
-    """Return what is said of something that is there or not: as asked, or not."""
+def _describe_presence(value: float, is_required: bool) -> str:
+    """Return whether a finding is present, and whether it must not be."""
     if np.isnan(value):
         return "not known"
-    return {1.0: "found", 0.0: "not found"}[float(value > 0)] + ("" if wished else ", must not be")
+    presence = "found" if value > 0 else "not found"
+    return presence + ("" if is_required else ", must not be")
 
 
 def _number(value: float) -> str:
     return "without S" if np.isinf(value) else f"{value:.3g}"
 
 
-def _stricter(term: Term, index: pd.DataFrame) -> str:
-    """Say where sex or age are not known and the stricter threshold was taken."""
-    variants = [v for v in criteria.lines() if _same_term(v, term.line)]
+def _stricter_note(term: Term, index: pd.DataFrame) -> str:
+    """Return a note where sex or age is unknown and the stricter threshold applies."""
+    variants = [row for row in criteria.criteria_rows() if _is_same_term(row, term.row)]
     missing = []
-    if any(v.sex != "any" for v in variants) and index["sex"].iloc[0] not in criteria.SEXES:
+    if any(row.sex != "any" for row in variants) and index["sex"].iloc[0] not in criteria.SEXES:
         missing.append("sex")
-    if any(v.age != "any" for v in variants) and pd.isna(index["age"].iloc[0]):
+    if any(row.age != "any" for row in variants) and pd.isna(index["age"].iloc[0]):
         missing.append("age")
     return f"; {' and '.join(missing)} unknown: the stricter threshold" if missing else ""
 
 
-def _same_term(one: criteria.Line, other: criteria.Line) -> bool:
+def _is_same_term(one: CriterionRow, other: CriterionRow) -> bool:
     return one[:5] == other[:5]
 
 
 def _by_class(labels: Labels) -> dict[str, dict[str, Any]]:
-    """Return state and sentences by class; sentences open with the class they are about."""
+    """Return state and reasons by class; each reason begins with the class that it is about."""
     return {
         code: {
             "state": _STATES[int(state)],
-            "why": [told for told in labels.trace if told.startswith((f"{code} ", "Every class"))],
+            "why": [
+                line for line in labels.reasons if line.startswith((f"{code} ", "Every class"))
+            ],
         }
         for code, state in zip(CODES, labels.states, strict=True)
     }
 
 
-def _source_doubts(record: Record) -> list[str]:
-    """Return what is doubtful about the source's use of its own codes."""
-    found = []
-    for said in record.statements:
-        code = code_tables.canonical(said.system, said.code)
-        if doubt := code_tables.doubts().get((record.source, said.system, code)):
-            found.append(f"{said.system} {code}: {doubt}")
-    return found
+def _miscodings(record: Record) -> list[str]:
+    """Return the record's codes that its source is known to use for something else as well."""
+    miscodings = []
+    for statement in record.statements:
+        code = code_tables.canonical_code(statement.system, statement.code)
+        key = record.source, statement.system, code
+        if miscoding := code_tables.known_miscodings().get(key):
+            miscodings.append(f"{statement.system} {code}: {miscoding}")
+    return miscodings

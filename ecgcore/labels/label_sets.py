@@ -1,4 +1,4 @@
-"""Label sets: which classes a model is asked for, and what statements make each of them.
+"""Label sets: the classes that a model predicts, and the statements that make up each of them.
 
 ===========  ===================================================================================
 paper10      the ten classes of paper 001 (see ``expert``)
@@ -6,29 +6,28 @@ ptbxl5       PTB-XL's diagnostic superclasses: NORM, MI, STTC, CD, HYP
 ptbxl71      all 71 SCP-ECG statements of PTB-XL
 ===========  ===================================================================================
 
-``ptbxl5`` and ``ptbxl71`` follow the published benchmark, so that a model can stand beside its
-numbers (Strodthoff et al. 2021, doi:10.1109/JBHI.2020.3022989): a statement counts at *any*
-likelihood, 0 (not known) and 15 as well as 100, and what is not stated is absent; classes stand in
-alphabetical order; a record without a diagnostic statement takes no part in ``ptbxl5``. There the
-subendocardial injuries (INJ…) are MI, as PTB-XL's own table has them; in ``paper10`` they are not.
+``ptbxl5`` and ``ptbxl71`` follow the published benchmark, so that a model can be compared with its
+figures (Strodthoff et al. 2021, doi:10.1109/JBHI.2020.3022989): a statement counts at *any*
+likelihood, 0 (unknown) and 15 as well as 100, and a class that is not stated is absent; classes are
+in alphabetical order; a record without a diagnostic statement is left out of ``ptbxl5``. There the
+subendocardial injuries (INJ…) are MI, as in PTB-XL's own table; in ``paper10`` they are not.
 """
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from ecgcore.errors import NotFound
 from ecgcore.labels.classes import PAPER10, EcgClass
+from ecgcore.labels.code_tables import table_rows
 from ecgcore.labels.expert import ABSENT, PRESENT, UNKNOWN, label
 from ecgcore.records.record import Statement
 
-SETS = ("paper10", "ptbxl5", "ptbxl71")
+LABEL_SETS = ("paper10", "ptbxl5", "ptbxl71")
 _SYSTEM = "scp"
-"""The published sets are of SCP-ECG statements only."""
+"""The published sets use SCP-ECG statements only."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +37,18 @@ class LabelSet:
     Attributes
     ----------
     name
-        One of SETS.
+        One of LABEL_SETS.
     classes
         Codes and names, in the order of the columns of ``states``.
-    made_of
-        The SCP-ECG statements of each class, by statement; empty for ``paper10``.
+    class_of
+        Class of each SCP-ECG statement; empty for ``paper10``.
     convention
-        How statements are counted, in words.
+        The rule by which statements count, in words.
     """
 
     name: str
     classes: tuple[EcgClass, ...]
-    made_of: Mapping[str, str]
+    class_of: Mapping[str, str]
     convention: str
 
     @property
@@ -72,35 +71,30 @@ class LabelSet:
             sources = sources or ["ptb-xl"] * len(statements)
             details = details or [{}] * len(statements)
             rows = [
-                label(said, source, told, tier).states
-                for said, source, told in zip(statements, sources, details, strict=True)
+                label(of_record, source, of_source, tier).states
+                for of_record, source, of_source in zip(statements, sources, details, strict=True)
             ]
         else:
-            rows = [self._benchmark(list(said)) for said in statements]
+            rows = [self._benchmark_states(of_record) for of_record in statements]
         return np.array(rows, np.int8).reshape(len(rows), len(self.classes))
 
-    def _benchmark(self, said: list[Statement]) -> np.ndarray:
-        made = {self.made_of.get(s.code) for s in said if s.system == _SYSTEM} - {None}
-        if not made:
+    def _benchmark_states(self, statements: Iterable[Statement]) -> np.ndarray:
+        stated = {self.class_of.get(s.code) for s in statements if s.system == _SYSTEM} - {None}
+        if not stated:
             return np.full(len(self.classes), UNKNOWN, np.int8)
-        return np.array([PRESENT if code in made else ABSENT for code in self.codes], np.int8)
+        return np.array([PRESENT if code in stated else ABSENT for code in self.codes], np.int8)
 
 
 @cache
 def label_set(name: str) -> LabelSet:
-    """Return a label set by name, or say which there are."""
-    if name not in SETS:
-        raise NotFound.among("label set", name, SETS)
+    """Return a label set by name."""
+    if name not in LABEL_SETS:
+        raise NotFound.among("label set", name, LABEL_SETS)
     if name == "paper10":
-        words = "likelihood ≥ 50 or not known; what a source does not annotate is unknown"
-        return LabelSet(name, PAPER10, {}, words)
-    rows = [row for row in _rows() if row["set"] == name]
+        convention = "likelihood ≥ 50 or not known; what a source does not annotate is unknown"
+        return LabelSet(name, PAPER10, {}, convention)
+    rows = [row for row in table_rows("label_sets.csv") if row["set"] == name]
     classes = dict.fromkeys(EcgClass(row["code"], row["name"]) for row in rows)
-    made_of = {row["statement"]: row["code"] for row in rows}
-    words = "any likelihood; what is not stated is absent (Strodthoff et al. 2021)"
-    return LabelSet(name, tuple(classes), made_of, words)
-
-
-def _rows() -> list[dict[str, str]]:
-    with (Path(__file__).parent / "sets.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    class_of = {row["statement"]: row["code"] for row in rows}
+    convention = "any likelihood; what is not stated is absent (Strodthoff et al. 2021)"
+    return LabelSet(name, tuple(classes), class_of, convention)

@@ -1,12 +1,12 @@
-"""Targets: from what is known of the classes to what a network is asked to say.
+"""Training targets: from the states of the classes to the outputs of a network.
 
 =============  ====================================================================================
 multilabel     all classes, each present, absent or unknown (sigmoid)
-exclusive      one class a record, where its statements do not conflict (softmax, as the paper has)
-priority       one class a record, the most grave that is stated (softmax)
+exclusive      one class a record, where its statements do not conflict (softmax, as in the paper)
+priority       one class a record, the most severe that is stated (softmax)
 =============  ====================================================================================
 
-Only what is stated decides in ``exclusive`` and ``priority``: an unknown class is no conflict.
+``exclusive`` and ``priority`` depend on stated classes only: an unknown class is not a conflict.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ from ecgcore.labels.classes import CODES
 
 MODES = ("multilabel", "exclusive", "priority")
 PRIORITY = (7, 3, 4, 6, 5, 8, 9, 1, 2, 0)
-"""The order of ``priority``: the first of these that is stated is the label."""
+"""Order of ``priority``: the first of these classes that is stated is the label."""
 
 MORPHOLOGY = slice(3, 10)
 SECONDARY_TO = slice(3, 8)
@@ -30,7 +30,7 @@ RBBB, RVH, STD = CODES.index("RBBB"), CODES.index("RVH"), CODES.index("STD")
 
 @dataclass(frozen=True)
 class Targets:
-    """What a network is asked to say of N records.
+    """Training targets of N records.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Targets:
     used
         (N,) bool.
     reason
-        (N,) object: why a record is left out, empty where it is used.
+        (N,) object: why a record is left out; empty where it is used.
     """
 
     y: np.ndarray
@@ -52,8 +52,8 @@ def targets(states: np.ndarray, mode: str, classes: tuple[str, ...] = CODES) -> 
     """Return the targets of N records in one of MODES.
 
     ``states`` is (N, C) int8: 1 present, 0 absent, -1 unknown. The rules of ``exclusive`` and the
-    order of ``priority`` are of the paper's ten classes; in another set of ``classes`` exactly one
-    must be stated, and there is no order.
+    order of ``priority`` hold for the paper's ten classes; in another set of ``classes`` exactly
+    one must be stated, and there is no order.
     """
     if mode not in MODES:
         raise NotFound.among("target mode", mode, MODES)
@@ -62,7 +62,7 @@ def targets(states: np.ndarray, mode: str, classes: tuple[str, ...] = CODES) -> 
     stated = states == 1
     chosen = stated
     if classes == CODES:
-        chosen = _settled(stated) if mode == "exclusive" else _first_by_priority(stated)
+        chosen = _resolve_conflicts(stated) if mode == "exclusive" else _first_by_priority(stated)
     elif mode == "priority":
         raise RequestError("There is an order of priority for the label set paper10 only.")
     used = chosen.sum(axis=1) == 1
@@ -71,13 +71,13 @@ def targets(states: np.ndarray, mode: str, classes: tuple[str, ...] = CODES) -> 
 
 
 def priority_class(states: np.ndarray) -> np.ndarray:
-    """Return (N,) the index of the stated class that comes first in PRIORITY, -1 without one."""
+    """Return (N,) the index of the first stated class in PRIORITY, or -1."""
     stated = np.asarray(states == 1)[:, PRIORITY]
     return np.where(stated.any(axis=1), np.array(PRIORITY)[stated.argmax(axis=1)], -1)
 
 
 def class_counts(states: np.ndarray) -> dict[str, int]:
-    """Return how many records state each class."""
+    """Return the number of records in which each class is present."""
     return dict(zip(CODES, (states == 1).sum(axis=0).tolist(), strict=True))
 
 
@@ -85,12 +85,12 @@ def targets_summary(states: np.ndarray) -> dict[str, dict]:
     """Return ``{mode: {"used": n, "left_out": {reason: n}, "classes": {code: n}}}``."""
     summary = {}
     for mode in MODES:
-        made = targets(states, mode)
-        left_out = Counter(made.reason[~made.used].tolist())
+        of_mode = targets(states, mode)
+        left_out = Counter(of_mode.reason[~of_mode.used].tolist())
         summary[mode] = {
-            "used": int(made.used.sum()),
+            "used": int(of_mode.used.sum()),
             "left_out": dict(left_out.most_common()),
-            "classes": class_counts(made.y),
+            "classes": class_counts(of_mode.y),
         }
     return summary
 
@@ -109,33 +109,33 @@ def _counts_of_single(stated: np.ndarray) -> dict[str, int]:
     return class_counts(stated[stated.sum(axis=1) == 1].astype(np.int8))
 
 
-def _without_rate_beside_morphology(stated: np.ndarray) -> np.ndarray:
-    kept = stated.copy()
-    kept[stated[:, MORPHOLOGY].any(axis=1), RATE] = False
-    return kept
+def _drop_rate_with_morphology(stated: np.ndarray) -> np.ndarray:
+    remaining = stated.copy()
+    remaining[stated[:, MORPHOLOGY].any(axis=1), RATE] = False
+    return remaining
 
 
-def _without_secondary_depression(stated: np.ndarray) -> np.ndarray:
-    kept = stated.copy()
-    kept[stated[:, SECONDARY_TO].any(axis=1), STD] = False
-    return kept
+def _drop_secondary_depression(stated: np.ndarray) -> np.ndarray:
+    remaining = stated.copy()
+    remaining[stated[:, SECONDARY_TO].any(axis=1), STD] = False
+    return remaining
 
 
-def _without_rbbb_beside_rvh(stated: np.ndarray) -> np.ndarray:
-    kept = stated.copy()
-    kept[stated[:, RVH], RBBB] = False
-    return kept
+def _drop_rbbb_with_rvh(stated: np.ndarray) -> np.ndarray:
+    remaining = stated.copy()
+    remaining[stated[:, RVH], RBBB] = False
+    return remaining
 
 
 RULES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "a rate class beside a morphology class: the morphology": _without_rate_beside_morphology,
-    "STD beside LBBB, RBBB, LVH, RVH or STEMI: secondary": _without_secondary_depression,
-    "RBBB beside RVH: RVH": _without_rbbb_beside_rvh,
+    "a rate class beside a morphology class: the morphology": _drop_rate_with_morphology,
+    "STD beside LBBB, RBBB, LVH, RVH or STEMI: secondary": _drop_secondary_depression,
+    "RBBB beside RVH: RVH": _drop_rbbb_with_rvh,
 }
-"""What is no conflict in ``exclusive``, as functions on stated classes, (N, 10) bool."""
+"""Conflicts that ``exclusive`` resolves, as functions on stated classes, (N, 10) bool."""
 
 
-def _settled(stated: np.ndarray) -> np.ndarray:
+def _resolve_conflicts(stated: np.ndarray) -> np.ndarray:
     for apply in RULES.values():
         stated = apply(stated)
     return stated
@@ -154,12 +154,12 @@ def _multilabel(states: np.ndarray) -> Targets:
 def _reasons(
     states: np.ndarray, chosen: np.ndarray, used: np.ndarray, classes: tuple[str, ...]
 ) -> np.ndarray:
-    """Say why records are left out: nothing stated, or which classes conflict."""
+    """Return why records are left out: nothing stated, or conflicting classes."""
     reason = np.full(len(states), "", object)
     reason[~used] = "no class is stated"
     reason[(states < 0).all(axis=1)] = "every class is unknown"
     conflict = chosen.sum(axis=1) > 1
-    kinds, which = np.unique(chosen[conflict], axis=0, return_inverse=True)
-    words = [f"conflict: {' and '.join(np.array(classes)[kind])}" for kind in kinds]
-    reason[conflict] = np.array(words, object)[which.ravel()]
+    patterns, pattern_of = np.unique(chosen[conflict], axis=0, return_inverse=True)
+    texts = [f"conflict: {' and '.join(np.array(classes)[pattern])}" for pattern in patterns]
+    reason[conflict] = np.array(texts, object)[pattern_of.ravel()]
     return reason

@@ -1,1 +1,1 @@
-"""What can be measured on an ECG: R peaks, intervals, axis, amplitudes, ST levels."""
+"""Measurements of an ECG: R peaks, intervals, axis, amplitudes, ST levels, and signal quality."""

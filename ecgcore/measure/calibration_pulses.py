@@ -1,6 +1,6 @@
 """Calibration pulses: 1 mV in all leads at once, which some electrocardiographs write at the end.
 
-Their edges look like beats to a detector. No beat looks like them: the hearts' leads differ.
+A detector takes their edges for beats. Real beats differ from lead to lead; the pulse does not.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ HEIGHT_MV, TOLERANCE_MV = 1.0, 0.1
 _EDGE_S, _TOP_S = 0.02, 0.08
 
 
-def edges(leads: np.ndarray, fs_hz: float) -> np.ndarray:
+def pulse_edges(leads: np.ndarray, fs_hz: float) -> np.ndarray:
     """Return the samples at which a calibration pulse rises or falls in all leads.
 
     Parameters
@@ -22,16 +22,16 @@ def edges(leads: np.ndarray, fs_hz: float) -> np.ndarray:
     """
     edge, top = max(1, round(_EDGE_S * fs_hz)), round(_TOP_S * fs_hz)
     step = leads[:, edge:] - leads[:, :-edge]  # (leads, T - edge)
-    size = np.abs(np.abs(step) - HEIGHT_MV).max(axis=0) <= TOLERANCE_MV
-    together = size & (np.abs(np.sign(step).sum(axis=0)) == len(leads))
-    kept = []
-    for at in np.flatnonzero(together):
-        after, before = at + edge, at
-        high = (after, after + top) if step[0, at] > 0 else (before - top, before)
-        if high[0] >= 0 and _rests(leads[:, slice(*high)]):
-            kept.append(at + edge // 2)
-    return np.array(kept, dtype=int)
+    has_height = np.abs(np.abs(step) - HEIGHT_MV).max(axis=0) <= TOLERANCE_MV
+    candidates = has_height & (np.abs(np.sign(step).sum(axis=0)) == len(leads))
+    edges = []
+    for start in np.flatnonzero(candidates):
+        end = start + edge
+        plateau = (end, end + top) if step[0, start] > 0 else (start - top, start)
+        if plateau[0] >= 0 and _is_constant(leads[:, slice(*plateau)]):
+            edges.append(start + edge // 2)
+    return np.array(edges, dtype=int)
 
 
-def _rests(part: np.ndarray) -> bool:
-    return part.shape[1] > 1 and bool((np.ptp(part, axis=1) <= TOLERANCE_MV).all())
+def _is_constant(segment: np.ndarray) -> bool:
+    return segment.shape[1] > 1 and bool((np.ptp(segment, axis=1) <= TOLERANCE_MV).all())

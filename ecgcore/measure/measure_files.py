@@ -1,42 +1,44 @@
-"""Measure: one answer a record, or the reason why there is none."""
+"""Measurements of ECG files: one result a record, or the reason why it could not be read."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.measure.measurements import STANDING, Measurements, measure
+from ecgcore.measure.measurements import MEASUREMENT_STATUS, Measurements, measure
 from ecgcore.records.discover import find_records
-from ecgcore.records.read import AS_STATED, ReadOptions, read_record
+from ecgcore.records.read import DEFAULT_READ_OPTIONS, ReadOptions, read_record
 
 
-def measure_paths(paths: Iterable[Path], how: ReadOptions = AS_STATED) -> Iterator[dict[str, Any]]:
-    """Yield one answer for each record in files, folders and globs, in stable order, as they come.
+def measure_files(
+    paths: Iterable[Path], options: ReadOptions = DEFAULT_READ_OPTIONS
+) -> Iterator[dict[str, Any]]:
+    """Yield one result for each record in files, folders and globs, in stable order.
 
-    An unreadable record is an answer with ``error``, in which nothing is measured.
+    The result of an unreadable record has an ``error`` and empty measurements.
 
     Parameters
     ----------
     paths
-        As ``find_records`` takes them.
-    how
-        What is said of files that leave it open, and where to begin in long recordings.
+        As ``find_records`` accepts them.
+    options
+        Assumptions for files that leave something open, and the start within long recordings.
     """
     for path in find_records(paths):
-        yield {"path": str(path), **_answer(path, how)}
+        yield {"path": str(path), **_measure_file(path, options)}
 
 
-def _answer(path: Path, how: ReadOptions) -> dict[str, Any]:
-    """Return what was measured, and beside it what the electrocardiograph itself had measured."""
+def _measure_file(path: Path, options: ReadOptions) -> dict[str, Any]:
+    """Return the measurements and, in ``machine``, the electrocardiograph's own."""
     try:
-        record = read_record(path, **how._asdict())
+        record = read_record(path, **options._asdict())
     except UnreadableRecord as error:
-        nothing = Measurements().as_json()
-        return {"record": path.stem, **nothing, "machine": {}, "notes": [], "error": str(error)}
+        empty = Measurements().as_json()
+        return {"record": path.stem, **empty, "machine": {}, "notes": [], "error": str(error)}
     return {
         "record": record.name,
         **measure(record).as_json(),
         "machine": record.machine,
-        "notes": [STANDING, *record.notes],
+        "notes": [MEASUREMENT_STATUS, *record.notes],
         "error": None,
     }

@@ -1,4 +1,4 @@
-"""All measurements of a record. Automatic, unconfirmed: for research, never for a diagnosis."""
+"""All measurements of a record: automatic, unconfirmed, for research and never for a diagnosis."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,26 +6,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ecgcore.measure.delineation import Marks, delineate
+from ecgcore.measure.delineation import Fiducials, delineate
 from ecgcore.measure.median_beat import MedianBeat, median_beat
 from ecgcore.measure.rpeaks import (
+    median_rr_s,
     premature_beats,
     r_peaks,
     rate_bpm,
     rr_change,
     rr_irregularity,
-    usual_rr_s,
 )
 from ecgcore.measure.waves import WAVE_FIELDS, LeadWaves, lead_waves
 from ecgcore.records.record import LEADS, Record
 
-STANDING = "automatic, unconfirmed"
-"""What is said beside every measurement shown to people."""
+MEASUREMENT_STATUS = "automatic, unconfirmed"
+"""Stated with every measurement shown to people."""
 MEASURE_VERSION = 3
-"""Rises whenever a measurement or a quality flag comes out differently: cohorts are then measured
-anew when they are next ingested."""
-LONGEST_S = 300.0
-_NUMBERS = (
+"""Increased when a measurement or quality flag changes: the next ingest measures cohorts anew."""
+MAX_MEASURED_S = 300.0
+_NUMERIC_FIELDS = (
     "rate_bpm",
     "rr_irregularity",
     "premature_beats",
@@ -43,7 +42,7 @@ _NUMBERS = (
 )
 MEASURE_SCHEMA = pa.schema(
     [
-        *[(name, pa.float32()) for name in _NUMBERS],
+        *[(name, pa.float32()) for name in _NUMERIC_FIELDS],
         ("p_wave", pa.bool_()),
         *[(f"{lead}_{name}", pa.float32()) for lead in LEADS for name in WAVE_FIELDS],
         ("r_peaks_s", pa.list_(pa.float32())),
@@ -54,7 +53,7 @@ MEASURE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Measurements:
-    """What was measured on one record; None where it cannot be measured.
+    """Measurements of one record; None where a value cannot be measured.
 
     Attributes
     ----------
@@ -65,12 +64,12 @@ class Measurements:
     rr_irregularity
         Root mean square of successive RR differences over the mean RR.
     premature_beats, aberrant_beats
-        How many beats come early and are followed by a pause, and how many have another shape than
-        most; a ventricular premature beat is both.
+        Beats that come early and are followed by a pause, and beats of another shape than the
+        dominant one; a ventricular premature beat is both.
     beats_averaged
-        How many beats the median beat was made of.
+        Beats that the median beat was computed from.
     p_wave
-        Whether a P wave goes before the QRS complexes; None where there is no median beat.
+        Whether a P wave precedes the QRS complexes; None without a median beat.
     p_ms, pr_ms, qrs_ms, qt_ms
         Over all leads together: earliest onset to latest offset.
     qtc_bazett_ms, qtc_fridericia_ms
@@ -104,16 +103,16 @@ class Measurements:
     leads: dict[str, LeadWaves] = field(default_factory=lambda: {k: LeadWaves() for k in LEADS})
 
     def as_json(self) -> dict[str, Any]:
-        """Return what ``ecgcore measure --json`` prints, without path and error."""
-        named = {name: _rounded(getattr(self, name)) for name in _NUMBERS}
+        """Return the answer of ``ecgcore measure --json``, without path and error."""
+        numbers = {name: _rounded(getattr(self, name)) for name in _NUMERIC_FIELDS}
         by_lead = {
             name: {lead: _rounded(getattr(self.leads[lead], name), 4) for lead in LEADS}
             for name in ("st_j_mv", "st_j60_mv")
         }
         return {
-            **named,
+            **numbers,
             "p_wave": self.p_wave,
-            "r_peaks_s": [round(at, 4) for at in self.r_peaks_s],
+            "r_peaks_s": [round(peak_s, 4) for peak_s in self.r_peaks_s],
             **by_lead,
             "leads": {
                 lead: {k: _rounded(v, 4) for k, v in asdict(self.leads[lead]).items()}
@@ -123,7 +122,7 @@ class Measurements:
 
     def as_row(self) -> dict[str, Any]:
         """Return one row of MEASURE_SCHEMA."""
-        row: dict[str, Any] = {name: getattr(self, name) for name in _NUMBERS}
+        row: dict[str, Any] = {name: getattr(self, name) for name in _NUMERIC_FIELDS}
         row["p_wave"] = self.p_wave
         for lead in LEADS:
             for name in WAVE_FIELDS:
@@ -132,7 +131,7 @@ class Measurements:
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> "Measurements":
-        """Return the measurements that a row (of a table, NaN or None where null) holds."""
+        """Return the measurements of a row of a table, in which null is NaN or None."""
         waves = {
             lead: LeadWaves(**{name: _or_none(row[f"{lead}_{name}"]) for name in WAVE_FIELDS})
             for lead in LEADS
@@ -140,52 +139,52 @@ class Measurements:
         p_wave = row["p_wave"]
         peaks = row["r_peaks_s"]
         return cls(
-            r_peaks_s=() if peaks is None else tuple(float(at) for at in peaks),
+            r_peaks_s=() if peaks is None else tuple(float(peak_s) for peak_s in peaks),
             p_wave=None if p_wave is None or p_wave != p_wave else bool(p_wave),
             leads=waves,
-            **{name: _or_none(row[name]) for name in _NUMBERS},
+            **{name: _or_none(row[name]) for name in _NUMERIC_FIELDS},
         )
 
 
 def measure(record: Record) -> Measurements:
     """Measure a record: rate and rhythm from its R peaks, the rest on the median beat.
 
-    About 10 ms for 10 s. Never fails: what cannot be measured is None. Of a recording longer than
-    five minutes the first five are measured.
+    Takes about 10 ms for 10 s and never fails: a value that cannot be measured is None. Only the
+    first five minutes of a longer recording are measured.
     """
-    signal_mv = record.signal_mv[:, : round(LONGEST_S * record.fs_hz)]
+    signal_mv = record.signal_mv[:, : round(MAX_MEASURED_S * record.fs_hz)]
     peaks_s = r_peaks(signal_mv, record.fs_hz)
     beat = median_beat(signal_mv, record.fs_hz, peaks_s)
     rhythm: dict[str, Any] = {
-        "r_peaks_s": tuple(float(at) for at in peaks_s),
+        "r_peaks_s": tuple(float(peak_s) for peak_s in peaks_s),
         "rate_bpm": rate_bpm(peaks_s),
         "rr_irregularity": rr_irregularity(peaks_s),
         "premature_beats": float(premature_beats(peaks_s).sum()) if len(peaks_s) > 3 else None,
     }
     if beat is None:
         return Measurements(**rhythm)
-    marks = delineate(beat, usual_rr_s(peaks_s), rr_change(peaks_s))
-    leads = {lead: lead_waves(beat, marks, i) for i, lead in enumerate(LEADS)}
+    fiducials = delineate(beat, median_rr_s(peaks_s), rr_change(peaks_s))
+    leads = {lead: lead_waves(beat, fiducials, i) for i, lead in enumerate(LEADS)}
     return Measurements(
         **rhythm,
-        **_intervals(marks, beat.fs_hz, rhythm["rate_bpm"]),
+        **_intervals(fiducials, beat.fs_hz, rhythm["rate_bpm"]),
         aberrant_beats=float(beat.aberrant.sum()),
-        beats_averaged=float(beat.members.sum()),
-        axis_deg=_axis_deg(beat, marks),
+        beats_averaged=float(beat.dominant.sum()),
+        axis_deg=_axis_deg(beat, fiducials),
         sokolow_lyon_mv=_sokolow_lyon_mv(leads),
         cornell_mv=_cornell_mv(leads),
         leads=leads,
     )
 
 
-def _intervals(marks: Marks, fs_hz: float, rate: float | None) -> dict[str, Any]:
-    qt_ms = _ms(marks.qrs_onset, marks.t_offset, fs_hz)
+def _intervals(fiducials: Fiducials, fs_hz: float, rate: float | None) -> dict[str, Any]:
+    qt_ms = _ms(fiducials.qrs_onset, fiducials.t_offset, fs_hz)
     rr_s = 60 / rate if rate else None
     return {
-        "p_wave": marks.p_onset is not None if marks.qrs_onset is not None else None,
-        "p_ms": _ms(marks.p_onset, marks.p_offset, fs_hz),
-        "pr_ms": _ms(marks.p_onset, marks.qrs_onset, fs_hz),
-        "qrs_ms": _ms(marks.qrs_onset, marks.qrs_offset, fs_hz),
+        "p_wave": fiducials.p_onset is not None if fiducials.qrs_onset is not None else None,
+        "p_ms": _ms(fiducials.p_onset, fiducials.p_offset, fs_hz),
+        "pr_ms": _ms(fiducials.p_onset, fiducials.qrs_onset, fs_hz),
+        "qrs_ms": _ms(fiducials.qrs_onset, fiducials.qrs_offset, fs_hz),
         "qt_ms": qt_ms,
         "qtc_bazett_ms": qt_ms / rr_s ** (1 / 2) if qt_ms and rr_s else None,
         "qtc_fridericia_ms": qt_ms / rr_s ** (1 / 3) if qt_ms and rr_s else None,
@@ -200,19 +199,19 @@ _DIRECTIONS_DEG = np.array([0.0, 60.0, 120.0, -150.0, -30.0, 90.0])
 _SCALES = np.array([1, 1, 1, 3**0.5 / 2, 3**0.5 / 2, 3**0.5 / 2])
 
 
-def _axis_deg(beat: MedianBeat, marks: Marks) -> float | None:
-    """Return the direction that the net areas of the limb leads' QRS complexes point in."""
-    if marks.qrs_onset is None or marks.qrs_offset is None:
+def _axis_deg(beat: MedianBeat, fiducials: Fiducials) -> float | None:
+    """Return the direction of the net areas of the limb leads' QRS complexes."""
+    if fiducials.qrs_onset is None or fiducials.qrs_offset is None:
         return None
-    on, off = round(marks.qrs_onset), round(marks.qrs_offset)
+    on, off = round(fiducials.qrs_onset), round(fiducials.qrs_offset)
     limb = beat.signal_mv[:6, on : off + 1]
-    ok = ~np.isnan(limb).any(axis=1)
-    if ok.sum() < 2:
+    known = ~np.isnan(limb).any(axis=1)
+    if known.sum() < 2:
         return None
     area = (limb - beat.signal_mv[:6, max(0, on - 8) : on + 1].mean(axis=1, keepdims=True)).sum(1)
-    towards = np.deg2rad(_DIRECTIONS_DEG)
-    plane = np.stack([np.cos(towards), np.sin(towards)], axis=1) * _SCALES[:, None]
-    x, y = np.linalg.lstsq(plane[ok], area[ok], rcond=None)[0]
+    directions = np.deg2rad(_DIRECTIONS_DEG)
+    plane = np.stack([np.cos(directions), np.sin(directions)], axis=1) * _SCALES[:, None]
+    x, y = np.linalg.lstsq(plane[known], area[known], rcond=None)[0]
     return float(np.rad2deg(np.arctan2(y, x))) if np.hypot(x, y) > 0 else None
 
 

@@ -1,74 +1,79 @@
-"""The median beat: what the beats of the dominant shape have in common, in all leads at once."""
+"""Median beat: the median over the beats of the dominant shape, in all leads at once."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from ecgcore.measure.rpeaks import INDEPENDENT, r_peaks
-from ecgcore.records.resample import resampled
+from ecgcore.measure.rpeaks import INDEPENDENT_LEADS, r_peaks
+from ecgcore.records.resample import resample_signal
 
 WORK_HZ = 500.0
 """Beats are compared and averaged at this rate; others are resampled first, without aliasing."""
 BEFORE_S, AFTER_S = 0.45, 0.75
-"""What a median beat holds before and after its R peak."""
-ALIKE = 0.85
-"""Correlation over the QRS complex in all leads from which two beats have one shape."""
-MOST_COMPARED = 60
-"""Beats of one record that every beat is compared with."""
+"""Span of a median beat before and after its R peak."""
+SAME_SHAPE = 0.85
+"""Correlation over the QRS complex in all leads from which two beats have the same shape."""
+MAX_REFERENCES = 60
+"""Beats of one record that every beat is compared with, at most."""
 AS_FREQUENT = 0.6
-"""Beats of a second shape for each of the first, from which both are looked at."""
+"""Beats of a second shape for each of the first, from which both shapes are considered."""
 _QRS_S = (-0.10, 0.14)
-_REACH_S = 0.04
-"""How far the R peak of a beat may lie from where its QRS complex fits the others' best."""
+_MAX_SHIFT_S = 0.04
+"""Largest shift of a beat's R peak to where its QRS complex fits the others best."""
 _COARSE_S = 0.008
 _BASELINE_HZ = 0.5
-"""AHA 2007 (DOI 10.1161/CIRCULATIONAHA.106.180200) allows 0.67 Hz for filters without phase."""
+"""AHA 2007 (DOI 10.1161/CIRCULATIONAHA.106.180200) allows 0.67 Hz for zero-phase filters."""
 _BASELINE_RATE_HZ = 50.0
+COARSE_HZ = 100.0
+"""Sampling rate of the coarse median beat, which the quality checks use."""
+COARSE_BEFORE, COARSE_AFTER = 35, 45
+"""Samples of the coarse median beat before its R peak, and from it on."""
+_COARSE_MIN_BEATS = 3
 
 
 @dataclass(frozen=True)
 class MedianBeat:
-    """One beat in twelve leads, and the beats it was made of.
+    """One beat in twelve leads, and the beats that it was computed from.
 
     Attributes
     ----------
     signal_mv
-        (12, n) float64 in mV at WORK_HZ; leads without a signal are NaN, and so is every lead
-        where no beat reaches.
+        (12, n) float64 in mV at WORK_HZ; NaN in leads without a signal, and where no beat has
+        samples.
     r_at
         Sample of the R peak.
     beats_mv
-        (m, 12, n) the beats that the median was taken over, aligned.
+        (m, 12, n) the aligned beats that the median was taken over.
     beats_at_s
-        (m,) where their R peaks lie after alignment, in s.
+        (m,) times of their R peaks after alignment, in s.
     until_next_s
-        Seconds from R until the next beat, of whatever shape, in the quickest quarter of them.
-    members, aberrant
-        (B,) bool over all beats of the record: which are of the dominant shape, which are whole
-        and of another.
+        Seconds from an R peak to the next beat of any shape; the 25th percentile.
+    dominant, aberrant
+        (B,) bool over all beats of the record: those of the dominant shape, and those that are
+        complete but of another shape.
     """
 
     signal_mv: np.ndarray
-    r_at: int
+    r_sample: int
     beats_mv: np.ndarray
-    beats_at_s: np.ndarray
-    until_next_s: float
-    members: np.ndarray
+    beat_times_s: np.ndarray
+    next_beat_after_s: float
+    dominant: np.ndarray
     aberrant: np.ndarray
 
     @property
     def fs_hz(self) -> float:
-        """Samples a second."""
+        """Sampling rate of the median beat in Hz."""
         return WORK_HZ
 
 
 def median_beat(
     signal_mv: np.ndarray, fs_hz: float, peaks_s: np.ndarray | None = None
 ) -> MedianBeat | None:
-    """Return the median over the beats of the dominant shape, or None where there is no beat.
+    """Return the median over the beats of the dominant shape, or None without any beat.
 
-    Beats are cut at their R peaks, those unlike the dominant one are left out, the others are
-    moved to where they fit it best, and the median over them is taken sample by sample.
+    Beats are cut out around their R peaks; those of the dominant shape are aligned, and their
+    median is taken sample by sample.
 
     Parameters
     ----------
@@ -77,161 +82,198 @@ def median_beat(
     fs_hz
         Hz.
     peaks_s
-        R peaks in seconds, found if not given.
+        R peaks in seconds; detected if not given.
     """
     peaks_s = r_peaks(signal_mv, fs_hz) if peaks_s is None else np.asarray(peaks_s, dtype=float)
-    there = _with_signal(signal_mv)
-    if not len(peaks_s) or not there.any():
+    has_signal = _leads_with_signal(signal_mv)
+    if not len(peaks_s) or not has_signal.any():
         return None
-    level = _levelled(signal_mv[there], fs_hz)  # (leads, T')
-    at = np.clip(np.rint(peaks_s * WORK_HZ).astype(int), 0, level.shape[1] - 1)
-    members, whole, typical = _of_one_shape(level, there, at)
-    if not whole.any():
+    signal = _without_wander(signal_mv[has_signal], fs_hz)  # (leads, T')
+    peaks = np.clip(np.rint(peaks_s * WORK_HZ).astype(int), 0, signal.shape[1] - 1)
+    dominant, complete, typical = _dominant_shape(signal, has_signal, peaks)
+    if not complete.any():
         return None
-    at = _aligned(level, at[members], int(members[:typical].sum()))
-    beats = np.full((len(at), len(signal_mv), round((BEFORE_S + AFTER_S) * WORK_HZ)), np.nan)
-    beats[:, there] = _cut(level, at, round(BEFORE_S * WORK_HZ), round(AFTER_S * WORK_HZ))
-    signal, used = _median(beats, there)
+    peaks = _align(signal, peaks[dominant], int(dominant[:typical].sum()))
+    beats = np.full((len(peaks), len(signal_mv), round((BEFORE_S + AFTER_S) * WORK_HZ)), np.nan)
+    beats[:, has_signal] = _cut_out(
+        signal, peaks, round(BEFORE_S * WORK_HZ), round(AFTER_S * WORK_HZ)
+    )
+    median, used = _median(beats, has_signal)
     return MedianBeat(
-        signal_mv=signal,
-        r_at=round(BEFORE_S * WORK_HZ),
+        signal_mv=median,
+        r_sample=round(BEFORE_S * WORK_HZ),
         beats_mv=beats[used],
-        beats_at_s=at[used] / WORK_HZ,
-        until_next_s=_until_next_s(peaks_s, members),
-        members=members,
-        aberrant=whole & ~members,
+        beat_times_s=peaks[used] / WORK_HZ,
+        next_beat_after_s=_next_beat_after_s(peaks_s, dominant),
+        dominant=dominant,
+        aberrant=complete & ~dominant,
     )
 
 
-def _with_signal(signal_mv: np.ndarray) -> np.ndarray:
-    """Return (leads,) bool: which leads are there for half of the time, and not flat."""
-    there = np.isfinite(signal_mv)
-    high = np.where(there, signal_mv, -np.inf).max(axis=1)
-    low = np.where(there, signal_mv, np.inf).min(axis=1)
-    return (there.mean(axis=1) > 0.5) & (high > low)
+def coarse_median_beat(leads_mv: np.ndarray, band_mv: np.ndarray) -> np.ndarray | None:
+    """Return a median beat that is quick to compute: (8, 80) mV at 100 Hz, R peak at sample 35.
+
+    All beats count, whatever their shape; None from fewer than three of them.
+
+    Parameters
+    ----------
+    leads_mv, band_mv
+        (8, T) at COARSE_HZ: I, II, V1–V6, and their 5–20 Hz band.
+    """
+    peaks = _coarse_r_peaks(band_mv)
+    if len(peaks) < _COARSE_MIN_BEATS:
+        return None
+    return np.median(leads_mv[:, peaks[:, None] + np.arange(-COARSE_BEFORE, COARSE_AFTER)], axis=1)
 
 
-def _levelled(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
+def _coarse_r_peaks(band_mv: np.ndarray) -> np.ndarray:
+    """Return the samples at which the leads together change fastest, away from both ends."""
+    energy = np.sqrt((band_mv**2).mean(axis=0))
+    energy = np.convolve(energy, np.full(5, 0.2), "same")
+    local_max = np.lib.stride_tricks.sliding_window_view(np.pad(energy, 20), 41).max(axis=1)
+    blocks = energy[: len(energy) // 150 * 150].reshape(-1, 150)
+    typical = np.median(blocks.max(axis=1)) if len(blocks) else energy.max()
+    peaks = np.flatnonzero((energy == local_max) & (energy > 0.4 * typical))
+    return peaks[(peaks >= COARSE_BEFORE) & (peaks < band_mv.shape[1] - COARSE_AFTER)]
+
+
+def _leads_with_signal(signal_mv: np.ndarray) -> np.ndarray:
+    """Return (leads,) bool: leads with samples for more than half of the time that are not flat."""
+    known = np.isfinite(signal_mv)
+    high = np.where(known, signal_mv, -np.inf).max(axis=1)
+    low = np.where(known, signal_mv, np.inf).min(axis=1)
+    return (known.mean(axis=1) > 0.5) & (high > low)
+
+
+def _without_wander(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     """Return (leads, T') at WORK_HZ without baseline wander, NaN where missing."""
     signal = np.asarray(signal_mv, dtype=np.float64)
     if fs_hz != WORK_HZ:
-        signal = resampled(signal, fs_hz, WORK_HZ).astype(np.float64)
+        signal = resample_signal(signal, fs_hz, WORK_HZ).astype(np.float64)
     gaps = np.isnan(signal)
     if gaps.any():
-        at = np.arange(signal.shape[1])
+        samples = np.arange(signal.shape[1])
         for lead, gap in zip(signal, gaps, strict=True):
-            lead[gap] = np.interp(at[gap], at[~gap], lead[~gap])
-    level = signal - _baseline(signal)
-    level[gaps] = np.nan
-    return level
+            lead[gap] = np.interp(samples[gap], samples[~gap], lead[~gap])
+    corrected = signal - _baseline(signal)
+    corrected[gaps] = np.nan
+    return corrected
 
 
 def _baseline(signal: np.ndarray) -> np.ndarray:
-    """Return what moves slower than 0.5 Hz, filtered both ways at a tenth of the rate."""
+    """Return the signal below 0.5 Hz, filtered in both directions at a tenth of the rate."""
     from scipy.signal import butter, sosfiltfilt
 
     step = round(WORK_HZ / _BASELINE_RATE_HZ)
-    whole = signal.shape[1] // step * step
-    coarse = signal[:, :whole].reshape(len(signal), -1, step).mean(axis=2)
-    slow = butter(1, _BASELINE_HZ, fs=_BASELINE_RATE_HZ, output="sos")
-    coarse = sosfiltfilt(slow, coarse, axis=1)
-    at, knots = np.arange(signal.shape[1]), np.arange(coarse.shape[1]) * step + (step - 1) / 2
-    return np.stack([np.interp(at, knots, lead) for lead in coarse])
+    stop = signal.shape[1] // step * step
+    coarse = signal[:, :stop].reshape(len(signal), -1, step).mean(axis=2)
+    low_pass = butter(1, _BASELINE_HZ, fs=_BASELINE_RATE_HZ, output="sos")
+    coarse = sosfiltfilt(low_pass, coarse, axis=1)
+    samples = np.arange(signal.shape[1])
+    knots = np.arange(coarse.shape[1]) * step + (step - 1) / 2
+    return np.stack([np.interp(samples, knots, lead) for lead in coarse])
 
 
-def _cut(level: np.ndarray, at: np.ndarray, before: int, after: int) -> np.ndarray:
+def _cut_out(signal: np.ndarray, peaks: np.ndarray, before: int, after: int) -> np.ndarray:
     """Return (B, leads, before + after), NaN beyond the ends of the record."""
     width = before + after
-    padded = np.pad(level, ((0, 0), (width, width)), constant_values=np.nan)
+    padded = np.pad(signal, ((0, 0), (width, width)), constant_values=np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=1)
-    return windows[:, at + width - before].transpose(1, 0, 2)
+    return windows[:, peaks + width - before].transpose(1, 0, 2)
 
 
-def _of_one_shape(
-    level: np.ndarray, there: np.ndarray, at: np.ndarray
+def _dominant_shape(
+    signal: np.ndarray, has_signal: np.ndarray, peaks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return (B,) bool, which beats have the dominant shape; which are whole; and a typical one.
+    """Return (B,) bool, the beats of the dominant shape; the complete beats; and a typical one.
 
-    Where two shapes are about as frequent (bigeminy, pacing now and then) the narrower one counts.
+    Where two shapes are about equally frequent (bigeminy, intermittent pacing), the narrower one is
+    the dominant one.
     """
-    single = [row for row, lead in enumerate(np.flatnonzero(there)) if lead in INDEPENDENT]
-    rows = level[single] if len(single) > 2 else level
-    some = np.unique(np.linspace(0, len(at) - 1, MOST_COMPARED).astype(int))
-    alike, whole = _likeness(rows, at, some)
-    first, typical = _like_most(alike, whole, some)
-    second, other = _like_most(alike, whole & ~first, some)
+    rows = [i for i, lead in enumerate(np.flatnonzero(has_signal)) if lead in INDEPENDENT_LEADS]
+    leads = signal[rows] if len(rows) > 2 else signal
+    references = np.unique(np.linspace(0, len(peaks) - 1, MAX_REFERENCES).astype(int))
+    similar, complete = _similar_beats(leads, peaks, references)
+    first, typical = _largest_group(similar, complete, references)
+    second, other = _largest_group(similar, complete & ~first, references)
     if second.sum() < max(2, AS_FREQUENT * first.sum()):
-        return first, whole, typical
-    width, other_width = _width(rows, at[[typical, other]])
-    return (second, whole, other) if other_width < 0.9 * width else (first, whole, typical)
+        return first, complete, typical
+    width, other_width = _qrs_widths(leads, peaks[[typical, other]])
+    if other_width < 0.9 * width:
+        return second, complete, other
+    return first, complete, typical
 
 
-def _width(level: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Return how far each beat's QRS complex spreads in time, in samples (standard deviation)."""
+def _qrs_widths(signal: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+    """Return each beat's spread of QRS power in time, in samples (standard deviation)."""
     low, high = (round(s * WORK_HZ) for s in _QRS_S)
-    beats = _cut(level, at, -low, high)
+    beats = _cut_out(signal, peaks, -low, high)
     power = np.sum((beats - np.median(beats, axis=2, keepdims=True)) ** 2, axis=1)  # (B, samples)
-    share = power / power.sum(axis=1, keepdims=True)
-    when = np.arange(high - low)
-    centre = share @ when
-    return np.sqrt(np.sum(share * (when - centre[:, None]) ** 2, axis=1))
+    weight = power / power.sum(axis=1, keepdims=True)
+    time = np.arange(high - low)
+    centre = weight @ time
+    return np.sqrt(np.sum(weight * (time - centre[:, None]) ** 2, axis=1))
 
 
-def _likeness(level: np.ndarray, at: np.ndarray, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (B, S) bool, which beats have the shape of ``some`` of them, and (B,) which are whole.
+def _similar_beats(
+    signal: np.ndarray, peaks: np.ndarray, references: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (B, S) bool, which beats have the shape of each reference, and (B,) the complete ones.
 
-    Two beats are compared where they fit each other best, without the two leads that fit worst:
-    an electrode that comes loose for some beats makes them no other beats.
+    Two beats are compared at their best fit, without the two leads that fit worst: an electrode
+    that is loose during some beats does not change their shape.
     """
     step = round(_COARSE_S * WORK_HZ)
-    low, high, reach = (round(s * WORK_HZ) for s in (*_QRS_S, _REACH_S))
-    beats = _cut(level, at, reach - low, high + reach)[:, :, ::step]  # (B, leads, samples)
-    whole = ~np.isnan(beats).any(axis=(1, 2))
-    beats[~whole] = 0
+    low, high, shift = (round(s * WORK_HZ) for s in (*_QRS_S, _MAX_SHIFT_S))
+    beats = _cut_out(signal, peaks, shift - low, high + shift)[:, :, ::step]  # (B, leads, samples)
+    complete = ~np.isnan(beats).any(axis=(1, 2))
+    beats[~complete] = 0
     windows = np.lib.stride_tricks.sliding_window_view(beats, (high - low) // step, axis=2)
-    moved = (windows - windows.mean(axis=3, keepdims=True)).transpose(2, 1, 0, 3)
-    still = moved[len(moved) // 2][:, some]  # (leads, S, samples)
-    common = moved @ still.transpose(0, 2, 1)  # (shifts, leads, B, S)
-    both = (np.sum(moved**2, axis=3)[..., None] + np.sum(still**2, axis=2)[:, None, :]) / 2
-    if len(level) > 4:
-        worst = np.argpartition(both - common, -2, axis=1)[:, -2:]
-        for part in (common, both):
-            np.put_along_axis(part, worst, 0, axis=1)
-    alike = (common.sum(axis=1) / np.maximum(both.sum(axis=1), 1e-12)).max(axis=0)
-    return alike >= ALIKE, whole
+    shifted = (windows - windows.mean(axis=3, keepdims=True)).transpose(2, 1, 0, 3)
+    fixed = shifted[len(shifted) // 2][:, references]  # (leads, S, samples)
+    common = shifted @ fixed.transpose(0, 2, 1)  # (shifts, leads, B, S)
+    power = (np.sum(shifted**2, axis=3)[..., None] + np.sum(fixed**2, axis=2)[:, None, :]) / 2
+    if len(signal) > 4:
+        worst = np.argpartition(power - common, -2, axis=1)[:, -2:]
+        for terms in (common, power):
+            np.put_along_axis(terms, worst, 0, axis=1)
+    correlation = (common.sum(axis=1) / np.maximum(power.sum(axis=1), 1e-12)).max(axis=0)
+    return correlation >= SAME_SHAPE, complete
 
 
-def _like_most(alike: np.ndarray, among: np.ndarray, some: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return (B,) bool, the beats like that of ``some`` which most are like, and which it is."""
-    count = np.where(among[some], (alike & among[:, None]).sum(axis=0), -1)
+def _largest_group(
+    similar: np.ndarray, eligible: np.ndarray, references: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Return (B,) bool, the largest group of beats similar to a reference, and that reference."""
+    count = np.where(eligible[references], (similar & eligible[:, None]).sum(axis=0), -1)
     best = int(count.argmax())
-    return alike[:, best] & among, int(some[best])
+    return similar[:, best] & eligible, int(references[best])
 
 
-def _aligned(level: np.ndarray, at: np.ndarray, typical: int) -> np.ndarray:
-    """Return where R peaks lie so that each QRS fits the typical one, then the median, best."""
-    low, high, reach = (round(s * WORK_HZ) for s in (*_QRS_S, _REACH_S))
+def _align(signal: np.ndarray, peaks: np.ndarray, typical: int) -> np.ndarray:
+    """Return R peaks shifted so that each QRS fits first the typical one, then the median, best."""
+    low, high, shift = (round(s * WORK_HZ) for s in (*_QRS_S, _MAX_SHIFT_S))
     for template_of in (lambda beats: beats[typical], lambda beats: np.median(beats, axis=0)):
-        near = np.nan_to_num(_cut(level, at, reach - low, high + reach))
-        template = template_of(near[:, :, reach : reach + high - low : 2])  # (leads, samples)
+        around = np.nan_to_num(_cut_out(signal, peaks, shift - low, high + shift))
+        template = template_of(around[:, :, shift : shift + high - low : 2])  # (leads, samples)
         template = template - template.mean(axis=1, keepdims=True)
-        windows = np.lib.stride_tricks.sliding_window_view(near, high - low, axis=2)[..., ::2]
+        windows = np.lib.stride_tricks.sliding_window_view(around, high - low, axis=2)[..., ::2]
         fits = np.einsum("blsw,lw->bs", windows, template)  # (beats, shifts)
-        at = at + fits.argmax(axis=1) - reach
-    return at
+        peaks = peaks + fits.argmax(axis=1) - shift
+    return peaks
 
 
-def _until_next_s(peaks_s: np.ndarray, members: np.ndarray) -> float:
-    waits_s = np.diff(peaks_s)[members[:-1]]
-    return float(np.percentile(waits_s, 25)) if len(waits_s) else np.inf
+def _next_beat_after_s(peaks_s: np.ndarray, dominant: np.ndarray) -> float:
+    intervals_s = np.diff(peaks_s)[dominant[:-1]]
+    return float(np.percentile(intervals_s, 25)) if len(intervals_s) else np.inf
 
 
-def _median(beats: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the median over whole beats, and which they are; over all where few are whole."""
-    whole = ~np.isnan(beats[:, there]).any(axis=(1, 2))
-    if whole.sum() >= len(beats) / 2:
-        return np.median(beats[whole], axis=0), whole
-    signal = np.full(beats.shape[1:], np.nan)
-    some = np.isfinite(beats).any(axis=0)
-    signal[some] = np.nanmedian(beats[:, some], axis=0)
-    return signal, np.ones(len(beats), dtype=bool)
+def _median(beats: np.ndarray, has_signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the median over complete beats, or over all where few are complete, and its beats."""
+    complete = ~np.isnan(beats[:, has_signal]).any(axis=(1, 2))
+    if complete.sum() >= len(beats) / 2:
+        return np.median(beats[complete], axis=0), complete
+    median = np.full(beats.shape[1:], np.nan)
+    known = np.isfinite(beats).any(axis=0)
+    median[known] = np.nanmedian(beats[:, known], axis=0)
+    return median, np.ones(len(beats), dtype=bool)

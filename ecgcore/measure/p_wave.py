@@ -1,37 +1,37 @@
-"""The P wave of a median beat: where it is, and whether it is one.
+"""P wave of a median beat: its onset and offset, and the decision whether it is one.
 
-Fibrillation leaves ripples before the QRS complex of a median beat too. A P wave is told from them
-by three things: the beats are alike there, it stands out from what lies before it, and it begins
-from rest, or on the end of the T wave before it.
+Fibrillation leaves ripples before the QRS complex even in a median beat. A P wave differs from them
+in three ways: the beats are alike there, it stands out from the segment before it, and it begins at
+rest or on the end of the preceding T wave.
 """
 
 import numpy as np
 
 from ecgcore.measure.median_beat import MedianBeat
-from ecgcore.measure.spatial_velocity import noise_of, rest
+from ecgcore.measure.spatial_velocity import find_rest, noise_level
 
 ONSET_REST, OFFSET_REST, NOISE, HIGHEST_REST = 0.15, 0.4, 0.7, 0.25
-"""Shares of its fastest movement, and of the noise, below which P has not begun, or has ended."""
+"""Shares of its largest velocity, and of the noise, below which P has not begun, or has ended."""
 ALIKE, IRREGULAR_ALIKE = 0.5, 0.75
 """Correlation between beats from which there is a P wave; fibrillation gives about 0.1."""
 IRREGULAR = 0.1
-"""Median change from one RR interval to the next, as a share, above which more is asked."""
+"""Median change from one RR interval to the next, as a share; above, IRREGULAR_ALIKE counts."""
 STANDS_OUT = 0.4
-"""Share of its fastest movement that what lies before it may reach, in the median."""
+"""Largest median velocity of the segment before P, as a share of P's largest velocity."""
 ON_T_ALIKE, ON_T_VALLEY = 0.8, 0.6
-"""What is asked of a P wave that begins before T has ended: likeness, and a valley between."""
+"""Correlation, and velocity between the waves, required of a P wave that begins before T ends."""
 _LONGEST_PR_S, _SHORTEST_PR_S = 0.37, 0.03
 _OVERLAP_S, _NEAR_T_S = 0.04, 0.06
 
 
-def p_wave(
+def find_p_wave(
     beat: MedianBeat,
     velocity: np.ndarray,
     qrs_onset: float,
     t_before: float,
     irregularity: float = 0.0,
 ) -> tuple[float, float] | None:
-    """Return onset and offset of the P wave in samples, or None where there is none.
+    """Return onset and offset of the P wave in samples, or None without one.
 
     Parameters
     ----------
@@ -42,26 +42,26 @@ def p_wave(
     qrs_onset
         Sample.
     t_before
-        Where the T wave of the beat before ends, in samples of this one (may be negative).
+        End of the preceding beat's T wave, in samples of this beat (may be negative).
     irregularity
         Median change from one RR interval to the next, as a share of the RR interval.
     """
-    found = _where(velocity, qrs_onset, t_before, beat.fs_hz)
-    if found is None:
+    candidate = _find_candidate(velocity, qrs_onset, t_before, beat.fs_hz)
+    if candidate is None:
         return None
-    onset, offset, top, on_t = found
+    onset, offset, top, is_on_t = candidate
     before = velocity[max(0, round(t_before)) : max(0, round(onset) - 5)]
     if len(before) > 0.08 * beat.fs_hz and np.median(before) > STANDS_OUT * velocity[top]:
         return None
-    asked = IRREGULAR_ALIKE if irregularity > IRREGULAR else ALIKE
-    alike = likeness(beat, onset, offset)
-    return (onset, offset) if alike >= max(asked, ON_T_ALIKE * on_t) else None
+    required = IRREGULAR_ALIKE if irregularity > IRREGULAR else ALIKE
+    required = max(required, ON_T_ALIKE * is_on_t)
+    return (onset, offset) if beat_similarity(beat, onset, offset) >= required else None
 
 
-def _where(
+def _find_candidate(
     velocity: np.ndarray, qrs_onset: float, t_before: float, fs_hz: float
 ) -> tuple[float, float, int, bool] | None:
-    """Return onset, offset, fastest sample, and whether P begins on T; None where none can be."""
+    """Return onset, offset, fastest sample, and whether P begins on T; None without a candidate."""
     high = round(qrs_onset - _SHORTEST_PR_S * fs_hz)
     low = round(max(qrs_onset - _LONGEST_PR_S * fs_hz, 4, t_before - _OVERLAP_S / 2 * fs_hz))
     rising = np.flatnonzero(np.diff(velocity[low : max(high, low)]) > 0)
@@ -71,35 +71,35 @@ def _where(
     top = low + int(np.argmax(velocity[low:high]))
     fast = low + np.flatnonzero(velocity[low:high] > 0.5 * velocity[top])
     fast = fast[np.abs(fast - top) < 0.12 * fs_hz]
-    level = ONSET_REST * velocity[top] + NOISE * noise_of(velocity)
+    level = ONSET_REST * velocity[top] + NOISE * noise_level(velocity)
     level = min(level, HIGHEST_REST * velocity[top])
-    onset = rest(velocity, int(fast[0]), 0, level, 3)
-    offset = rest(velocity, int(fast[-1]), round(qrs_onset), OFFSET_REST * velocity[top], 3)
+    onset = find_rest(velocity, int(fast[0]), 0, level, 3)
+    offset = find_rest(velocity, int(fast[-1]), round(qrs_onset), OFFSET_REST * velocity[top], 3)
     offset = qrs_onset if offset is None else offset
     if onset is not None and onset >= t_before - _OVERLAP_S * fs_hz:
         return onset, offset, top, False
     valley = low + int(np.argmin(velocity[low : fast[0] + 1]))
-    near_t = valley < t_before + _NEAR_T_S * fs_hz
-    if not near_t or velocity[valley] > ON_T_VALLEY * velocity[top]:
+    is_near_t = valley < t_before + _NEAR_T_S * fs_hz
+    if not is_near_t or velocity[valley] > ON_T_VALLEY * velocity[top]:
         return None
     return float(valley), offset, top, True
 
 
-def likeness(beat: MedianBeat, start: float, stop: float) -> float:
-    """Return how alike the beats are between two samples: the median correlation with the others.
+def beat_similarity(beat: MedianBeat, start: float, stop: float) -> float:
+    """Return the median correlation of a beat with the others between two samples.
 
-    Over all leads at once, each without its mean and slope; 1 where there is but one beat.
+    Over all leads at once, each without its mean and slope; 1 where there is only one beat.
     """
     step, margin = round(0.016 * beat.fs_hz), 0.02 * beat.fs_hz
-    there = ~np.isnan(beat.beats_mv).any(axis=(0, 2))
-    part = beat.beats_mv[:, there, max(0, round(start - margin)) : round(stop + margin)]
-    n = part.shape[2] // step
-    if len(part) < 2 or n < 3 or not there.any():
+    known = ~np.isnan(beat.beats_mv).any(axis=(0, 2))
+    segment = beat.beats_mv[:, known, max(0, round(start - margin)) : round(stop + margin)]
+    n = segment.shape[2] // step
+    if len(segment) < 2 or n < 3 or not known.any():
         return 1.0
-    coarse = part[:, :, : n * step].reshape(*part.shape[:2], n, step).mean(axis=3)
+    coarse = segment[:, :, : n * step].reshape(*segment.shape[:2], n, step).mean(axis=3)
     ramp = np.linspace(-1, 1, n) / np.linalg.norm(np.linspace(-1, 1, n))
     coarse = coarse - coarse.mean(axis=2, keepdims=True)
-    coarse = (coarse - (coarse @ ramp)[..., None] * ramp).reshape(len(part), -1)
+    coarse = (coarse - (coarse @ ramp)[..., None] * ramp).reshape(len(segment), -1)
     others = coarse.sum(axis=0) - coarse
     size = np.linalg.norm(coarse, axis=1) * np.linalg.norm(others, axis=1)
     return float(np.median((coarse * others).sum(axis=1) / np.maximum(size, 1e-12)))

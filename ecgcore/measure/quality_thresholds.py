@@ -1,4 +1,4 @@
-"""The thresholds of the quality checks, each with its source: quality.csv."""
+"""Thresholds of the quality checks, each with its source: quality.csv."""
 
 import csv
 from functools import cache

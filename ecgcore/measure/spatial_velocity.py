@@ -1,16 +1,16 @@
-"""The spatial velocity of a median beat, and where it comes to rest."""
+"""Spatial velocity of a median beat: its rests and valleys, at which waves begin and end."""
 
 from functools import lru_cache
 
 import numpy as np
 
 QRS_HZ, P_HZ, T_HZ, SPIKE_HZ = 22.0, 15.0, 12.0, 80.0
-"""Each wave is followed on the beat low-passed here (−6 dB), so that the rate has no say."""
+"""Low-pass of each wave (−6 dB), so that the sampling rate does not matter."""
 _EDGE_S = 0.1
 
 
-def velocities(leads: np.ndarray, fs_hz: float) -> np.ndarray:
-    """Return spatial velocity: the root mean square over leads of their slopes.
+def spatial_velocities(leads: np.ndarray, fs_hz: float) -> np.ndarray:
+    """Return the spatial velocity: the root mean square over leads of their slopes.
 
     Parameters
     ----------
@@ -40,69 +40,73 @@ def _responses(n: int, fs_hz: float) -> np.ndarray:
     return 2j * np.pi * f_hz * np.stack(low)
 
 
-def noise_of(velocity: np.ndarray) -> float:
-    """Return the velocity in the quietest fifth of a beat, in mV/s."""
+def noise_level(velocity: np.ndarray) -> float:
+    """Return the 20th percentile of the velocity over a beat, in mV/s."""
     return float(np.percentile(velocity, 20))
 
 
-def fast_part(velocity: np.ndarray, top: int, share: float, reach: int) -> tuple[int, int]:
-    """Return the first and last sample, within ``reach`` of top, of that share of its movement."""
+def fast_segment(velocity: np.ndarray, top: int, share: float, reach: int) -> tuple[int, int]:
+    """Return the first and last sample within ``reach`` of top with that share of its velocity."""
     low = max(0, top - reach)
     fast = low + np.flatnonzero(velocity[low : top + reach + 1] >= share * velocity[top])
     return int(fast[0]), int(fast[-1])
 
 
-def rest(velocity: np.ndarray, start: int, stop: int, level: float, quiet: int) -> float | None:
-    """Return where, on the way from start to stop, a rest of ``quiet`` samples begins.
+def find_rest(
+    velocity: np.ndarray, start: int, stop: int, level: float, quiet: int
+) -> float | None:
+    """Return the beginning of the first rest of ``quiet`` samples on the way from start to stop.
 
     Parameters
     ----------
     velocity
         (n,).
     start, stop
-        Samples; ``stop`` may lie before ``start``, and is not looked at.
+        Samples; ``stop`` is exclusive and may lie before ``start``.
     level
-        Rest is at or below it.
+        Velocity of a rest, at most.
     quiet
         Samples.
 
     Returns
     -------
     float or None
-        Half a sample before the first at rest as one goes; None where there is no rest.
+        Half a sample before the first sample at rest in the direction of search; None without rest.
     """
     step = 1 if stop > start else -1
     below = velocity[start:stop:step] <= level
     if len(below) < quiet:
         return None
-    run = np.convolve(below, np.ones(quiet), "valid") > quiet - 0.5
-    return start + step * (float(run.argmax()) - 0.5) if run.any() else None
+    at_rest = np.convolve(below, np.ones(quiet), "valid") > quiet - 0.5
+    return start + step * (float(at_rest.argmax()) - 0.5) if at_rest.any() else None
 
 
-def valley(velocity: np.ndarray, start: int, stop: int, level: float, reach: int) -> float | None:
-    """Return the first sample on the way from start to stop where the movement is slowest.
+def find_valley(
+    velocity: np.ndarray, start: int, stop: int, level: float, reach: int
+) -> float | None:
+    """Return the first local minimum of the velocity on the way from start to stop.
 
     Parameters
     ----------
     velocity
         (n,).
     start, stop
-        Samples; ``stop`` may lie before ``start``, and is not looked at.
+        Samples; ``stop`` is exclusive and may lie before ``start``.
     level
-        It must be at or below it.
+        Velocity of the minimum, at most.
     reach
-        Samples either way, all between start and stop, of which none may be slower.
+        Samples to either side, all between start and stop, none of which may be lower.
 
     Returns
     -------
     float or None
-        None where it is nowhere slowest.
+        None without such a minimum.
     """
     step = 1 if stop > start else -1
-    part = velocity[start:stop:step]
-    if len(part) < 2 * reach + 1:
+    segment = velocity[start:stop:step]
+    if len(segment) < 2 * reach + 1:
         return None
-    slowest = np.lib.stride_tricks.sliding_window_view(part, 2 * reach + 1).min(axis=1)
-    middle = part[reach : len(part) - reach]
-    found = np.flatnonzero((middle <= slowest) & (middle <= level))
-    return float(start + step * (reach + found[0])) if len(found) else None
+    lowest = np.lib.stride_tricks.sliding_window_view(segment, 2 * reach + 1).min(axis=1)
+    middle = segment[reach : len(segment) - reach]
+    minima = np.flatnonzero((middle <= lowest) & (middle <= level))
+    return float(start + step * (reach + minima[0])) if len(minima) else None

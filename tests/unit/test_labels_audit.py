@@ -1,4 +1,4 @@
-"""The audit, contradictions and doubts: counts that add up, words that name the cause."""
+"""Label audit, contradictions and doubts: counts add up, and texts name the cause."""
 
 import json
 import sys
@@ -12,10 +12,15 @@ from ecgcore.cohort.label_audit import audit_cohort, explain_stored
 from ecgcore.cohort.store import Cohort
 from ecgcore.labels.agreement import agreement
 from ecgcore.labels.audit import audit
-from ecgcore.labels.classes import CODES
-from ecgcore.labels.code_tables import TIERS, lines
-from ecgcore.labels.contradictions import checks, contradictions, doubts_of, pairs
-from ecgcore.labels.expert import became, label
+from ecgcore.labels.classes import CODES, TIERS
+from ecgcore.labels.code_tables import statement_rules
+from ecgcore.labels.contradictions import (
+    contradictions,
+    contradictory_pairs,
+    describe_doubts,
+    measurement_checks,
+)
+from ecgcore.labels.expert import label, resolve_statements
 from ecgcore.labels.explain import explain_labels
 from ecgcore.measure.measurements import MEASURE_SCHEMA, Measurements
 from ecgcore.records.record import Record, Statement
@@ -25,12 +30,12 @@ def scp(**likelihoods):
     return [Statement("scp", code, float(value)) for code, value in likelihoods.items()]
 
 
-def said_against(statements, details=None):
-    return contradictions(became(statements, details))
+def contradictions_of(statements, details=None):
+    return contradictions(resolve_statements(statements, details))
 
 
 def index_of(*records, source="ptb-xl"):
-    """Return an index as a cohort keeps it, of (statements, details) pairs."""
+    """Return an index as a cohort stores it, of (statements, details) pairs."""
     rows = []
     for statements, details in records:
         states = {
@@ -40,11 +45,11 @@ def index_of(*records, source="ptb-xl"):
                 CODES, label(statements, source, details, tier).states.tolist(), strict=True
             )
         }
-        told = [[s.system, s.code, s.likelihood] for s in statements]
+        rows_of_statements = [[s.system, s.code, s.likelihood] for s in statements]
         rows.append(
             {
                 "source": source,
-                "statements": json.dumps(told),
+                "statements": json.dumps(rows_of_statements),
                 "details": json.dumps(details),
                 "sex": "female",
                 "age": 60.0,
@@ -77,39 +82,39 @@ ALL = (
 )
 
 
-def fate(answer, code):
+def effect(answer, code):
     return next(one for one in answer["statements"] if one["code"] == code)["became"]
 
 
-def test_an_audit_says_what_each_statement_became():
+def test_an_audit_counts_the_effects_of_each_statement():
     answer = audit(index_of(*ALL))
-    assert fate(answer, "IMI") == {
+    assert effect(answer, "IMI") == {
         "would be STEMI, but never here (old, or another cause is stated): excludes NSR": 1,
         "makes STEMI in both tiers": 1,
     }
-    assert fate(answer, "LVH") == {"likelihood of 1 to 49: makes nothing, excludes NSR": 1}
-    assert fate(answer, "LVOLT") == {"benign: no class, does not exclude NSR": 1}
-    assert fate(answer, "NEWCODE") == {"in no table: no class, excludes NSR": 1}
-    assert fate(answer, "NORM") == {"states a normal ECG, with sinus rhythm": 3}
+    assert effect(answer, "LVH") == {"likelihood of 1 to 49: makes nothing, excludes NSR": 1}
+    assert effect(answer, "LVOLT") == {"benign: no class, does not exclude NSR": 1}
+    assert effect(answer, "NEWCODE") == {"in no table: no class, excludes NSR": 1}
+    assert effect(answer, "NORM") == {"states a normal ECG, with sinus rhythm": 3}
     most = answer["statements"][0]
     assert (most["code"], most["records"], most["words"]) == ("SR", 5, "sinus rhythm")
 
 
-def test_a_machines_own_words_are_counted_as_not_read():
+def test_free_text_of_a_machine_is_counted_as_not_read():
     answer = audit(index_of(([Statement("text", "Sinus rhythm")], {}), source="unknown"))
-    assert fate(answer, "Sinus rhythm") == {"free words: not read as a label": 1}
+    assert effect(answer, "Sinus rhythm") == {"free words: not read as a label": 1}
     assert answer["flow"]["not_labelled"] == {
         "nothing that it states says anything of the ten classes": 1
     }
 
 
-def test_what_statements_became_adds_up_to_the_records_that_state_them():
+def test_the_effects_of_a_statement_add_up_to_its_records():
     for one in audit(index_of(*ALL))["statements"]:
         assert sum(one["became"].values()) == one["records"]
 
 
 def test_the_flow_loses_records_only_with_a_reason():
-    answer = audit(index_of(*ALL), lost={"it has no signal file": 2})
+    answer = audit(index_of(*ALL), unreadable={"it has no signal file": 2})
     flow = answer["flow"]
     assert flow["found"] == 12
     assert flow["found"] - sum(flow["not_readable"].values()) == flow["readable"] == len(ALL)
@@ -134,7 +139,7 @@ def test_the_rules_of_exclusive_targets_are_counted_one_after_another():
     assert [counts["LBBB"] for counts in rules.values()] == [0, 0, 1, 1]
 
 
-def test_nothing_measured_is_no_criteria_and_no_measured_doubt():
+def test_without_measurements_there_are_no_criteria_and_no_doubts():
     answer = audit(index_of(*ALL))
     assert answer["criteria"] == {}
     assert answer["doubts"] == {}
@@ -160,10 +165,9 @@ def test_an_audit_of_no_records_is_all_zeros():
         ([Statement("code15", "normal_ecg"), Statement("code15", "ST")], "a normal ECG and sinus "),
     ],
 )
-def test_what_cannot_hold_together_is_told(statements, words):
-    found = said_against(statements)
-    assert len(found) == 1
-    assert found[0].startswith(words)
+def test_statements_that_exclude_each_other_are_a_contradiction(statements, words):
+    [contradiction] = contradictions_of(statements)
+    assert contradiction.startswith(words)
 
 
 @pytest.mark.parametrize(
@@ -177,22 +181,22 @@ def test_what_cannot_hold_together_is_told(statements, words):
         [],
     ],
 )
-def test_what_may_stand_together_is_no_contradiction(statements):
-    assert said_against(statements) == ()
+def test_compatible_statements_are_not_a_contradiction(statements):
+    assert contradictions_of(statements) == ()
 
 
 def one_row(**measured):
     return pd.DataFrame([Measurements(**measured).as_row()])
 
 
-def test_a_stated_rate_is_held_against_the_measured_one():
+def test_a_stated_rate_is_compared_with_the_measured_one():
     states = label(scp(STACH=0), "ptb-xl").states
-    assert doubts_of(states, one_row(rate_bpm=70.0)) == (
+    assert describe_doubts(states, one_row(rate_bpm=70.0)) == (
         "sinus tachycardia is stated, but rate was measured as 70 bpm: it begins above 100 bpm "
         "(paper 001); 5 bpm are left for how a rate is counted",
     )
-    assert doubts_of(states, one_row(rate_bpm=98.0)) == ()
-    assert doubts_of(states, one_row()) == ()
+    assert describe_doubts(states, one_row(rate_bpm=98.0)) == ()
+    assert describe_doubts(states, one_row()) == ()
 
 
 def test_a_left_bundle_branch_block_of_chapman_with_a_narrow_qrs_is_doubted_twice():
@@ -222,20 +226,23 @@ def test_doubts_are_counted_in_an_audit():
     assert list(doubts)[1] == ("left bundle branch block is stated, but qrs measured < 120 ms")
 
 
-def test_every_check_and_pair_names_what_there_is():
+def test_every_check_and_pair_names_known_classes_measures_and_codes():
     columns = {field.name for field in MEASURE_SCHEMA}
-    for check in checks():
+    for check in measurement_checks():
         assert check.code_class in CODES
         assert check.measure in columns
-    for pair in pairs():
-        for code in (pair.code, pair.beside):
-            assert code in CODES if pair.system == "class" else (pair.system, code) in lines()
+    for pair in contradictory_pairs():
+        for code in (pair.code, pair.other_code):
+            if pair.system == "class":
+                assert code in CODES
+            else:
+                assert (pair.system, code) in statement_rules()
 
 
 # Agreement
 
 
-def test_agreement_counts_only_what_both_know():
+def test_agreement_counts_only_records_that_both_label():
     expert = np.full((6, len(CODES)), -1, np.int8)
     criteria = np.zeros((6, len(CODES)), np.int8)
     expert[:, 5] = [1, 1, 1, 0, 0, -1]
@@ -261,15 +268,17 @@ def test_the_audit_of_a_stored_cohort_compares_its_criteria_with_its_experts(exa
     answer = audit_cohort(cohort)
     assert answer["cohort"] == "examples"
     assert answer["flow"]["readable"] == 160
-    found = answer["criteria"]["paper"]
+    agreements = answer["criteria"]["paper"]
     for code in CODES:
-        known = sum(found[code][k] for k in ("both", "expert_only", "criteria_only", "neither"))
-        assert known + found[code]["not_measured"] <= 160
-    assert found["STACH"]["sensitivity"] >= 0.8
-    assert found["STEMI"]["both"] >= 3
+        known = sum(
+            agreements[code][k] for k in ("both", "expert_only", "criteria_only", "neither")
+        )
+        assert known + agreements[code]["not_measured"] <= 160
+    assert agreements["STACH"]["sensitivity"] >= 0.8
+    assert agreements["STEMI"]["both"] >= 3
 
 
-def test_a_stored_record_and_its_file_are_explained_alike_by_experts(examples_home):
+def test_a_stored_record_is_explained_with_its_stored_states(examples_home):
     cohort = Cohort.open("examples", examples_home)
     name = cohort.index["record"].iloc[0]
     answer = explain_stored(cohort, name)
@@ -293,36 +302,38 @@ def run(monkeypatch, capsys, *arguments):
 
 
 def test_the_audit_command_answers_machines_and_people(examples_home, monkeypatch, capsys):
-    asked = ("label", "audit", "examples", "--home", examples_home.path)
-    code, said = run(monkeypatch, capsys, *asked, "--json")
+    command = ("label", "audit", "examples", "--home", examples_home.path)
+    code, captured = run(monkeypatch, capsys, *command, "--json")
     assert code == 0
-    assert json.loads(said.out.splitlines()[-1])["records"] == 160
-    code, said = run(monkeypatch, capsys, *asked)
+    assert json.loads(captured.out.splitlines()[-1])["records"] == 160
+    code, captured = run(monkeypatch, capsys, *command)
     assert code == 0
-    assert "found 160" in said.out
-    assert "makes LBBB in both tiers" in said.out
-    assert said.err == "Measurements and labels from them are automatic, unconfirmed.\n"
+    assert "found 160" in captured.out
+    assert "makes LBBB in both tiers" in captured.out
+    assert captured.err == "Measurements and labels from them are automatic, unconfirmed.\n"
 
 
 def test_the_explain_command_takes_a_file_or_a_records_id(examples_home, monkeypatch, capsys):
     cohort = Cohort.open("examples", examples_home)
     name = cohort.index["record"].iloc[0]
     by_id = ("label", "explain", name, "--cohort", "examples", "--home", examples_home.path)
-    code, said = run(monkeypatch, capsys, *by_id, "--json")
+    code, captured = run(monkeypatch, capsys, *by_id, "--json")
     assert code == 0
-    stored = json.loads(said.out.splitlines()[-1])
-    code, said = run(monkeypatch, capsys, "label", "explain", cohort.path_of(name), "--json")
+    stored = json.loads(captured.out.splitlines()[-1])
+    code, captured = run(monkeypatch, capsys, "label", "explain", cohort.path_of(name), "--json")
     assert code == 0
-    read = json.loads(said.out.splitlines()[-1])
+    read = json.loads(captured.out.splitlines()[-1])
     assert read["expert"] == stored["expert"]
     assert set(read["criteria"]) == {"paper", "aha2009", "udmi2018"}
-    code, said = run(monkeypatch, capsys, "label", "explain", cohort.path_of(name))
+    code, captured = run(monkeypatch, capsys, "label", "explain", cohort.path_of(name))
     assert code == 0
-    assert "expert, core tier" in said.out
-    assert "criteria, udmi2018" in said.out
+    assert "expert, core tier" in captured.out
+    assert "criteria, udmi2018" in captured.out
 
 
 def test_an_id_without_its_cohort_is_refused_with_what_to_do(monkeypatch, capsys):
-    code, said = run(monkeypatch, capsys, "label", "explain", "00147_lr")
+    code, captured = run(monkeypatch, capsys, "label", "explain", "00147_lr")
     assert code == 2
-    assert said.err == ("There is no file 00147_lr; for a record of a cohort add --cohort NAME.\n")
+    assert captured.err == (
+        "There is no file 00147_lr; for a record of a cohort add --cohort NAME.\n"
+    )

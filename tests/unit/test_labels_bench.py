@@ -7,7 +7,7 @@ import pytest
 from ecgcore.bench.labels import bench_labels, document
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import RequestError
-from ecgcore.labels.criteria import SETS, lines
+from ecgcore.labels.criteria import THRESHOLD_SETS, criteria_rows
 
 PAGE = Path(__file__).parents[2] / "docs/labels.md"
 
@@ -27,7 +27,7 @@ def test_counts_of_a_class_add_up_to_the_records_of_its_folds(answer):
 
 def test_a_set_is_shown_for_the_classes_that_it_defines_itself(answer):
     found = {name: set(classes) for name, classes in answer["agreement"]["shown"].items()}
-    assert set(found) == set(SETS)
+    assert set(found) == set(THRESHOLD_SETS)
     assert found["udmi2018"] == {"STEMI", "STD"}
     assert found["aha2009"] == {"LBBB", "RBBB", "LVH", "RVH", "STEMI", "STD"}
 
@@ -40,8 +40,8 @@ def test_every_stated_rhythm_has_its_rates(answer):
 def test_the_page_has_every_threshold_with_its_source(answer):
     page = document(answer)
     table = page.split("## Criteria against experts")[0]
-    assert table.count("\n| ") == len(lines()) + 1
-    for line in lines():
+    assert table.count("\n| ") == len(criteria_rows()) + 1
+    for line in criteria_rows():
         assert f"| {line.cited} |" in table
 
 
@@ -65,6 +65,6 @@ def test_a_cohort_without_folds_is_refused_with_what_to_do(examples_home):
 
 def test_the_committed_page_shows_the_thresholds_of_today():
     table = PAGE.read_text(encoding="utf-8")
-    for line in lines():
+    for line in criteria_rows():
         assert f"{line.comparison} {line.threshold:g}" in table
         assert f"| {line.cited} |" in table

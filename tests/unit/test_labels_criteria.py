@@ -1,4 +1,4 @@
-"""Criteria labels, threshold by threshold, on measurements made by hand."""
+"""Criteria labels, threshold by threshold, on constructed measurements."""
 
 import csv
 from importlib.resources import files
@@ -8,10 +8,14 @@ import pandas as pd
 import pytest
 
 from ecgcore.errors import NotFound
-from ecgcore.labels import criteria
 from ecgcore.labels.classes import CODES
-from ecgcore.labels.criteria import SETS, criteria_states, neighbours
-from ecgcore.labels.criteria_measures import DERIVED, DERIVED_BY_LEAD, values
+from ecgcore.labels.criteria import (
+    THRESHOLD_SETS,
+    contiguous_leads,
+    criteria_rows,
+    criteria_states,
+)
+from ecgcore.labels.criteria_measures import DERIVED, DERIVED_BY_LEAD, measure_values
 from ecgcore.labels.explain import criteria_labels
 from ecgcore.measure.measurements import MEASURE_SCHEMA
 from ecgcore.records.record import LEADS
@@ -66,9 +70,9 @@ def person(sex="male", age=60.0):
 
 def states(thresholds="paper", tier="core", who=None, **changes):
     who = person() if who is None else who
-    found = criteria_states(measured(**changes), who, thresholds, tier)
-    assert found.dtype == np.int8
-    return dict(zip(CODES, found[0].tolist(), strict=True))
+    array = criteria_states(measured(**changes), who, thresholds, tier)
+    assert array.dtype == np.int8
+    return dict(zip(CODES, array[0].tolist(), strict=True))
 
 
 def present(**changes):
@@ -79,13 +83,13 @@ def in_leads(leads, **waves):
     return {f"{lead}_{name}": value for lead in leads.split() for name, value in waves.items()}
 
 
-def sentence(code, thresholds="paper", who=None, **changes):
+def reasons_of(code, thresholds="paper", who=None, **changes):
     who = person() if who is None else who
-    trace = criteria_labels(measured(**changes), who, thresholds).trace
-    return [told for told in trace if told.startswith(code)]
+    reasons = criteria_labels(measured(**changes), who, thresholds).reasons
+    return [reason for reason in reasons if reason.startswith(code)]
 
 
-@pytest.mark.parametrize("thresholds", SETS)
+@pytest.mark.parametrize("thresholds", THRESHOLD_SETS)
 def test_a_normal_ecg_is_nsr_and_nothing_else(thresholds):
     assert present(thresholds=thresholds) == {"NSR"}
     assert UNKNOWN not in states(thresholds=thresholds).values()
@@ -114,10 +118,10 @@ def test_anything_out_of_its_range_is_not_nsr(change, value):
 
 
 @pytest.mark.parametrize(
-    ("rate", "made"), [(100.0, None), (100.1, "STACH"), (60.0, None), (59.9, "SBRAD")]
+    ("rate", "expected"), [(100.0, None), (100.1, "STACH"), (60.0, None), (59.9, "SBRAD")]
 )
-def test_rates_are_compared_as_the_paper_says(rate, made):
-    assert present(rate_bpm=rate) - {"NSR"} == ({made} if made else set())
+def test_rates_are_compared_as_in_the_paper(rate, expected):
+    assert present(rate_bpm=rate) - {"NSR"} == ({expected} if expected else set())
 
 
 def test_an_irregular_rhythm_without_p_waves_is_not_sinus_tachycardia_nor_ectopy():
@@ -130,7 +134,7 @@ def test_a_regular_tachycardia_whose_p_waves_hide_counts_as_sinus():
 
 
 @pytest.mark.parametrize("thresholds", ["paper", "aha2009"])
-def test_bundle_branch_blocks_are_told_from_each_other(thresholds):
+def test_bundle_branch_blocks_are_distinguished(thresholds):
     assert present(thresholds=thresholds, **LBBB) == {"LBBB"}
     assert present(thresholds=thresholds, **RBBB) == {"RBBB"}
 
@@ -142,23 +146,23 @@ def test_an_incomplete_block_is_one_in_the_broad_tier_only(shape, code, width):
     assert states(tier="broad", **narrower)[code] == PRESENT
 
 
-def test_a_wide_qrs_of_no_shape_is_no_block():
+def test_a_wide_qrs_without_the_shape_is_not_a_block():
     assert present(qrs_ms=150.0) == set()
 
 
 @pytest.mark.parametrize(
-    ("sex", "cornell_mv", "made"),
+    ("sex", "cornell_mv", "expected"),
     [("male", 2.8, 0), ("male", 2.81, 1), ("female", 2.0, 0), ("female", 2.01, 1)],
 )
-def test_cornell_voltage_has_a_threshold_for_each_sex(sex, cornell_mv, made):
-    assert states(who=person(sex), cornell_mv=cornell_mv)["LVH"] == made
+def test_cornell_voltage_has_a_threshold_for_each_sex(sex, cornell_mv, expected):
+    assert states(who=person(sex), cornell_mv=cornell_mv)["LVH"] == expected
 
 
 @pytest.mark.parametrize("sex", [None, np.nan, "other"])
 def test_unknown_sex_takes_the_stricter_threshold_and_says_so(sex):
     assert states(who=person(sex), cornell_mv=2.5)["LVH"] == ABSENT
     assert states(who=person(sex), cornell_mv=2.9)["LVH"] == PRESENT
-    assert sentence("LVH", who=person(sex), cornell_mv=2.9) == [
+    assert reasons_of("LVH", who=person(sex), cornell_mv=2.9) == [
         "LVH present: Cornell: R aVL + S V3 2.9 mV > 2.8 mV (paper 001, section 2.3; sex unknown: "
         "the stricter threshold)."
     ]
@@ -183,15 +187,15 @@ def test_right_ventricular_hypertrophy_needs_both_axis_and_a_dominant_r():
         (None, None, 0.25),
     ],
 )
-@pytest.mark.parametrize("thresholds", SETS)
+@pytest.mark.parametrize("thresholds", THRESHOLD_SETS)
 def test_st_elevation_in_v2_and_v3_is_judged_by_sex_and_age(sex, age, just_enough_mv, thresholds):
-    for st_mv, made in ((just_enough_mv, PRESENT), (just_enough_mv - 0.01, ABSENT)):
+    for st_mv, expected in ((just_enough_mv, PRESENT), (just_enough_mv - 0.01, ABSENT)):
         raised = in_leads("V2 V3", st_j_mv=st_mv)
-        assert states(thresholds=thresholds, who=person(sex, age), **raised)["STEMI"] == made
+        assert states(thresholds=thresholds, who=person(sex, age), **raised)["STEMI"] == expected
 
 
 @pytest.mark.parametrize(
-    ("leads", "made"),
+    ("leads", "expected"),
     [
         ("II III", 1),
         ("II aVF", 1),
@@ -202,8 +206,8 @@ def test_st_elevation_in_v2_and_v3_is_judged_by_sex_and_age(sex, age, just_enoug
         ("II", 0),
     ],
 )
-def test_st_elevation_counts_in_neighbouring_leads_only(leads, made):
-    assert states(**in_leads(leads, st_j_mv=0.1))["STEMI"] == made
+def test_st_elevation_counts_in_neighbouring_leads_only(leads, expected):
+    assert states(**in_leads(leads, st_j_mv=0.1))["STEMI"] == expected
 
 
 def test_elevation_in_v1_and_v2_asks_each_lead_for_its_own_threshold():
@@ -240,19 +244,19 @@ def test_premature_beats_are_ectopy_in_sinus_rhythm_or_where_their_shape_differs
 
 
 @pytest.mark.parametrize("missing", ["qrs_ms", "sokolow_lyon_mv", "rate_bpm", "axis_deg"])
-def test_what_is_not_measured_is_unknown_and_nsr_with_it(missing):
-    found = states(**{missing: np.nan})
-    assert UNKNOWN in found.values()
-    assert found["NSR"] == UNKNOWN
-    assert PRESENT not in found.values()
+def test_a_missing_measurement_leaves_its_class_and_nsr_unknown(missing):
+    of_classes = states(**{missing: np.nan})
+    assert UNKNOWN in of_classes.values()
+    assert of_classes["NSR"] == UNKNOWN
+    assert PRESENT not in of_classes.values()
 
 
-def test_what_is_not_measured_does_not_matter_where_the_rest_decides():
+def test_a_missing_measurement_does_not_matter_where_the_others_decide():
     assert states(sokolow_lyon_mv=np.nan, cornell_mv=3.5)["LVH"] == PRESENT
     assert states(V1_r2_mv=np.nan, qrs_ms=90.0)["RBBB"] == ABSENT
 
 
-def test_nothing_measured_is_all_unknown():
+def test_without_measurements_all_classes_are_unknown():
     empty = pd.DataFrame({field.name: [None] for field in MEASURE_SCHEMA})
     assert set(criteria_states(empty, person()).ravel()) == {UNKNOWN}
 
@@ -261,7 +265,7 @@ def test_no_records_give_no_rows():
     assert criteria_states(measured()[:0], person()[:0]).shape == (0, len(CODES))
 
 
-def test_many_records_are_judged_as_each_alone():
+def test_many_records_are_labelled_as_each_alone():
     rng = np.random.default_rng(0)
     names = [field.name for field in MEASURE_SCHEMA if field.name != "r_peaks_s"]
     many = pd.DataFrame(rng.normal(0, 1, (60, len(names))), columns=names) * 0.3
@@ -277,79 +281,78 @@ def test_many_records_are_judged_as_each_alone():
     assert (together == 1).any(axis=0).sum() >= 4
 
 
-# Traces
+# Reasons
 
 
-def test_a_trace_names_measurement_threshold_and_source():
-    assert sentence("SBRAD", rate_bpm=48.0)[0] == (
+def test_a_reason_names_measurement_threshold_and_source():
+    assert reasons_of("SBRAD", rate_bpm=48.0)[0] == (
         "SBRAD present: P wave: rate 48 bpm < 60 bpm (paper 001, section 2.3); "
         "P wave found (paper 001, section 2.3)."
     )
 
 
-def test_a_trace_says_in_which_leads():
+def test_a_reason_names_the_leads():
     raised = in_leads("II III", st_j_mv=0.15)
-    told = sentence("STEMI", **raised)
-    assert told == [
+    assert reasons_of("STEMI", **raised) == [
         "STEMI present: ST elevation: ST at J in II 0.15 mV ≥ 0.1 mV, in III 0.15 mV ≥ 0.1 mV "
         "(paper 001, section 2.3)."
     ]
 
 
-def test_a_trace_of_absence_says_what_was_nearest():
-    assert sentence("STEMI", V5_st_j_mv=0.08) == [
+def test_the_reason_for_an_absent_class_names_the_nearest_lead():
+    assert reasons_of("STEMI", V5_st_j_mv=0.08) == [
         "STEMI absent: ST elevation: ST at J not in two contiguous leads, nearest in V5 0.08 mV, "
         "not ≥ 0.1 mV (paper 001, section 2.3)."
     ]
 
 
-def test_a_trace_of_the_unknown_says_what_was_not_measured():
-    assert sentence("LVH", sokolow_lyon_mv=np.nan) == [
+def test_the_reason_for_an_unknown_class_names_the_missing_measurement():
+    assert reasons_of("LVH", sokolow_lyon_mv=np.nan) == [
         "LVH unknown: Sokolow-Lyon: S V1 + R V5 or V6 not measured (paper 001, section 2.3)."
     ]
 
 
-@pytest.mark.parametrize("thresholds", SETS)
-def test_every_class_has_a_sentence_that_agrees_with_its_state(thresholds):
+@pytest.mark.parametrize("thresholds", THRESHOLD_SETS)
+def test_every_class_has_a_reason_that_agrees_with_its_state(thresholds):
     labels = criteria_labels(measured(qrs_ms=np.nan), person(None, None), thresholds)
     for code, state in zip(CODES, labels.states.tolist(), strict=True):
         word = {1: "present", 0: "absent", -1: "unknown"}[state]
-        assert any(told.startswith(f"{code} {word}: ") for told in labels.trace)
+        assert any(reason.startswith(f"{code} {word}: ") for reason in labels.reasons)
 
 
 # Tables
 
 
-def test_every_line_names_a_measure_that_is_measured_and_a_source():
+def test_every_row_names_a_known_measure_and_a_source():
     columns = {field.name for field in MEASURE_SCHEMA}
-    for line in criteria.lines():
-        assert line.source
-        assert line.set in SETS
-        assert line.code_class in CODES
-        assert line.year or line.source.startswith(("paper 001", "ours"))
-        for lead in line.leads or (None,):
-            name = line.measure if lead is None else f"{lead}_{line.measure}"
-            ours = {*DERIVED, *DERIVED_BY_LEAD, *CODES, "findings"}
-            assert name in columns or line.measure in ours
+    for row in criteria_rows():
+        assert row.source
+        assert row.set in THRESHOLD_SETS
+        assert row.code_class in CODES
+        assert row.year or row.source.startswith(("paper 001", "ours"))
+        for lead in row.leads or (None,):
+            name = row.measure if lead is None else f"{lead}_{row.measure}"
+            derived = {*DERIVED, *DERIVED_BY_LEAD, *CODES, "findings"}
+            assert name in columns or row.measure in derived
 
 
 def test_derived_measures_follow_from_the_waves():
     row = measured(V1_r_mv=0.3, V1_s_mv=0.0, V1_q_mv=-0.1, V5_s_mv=-0.5, III_s_mv=-1.5, I_r_mv=1.2)
-    assert np.isinf(values(measured(V1_s_mv=0.0), "r_to_s", ["V1"])[0, 0])
-    assert values(row, "r_to_s", ["V1"])[0, 0] == pytest.approx(3.0)
-    assert values(row, "qr_mv", ["V1", "V2"])[0].tolist() == [0.3, 0.0]
-    assert values(row, "st_slope_mv", ["V5"])[0, 0] == pytest.approx(0.02)
-    assert values(row, "r_v1_s_v56_mv")[0, 0] == pytest.approx(0.8)
-    assert values(row, "gubner_mv")[0, 0] == pytest.approx(2.7)
+    assert np.isinf(measure_values(measured(V1_s_mv=0.0), "r_to_s", ["V1"])[0, 0])
+    assert measure_values(row, "r_to_s", ["V1"])[0, 0] == pytest.approx(3.0)
+    assert measure_values(row, "qr_mv", ["V1", "V2"])[0].tolist() == [0.3, 0.0]
+    assert measure_values(row, "st_slope_mv", ["V5"])[0, 0] == pytest.approx(0.02)
+    assert measure_values(row, "r_v1_s_v56_mv")[0, 0] == pytest.approx(0.8)
+    assert measure_values(row, "gubner_mv")[0, 0] == pytest.approx(2.7)
 
 
-def test_neighbours_are_leads_and_say_where_that_stands():
-    assert {lead for pair in neighbours() for lead in pair} == {*LEADS} - {"aVR"}
+def test_contiguous_leads_are_leads_with_a_source():
+    assert {lead for pair in contiguous_leads() for lead in pair} == {*LEADS} - {"aVR"}
     with files("ecgcore.labels").joinpath("contiguous.csv").open(encoding="utf-8") as file:
         assert all(row["source"] for row in csv.DictReader(file))
 
 
-def test_an_unknown_set_is_named_with_those_there_are():
+def test_an_unknown_set_is_refused_with_the_known_ones():
     with pytest.raises(NotFound) as error:
         states(thresholds="aha")
     assert str(error.value) == (

@@ -260,7 +260,9 @@ def test_a_record_without_statements_has_every_class_unknown():
     record = Record(np.zeros((12, 10), np.float32), 100.0, "bare", source="ptb-xl")
     labels = label_record(record)
     assert (labels.states == -1).all()
-    assert labels.trace == ("Every class is unknown: the source states nothing about this record.",)
+    assert labels.reasons == (
+        "Every class is unknown: the source states nothing about this record.",
+    )
 
 
 @pytest.mark.parametrize("nothing", ["Unknown", "", "nan"])
@@ -309,31 +311,31 @@ def test_a_source_nobody_knows_is_believed_only_in_what_it_states():
 # Trace
 
 
-def test_every_class_can_be_traced_to_a_statement():
+def test_every_class_has_a_reason_that_names_a_statement():
     statements = [Statement("scp", "LVH", 100.0), Statement("scp", "IMI", 35.0)]
     labels = label(statements, "ptb-xl", {"infarction_stadium1": "Stadium I"})
-    assert {sentence.split()[0] for sentence in labels.trace} == set(CODES)
-    assert "LVH present: scp LVH (left ventricular hypertrophy) states it." in labels.trace
+    assert {sentence.split()[0] for sentence in labels.reasons} == set(CODES)
+    assert "LVH present: scp LVH (left ventricular hypertrophy) states it." in labels.reasons
     assert (
         "STEMI absent: scp IMI (inferior myocardial infarction) does not count: its likelihood is "
-        "35, below 50." in labels.trace
+        "35, below 50." in labels.reasons
     )
-    assert "NSR absent: scp LVH (left ventricular hypertrophy) excludes it." in labels.trace
+    assert "NSR absent: scp LVH (left ventricular hypertrophy) excludes it." in labels.reasons
 
 
-def test_the_trace_names_the_stadium_that_decided():
+def test_the_reasons_name_the_deciding_stadium():
     labels = label([Statement("scp", "IMI", 100.0)], "ptb-xl", {"infarction_stadium1": "Stadium I"})
     assert (
         "STEMI present: scp IMI (inferior myocardial infarction) states it, infarction stadium: "
-        "Stadium I." in labels.trace
+        "Stadium I." in labels.reasons
     )
 
 
-def test_the_trace_shows_the_doubt_about_a_code_that_means_two_things():
+def test_the_reasons_mention_a_known_miscoding():
     labels = label([Statement("snomed", "164909002")], "ecg-arrhythmia")
-    assert any("LBBB present" in s and "fascicular blocks" in s for s in labels.trace)
+    assert any("LBBB present" in s and "fascicular blocks" in s for s in labels.reasons)
     elsewhere = label([Statement("snomed", "164909002")], "georgia")
-    assert not any("fascicular" in sentence for sentence in elsewhere.trace)
+    assert not any("fascicular" in sentence for sentence in elsewhere.reasons)
 
 
 def test_fascicular_blocks_are_no_lbbb_where_the_source_tells_them_apart():

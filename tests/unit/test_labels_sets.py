@@ -9,7 +9,7 @@ import pytest
 
 from ecgcore.errors import NotFound
 from ecgcore.labels.classes import CODES
-from ecgcore.labels.label_sets import SETS, label_set
+from ecgcore.labels.label_sets import LABEL_SETS, label_set
 from ecgcore.records.record import Statement
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ def test_the_71_statements_are_the_published_ones_in_the_benchmarks_order():
 def test_the_superclasses_hold_exactly_the_diagnostic_statements():
     chosen = label_set("ptbxl5")
     assert chosen.codes == ("CD", "HYP", "MI", "NORM", "STTC")
-    assert chosen.made_of == {
+    assert chosen.class_of == {
         code: row["diagnostic_class"]
         for code, row in published().items()
         if row["diagnostic"] == "1.0"
@@ -76,7 +76,7 @@ def test_other_systems_say_nothing_of_published_sets():
     assert set(named(label_set("ptbxl71"), [Statement("snomed", "164865005")]).values()) == {-1}
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", LABEL_SETS)
 def test_no_records_give_no_rows(name):
     chosen = label_set(name)
     states = chosen.states([])

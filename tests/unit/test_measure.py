@@ -1,4 +1,4 @@
-"""Measurements: known intervals found again; the same at any rate, place and gain; no crash."""
+"""Measurements: known intervals are recovered at any rate, start and gain, and nothing crashes."""
 
 import json
 from dataclasses import replace
@@ -14,9 +14,9 @@ from ecgcore.measure.rpeaks import r_peaks
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS
-from ecgcore.records.resample import resampled
+from ecgcore.records.resample import resample_signal
 
-PROMISED = {
+DOCUMENTED_KEYS = {
     "rate_bpm",
     "pr_ms",
     "qrs_ms",
@@ -55,7 +55,7 @@ def test_known_intervals_are_measured(fs_hz, rate_bpm, pr_ms, qrs_ms, qt_ms, dur
     assert measured.rate_bpm == pytest.approx(rate_bpm, abs=0.5)
     assert measured.p_wave
     assert measured.pr_ms == pytest.approx(pr_ms, abs=8)
-    # The marks are a cardiologist's (LUDB), whose complexes of this kind are longer than abrupt.
+    # Our onsets follow a cardiologist's (LUDB), whose complexes are longer than these abrupt ones.
     assert 5 <= measured.qrs_ms - qrs_ms <= 23
     assert measured.qt_ms == pytest.approx(qt_ms, abs=14)
     rr_s = 60 / measured.rate_bpm
@@ -79,14 +79,14 @@ def test_a_qrs_complex_is_not_begun_by_the_p_wave_that_runs_into_it():
     assert measured.pr_ms == pytest.approx(100, abs=14)
 
 
-def test_the_axis_points_where_the_limb_leads_do():
+def test_the_axis_points_in_the_direction_of_the_limb_leads():
     for axis_deg in (-120, -60, 0, 45, 90, 170):
-        towards = np.deg2rad(axis_deg)
+        direction = np.deg2rad(axis_deg)
         eight = beats(500, regular(10, 60), 10)[[0, 1, 6, 7, 8, 9, 10, 11]]
-        eight[0] = np.cos(towards) * eight[5]
-        eight[1] = np.cos(towards - np.pi / 3) * eight[5]
-        found = measure(record(twelve(eight), 500)).axis_deg
-        assert abs((found - axis_deg + 180) % 360 - 180) < 3
+        eight[0] = np.cos(direction) * eight[5]
+        eight[1] = np.cos(direction - np.pi / 3) * eight[5]
+        measured_deg = measure(record(twelve(eight), 500)).axis_deg
+        assert abs((measured_deg - axis_deg + 180) % 360 - 180) < 3
 
 
 def lead_of(*waves, fs_hz=500):
@@ -115,9 +115,9 @@ def lead_of(*waves, fs_hz=500):
 def test_waves_of_a_lead_are_named_and_measured(waves, expected):
     signal = beats(500, regular(10, 60), 10, qrs_ms=90)
     signal[6] = lead_of(*waves)
-    found = measure(record(signal, 500)).leads["V1"]
+    measured = measure(record(signal, 500)).leads["V1"]
     for name, value in expected.items():
-        assert getattr(found, name) == pytest.approx(value, abs=0.03), name
+        assert getattr(measured, name) == pytest.approx(value, abs=0.03), name
 
 
 @pytest.mark.parametrize("terminal_r_mv", [0, 0.1])
@@ -133,7 +133,7 @@ def test_voltages_take_the_depth_of_qs_and_the_taller_of_r_and_r2(terminal_r_mv)
     assert measured.cornell_mv == pytest.approx(1.3 + 0.9, rel=0.02)
 
 
-def test_st_levels_are_told_by_lead():
+def test_st_levels_are_measured_by_lead():
     signal = beats(500, regular(10, 60), 10)
     t = np.arange(signal.shape[1]) / 500
     for onset_s in regular(10, 60):
@@ -159,7 +159,7 @@ def test_a_premature_wide_beat_is_counted_and_kept_out_of_the_median_beat():
     )
 
 
-def test_a_calibration_pulse_is_no_beat():
+def test_a_calibration_pulse_is_not_a_beat():
     plain = beats(500, regular(10, 60)[:9], 10)
     pulsed = with_pulse(plain, 500)
     assert len(r_peaks(pulsed, 500)) == 9
@@ -180,39 +180,39 @@ def test_gain_changes_voltages_and_no_interval(gain):
             assert getattr(other, name) == pytest.approx(gain * getattr(alone, name), abs=0.1)
 
 
-def far(some, others, name):
-    """Return how far measurements of the same records are apart, where both have one."""
+def differences(some, others, name):
+    """Return absolute differences between measurements of the same records, where both exist."""
     pairs = [(getattr(a, name), getattr(b, name)) for a, b in zip(some, others, strict=True)]
     return np.array([abs(a - b) for a, b in pairs if a is not None and b is not None])
 
 
 def test_a_record_that_begins_a_little_later_measures_the_same():
-    whole = [measure(one) for one in FEW]
+    from_start = [measure(one) for one in FEW]
     later = [
         measure(replace(one, signal_mv=one.signal_mv[:, round(0.3 * one.fs_hz) :])) for one in FEW
     ]
     for name in INTERVALS:
-        assert sum((getattr(m, name) is None) for m in whole) == sum(
+        assert sum((getattr(m, name) is None) for m in from_start) == sum(
             (getattr(m, name) is None) for m in later
         )
-        assert np.median(far(whole, later, name)) <= 2
-        assert far(whole, later, name).max() <= 16
+        assert np.median(differences(from_start, later, name)) <= 2
+        assert differences(from_start, later, name).max() <= 16
 
 
 @pytest.mark.parametrize("fs_hz", [257, 1000])
 def test_a_record_at_another_rate_measures_the_same(fs_hz):
     as_is = [measure(one) for one in FEW]
     other = [
-        measure(replace(one, signal_mv=resampled(one.signal_mv, 100, fs_hz), fs_hz=fs_hz))
+        measure(replace(one, signal_mv=resample_signal(one.signal_mv, 100, fs_hz), fs_hz=fs_hz))
         for one in FEW
     ]
     for name in INTERVALS:
-        assert far(as_is, other, name).max() <= 4
-    assert far(as_is, other, "rate_bpm").max() <= 0.2
-    assert far(as_is, other, "sokolow_lyon_mv").max() <= 0.05
+        assert differences(as_is, other, name).max() <= 4
+    assert differences(as_is, other, "rate_bpm").max() <= 0.2
+    assert differences(as_is, other, "sokolow_lyon_mv").max() <= 0.05
 
 
-def untidy(kind, n_samples, fs_hz):
+def unusual_signal(kind, n_samples, fs_hz):
     rng = np.random.default_rng(n_samples)
     t = np.arange(n_samples) / fs_hz
     noise = rng.normal(0, 1, (12, n_samples))
@@ -235,36 +235,38 @@ def untidy(kind, n_samples, fs_hz):
 )
 @pytest.mark.parametrize(("fs_hz", "duration_s"), [(100, 5), (333.3, 10), (1000, 1), (100, 120)])
 def test_no_signal_makes_measuring_fail_or_warn(kind, fs_hz, duration_s):
-    measured = measure(record(untidy(kind, round(fs_hz * duration_s), fs_hz), fs_hz))
+    measured = measure(record(unusual_signal(kind, round(fs_hz * duration_s), fs_hz), fs_hz))
     json.dumps(measured.as_json(), allow_nan=False)
     if kind in ("flat", "all missing"):
         assert measured == Measurements()
 
 
-def test_measurements_come_back_from_a_row_and_stand_in_json_as_promised():
+def test_measurements_come_back_from_a_row_and_have_the_documented_json_keys():
     measured = measure(FEW[0])
     table = pa.Table.from_pylist([measured.as_row()], MEASURE_SCHEMA)
     again = Measurements.from_row(table.to_pandas().iloc[0].to_dict())
     assert again.qrs_ms == measured.qrs_ms
     assert again.leads["V2"].s_mv == pytest.approx(measured.leads["V2"].s_mv)
     assert again.as_row().keys() == measured.as_row().keys()
-    told = measured.as_json()
-    assert told.keys() >= PROMISED
-    assert told["st_j_mv"].keys() == set(LEADS)
-    nothing = Measurements().as_json()
-    assert all(nothing[name] is None for name in PROMISED - {"r_peaks_s", "st_j_mv", "st_j60_mv"})
+    answer = measured.as_json()
+    assert answer.keys() >= DOCUMENTED_KEYS
+    assert answer["st_j_mv"].keys() == set(LEADS)
+    empty = Measurements().as_json()
+    assert all(
+        empty[name] is None for name in DOCUMENTED_KEYS - {"r_peaks_s", "st_j_mv", "st_j60_mv"}
+    )
 
 
 def test_the_same_recording_at_100_and_500_hz_measures_the_same():
-    at = {hz: sorted(real(f"ptb-xl/records{hz}").rglob("*.hea")) for hz in (100, 500)}
-    low_of = {path.stem[:5]: path for path in at[100]}
+    paths = {hz: sorted(real(f"ptb-xl/records{hz}").rglob("*.hea")) for hz in (100, 500)}
+    low_of = {path.stem[:5]: path for path in paths[100]}
     pairs = [
-        (measure(read_record(low_of[p.stem[:5]])), measure(read_record(p))) for p in at[500][::2]
+        (measure(read_record(low_of[p.stem[:5]])), measure(read_record(p))) for p in paths[500][::2]
     ]
     low, high = zip(*pairs, strict=True)
     for name in INTERVALS:
-        assert np.median(far(low, high, name)) <= 2
-        assert np.percentile(far(low, high, name), 90) <= 4
-    assert far(low, high, "rate_bpm").max() <= 1
-    assert far(low, high, "axis_deg").max() <= 5
-    assert np.median(far(low, high, "sokolow_lyon_mv")) <= 0.1
+        assert np.median(differences(low, high, name)) <= 2
+        assert np.percentile(differences(low, high, name), 90) <= 4
+    assert differences(low, high, "rate_bpm").max() <= 1
+    assert differences(low, high, "axis_deg").max() <= 5
+    assert np.median(differences(low, high, "sokolow_lyon_mv")) <= 0.1

@@ -15,20 +15,20 @@ from ecgcore.errors import RequestError
 from ecgcore.records.record import LEADS
 
 FOLDER = EXAMPLES / "records100" / "00000"
-PROMISED = {
+DOCUMENTED_KEYS = {
     "path", "rate_bpm", "pr_ms", "qrs_ms", "qt_ms", "qtc_bazett_ms", "qtc_fridericia_ms",
     "axis_deg", "r_peaks_s", "st_j_mv", "st_j60_mv", "sokolow_lyon_mv", "cornell_mv", "error",
 }  # fmt: skip
 SIGNAL_UV = np.rint(1000 * beats(500, regular(10, 60), 10)).astype(np.int16)
 
 
-def test_a_folder_gives_one_line_a_record_in_order_with_all_promised_keys(run):
+def test_a_folder_gives_one_line_a_record_in_order_with_all_documented_keys(run):
     code, out, _ = run("measure", FOLDER, "--json")
     answers = [json.loads(line) for line in out.splitlines()]
     assert code == 0
     assert [a["path"] for a in answers] == [str(p) for p in sorted(FOLDER.glob("*.hea"))]
     for answer in answers:
-        assert answer.keys() >= PROMISED
+        assert answer.keys() >= DOCUMENTED_KEYS
         assert answer["error"] is None
         assert answer["notes"][0] == "automatic, unconfirmed"
         assert answer["machine"] == {}
@@ -37,7 +37,7 @@ def test_a_folder_gives_one_line_a_record_in_order_with_all_promised_keys(run):
         assert answer["r_peaks_s"] == sorted(answer["r_peaks_s"])
 
 
-def test_without_json_people_read_one_line_a_record_and_that_it_is_unconfirmed(run):
+def test_without_json_the_output_is_one_line_a_record_and_a_note_that_it_is_unconfirmed(run):
     code, out, err = run("measure", FOLDER)
     assert code == 0
     assert len(out.splitlines()) == len(list(FOLDER.glob("*.hea")))
@@ -45,7 +45,7 @@ def test_without_json_people_read_one_line_a_record_and_that_it_is_unconfirmed(r
     assert "automatic, unconfirmed" in err
 
 
-def test_what_the_machine_measured_stands_beside_ours(run, tmp_path):
+def test_the_machines_own_measurements_are_shown_with_ours(run, tmp_path):
     file = write_muse(tmp_path / "one.xml", SIGNAL_UV)
     code, out, _ = run("measure", file, "--json")
     answer = json.loads(out)
@@ -72,7 +72,7 @@ def test_a_record_that_cannot_be_read_is_a_line_with_its_reason(run, tmp_path):
     assert (code, json.loads(out), err) == (2, first, "")
 
 
-def test_nothing_to_measure_is_a_wrong_request(run, tmp_path):
+def test_a_folder_without_records_is_a_wrong_request(run, tmp_path):
     code, out, err = run("measure", tmp_path, "--json")
     assert (code, out) == (2, "")
     assert err.replace("\n", "") == f"No ECG record in {tmp_path}."
@@ -115,7 +115,7 @@ def test_the_bench_compares_with_the_marks_of_a_folder(run, tmp_path):
     assert [half["qrs_ms"]["n"] for half in answer["halves"]] == [2, 1]
 
 
-def test_the_bench_asks_for_ludb_where_there_are_no_marks(tmp_path):
+def test_the_bench_asks_for_ludb_without_annotated_records(tmp_path):
     write_wfdb(tmp_path, "1", SIGNAL_UV)
     with pytest.raises(RequestError) as refused:
         bench_measurements(tmp_path)
@@ -125,7 +125,7 @@ def test_the_bench_asks_for_ludb_where_there_are_no_marks(tmp_path):
     )
 
 
-def test_intervals_on_ludb_are_as_near_to_its_marks_as_they_should_be():
+def test_intervals_on_ludb_are_within_the_goals_of_its_annotations():
     answer = bench_measurements(real("ludb"))
     goals = {"qrs_ms": (8, 25, 0.75), "qt_ms": (10, 45, 0.75), "pr_ms": (7, 22, 0.80)}
     for part in (answer["intervals"], *answer["halves"]):

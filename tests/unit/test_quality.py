@@ -1,4 +1,4 @@
-"""Each doubt about a recording is raised where it is due, in words, and on sound records none."""
+"""Quality flags: each is raised with its message where it is due, and none on sound records."""
 
 from dataclasses import replace
 
@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from recordings import DATA, EXAMPLES, real
 
-from ecgcore.measure.lead_reversal import UNDONE, maps
+from ecgcore.measure.lead_reversal import CORRECTIONS, limb_lead_maps
 from ecgcore.measure.quality import Flag, quality
 from ecgcore.measure.quality_thresholds import thresholds
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS, Record
-from ecgcore.records.resample import bring_to
+from ecgcore.records.resample import resample_record
 
 
 @pytest.fixture(scope="module")
 def sound() -> Record:
-    """Return PTB-XL record 1 at 500 Hz, about which nothing is doubtful."""
+    """Return PTB-XL record 1 at 500 Hz, which has no flag."""
     return read_record(DATA / "ptb-xl/records500/00000/00001_hr.hea")
 
 
@@ -42,7 +42,7 @@ def codes(record: Record) -> list[str]:
 
 def exchanged(record: Record, electrodes: str) -> Record:
     """Return the record as it would be with two limb electrodes exchanged."""
-    one, two, three = UNDONE[electrodes] @ record.signal_mv[:3]
+    one, two, three = CORRECTIONS[electrodes] @ record.signal_mv[:3]
     limbs = [one, two, three, -(one + two) / 2, (one - three) / 2, (two + three) / 2]
     signal = np.concatenate([np.stack(limbs), record.signal_mv[6:]]).astype(np.float32)
     return replace(record, signal_mv=signal)
@@ -50,10 +50,10 @@ def exchanged(record: Record, electrodes: str) -> Record:
 
 def test_a_sound_record_has_no_flag_at_any_rate(sound):
     for fs_hz in (100, 250, 500, 1000):
-        assert quality(bring_to(sound, fs_hz, 10)) == ()
+        assert quality(resample_record(sound, fs_hz, 10)) == ()
 
 
-def test_a_flag_reads_as_code_and_words():
+def test_a_flag_reads_as_code_and_message():
     assert str(Flag("flat", ("V1",), "no signal in V1")) == "flat: no signal in V1"
 
 
@@ -71,8 +71,8 @@ def test_a_lead_that_is_flat_for_a_while_is_named_with_the_share(sound):
     ]
 
 
-def test_missing_samples_are_told_with_their_share(sound):
-    filled = bring_to(replace(sound, signal_mv=sound.signal_mv[:, :4000]), 500, 10)
+def test_missing_samples_are_flagged_with_their_share(sound):
+    filled = resample_record(replace(sound, signal_mv=sound.signal_mv[:, :4000]), 500, 10)
     assert [str(f) for f in quality(filled)] == [
         "missing: 20% of the samples of all leads are missing"
     ]
@@ -89,7 +89,7 @@ def test_a_record_of_nothing_but_gaps_is_missing_and_nothing_else(sound):
 
 
 @pytest.mark.parametrize("n_samples", [0, 1, 2, 40, 700])
-def test_however_short_a_record_is_it_is_judged(sound, n_samples):
+def test_a_record_of_any_length_is_assessed(sound, n_samples):
     assert "reversal" not in codes(replace(sound, signal_mv=sound.signal_mv[:, :n_samples]))
 
 
@@ -99,7 +99,7 @@ def test_voltages_beyond_5_mv_are_out_of_range(sound):
 
     flag = next(f for f in quality(changed(sound, V2=spike)) if f.code == "range")
     assert flag.leads == ("V2",)
-    assert "7.2 mV" in flag.words or "7.1 mV" in flag.words
+    assert "7.2 mV" in flag.message or "7.1 mV" in flag.message
 
 
 def test_saturation_is_clipping_and_a_rounded_wave_is_not(sound):
@@ -150,38 +150,38 @@ def test_rounding_and_gaps_break_neither_law(sound):
 
 
 @pytest.mark.parametrize("line_hz", [50, 60])
-def test_mains_hum_is_told_from_1_mm_on_paper(sound, line_hz):
+def test_mains_hum_is_flagged_from_1_mm_on_paper(sound, line_hz):
     hum = np.sin(2 * np.pi * line_hz * np.arange(5000) / 500).astype(np.float32)
     loud = quality(changed(sound, V5=lambda v: v + 0.08 * hum))
     assert [str(f) for f in loud] == [f"mains: {line_hz} Hz of 0.08 mV in V5"]
     assert quality(changed(sound, V5=lambda v: v + 0.02 * hum)) == ()
 
 
-def test_muscle_noise_is_told(sound):
+def test_muscle_noise_is_flagged(sound):
     noise = np.random.default_rng(0).normal(0, 0.5, 5000).astype(np.float32)
     assert codes(changed(sound, V2=lambda v: v + noise)) == ["noise"]
 
 
-def test_a_wandering_baseline_is_told_in_mv(sound):
+def test_a_wandering_baseline_is_flagged_in_mv(sound):
     wander = np.sin(2 * np.pi * 0.3 * np.arange(5000) / 500).astype(np.float32)
     flags = quality(changed(sound, V3=lambda v: v + 1.1 * wander))
     assert [(f.code, f.leads) for f in flags] == [("baseline", ("V3",))]
     assert codes(changed(sound, V3=lambda v: v + 0.3 * wander)) == []
 
 
-@pytest.mark.parametrize("electrodes", list(UNDONE))
+@pytest.mark.parametrize("electrodes", list(CORRECTIONS))
 def test_exchanged_electrodes_are_suspected_by_name(sound, electrodes):
     flag = quality(exchanged(sound, electrodes))[0]
     assert flag.code == "reversal"
     assert flag.leads == LEADS[:6]
-    assert electrodes in flag.words
+    assert electrodes in flag.message
 
 
-@pytest.mark.parametrize("electrodes", list(UNDONE))
-def test_exchanges_are_found_in_19_of_20_records_of_all_classes(examples, electrodes):
-    found = [electrodes in str(quality(exchanged(record, electrodes))) for record in examples]
+@pytest.mark.parametrize("electrodes", list(CORRECTIONS))
+def test_exchanges_are_detected_in_19_of_20_records_of_all_classes(examples, electrodes):
+    detected = [electrodes in str(quality(exchanged(record, electrodes))) for record in examples]
     assert len(examples) > 100
-    assert np.mean(found) > 0.95
+    assert np.mean(detected) > 0.95
 
 
 def test_exchanges_are_suspected_in_few_records_as_they_are(examples):
@@ -191,11 +191,11 @@ def test_exchanges_are_suspected_in_few_records_as_they_are(examples):
 @pytest.mark.parametrize(("lead", "arm"), [("II", "right"), ("III", "left")])
 def test_an_arm_electrode_on_the_right_leg_leaves_a_lead_next_to_flat(sound, lead, arm):
     one, two, three = sound.signal_mv[:3]
-    rest = np.random.default_rng(0).normal(0, 0.01, 5000)
+    noise = np.random.default_rng(0).normal(0, 0.01, 5000)
     if arm == "right":
-        one, two, three = -three, rest, three + rest
+        one, two, three = -three, noise, three + noise
     else:
-        one, two, three = two, two + rest, rest
+        one, two, three = two, two + noise, noise
     limbs = [one, two, three, -(one + two) / 2, (one - three) / 2, (two + three) / 2]
     signal = np.concatenate([np.stack(limbs), sound.signal_mv[6:]]).astype(np.float32)
     flags = quality(replace(sound, signal_mv=signal))
@@ -206,7 +206,7 @@ def test_an_arm_electrode_on_the_right_leg_leaves_a_lead_next_to_flat(sound, lea
 
 def test_every_threshold_and_map_is_a_number():
     assert all(np.isfinite(list(thresholds().values())))
-    assert {wave: table.shape for wave, table in maps().items()} == {
+    assert {wave: table.shape for wave, table in limb_lead_maps().items()} == {
         "P": (6, 2),
         "QRS": (6, 2),
         "T": (6, 2),
@@ -237,7 +237,7 @@ def test_ludb_is_sound_at_its_raw_units_and_not_at_its_published_gain():
         record = read_record(path)
         assert (laws | {"gain"}).isdisjoint(codes(record))
         scaled = record.signal_mv / np.ptp(record.signal_mv, axis=1, keepdims=True)
-        found = set(codes(replace(record, signal_mv=scaled)))
-        assert "gain" in found
-        broken.append(bool(found & laws))
+        raised = set(codes(replace(record, signal_mv=scaled)))
+        assert "gain" in raised
+        broken.append(bool(raised & laws))
     assert np.mean(broken) > 0.7
