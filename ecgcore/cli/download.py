@@ -23,44 +23,45 @@ def download(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before it begins.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Download a published data set as it is published; go on where an earlier download stopped.
+    """Download a published data set in its published layout; resumes after an interruption.
 
-    Each file is checked against the published sum: SHA-256 (PhysioNet) or, for code-15, MD5
-    (Zenodo). What is needed and free on the disk is told first. A mirror offers the same files
-    and the same list: SHA256SUMS.txt beside them, or a copy of Zenodo's record.
+    Each file is verified by its published checksum: SHA-256 (PhysioNet) or, for code-15, MD5
+    (Zenodo). The space needed and available is printed first. A mirror must offer the same files
+    and the same list: SHA256SUMS.txt next to them, or a copy of Zenodo's record.
 
     Example: ecgcore download ludb --to data/ludb
     """
-    from ecgcore.download.download import Progress, plan
-    from ecgcore.download.download import download as fetch
+    from ecgcore.download.download import Progress, plan_download
+    from ecgcore.download.download import download as run_download
 
-    err.print("Asking for the list of files, and looking at what is there …")
-    made = plan(dataset, to, base_url)
-    there = len(made.files) - len(made.missing)
+    err.print("Fetching the list of files and checking those already downloaded …")
+    plan = plan_download(dataset, to, base_url)
+    n_present = len(plan.files) - len(plan.missing)
     err.print(
-        f"{made.source.title} {made.source.version} ({made.source.licence}) to {made.folder}: "
-        f"{len(made.missing):,} of {len(made.files):,} files to fetch, about "
-        f"{_amount(made.needed_bytes)}; {_amount(made.free_bytes)} are free.",
+        f"{plan.source.title} {plan.source.version} ({plan.source.licence}) to {plan.folder}: "
+        f"{len(plan.missing):,} of {len(plan.files):,} files to fetch, about "
+        f"{_amount(plan.needed_bytes)}; {_amount(plan.free_bytes)} are free.",
         markup=False,
         soft_wrap=True,
     )
-    if made.missing and not yes and sys.stdin.isatty() and not as_json:
-        typer.confirm("Go on?", default=True, abort=True, err=True)
-    with progress_bar() as shown:
-        task = shown.add_task("Downloading", total=len(made.files), completed=there, note="")
+    if plan.missing and not yes and sys.stdin.isatty() and not as_json:
+        typer.confirm("Download?", default=True, abort=True, err=True)
+    with progress_bar() as bar:
+        task = bar.add_task("Downloading", total=len(plan.files), completed=n_present, note="")
 
         def show(progress: Progress) -> None:
-            note = f"{progress.files_done:,}/{progress.files:,}, {_amount(progress.bytes_come)}"
+            received = _amount(progress.bytes_received)
+            note = f"{progress.files_done:,}/{progress.files:,}, {received}"
             failed = f", {len(progress.failed)} failed" if progress.failed else ""
-            shown.update(task, completed=progress.files_done, note=note + failed)
+            bar.update(task, completed=progress.files_done, note=note + failed)
 
-        answer = fetch(made, parallel, show)
+        answer = run_download(plan, parallel, show)
     if as_json:
         print_json(answer)
     else:
         out.print(
             f"{answer['files']:,} files in {answer['to']} are as published ({answer['fetched']:,} "
-            f"fetched, {answer['already_there']:,} were there). "
+            f"fetched, {answer['already_there']:,} already there). "
             f"Next: ecgcore ingest {answer['to']} --cohort {answer['dataset']}",
             markup=False,
         )

@@ -1,1 +1,1 @@
-"""Published data sets brought here whole: resumed where cut off, checked against their sums."""
+"""Downloads of published data sets: resumed where interrupted, verified by checksum."""

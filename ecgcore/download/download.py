@@ -1,4 +1,4 @@
-"""A whole published data set, brought here in its published layout."""
+"""Download of a published data set in its published layout."""
 
 import shutil
 import threading
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecgcore.atomic import write_atomic
-from ecgcore.download.fetch import TIMEOUT_S, NotFetched, fetch, is_whole, part_of
-from ecgcore.download.listing import SUMS, Listed, listed, listing_url
+from ecgcore.download.fetch import TIMEOUT_S, NotFetched, fetch, is_complete, partial_path
+from ecgcore.download.listing import SUMS, PublishedFile, listing_url, parse_listing
 from ecgcore.download.sources import Source, find_source
 from ecgcore.errors import EcgError, RequestError
 
@@ -22,37 +22,37 @@ if TYPE_CHECKING:
 PARALLEL = 6
 _SPARE = 1.02
 _GIVE_UP_AFTER = 8
-"""Files in a row for which there was no connection."""
+"""Unreachable files in a row after which the download ends."""
 _LISTING_TRIES = 3
 
 
 @dataclass
 class Progress:
-    """How far a download is; files are those of the data set, bytes those that came now."""
+    """Progress of a download: files of the data set, and bytes received in this run."""
 
     files: int = 0
     files_done: int = 0
-    bytes_come: int = 0
+    bytes_received: int = 0
     failed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class DownloadPlan:
-    """What has to be fetched: its files, those already here, and the space still needed."""
+    """Files of a data set, those still missing, and the space they need."""
 
     source: Source
     folder: Path
-    files: list[Listed]
-    missing: list[Listed]
+    files: list[PublishedFile]
+    missing: list[PublishedFile]
     listing: bytes
     needed_bytes: int
     free_bytes: int
 
 
-def plan(name: str, to: Path | None = None, base_url: str | None = None) -> DownloadPlan:
-    """Ask the publisher which files a data set has, and look which are here already.
+def plan_download(name: str, to: Path | None = None, base_url: str | None = None) -> DownloadPlan:
+    """Compare the publisher's list of files with those already downloaded.
 
-    Files that are here are known by their sum.
+    A file counts as downloaded if its checksum is correct.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ def plan(name: str, to: Path | None = None, base_url: str | None = None) -> Down
     Raises
     ------
     NotFound
-        No such data set.
+        Unknown data set.
     EcgError
-        No list of files there, or not enough space: one line with what is needed and free.
+        No list of files, or not enough space: one line with the space needed and available.
     """
     source = find_source(name)
     folder = Path(to or Path("data") / name)
@@ -76,9 +76,9 @@ def plan(name: str, to: Path | None = None, base_url: str | None = None) -> Down
     if not base_url.startswith(("http://", "https://")):
         raise RequestError(f"An address begins with http:// or https://, not '{base_url}'.")
     content = _listing(source, base_url)
-    files = listed(source, base_url, content)
-    missing = [file for file in files if not is_whole(folder / file.path, file)]
-    made = DownloadPlan(
+    files = parse_listing(source, base_url, content)
+    missing = [file for file in files if not is_complete(folder / file.path, file)]
+    plan = DownloadPlan(
         source=source,
         folder=folder,
         files=files,
@@ -87,36 +87,36 @@ def plan(name: str, to: Path | None = None, base_url: str | None = None) -> Down
         needed_bytes=_needed(source, folder, files, missing),
         free_bytes=_free(folder),
     )
-    _refuse_full_disk(made)
-    return made
+    _refuse_full_disk(plan)
+    return plan
 
 
 def download(
-    made: DownloadPlan,
+    plan: DownloadPlan,
     parallel: int = PARALLEL,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     pause_s: float = 1.0,
 ) -> dict[str, Any]:
-    """Fetch what a plan says is missing, several files at a time.
+    """Fetch the missing files of a plan, several at a time.
 
-    A file that fails doesn't stop the others.
+    A file that fails does not stop the others.
 
     Parameters
     ----------
-    made
-        From ``plan``.
+    plan
+        From ``plan_download``.
     parallel
         Files at a time, 1 to 16.
     on_progress
-        Called now and then, from this thread.
+        Called repeatedly, from this thread.
     pause_s
-        Seconds before a broken connection is tried again, doubled each time.
+        Seconds before a broken connection is retried, doubled each time.
 
     Returns
     -------
     dict
         ``dataset``, ``version``, ``to``, ``files``, ``fetched``, ``already_there``, ``bytes``
-        (that came now), ``seconds``.
+        (received in this run), ``seconds``.
 
     Raises
     ------
@@ -124,55 +124,55 @@ def download(
         Some files could not be fetched: the first by name with its reason, and how many.
     """
     started = time.monotonic()
-    progress = Progress(len(made.files), len(made.files) - len(made.missing))
-    with _only_one(made.folder):
-        _fetch_all(made, parallel, progress, on_progress, pause_s)
-        if made.source.listing == "sha256sums":
-            write_atomic(made.folder / SUMS, lambda file: file.write_bytes(made.listing))
+    progress = Progress(len(plan.files), len(plan.files) - len(plan.missing))
+    with _exclusive(plan.folder):
+        _fetch_all(plan, parallel, progress, on_progress, pause_s)
+        if plan.source.listing == "sha256sums":
+            write_atomic(plan.folder / SUMS, lambda file: file.write_bytes(plan.listing))
     if progress.failed:
         left = progress.files - progress.files_done
-        others = f" {left} of {progress.files} files are not here yet." if left > 1 else ""
+        others = f" {left} of {progress.files} files are still missing." if left > 1 else ""
         raise EcgError(progress.failed[0] + others)
     return {
-        "dataset": made.source.name,
-        "version": made.source.version,
-        "to": str(made.folder),
-        "files": len(made.files),
-        "fetched": len(made.missing),
-        "already_there": len(made.files) - len(made.missing),
-        "bytes": progress.bytes_come,
+        "dataset": plan.source.name,
+        "version": plan.source.version,
+        "to": str(plan.folder),
+        "files": len(plan.files),
+        "fetched": len(plan.missing),
+        "already_there": len(plan.files) - len(plan.missing),
+        "bytes": progress.bytes_received,
         "seconds": round(time.monotonic() - started, 2),
     }
 
 
 def _fetch_all(
-    made: DownloadPlan,
+    plan: DownloadPlan,
     parallel: int,
     progress: Progress,
     on_progress: Callable[[Progress], None],
     pause_s: float,
 ) -> None:
-    """Fetch the missing files; what failed is in ``progress``."""
+    """Fetch the missing files; failures are listed in ``progress``."""
     sessions = _Sessions()
 
-    def one(file: Listed) -> None:
-        fetch(file, made.folder / file.path, sessions.mine(), sessions.count, pause_s)
+    def fetch_one(file: PublishedFile) -> None:
+        fetch(file, plan.folder / file.path, sessions.of_this_thread(), sessions.count, pause_s)
 
     pool = ThreadPoolExecutor(parallel, thread_name_prefix="download")
     try:
-        waiting = {pool.submit(one, file) for file in made.missing}
+        pending = {pool.submit(fetch_one, file) for file in plan.missing}
         unreachable = 0
-        while waiting:
-            done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+        while pending:
+            done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in done:
                 error = _error_of(future)
                 progress.files_done += error is None
-                unreachable = unreachable + 1 if error and error.broken else 0
+                unreachable = unreachable + 1 if error and error.is_unreachable else 0
                 if error:
                     progress.failed.append(str(error))
             if unreachable >= _GIVE_UP_AFTER:
-                waiting = {future for future in waiting if not future.cancel()}
-            progress.bytes_come = sessions.bytes_come
+                pending = {future for future in pending if not future.cancel()}
+            progress.bytes_received = sessions.bytes_received
             on_progress(progress)
     finally:
         sessions.stopped.set()
@@ -181,7 +181,7 @@ def _fetch_all(
 
 
 def _error_of(future: "Future[None]") -> NotFetched | None:
-    """Return why a file was not fetched; any other error is raised."""
+    """Return the error of a file that was not fetched; raise any other error."""
     try:
         future.result()
     except NotFetched as error:
@@ -190,19 +190,19 @@ def _error_of(future: "Future[None]") -> NotFetched | None:
 
 
 class _Stopped(EcgError):
-    """The download ends; what has come of a file stays for the next time."""
+    """The download ends; incomplete files remain for the next run."""
 
 
 class _Sessions:
-    """One session a thread, so that connections are used again; stopped and closed together."""
+    """One session per thread, so that connections are reused; stopped and closed together."""
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
         self._local, self._lock = threading.local(), threading.Lock()
         self._all: list[requests.Session] = []
-        self.bytes_come = 0
+        self.bytes_received = 0
 
-    def mine(self) -> "requests.Session":
+    def of_this_thread(self) -> "requests.Session":
         """Return this thread's session."""
         import requests
 
@@ -213,11 +213,11 @@ class _Sessions:
         return self._local.session
 
     def count(self, n_bytes: int) -> None:
-        """Count bytes that came, in any thread; the place where a thread notices the end."""
+        """Count received bytes, from any thread, and raise in it once the download is stopped."""
         if self.stopped.is_set():
             raise _Stopped("The download was stopped.")
         with self._lock:
-            self.bytes_come += n_bytes
+            self.bytes_received += n_bytes
 
     def close(self) -> None:
         """Close all connections."""
@@ -226,34 +226,37 @@ class _Sessions:
 
 
 def _listing(source: Source, base_url: str) -> bytes:
-    """Return the publisher's list of files, or say in one line why there is none."""
+    """Return the publisher's list of files."""
     import requests
 
     url = listing_url(source, base_url)
-    why = ""
+    problem = ""
     for _ in range(_LISTING_TRIES):
         try:
             with requests.get(url, timeout=TIMEOUT_S) as response:
                 if response.ok:
                     return response.content
-                why = f"the server answered {response.status_code}"
+                problem = f"the server answered {response.status_code}"
         except requests.RequestException as error:
-            why = type(error).__name__
+            problem = type(error).__name__
     raise EcgError(
-        f"The list of files of {source.name} cannot be had from {url} ({why}). Check the "
-        "connection, or take another address with --base-url."
+        f"The list of files of {source.name} cannot be fetched from {url} ({problem}). Check the "
+        "connection, or use another address with --base-url."
     )
 
 
-def _needed(source: Source, folder: Path, files: list[Listed], missing: list[Listed]) -> int:
-    """Return about how many bytes are still to come onto the disk."""
+def _needed(
+    source: Source, folder: Path, files: list[PublishedFile], missing: list[PublishedFile]
+) -> int:
+    """Return about how many bytes on disk are still needed."""
     sizes = [file.size for file in files]
     if None not in sizes:
         total = sum(file.size or 0 for file in missing)
     else:
         total = (source.bytes or 0) * len(missing) // source.files
-    here = (part_of(folder / file.path) for file in missing)
-    return max(0, int(total * _SPARE) - sum(part.stat().st_size for part in here if part.exists()))
+    parts = (partial_path(folder / file.path) for file in missing)
+    present = sum(part.stat().st_size for part in parts if part.exists())
+    return max(0, int(total * _SPARE) - present)
 
 
 def _free(folder: Path) -> int:
@@ -261,18 +264,18 @@ def _free(folder: Path) -> int:
     return shutil.disk_usage(existing).free
 
 
-def _refuse_full_disk(made: DownloadPlan) -> None:
-    if made.needed_bytes > made.free_bytes:
+def _refuse_full_disk(plan: DownloadPlan) -> None:
+    if plan.needed_bytes > plan.free_bytes:
         raise EcgError(
-            f"{made.source.title} needs {made.needed_bytes / 1e9:.2f} GB more in {made.folder} and "
-            f"{made.free_bytes / 1e9:.2f} GB are free; make room or choose another folder with "
+            f"{plan.source.title} needs {plan.needed_bytes / 1e9:.2f} GB more in {plan.folder} and "
+            f"{plan.free_bytes / 1e9:.2f} GB are free; make room or choose another folder with "
             "--to. Nothing was downloaded."
         )
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Keep a second download out of the same folder."""
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Refuse a second download into the same folder."""
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -281,4 +284,4 @@ def _only_one(folder: Path) -> Iterator[None]:
             yield
             (folder / ".download.lock").unlink(missing_ok=True)
     except Timeout:
-        raise EcgError(f"Another download writes {folder}; wait until it is done.") from None
+        raise EcgError(f"Another download writes to {folder}; wait until it is done.") from None

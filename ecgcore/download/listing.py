@@ -1,4 +1,4 @@
-"""Which files a data set has, with the sums its publisher states."""
+"""Listing of a data set: its files with the checksums that the publisher states."""
 
 import json
 import re
@@ -14,10 +14,10 @@ _LENGTHS = {"sha256": 64, "md5": 32}
 _LINE = re.compile(r"([0-9a-fA-F]{64})\s+\*?(\S.*)")
 
 
-class Listed(NamedTuple):
+class PublishedFile(NamedTuple):
     """A published file.
 
-    ``path`` is relative to the data set's folder; ``size`` in bytes where the publisher tells it.
+    ``path`` is relative to the data set's folder; ``size`` in bytes where the publisher states it.
     """
 
     path: str
@@ -28,50 +28,50 @@ class Listed(NamedTuple):
 
 
 def listing_url(source: Source, base_url: str) -> str:
-    """Return where a source tells its files."""
+    """Return the address of a source's listing."""
     return base_url + SUMS if source.listing == "sha256sums" else base_url.rstrip("/")
 
 
-def listed(source: Source, base_url: str, content: bytes) -> list[Listed]:
-    """Return the files that a source's listing names.
+def parse_listing(source: Source, base_url: str, content: bytes) -> list[PublishedFile]:
+    """Return the files in a source's listing.
 
     Parameters
     ----------
     source
         The data set.
     base_url
-        What the files' addresses begin with, ending in a slash.
+        Beginning of the files' addresses, ending in a slash.
     content
-        What lies at ``listing_url``.
+        Content of ``listing_url``.
 
     Raises
     ------
     EcgError
-        It is no such listing, or names a file outside the data set's folder.
+        Not such a listing, or it names a file outside the data set's folder.
     """
-    read = _from_sums if source.listing == "sha256sums" else _from_zenodo
-    found = read(base_url, content)
-    if not found:
+    parse = _from_sums if source.listing == "sha256sums" else _from_zenodo
+    files = parse(base_url, content)
+    if not files:
         raise EcgError(
             f"{listing_url(source, base_url)} names no file with a checksum; "
             "is the address that of the data set's folder?"
         )
-    for file in found:
+    for file in files:
         _refuse_outside(file.path)
-    return found
+    return files
 
 
-def _from_sums(base_url: str, content: bytes) -> list[Listed]:
+def _from_sums(base_url: str, content: bytes) -> list[PublishedFile]:
     lines = content.decode("utf-8", "replace").splitlines()
     matches = [match for line in lines if (match := _LINE.fullmatch(line.strip()))]
     return [
-        Listed(path, base_url + quote(path), "sha256", match[1].lower(), None)
+        PublishedFile(path, base_url + quote(path), "sha256", match[1].lower(), None)
         for match in matches
         if (path := match[2].strip().removeprefix("./")) != SUMS
     ]
 
 
-def _from_zenodo(base_url: str, content: bytes) -> list[Listed]:
+def _from_zenodo(base_url: str, content: bytes) -> list[PublishedFile]:
     try:
         entries = json.loads(content)["files"]
         return [_zenodo_file(base_url, entry) for entry in entries]
@@ -79,12 +79,12 @@ def _from_zenodo(base_url: str, content: bytes) -> list[Listed]:
         return []
 
 
-def _zenodo_file(base_url: str, entry: dict) -> Listed:
+def _zenodo_file(base_url: str, entry: dict) -> PublishedFile:
     name, (algorithm, digest) = entry["key"], entry["checksum"].split(":")
     if len(digest) != _LENGTHS[algorithm]:
         raise ValueError(digest)
     url = f"{base_url}files/{quote(name)}/content"
-    return Listed(name, url, algorithm, digest.lower(), int(entry["size"]))
+    return PublishedFile(name, url, algorithm, digest.lower(), int(entry["size"]))
 
 
 def _refuse_outside(path: str) -> None:

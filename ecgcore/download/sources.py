@@ -1,7 +1,7 @@
-"""What can be downloaded, and from where: sources.csv.
+"""Data sets that can be downloaded, with their addresses: sources.csv.
 
-``listing`` says how a source tells its files and their sums: ``sha256sums`` (PhysioNet's
-``SHA256SUMS.txt`` beside them) or ``zenodo`` (the JSON of a Zenodo record, MD5 sums and sizes).
+``listing`` is the format in which a source publishes its files and checksums: ``sha256sums``
+(PhysioNet's ``SHA256SUMS.txt``) or ``zenodo`` (the JSON of a Zenodo record, MD5 sums and sizes).
 """
 
 import csv
@@ -15,7 +15,7 @@ _TABLE = Path(__file__).with_name("sources.csv")
 
 
 class Source(NamedTuple):
-    """A published data set; ``bytes`` is about what its ``files`` fill on disk, or None."""
+    """A published data set; ``bytes`` is the approximate size of its ``files`` on disk, or None."""
 
     name: str
     title: str
@@ -30,20 +30,20 @@ class Source(NamedTuple):
 
 @cache
 def sources() -> dict[str, Source]:
-    """Return the table by name."""
+    """Return the sources by name."""
     with _TABLE.open(encoding="utf-8", newline="") as file:
         return {row["name"]: _source(row) for row in csv.DictReader(file)}
 
 
 def find_source(name: str) -> Source:
-    """Return the source of that name, or say which there are."""
+    """Return the source of that name."""
     if name not in sources():
         raise NotFound.among("data set to download", name, sources())
     return sources()[name]
 
 
 def _source(row: dict[str, str]) -> Source:
-    told = {key: row[key] for key in Source._fields if key not in ("files", "bytes")}
+    text = {key: row[key] for key in Source._fields if key not in ("files", "bytes")}
     return Source(
-        **told, files=int(row["files"]), bytes=int(row["bytes"]) if row["bytes"] else None
+        **text, files=int(row["files"]), bytes=int(row["bytes"]) if row["bytes"] else None
     )

@@ -1,4 +1,4 @@
-"""Networks by name. Each takes images or signals and returns logits (B, classes)."""
+"""Networks by name, each mapping images or signals to logits (B, classes)."""
 
 from ecgcore.models.registry import ModelInfo, create_model, list_models, model_info
 

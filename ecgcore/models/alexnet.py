@@ -1,24 +1,23 @@
 """AlexNet after Table 1 of paper 001, and its modification M-SE.
 
-The paper names M-SE's ingredients (BatchNorm, Dropout, Squeeze-and-Excitation) but draws no
-network. Our reading, also in docs/models.md: each of the five blocks is convolution → BatchNorm →
-ReLU → SE (reduction 16) → max-pooling where Table 1 pools; BatchNorm replaces local response
-normalisation; dropout 0.5 stands before FC6 and FC7.
+The paper names M-SE's ingredients (BatchNorm, Dropout, Squeeze-and-Excitation) but shows no
+architecture. Our interpretation, also in docs/models.md: each of the five blocks is convolution →
+BatchNorm → ReLU → SE (reduction 16) → max-pooling where Table 1 pools; BatchNorm replaces local
+response normalisation; dropout 0.5 precedes FC6 and FC7.
 
-The weights start after He et al. 2015 (doi:10.1109/ICCV.2015.123), the last layer's at N(0, 0.01)
-as Krizhevsky's do.
+The weights are initialised after He et al. 2015 (doi:10.1109/ICCV.2015.123), the last layer's from
+N(0, 0.01) as Krizhevsky's are.
 """
 
 from typing import NamedTuple
 
 from torch import Tensor, nn
-from torchvision.ops import SqueezeExcitation
 
 SE_REDUCTION = 16
 
-# Mean and standard deviation of a drawn ECG's pixels (`stacked`, 224 × 224, PTB-XL), taken off
-# first, as Krizhevsky et al. 2012 take off ImageNet's mean: ink is sparse, and what is not brought
-# to unit scale fades in the plain net's local response normalisation.
+# Mean and standard deviation of a drawn ECG's pixels (`stacked`, 224 × 224, PTB-XL). Inputs are
+# standardised, as Krizhevsky et al. 2012 subtract ImageNet's mean: ink is sparse, and inputs that
+# are not on unit scale fade in the plain net's local response normalisation.
 INK_MEAN, INK_STD = 0.0375, 0.173
 
 
@@ -47,9 +46,9 @@ FC_GRID = 6  # 224 × 224 pixels end as 6 × 6 cells of 256 maps
 class LocalResponseNorm(nn.LocalResponseNorm):
     """Krizhevsky's normalisation over neighbouring maps: n = 5, k = 2, α = 1e-4, β = 0.75.
 
-    Krizhevsky et al. 2012, section 3.3. torch's own forward goes through a 3-D pooling that takes
-    three times as long on a CPU and knows no bfloat16; the sum over n shifted squares is the same.
-    torch divides α by n where the paper does not, hence 5e-4.
+    Krizhevsky et al. 2012, section 3.3. torch's own forward uses a 3-D pooling that takes
+    three times as long on a CPU and lacks bfloat16; the sum over n shifted squares is equivalent.
+    torch divides α by n and the paper does not, hence 5e-4.
     """
 
     def __init__(self) -> None:
@@ -63,7 +62,7 @@ class LocalResponseNorm(nn.LocalResponseNorm):
 
 
 def block(inputs: int, stage: Stage, batch_norm: bool, se: bool) -> nn.Sequential:
-    """Return one stage: convolution, activation, and what the variant puts around them."""
+    """Return one stage: convolution and activation with the layers that the variant adds."""
     layers: list[nn.Module] = [
         nn.Conv2d(
             inputs, stage.maps, stage.kernel, stage.stride, stage.padding, bias=not batch_norm
@@ -73,6 +72,8 @@ def block(inputs: int, stage: Stage, batch_norm: bool, se: bool) -> nn.Sequentia
         layers.append(nn.BatchNorm2d(stage.maps))
     layers.append(nn.ReLU(inplace=True))
     if se:
+        from torchvision.ops import SqueezeExcitation  # 2 s of import that only SE needs
+
         layers.append(SqueezeExcitation(stage.maps, stage.maps // SE_REDUCTION))
     if stage.normalised and not batch_norm:
         layers.append(LocalResponseNorm())
@@ -82,7 +83,7 @@ def block(inputs: int, stage: Stage, batch_norm: bool, se: bool) -> nn.Sequentia
 
 
 def fc_head(classes: int, dropout: float, before_each: bool) -> nn.Sequential:
-    """Return FC6–FC8. Dropout stands behind FC6 and FC7 (Table 1) or before each (M-SE)."""
+    """Return FC6–FC8, with dropout after FC6 and FC7 (Table 1) or before each (M-SE)."""
     drop = [nn.Dropout(dropout)]
     first = [nn.Flatten(), *(drop if before_each else [])]
     wide = 256 * FC_GRID * FC_GRID
@@ -140,7 +141,7 @@ class AlexNet(nn.Module):
             self.head = fc_head(classes, dropout, before_each=batch_norm or se)
         else:
             self.head = gap_head(classes, dropout)
-        self.apply(start_after_he)
+        self.apply(init_he)
         *_, last = self.head.children()
         nn.init.normal_(last.get_parameter("weight"), std=0.01)
 
@@ -154,8 +155,8 @@ class AlexNet(nn.Module):
         return self.head(self.features((images - INK_MEAN) / INK_STD))
 
 
-def start_after_he(module: nn.Module) -> None:
-    """Give convolutions and linear layers He's normal start, biases zero."""
+def init_he(module: nn.Module) -> None:
+    """Initialise convolutions and linear layers with He's normal distribution, biases with zero."""
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:

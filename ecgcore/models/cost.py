@@ -1,4 +1,4 @@
-"""What a network costs: its parameters, and multiply-adds for one record."""
+"""Cost of a network: its parameters, and the multiply-adds for one record."""
 
 import copy
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 class Cost(NamedTuple):
-    """The cost of a network.
+    """Cost of a network.
 
-    ``multiply_adds`` counts convolutions and matrix products for one record; what stands between
-    them (normalisation, activation, pooling) is not in it.
+    ``multiply_adds`` counts convolutions and matrix products for one record, but not the layers
+    between them (normalisation, activation, pooling).
     """
 
     parameters: int
@@ -21,13 +21,13 @@ class Cost(NamedTuple):
 
 
 def cost(model: nn.Module, one_input: Sequence[int]) -> Cost:
-    """Return what a network costs for one input of a shape: (3, H, W) or (12, T).
+    """Return the cost of a network for one input of shape (3, H, W) or (12, T).
 
-    Nothing is computed: only the shapes go through a copy without values.
+    Only shapes are propagated, through a copy on the meta device.
     """
-    shapes = copy.deepcopy(model).to("meta").eval()
+    meta_model = copy.deepcopy(model).to("meta").eval()
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        shapes(torch.empty(1, *one_input, device="meta"))
+        meta_model(torch.empty(1, *one_input, device="meta"))
     parameters = sum(p.numel() for p in model.parameters())
     return Cost(parameters, counter.get_total_flops() // 2)

@@ -1,28 +1,28 @@
-"""A residual network on signals whose depth, width and kernel are free (paper 003).
+"""Residual network on signals with free depth, width and kernel (paper 003).
 
-Paper 003 asks how a ResNet for ECGs should be scaled and finds shallower, wider networks with
-smaller kernels better. The blocks are those of He et al. 2016 (doi:10.1109/CVPR.2016.90) in one
-dimension, with the activation before the addition's sum as there; each stage but the first halves
-the rate and doubles the channels.
+Paper 003 studies how to scale a ResNet for ECGs and finds shallower, wider networks with smaller
+kernels better. The blocks are those of He et al. 2016 (doi:10.1109/CVPR.2016.90) in one dimension,
+with the activation after the addition as there; each stage but the first halves the rate and
+doubles the channels.
 """
 
 import torch
 from torch import Tensor, nn
 
 from ecgcore.errors import RequestError
-from ecgcore.models.alexnet import start_after_he
+from ecgcore.models.alexnet import init_he
 from ecgcore.records.record import LEADS
 
 STAGES = 4
 LARGEST_MV = 20.0
-"""Beyond, a sample is an artefact: it is cut there, so that one spike does not drown the record."""
+"""Samples are clamped to this: beyond it lie artefacts, one of which could dominate the record."""
 
 
-def scaled(step: float) -> dict[str, int]:
-    """Return depth, width and kernel of the compound rule at a step (0 is the smallest).
+def scaled_shape(step: float) -> dict[str, int]:
+    """Return depth, width and kernel of the compound scaling rule at a step (0 is the smallest).
 
-    After paper 003 the cost goes into width: each step doubles the multiply-adds, of which depth
-    takes the fourth root and width the rest; the kernel stays small.
+    Following paper 003, most of the cost goes into width: each step doubles the multiply-adds, of
+    which depth takes the fourth root and width the rest; the kernel stays small.
     """
     depth = max(STAGES, round(STAGES * 2 ** (step / 4)))
     width = 8 * max(1, round(32 * 2 ** (3 * step / 8) / 8))
@@ -30,7 +30,7 @@ def scaled(step: float) -> dict[str, int]:
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut."""
+    """Residual block: two convolutions and a shortcut."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -56,18 +56,18 @@ class Block(nn.Module):
 
 
 class ResNet1d(nn.Module):
-    """A stem, four stages of residual blocks, and average and maximum over time.
+    """Stem, four stages of residual blocks, and average and maximum pooling over time.
 
     Parameters
     ----------
     classes
         Width of the output.
     depth
-        Residual blocks in all, at least one a stage; the later stages take what is left over.
+        Total residual blocks, at least one a stage; the later stages take the remainder.
     width
-        Channels of the first stage; each further one has twice as many, at most eight times.
+        Channels of the first stage, doubled by each further stage up to eight times.
     kernel
-        Samples that a convolution spans, odd.
+        Kernel size in samples, odd.
     dropout
         Share dropped before the last layer.
     """
@@ -101,7 +101,7 @@ class ResNet1d(nn.Module):
                 channels = width * 2**stage
         self.stages = nn.Sequential(*blocks)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * channels, classes))
-        self.apply(start_after_he)
+        self.apply(init_he)
         last = self.head[-1]
         nn.init.normal_(last.get_parameter("weight"), std=0.01)
 
@@ -111,6 +111,6 @@ class ResNet1d(nn.Module):
         return self.stages[-1].activation  # type: ignore[return-value]
 
     def forward(self, signal_mv: Tensor) -> Tensor:  # (B, 12, T) in mV → (B, classes)
-        known = signal_mv.nan_to_num(0.0).clamp(-LARGEST_MV, LARGEST_MV)
-        maps = self.stages(self.stem(known))  # (B, 8 × width, T / 16)
+        clamped_mv = signal_mv.nan_to_num(0.0).clamp(-LARGEST_MV, LARGEST_MV)
+        maps = self.stages(self.stem(clamped_mv))  # (B, 8 × width, T / 16)
         return self.head(torch.cat([maps.mean(2), maps.amax(2)], dim=1))

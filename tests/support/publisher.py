@@ -1,4 +1,4 @@
-"""A publisher on this machine: an HTTP server that can misbehave in every way a download meets."""
+"""A publisher on this machine: an HTTP server with the faults that a download must survive."""
 
 import hashlib
 import json
@@ -9,31 +9,31 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Publisher:
-    """What is published, how it misbehaves, and what it was asked.
+    """Published files, simulated faults, and the requests received.
 
     Attributes
     ----------
     files
         Content by path.
-    knows_range
-        Whether it sends parts.
+    supports_range
+        Whether it answers Range requests with parts.
     drops, wrong, busy
-        By path: how often to cut the connection in the middle, to send altered bytes, to answer
-        503, before it behaves.
-    asked
+        By path: how often to cut the connection in the middle, to send altered bytes, or to answer
+        503, before it answers correctly.
+    requests
         (path, Range header or None) in order.
     """
 
     def __init__(self, files):
-        self.files, self.knows_range = files, True
+        self.files, self.supports_range = files, True
         self.drops, self.wrong, self.busy = Counter(), Counter(), Counter()
-        self.asked, self.lock, self.url = [], threading.Lock(), ""
+        self.requests, self.lock, self.url = [], threading.Lock(), ""
 
-    def takes(self, misbehaviour, path):
-        """Return whether to misbehave once more."""
+    def is_faulty(self, faults, path):
+        """Return whether this answer is faulty, and count it."""
         with self.lock:
-            misbehaviour[path] -= 1
-            return misbehaviour[path] >= 0
+            faults[path] -= 1
+            return faults[path] >= 0
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def publishing(publisher):
         protocol_version = "HTTP/1.1"
 
         def log_message(self, *args):
-            """Say nothing."""
+            """Write no log."""
 
         def do_GET(self):
             answer(publisher, self)
@@ -63,24 +63,24 @@ def publishing(publisher):
 
 
 def answer(publisher, request):
-    """Answer one request, as well as the publisher behaves."""
-    path, wanted = request.path.lstrip("/"), request.headers.get("Range")
+    """Answer one request, with the publisher's faults."""
+    path, requested = request.path.lstrip("/"), request.headers.get("Range")
     with publisher.lock:
-        publisher.asked.append((path, wanted))
+        publisher.requests.append((path, requested))
     if path not in publisher.files:
-        return _say(request, 404)
-    if publisher.takes(publisher.busy, path):
-        return _say(request, 503)
+        return _send_status(request, 404)
+    if publisher.is_faulty(publisher.busy, path):
+        return _send_status(request, 503)
     content = publisher.files[path]
-    if publisher.takes(publisher.wrong, path):
+    if publisher.is_faulty(publisher.wrong, path):
         content = content[:-1] + bytes([content[-1] ^ 1])
-    start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-    if not publisher.knows_range or not wanted:
+    start = int(requested.removeprefix("bytes=").rstrip("-")) if requested else 0
+    if not publisher.supports_range or not requested:
         return _send(publisher, request, path, content, 200, {})
     if start >= len(content):
-        return _say(request, 416)
-    told = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
-    return _send(publisher, request, path, content[start:], 206, told)
+        return _send_status(request, 416)
+    headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+    return _send(publisher, request, path, content[start:], 206, headers)
 
 
 def _send(publisher, request, path, body, status, headers):
@@ -88,14 +88,14 @@ def _send(publisher, request, path, body, status, headers):
     for name, value in ({"Content-Length": str(len(body))} | headers).items():
         request.send_header(name, value)
     request.end_headers()
-    if publisher.takes(publisher.drops, path):
+    if publisher.is_faulty(publisher.drops, path):
         request.wfile.write(body[: len(body) // 2])
         request.close_connection = True
         return
     request.wfile.write(body)
 
 
-def _say(request, status):
+def _send_status(request, status):
     request.send_response(status)
     request.send_header("Content-Length", "0")
     request.end_headers()

@@ -22,18 +22,18 @@ def test_alexnet_has_exactly_the_parameters_of_table_1():
 
 def test_alexnet_matches_table_1_row_by_row():
     model = create_model("alexnet", classes=1000).eval()
-    seen: list[tuple] = []
+    layers: list[tuple] = []
 
-    def note(module, inputs, output):
-        seen.append((type(module).__name__, tuple(output.shape[1:]), module))
+    def record_layer(module, inputs, output):
+        layers.append((type(module).__name__, tuple(output.shape[1:]), module))
 
     kinds = (nn.Conv2d, nn.ReLU, nn.LocalResponseNorm, nn.MaxPool2d, nn.Linear, nn.Dropout)
     for module in model.modules():
         if isinstance(module, kinds):
-            module.register_forward_hook(note)
+            module.register_forward_hook(record_layer)
     with torch.no_grad():
         model(torch.zeros(1, 3, 224, 224))
-    assert [(name, shape) for name, shape, _ in seen] == [
+    assert [(name, shape) for name, shape, _ in layers] == [
         ("Conv2d", (96, 55, 55)),
         ("ReLU", (96, 55, 55)),
         ("LocalResponseNorm", (96, 55, 55)),
@@ -57,7 +57,7 @@ def test_alexnet_matches_table_1_row_by_row():
         ("Dropout", (4096,)),
         ("Linear", (1000,)),
     ]
-    convolutions = [m for _, _, m in seen if isinstance(m, nn.Conv2d)]
+    convolutions = [m for _, _, m in layers if isinstance(m, nn.Conv2d)]
     assert [(c.kernel_size[0], c.stride[0], c.padding[0]) for c in convolutions] == [
         (11, 4, 2),
         (5, 1, 2),
@@ -65,9 +65,9 @@ def test_alexnet_matches_table_1_row_by_row():
         (3, 1, 1),
         (3, 1, 1),
     ]
-    pools = [m for _, _, m in seen if isinstance(m, nn.MaxPool2d)]
+    pools = [m for _, _, m in layers if isinstance(m, nn.MaxPool2d)]
     assert all((p.kernel_size, p.stride) == (3, 2) for p in pools)
-    assert all(m.p == 0.5 for _, _, m in seen if isinstance(m, nn.Dropout))
+    assert all(m.p == 0.5 for _, _, m in layers if isinstance(m, nn.Dropout))
 
 
 def test_local_response_norm_is_krizhevskys_formula():
@@ -89,8 +89,8 @@ def test_m_se_normalises_and_gates_each_of_the_five_blocks():
     assert head.count(nn.Dropout) == 2
 
 
-def test_batch_norm_shows_in_behaviour():
-    """A brighter batch changes nothing behind BatchNorm; without it, it does."""
+def test_batch_norm_makes_a_network_invariant_to_brightness():
+    """A brighter batch changes the output of the first stage only without BatchNorm."""
     image = torch.rand(4, 3, 224, 224)
     for name, unchanged in (("alexnet_bn_gap", True), ("alexnet_gap", False)):
         first = create_model(name).train().features[0]
@@ -109,8 +109,8 @@ def test_an_se_gate_weighs_whole_maps_between_0_and_1():
 def test_every_model_gives_logits_and_a_gradient_to_every_parameter(name):
     torch.manual_seed(0)
     model = create_model(name, classes=7).train()
-    seen = torch.rand(2, 3, 224, 224) if name in IMAGES else torch.randn(2, 12, 1000)
-    logits = model(seen)
+    batch = torch.rand(2, 3, 224, 224) if name in IMAGES else torch.randn(2, 12, 1000)
+    logits = model(batch)
     assert logits.shape == (2, 7)
     nn.functional.cross_entropy(logits, torch.tensor([1, 5])).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
@@ -148,7 +148,7 @@ def test_resnet1d_grows_with_depth_width_and_kernel():
         assert parameters(create_model("resnet1d", **least | wider)) > 1.5 * small
 
 
-def test_resnet1d_reads_any_length_and_takes_missing_samples_for_the_zero_line():
+def test_resnet1d_reads_any_length_and_treats_missing_samples_as_zero():
     torch.manual_seed(0)
     model = create_model("resnet1d", width=8).eval()
     signal_mv = torch.randn(2, 12, 1000)
@@ -159,8 +159,8 @@ def test_resnet1d_reads_any_length_and_takes_missing_samples_for_the_zero_line()
     assert model(torch.randn(1, 12, 2500)).shape == (1, 10)
 
 
-def test_resnet1d_adds_what_its_blocks_find_to_what_they_read():
-    """With convolutions that give nothing, a block is its shortcut."""
+def test_a_block_of_resnet1d_adds_its_convolutions_to_its_shortcut():
+    """With convolutions that return zeros, a block is its shortcut."""
     block = create_model("resnet1d", depth=8, width=8).stages[1].eval()
     nn.init.zeros_(block.convolutions[0].weight)
     maps = torch.rand(1, block.convolutions[0].in_channels, 40)
