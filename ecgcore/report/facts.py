@@ -18,38 +18,12 @@ from ecgcore.comparison.text import finding, names
 from ecgcore.errors import NotFound
 from ecgcore.evaluation.evaluate import run_scores, utility_report
 from ecgcore.evaluation.subgroups import run_traits
+from ecgcore.runs.config import settings_in_words
 from ecgcore.runs.run import Run
 from ecgcore.workspace import Workspace
 
 SHOWN_DISAGREEMENTS = 20
 HASHED = ("run.json", "weights.safetensors", "calibration.json", "predictions.parquet")
-# what changes how a network is built or trained, in the order of the report
-SETTINGS = (
-    "level",
-    "split",
-    "seed",
-    "target_mode",
-    "label_tier",
-    "label_source",
-    "layout",
-    "size",
-    "augmentation",
-    "epochs",
-    "batch_size",
-    "optimizer",
-    "learning_rate",
-    "weight_decay",
-    "schedule",
-    "warmup_fraction",
-    "class_balance",
-    "label_smoothing",
-    "dropout",
-    "grad_clip",
-    "patience",
-    "ema_decay",
-    "pretrained",
-    "teacher",
-)
 
 
 @dataclass(frozen=True)
@@ -82,10 +56,9 @@ class Side:
         return is_out_of_fold(self.run.calibration)
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """How it was trained, every default made explicit."""
-        config = vars(self.run.config)
-        return {name: config[name] for name in SETTINGS}
+    def settings(self) -> dict[str, str]:
+        """Name and value of each training setting, every default made explicit."""
+        return settings_in_words(self.run.config)
 
     @property
     def best(self) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ecgcore.calibration.calibration import BINNING, OUT_OF_FOLD_NOTE, calibration_of
-from ecgcore.calibration.referral import refer_report
+from ecgcore.calibration.calibration import BINNING, OUT_OF_FOLD_NOTE, calibration_metrics
+from ecgcore.calibration.referral import referral_report
 from ecgcore.comparison.text import p_text
 from ecgcore.evaluation.text import number, with_range
-from ecgcore.imaging import geometry_of
+from ecgcore.imaging import geometry_from_json
 from ecgcore.labels.label_sets import label_set
 from ecgcore.models import model_info
 from ecgcore.report.facts import Facts, Side
@@ -173,7 +173,7 @@ def _input(meta: dict[str, Any]) -> str:
     if "layout" not in given:
         return f"{leads}, the signals in mV."
     height, width = given["size"]
-    scale = geometry_of(given)
+    scale = geometry_from_json(given)
     return (
         f"{leads}, drawn as “{given['layout']}”, {width}×{height} pixels, "
         f"{scale.px_per_s:.3g} px/s and {scale.px_per_mv:.3g} px/mV, never autoscaled."
@@ -208,10 +208,7 @@ def _fitted(side: Side) -> str:
 def _models(facts: Facts) -> list[dict]:
     a, b = facts.sides
     differ = ", ".join(name.replace("_", " ") for name in facts.comparison["config_differences"])
-    settings = [
-        (name.replace("_", " "), _said(a.settings[name]), _said(b.settings[name]))
-        for name in a.settings
-    ]
+    settings = [(name, value, b.settings[name]) for name, value in a.settings.items()]
     networks = [_network(side, facts.comparison["cost"]) for side in facts.sides]
     columns = networks, [_kept(side) for side in facts.sides]
     network, kept = ([(name, of_a[name], of_b[name]) for name in of_a] for of_a, of_b in columns)
@@ -244,10 +241,6 @@ def _kept(side: Side) -> dict[str, str]:
         "its validation macro AUC": number(side.best["val_macro_auc"]),
         "device, precision": f"{status.get('device')}, {status.get('precision')}",
     }
-
-
-def _said(value: Any) -> str:
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _performance(facts: Facts) -> list[dict]:
@@ -339,7 +332,7 @@ def _operating(facts: Facts) -> dict[str, Any]:
 
 
 def _calibration(facts: Facts) -> list[dict]:
-    found = [calibration_of(side.scores) for side in facts.sides]
+    found = [calibration_metrics(side.scores) for side in facts.sides]
     names = {
         "ece": "ECE, mean over classes",
         "ece_pooled": "ECE, all cells",
@@ -363,7 +356,7 @@ def _calibration(facts: Facts) -> list[dict]:
 def _referring(side: Side) -> dict[str, str]:
     """Return what the run's "uncertain, refer" band does to these records."""
     band = side.run.calibration["refer"]
-    found = refer_report(side.scores, band) if band else {}
+    found = referral_report(side.scores, band) if band else {}
     return {
         "answered, not referred": number(found.get("answered")),
         "all right, of all": number(found.get("right")),
@@ -420,8 +413,8 @@ def _limits(facts: Facts) -> list[dict]:
     few = [c for c, m in a.evaluation["classes"].items() if 0 < m["n"] < 20]
     if few:
         said.append(f"Fewer than 20 present records: {', '.join(few)}.")
-    if a.meta["split"]["records"].get("untouched") and facts.part == "test":
-        said.append("The runs' own test part is small; the untouched fold is the firmer ground.")
+    if a.meta["split"]["records"].get("holdout") and facts.part == "test":
+        said.append("The runs' own test part is small; the holdout fold is the firmer ground.")
     return [listed(said)]
 
 

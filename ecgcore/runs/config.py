@@ -13,6 +13,7 @@ from ecgcore.runs.settings import (
     OPTIMISATION,
     REGULARISATION,
     Setting,
+    by_group,
     setting,
     settings_of,
     with_default,
@@ -449,3 +450,12 @@ class ResolvedConfig(TrainConfig):
 def train_settings() -> tuple[Setting, ...]:
     """Return the descriptions of all training settings."""
     return settings_of(TrainConfig)
+
+
+def settings_in_words(config: TrainConfig) -> dict[str, str]:
+    """Return the name and value of each setting for people, as reports and cards list them."""
+    return {
+        one.title: one.in_words(getattr(config, one.name, one.default))
+        for _, settings in by_group(train_settings())
+        for one in settings
+    }
