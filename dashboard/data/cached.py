@@ -20,7 +20,7 @@ from ecgcore.imaging import Geometry
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.labels.classes import CODES
 from ecgcore.labels.contradictions import contradictions as contradictions_of
-from ecgcore.labels.expert import Labels, became, label_record
+from ecgcore.labels.expert import Labels, label_record, resolve_statements
 from ecgcore.records.record import Record
 from ecgcore.runs.run import find_run
 from ecgcore.workspace import Workspace
@@ -99,7 +99,7 @@ def trace(shown: Record, by: str) -> tuple[list[str], list[str]]:
     """
     labels = _by_criteria(shown) if by == "criteria" else label_record(shown, by)
     absent = tuple(CODES[i] for i in np.flatnonzero(labels.states == 0))
-    told = [(line.startswith(absent) if absent else False, line) for line in labels.trace]
+    told = [(line.startswith(absent) if absent else False, line) for line in labels.reasons]
     return [line for no, line in told if not no], [line for no, line in told if no]
 
 
@@ -114,7 +114,7 @@ def _by_criteria(shown: Record) -> Labels:
 
 def contradictions(shown: Record) -> tuple[str, ...]:
     """Return what a record's statements say against each other."""
-    return contradictions_of(became(shown.statements, shown.details))
+    return contradictions_of(resolve_statements(shown.statements, shown.details))
 
 
 def stated(shown: Record) -> list[str]:
@@ -141,9 +141,10 @@ def quality(shown: Record) -> list[str]:
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
 def network_image(shown: Record, layout: str) -> tuple[np.ndarray, Geometry]:
     """Return the image (3, 224, 224) in 0..1 that a network sees of a record, and its measures."""
-    from ecgcore.imaging.network_view import seen
+    from ecgcore.imaging.network_view import network_image as draw_image
 
-    return seen(shown, layout)
+    drawn = draw_image(shown, layout)
+    return drawn.image, drawn.geometry
 
 
 # Uploads and answers ----------------------------------------------------------------------------
@@ -186,18 +187,18 @@ def classifier(reference: str) -> "Classifier":
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network …")
 def _classifier(home_path: Path, reference: str, stamp: int) -> "Classifier":
-    from ecgcore.inference.model import load
+    from ecgcore.inference.model import load_model
 
-    return load(reference, Workspace(home_path))
+    return load_model(reference, Workspace(home_path))
 
 
 @st.cache_data(max_entries=64, show_spinner="Asking …", hash_funcs=BY_CONTENT, scope="session")
 def answers(reference: str, asked: list[Record]) -> list[dict[str, Any]]:
     """Return what ``ecgcore classify`` says of each record."""
     from ecgcore.inference.classify import classify_records
-    from ecgcore.inference.concurrency import asked as asked_alone
+    from ecgcore.inference.concurrency import exclusive_classifier
 
-    with asked_alone(classifier(reference)) as network:
+    with exclusive_classifier(classifier(reference)) as network:
         return classify_records(asked, network)
 
 
@@ -205,18 +206,19 @@ def answers(reference: str, asked: list[Record]) -> list[dict[str, Any]]:
 def explain(reference: str, shown: Record | NetworkImage, code: str, method: str) -> "Explanation":
     """Return what ``ecgcore explain`` finds."""
     from ecgcore.explain.api import explain as explain_record
-    from ecgcore.inference.concurrency import asked
+    from ecgcore.inference.concurrency import exclusive_classifier
 
-    with asked(classifier(reference), can_wait=True, slow=method in SLOW) as network:
+    is_slow = method in SLOW
+    with exclusive_classifier(classifier(reference), low_priority=True, slow=is_slow) as network:
         return explain_record(network, shown, code, method)
 
 
 @st.cache_data(max_entries=32, show_spinner="Checking …", hash_funcs=BY_CONTENT, scope="session")
 def trust(reference: str, shown: Record | NetworkImage, code: str, method: str) -> dict[str, Any]:
     """Return what ``ecgcore explain --trust`` says of a map: verdict and checks."""
-    from ecgcore.explain.trust import checked
-    from ecgcore.inference.concurrency import asked
+    from ecgcore.explain.trust import check_trust
+    from ecgcore.inference.concurrency import exclusive_classifier
 
     found = explain(reference, shown, code, method)
-    with asked(classifier(reference), slow=True) as network:
-        return checked(found, network, shown).trust
+    with exclusive_classifier(classifier(reference), slow=True) as network:
+        return check_trust(found, network, shown).trust

@@ -14,7 +14,7 @@ from ecgcore.records.record import Record
 if TYPE_CHECKING:
     from ecgcore.inference.inputs import ClassifierInput
 
-MOST_FILES, MOST_RECORDS, LONGEST_S = 400, 200, 600.0
+MOST_FILES, MOST_RECORDS, MAX_MEASURED_S = 400, 200, 600.0
 CHUNK = 16
 
 
@@ -26,21 +26,23 @@ def read(
 
     They are called ECG 1, ECG 2 … in order. Of a long recording its first ten minutes are kept.
     """
-    from ecgcore.inference.inputs import read_uploaded
+    from ecgcore.inference.inputs import read_uploaded_inputs
     from ecgcore.records.read import ReadOptions
 
-    how = ReadOptions(fs_hz=fs_hz, assume_order=assume_order)
-    return read_uploaded(files, most=MOST_RECORDS, longest_s=LONGEST_S, how=how)
+    how = ReadOptions(source_fs_hz=fs_hz, assume_order=assume_order)
+    return read_uploaded_inputs(
+        files, max_records=MOST_RECORDS, max_duration_s=MAX_MEASURED_S, options=how
+    )
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=cached.BY_CONTENT, scope="session")
 def answers(reference: str, asked: list["ClassifierInput"]) -> list[dict[str, Any]]:
     """Return what ``ecgcore classify`` says of each."""
-    from ecgcore.inference.classify import classify_sights
-    from ecgcore.inference.concurrency import asked as asked_alone
+    from ecgcore.inference.classify import classify_inputs
+    from ecgcore.inference.concurrency import exclusive_classifier
 
-    with asked_alone(cached.classifier(reference)) as network:
-        return classify_sights(asked, network)
+    with exclusive_classifier(cached.classifier(reference)) as network:
+        return classify_inputs(asked, network)
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=cached.BY_CONTENT, scope="session")
@@ -52,9 +54,9 @@ def gate(shown: Record) -> dict[str, Any]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=cached.BY_CONTENT, scope="session")
-def has_learnt(reference: str, shown: Record) -> bool:
+def was_trained_on(reference: str, shown: Record) -> bool:
     """Whether a run says that it learnt from this recording."""
-    from ecgcore.runs.provenance import has_learnt as says
+    from ecgcore.runs.provenance import was_trained_on as says
 
     return says(cached.classifier(reference).run, shown)
 

@@ -47,9 +47,22 @@ JsonOption = Annotated[
 RunOption = Annotated[
     str, typer.Option("--run", help="A run's id or folder, or the name of a shipped model.")
 ]
+
+
+def _current_part(name: str) -> str:
+    """Return the present name of a part: version 0.1.0 called the holdout part untouched."""
+    from ecgcore.runs.run import current_part
+
+    return current_part(name)
+
+
 PartOption = Annotated[
     str,
-    typer.Option(help="Records to score: validation, test or untouched (if the split has one)."),
+    typer.Option(
+        parser=_current_part,
+        metavar="PART",
+        help="Records to score: validation, test or holdout (if the split has one).",
+    ),
 ]
 SourceRateOption = Annotated[
     float | None,

@@ -1,4 +1,4 @@
-"""What a network says about ECGs, and where it looked."""
+"""Classification of ECGs by a network, and explanations of its answers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,6 @@ from ecgcore.cli.base import (
     RunOption,
     SourceRateOption,
     StartOption,
-    WorkersOption,
     WorkspaceOption,
     app,
     err,
@@ -38,53 +37,59 @@ def classify(
     ] = None,
     run: RunOption = "alexnet_m_se_gap",
     cohort: Annotated[
-        str | None, typer.Option(help="Instead of PATHS: a cohort's records. Needs --to.")
+        str | None, typer.Option(help="Cohort to classify instead of PATHS; needs --to.")
     ] = None,
     to: Annotated[
         Path | None,
-        typer.Option(help="Folder of parquet parts to write instead; goes on where it was."),
+        typer.Option(
+            help="Folder of parquet files to write instead of lines; resumes after an interruption."
+        ),
     ] = None,
     source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
     start_s: StartOption = 0,
-    workers: WorkersOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of processes. Default: one, or one per core for many."),
+    ] = None,
     executor: ExecutorOption = LOCAL,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a network sees in ECGs: one line a record (JSON Lines with --json).
+    """Classify ECGs: one line per record (JSON Lines with --json), in stable order.
 
-    With --to a row a record, side by side; a record that fails is a row with its reason.
+    With --to one row per record is written in parallel; a record that fails is a row with its
+    reason.
 
     Example: ecgcore classify examples/ptb-xl/records100/00000 --run alexnet_m_se_gap
     """
     from ecgcore.records.read import ReadOptions
 
-    _refuse_odd(paths, cohort, to, workers, on)
-    how = ReadOptions(source_fs_hz, assume_order, start_s)
+    _check_request(paths, cohort, to, executor)
+    options, home = ReadOptions(source_fs_hz, assume_order, start_s), Workspace.find(workspace)
     if to is not None:
-        _classify_to(
-            to, paths or [], cohort, run, how, workers, on, Workspace.find(workspace), as_json
-        )
+        _classify_to(to, paths or [], cohort, run, options, workers, executor, home, as_json)
         return
+    from ecgcore.executors.local import limit_torch_threads
     from ecgcore.inference.classify import classify_paths
-    from ecgcore.inference.model import load
+    from ecgcore.inference.model import load_model
 
-    classifier = load(run, Workspace.find(workspace))
-    answers = classify_paths(map(Path, paths or []), classifier, how)
+    limit_torch_threads(1)  # a second thread mostly waits; more cores are used by more processes
+    classifier = load_model(run, home)
+    answers = classify_paths(map(Path, paths or []), classifier, options, workers)
     print_answers(answers, _answer_line, as_json, paths or [], RESEARCH_USE_ONLY)
 
 
-def _refuse_odd(
-    paths: list[str] | None, cohort: str | None, to: Path | None, workers: int | None, on: str
+def _check_request(
+    paths: list[str] | None, cohort: str | None, to: Path | None, executor: str
 ) -> None:
-    """Refuse what cannot be meant."""
+    """Refuse options that contradict each other."""
     if bool(paths) == (cohort is not None):
         raise RequestError("Give either PATHS or --cohort NAME.")
     if to is None and cohort is not None:
-        raise RequestError("--cohort NAME needs --to FOLDER, where the parts are written.")
-    if to is None and (workers is not None or on != LOCAL):
-        raise RequestError("--workers and --on need --to FOLDER: lines come from one process.")
+        raise RequestError("--cohort NAME needs --to FOLDER, where the rows are written.")
+    if to is None and executor != LOCAL:
+        raise RequestError("--executor needs --to FOLDER: lines come from this machine.")
 
 
 def _classify_to(
@@ -92,9 +97,9 @@ def _classify_to(
     paths: list[str],
     cohort: str | None,
     run: str,
-    how: "ReadOptions",
+    options: "ReadOptions",
     workers: int | None,
-    on: str,
+    executor: str,
     workspace: Workspace,
     as_json: bool,
 ) -> None:
@@ -108,38 +113,38 @@ def _classify_to(
             progress.update(task, completed=done, total=total, note=f"{done:,}")
 
         if cohort is None:
-            given = map(Path, paths)
-            answer = classify_files_to(to, given, run, workspace, how, workers, on, show)
+            files = map(Path, paths)
+            summary = classify_files_to(to, files, run, workspace, options, workers, executor, show)
         else:
-            opened = Cohort.open(cohort, workspace)
-            answer = classify_cohort_to(to, opened, run, workspace, workers, on, show)
+            source = Cohort.open(cohort, workspace)
+            summary = classify_cohort_to(to, source, run, workspace, workers, executor, show)
     if as_json:
-        print_json(answer | {"folder": str(to)})
+        print_json(summary | {"folder": str(to)})
     else:
         out.print(
-            f"{answer['records']:,} records in {answer['parts']:,} parts of {to} "
-            f"({answer['kept']:,} were there): {answer['answered']:,} answered, "
-            f"{answer['refused']:,} refused, in {answer['seconds']:.1f} s.",
+            f"{summary['records']:,} records in {summary['parts']:,} parts of {to} "
+            f"({summary['kept']:,} existed): {summary['answered']:,} answered, "
+            f"{summary['refused']:,} refused, in {summary['seconds']:.1f} s.",
             markup=False,
         )
         err.print(RESEARCH_USE_ONLY)
-    if not answer["answered"]:
+    if not summary["answered"]:
         raise typer.Exit(RequestError.exit_code)
 
 
 def _answer_line(answer: dict[str, Any]) -> str:
     if answer["error"]:
         return f"{answer['path']}: {answer['error']}"
-    best = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])[:3]
-    said = [*answer["quality"], *answer["notes"]]
-    notes = f" ({'; '.join(said)})" if said else ""
-    told = ", ".join(f"{code} {p:.3f}" for code, p in best)
-    called = ", ".join(answer["called"]) or "nothing"
-    return f"{answer['path']}: calls {called}; {told}{_refer_words(answer)}{notes}"
+    ranked = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])[:3]
+    probabilities = ", ".join(f"{code} {p:.3f}" for code, p in ranked)
+    predicted = ", ".join(answer["called"]) or "no class"
+    remarks = [*answer["quality"], *answer["notes"]]
+    notes = f" ({'; '.join(remarks)})" if remarks else ""
+    return f"{answer['path']}: {predicted}; {probabilities}{_referral(answer)}{notes}"
 
 
-def _refer_words(answer: dict[str, Any]) -> str:
-    """Say that a record is to be left to a person, and for the doubt about which classes."""
+def _referral(answer: dict[str, Any]) -> str:
+    """Return the advice to refer a record to a person, and the classes in doubt."""
     if not answer["refer"]:
         return ""
     return f"; uncertain: refer ({', '.join(answer['uncertain']) or 'no class is likely'})"
@@ -155,19 +160,19 @@ def explain(
     method: Annotated[
         str,
         typer.Option(
-            help="How: grad_cam (coarse, in the picture), integrated_gradients (by lead and wave), "
-            "occlusion_lead, occlusion_beat, occlusion_wave, guided_grad_cam (not to be relied on)."
+            help="grad_cam (coarse, on the image), integrated_gradients (by lead and wave), "
+            "occlusion_lead, occlusion_beat, occlusion_wave or guided_grad_cam (not reliable)."
         ),
     ] = "grad_cam",
     signed: Annotated[
-        bool, typer.Option("--signed", help="Count what speaks against the class, too.")
+        bool, typer.Option("--signed", help="Include evidence against the class.")
     ] = False,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Check whether the map can be relied on (seconds).")
+        bool, typer.Option("--trust", help="Check the map's reliability (seconds).")
     ] = False,
     others: Annotated[
         list[str] | None,
-        typer.Option("--other", help="A run of another seed, to compare with; may be repeated."),
+        typer.Option("--other", help="Run of another seed to compare with; repeatable."),
     ] = None,
     source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
@@ -175,27 +180,27 @@ def explain(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say where in an ECG a network found evidence for a class, by lead and wave.
+    """Show where in an ECG a network found evidence for a class, by lead and wave.
 
     Example: ecgcore explain FILE.hea --run alexnet_m_se_gap --class LBBB --method occlusion_wave
     """
     from ecgcore.explain.api import explain as explain_record
     from ecgcore.inference.classify import classify_records
-    from ecgcore.inference.inputs import read_sight
-    from ecgcore.inference.model import load
+    from ecgcore.inference.inputs import read_input
+    from ecgcore.inference.model import load_model
     from ecgcore.records.read import ReadOptions
 
-    classifier = load(run, Workspace.find(workspace))
-    record = read_sight(file, classifier, ReadOptions(source_fs_hz, assume_order, start_s))
+    home = Workspace.find(workspace)
+    classifier = load_model(run, home)
+    record = read_input(file, classifier, ReadOptions(source_fs_hz, assume_order, start_s))
     code = class_code or classify_records([record], classifier)[0]["top"]
-    found = explain_record(classifier, record, code, method, signed)
+    explanation = explain_record(classifier, record, code, method, signed)
     if trust:
-        from ecgcore.explain.trust import checked
+        from ecgcore.explain.trust import check_trust
 
-        found = checked(
-            found, classifier, record, [load(o, Workspace.find(workspace)) for o in others or ()]
-        )
-    answer = found.as_json()
+        peers = [load_model(other, home) for other in others or ()]
+        explanation = check_trust(explanation, classifier, record, peers)
+    answer = explanation.as_json()
     if as_json:
         print_json(answer)
         return
@@ -205,7 +210,7 @@ def explain(
 
 
 def _relevance_lines(answer: dict[str, Any]) -> Iterator[str]:
-    """Yield what an explanation says of leads and waves, and what has to be said beside it."""
+    """Yield an explanation's relevance by lead and wave, its warning and its trust checks."""
     for lead, share in answer["lead_relevance"].items():
         if share is not None:
             yield f"  {lead:4s} {share:6.1%}"
@@ -217,8 +222,8 @@ def _relevance_lines(answer: dict[str, Any]) -> Iterator[str]:
         yield answer["warning"]
     for name, check in answer["trust"]["checks"].items():
         if check["value"] is not None:
-            said = "passes" if check["passes"] else "fails"
+            verdict = "passes" if check["passes"] else "fails"
             limit = f"{check['relation']} {check['threshold']:g}"
-            yield f"  {name:9s} {said}: {check['value']:.2f} ({limit}; {check['statistic']})"
+            yield f"  {name:9s} {verdict}: {check['value']:.2f} ({limit}; {check['statistic']})"
     if answer["trust"]["verdict"]:
         yield f"Trust: {answer['trust']['verdict']}."

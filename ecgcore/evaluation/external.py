@@ -1,8 +1,12 @@
-"""External validation: a run on another cohort's records, none of which it learnt from."""
+"""External validation: a run on another cohort's records, without those that it has learnt from.
+
+This module knows no network: the caller supplies a function that predicts rows of a cohort.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,83 +16,87 @@ from ecgcore.calibration.scores import Scores
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.bootstrap import RESAMPLES
-from ecgcore.evaluation.evaluate import calibration_of_scores, evaluate_scores, use_report
+from ecgcore.evaluation.evaluate import calibration_report, evaluate_scores, utility_report
 from ecgcore.evaluation.operating_points import check_prevalence
-from ecgcore.evaluation.subgroups import traits_of
-from ecgcore.inference.model import Classifier
-from ecgcore.inference.predict import brought_to, predict_rows
+from ecgcore.evaluation.results import Evaluation
+from ecgcore.evaluation.subgroups import cohort_traits
 from ecgcore.labels.targets import targets
 from ecgcore.runs.provenance import find_contamination
 from ecgcore.workspace import Workspace
 
-OnBatch = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from ecgcore.runs.run import Run
 
 PART = "external"
 
+PredictRows = Callable[[Cohort, np.ndarray], np.ndarray]
+"""Return (N, classes) logits of N rows of a cohort."""
+
 
 def evaluate_cohort(
-    classifier: Classifier,
+    run: "Run",
     cohort: Cohort,
+    predict: PredictRows,
     workspace: Workspace,
     resamples: int = RESAMPLES,
     prevalence: Mapping[str, float] | None = None,
-    on_batch: OnBatch = lambda done, of: None,
-) -> dict:
+) -> Evaluation:
     """Predict and evaluate all labelled records of a cohort that a run has not learnt from.
 
-    Labels are made as the run's were (target mode, tier, policy, label set). Signals are brought
-    to the run's rate and length. A class that the cohort's sources do not annotate is left out by
-    name.
+    Labels follow the run's settings (target mode, tier, source, label set). A class that the
+    cohort's sources do not annotate is left out by name.
 
     Parameters
     ----------
-    on_batch
-        Is told how many records are done, of how many.
+    predict
+        Logits of the run's network for rows of a cohort, whatever its rate and length; see
+        :func:`ecgcore.inference.predict.row_predictor`.
 
     Returns
     -------
-    dict
-        As :func:`ecgcore.evaluation.evaluate.evaluate_run` (part ``external``), and ``cohort``
-        (name, hash, fs_hz, records, sources), ``excluded`` {reason: n} for what the run learnt
-        from, ``left_out`` {reason: n} for records without a target, and ``brought_to``.
+    Evaluation
+        That of :func:`ecgcore.evaluation.evaluate.evaluate_run` (part ``external``), with
+        ``cohort`` (name, hash, fs_hz, records, sources), ``excluded`` {reason: n} for records that
+        the run learnt from, ``left_out`` {reason: n} for records without a target, and
+        ``brought_to``: the conversions of the signals, in words.
 
     Raises
     ------
     RequestError
         No record is left.
     """
-    check_prevalence(prevalence or {}, classifier.classes)
-    asked = _asked(classifier, cohort, workspace)
-    traits = traits_of(cohort, asked.rows)
-    table = _table(classifier, cohort, asked, _logits(classifier, cohort, asked, on_batch))
-    scores = _scores(table, classifier, classifier.temperature)
-    raw = _scores(table, classifier, None)
-    sources = cohort.index["source"].iloc[asked.rows].value_counts().to_dict()
-    told = evaluate_scores(scores, resamples)
-    told["not_available"] |= _not_annotated(scores, sources)
-    told["notes"] = [*told["notes"], *asked.notes]
-    return (
-        told
-        | calibration_of_scores(classifier.run.calibration, scores, raw)
-        | use_report(scores, traits.assign(record=scores.record), resamples, prevalence)
-        | {
-            "cohort": {
-                "name": cohort.name,
-                "hash": cohort.hash,
-                "fs_hz": cohort.fs_hz,
-                "records": len(cohort),
-                "sources": sources,
-            },
-            "excluded": asked.excluded,
-            "left_out": asked.left_out,
-            "brought_to": brought_to(classifier, cohort),
-        }
+    classes = tuple(run.meta["classes"])
+    check_prevalence(prevalence or {}, classes)
+    selection = _select(run, cohort, workspace)
+    table = _prediction_table(selection, cohort, classes, predict(cohort, selection.rows))
+    fitted = run.calibration
+    scores = _external_scores(table, run, fitted, fitted.get("temperature"))
+    uncalibrated = _external_scores(table, run, fitted, None)
+    sources = cohort.index["source"].iloc[selection.rows].value_counts().to_dict()
+    traits = cohort_traits(cohort, selection.rows).assign(record=scores.record)
+    evaluation = evaluate_scores(scores, resamples)
+    not_available = evaluation.content["not_available"] | _not_annotated(scores, sources)
+    return evaluation.extended(
+        not_available=not_available,
+        notes=[*evaluation.notes, *selection.notes],
+        **calibration_report(fitted, scores, uncalibrated),
+        **utility_report(scores, traits, resamples, prevalence),
+        cohort={
+            "name": cohort.name,
+            "hash": cohort.hash,
+            "fs_hz": cohort.fs_hz,
+            "records": len(cohort),
+            "sources": sources,
+        },
+        excluded=selection.excluded,
+        left_out=selection.left_out,
+        brought_to=_input_conversions(run.meta["input"], cohort),
     )
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """The records to predict, with their targets, and why others are not."""
+class _Selection:
+    """Records to predict with their targets, and the reasons why others are not."""
 
     rows: np.ndarray
     y: np.ndarray
@@ -97,63 +105,81 @@ class _Asked:
     notes: tuple[str, ...]
 
 
-def _asked(classifier: Classifier, cohort: Cohort, workspace: Workspace) -> _Asked:
-    config = classifier.run.config
+def _select(run: "Run", cohort: Cohort, workspace: Workspace) -> _Selection:
+    config, classes = run.config, tuple(run.meta["classes"])
     states = cohort.states(
         config.label_tier, config.label_source, config.thresholds, config.label_set
     )
-    made = targets(states, classifier.target_mode, classifier.classes)
-    seen = find_contamination(cohort, classifier.run, workspace)
-    is_seen = seen.why != ""
-    excluded = dict(Counter(seen.why[made.used & is_seen].tolist()).most_common())
-    rows = np.flatnonzero(made.used & ~is_seen)
+    labels = targets(states, run.meta["target_mode"], classes)
+    contamination = find_contamination(cohort, run, workspace)
+    learnt = contamination.why != ""
+    excluded = dict(Counter(contamination.why[labels.used & learnt].tolist()).most_common())
+    rows = np.flatnonzero(labels.used & ~learnt)
     if not len(rows):
-        raise RequestError(_nothing_left(cohort, classifier, excluded))
-    left_out = dict(Counter(made.reason[~made.used].tolist()).most_common())
-    nowhere = (states[rows] < 0).all(axis=0)
-    y = np.where(nowhere, np.nan, made.y[rows])
-    notes = [*seen.notes]
-    if nowhere.any():
-        lacking = ", ".join(np.array(classifier.classes)[nowhere])
-        notes.append(f"The most probable class is sought among all but {lacking}.")
-    return _Asked(rows, y, excluded, left_out, tuple(notes))
+        raise RequestError(_no_record_left(cohort, run, excluded))
+    left_out = dict(Counter(labels.reason[~labels.used].tolist()).most_common())
+    not_annotated = (states[rows] < 0).all(axis=0)
+    y = np.where(not_annotated, np.nan, labels.y[rows])
+    notes = [*contamination.notes]
+    if not_annotated.any():
+        codes = ", ".join(np.array(classes)[not_annotated])
+        notes.append(f"The most probable class is sought among all but {codes}.")
+    return _Selection(rows, y, excluded, left_out, tuple(notes))
 
 
-def _logits(classifier: Classifier, cohort: Cohort, asked: _Asked, on_batch: OnBatch) -> np.ndarray:
-    """Return (N, C) logits; −∞ for classes that are known in no record, which never come first."""
-    total = len(asked.rows)
-    logits = predict_rows(classifier, cohort, asked.rows, lambda done: on_batch(done, total))
-    logits[:, np.isnan(asked.y).all(axis=0)] = -np.inf
-    return logits
-
-
-def _not_annotated(scores: Scores, sources: dict[str, int]) -> dict[str, str]:
-    lacking = np.flatnonzero(~scores.known.any(axis=0))
-    return {scores.classes[i]: f"n/a: not annotated in {', '.join(sources)}" for i in lacking}
-
-
-def _table(
-    classifier: Classifier, cohort: Cohort, asked: _Asked, logits: np.ndarray
+def _prediction_table(
+    selection: _Selection, cohort: Cohort, classes: tuple[str, ...], logits: np.ndarray
 ) -> pd.DataFrame:
-    """Return predictions as a run has them; their part is called ``test`` until they are read."""
-    index = cohort.index.iloc[asked.rows]
+    """Return a table like a run's predictions, of part ``test`` until it is read.
+
+    Logits are −∞ for classes that are known in no record, so that these are never the top class.
+    """
+    logits[:, np.isnan(selection.y).all(axis=0)] = -np.inf
+    index = cohort.index.iloc[selection.rows]
     columns = {"record": index["record"].array, "patient": index["patient"].array, "part": "test"}
-    for letter, values in (("y", asked.y), ("z", logits)):
-        columns |= {f"{letter}_{c}": values[:, i] for i, c in enumerate(classifier.classes)}
+    for letter, values in (("y", selection.y), ("z", logits)):
+        columns |= {f"{letter}_{c}": values[:, i] for i, c in enumerate(classes)}
     return pd.DataFrame(columns)
 
 
-def _scores(table: pd.DataFrame, classifier: Classifier, temperature: float | None) -> Scores:
-    classes, mode = classifier.classes, classifier.target_mode
-    told = with_probabilities(table, classes, mode, temperature)
-    scores = Scores.read(told, classes, mode, classifier.thresholds, classifier.run_id)
+def _external_scores(
+    table: pd.DataFrame, run: "Run", fitted: Mapping[str, Any], temperature: float | None
+) -> Scores:
+    classes, mode = run.meta["classes"], run.meta["target_mode"]
+    table = with_probabilities(table, classes, mode, temperature)
+    scores = Scores.from_predictions(table, classes, mode, fitted["thresholds"], run.id)
     return replace(scores, part=PART)
 
 
-def _nothing_left(cohort: Cohort, classifier: Classifier, excluded: dict[str, int]) -> str:
+def _not_annotated(scores: Scores, sources: dict[str, int]) -> dict[str, str]:
+    unknown = np.flatnonzero(~scores.known.any(axis=0))
+    return {scores.classes[i]: f"n/a: not annotated in {', '.join(sources)}" for i in unknown}
+
+
+def _input_conversions(run_input: Mapping[str, Any], cohort: Cohort) -> list[str]:
+    """Return in words how a cohort's signals are converted to the run's rate and length."""
+    fs_hz, duration_s = run_input["fs_hz"], run_input["duration_s"]
+    conversions = []
+    if cohort.fs_hz > fs_hz:
+        conversions.append(f"Resampled from {cohort.fs_hz:g} to {fs_hz:g} Hz, without aliasing.")
+    if cohort.fs_hz < fs_hz:
+        conversions.append(
+            f"Resampled from {cohort.fs_hz:g} to {fs_hz:g} Hz: they hold nothing above "
+            f"{cohort.fs_hz / 2:g} Hz, unlike the run's own records."
+        )
+    if cohort.duration_s > duration_s:
+        conversions.append(f"The first {duration_s:g} s of {cohort.duration_s:g} s.")
+    if cohort.duration_s < duration_s:
+        conversions.append(
+            f"Padded from {cohort.duration_s:g} to {duration_s:g} s with missing values."
+        )
+    return conversions
+
+
+def _no_record_left(cohort: Cohort, run: "Run", excluded: dict[str, int]) -> str:
     why = "; ".join(f"{reason}: {n:,}" for reason, n in excluded.items())
     return (
-        f"Cohort '{cohort.name}' has no labelled record for run {classifier.run_id}"
+        f"Cohort '{cohort.name}' has no labelled record for run {run.id}"
         + (f" that it has not learnt from ({why})" if why else "")
         + f", of {len(cohort):,}; choose another cohort."
     )

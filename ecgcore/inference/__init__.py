@@ -1,1 +1,1 @@
-"""Inference: a finished run or shipped model, loaded with its exact pre-processing."""
+"""Inference: a trained run or shipped model with the pre-processing it was trained on."""

@@ -1,56 +1,66 @@
-"""Classify: one answer a record, or the reason why there is none."""
+"""Classification: one answer per record, or the reason why there is none."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.executors import local
 from ecgcore.imaging.png import NetworkImage
-from ecgcore.inference.inputs import ClassifierInput, read_sight
-from ecgcore.inference.model import Classifier
-from ecgcore.measure.quality import quality
+from ecgcore.inference.inputs import ClassifierInput, read_input
+from ecgcore.inference.model import BATCH_SIZE, Classifier, load_model
 from ecgcore.measure.quality_gate import PASSES, REFUSED, Gate, gate
 from ecgcore.records.discover import find_records
-from ecgcore.records.read import AS_STATED, ReadOptions
+from ecgcore.records.read import DEFAULT_READ_OPTIONS, ReadOptions
 from ecgcore.records.record import Record
 
-BATCH = 16
+_CHUNK = 4 * BATCH_SIZE
+"""Files per job of a worker process: whole batches, so that every answer is the same."""
 
 
 def classify_records(
     records: Sequence[ClassifierInput], classifier: Classifier
 ) -> list[dict[str, Any]]:
-    """Return one answer a record: probabilities by class (calibrated, and raw), the highest, what
-    is called at the run's thresholds, whether to refer it and about which classes the doubt is,
-    what the quality gate says, and what was assumed. It answers about all that can be read;
-    ``gate`` "refused" says not to rely on it.
+    """Return one answer per record.
 
-    A picture that this program drew of a record is answered like the record; it holds no signal
-    whose quality could be judged.
+    Every readable record is classified; ``gate`` "refused" says not to rely on the answer. Saved
+    network images are answered like records; they hold no signal whose quality could be judged.
+
+    Returns
+    -------
+    list of dict
+        ``record``, ``run``; ``probabilities`` (calibrated) and ``raw`` (uncalibrated) by class;
+        ``top``: the most probable class; ``called``: the classes predicted as present; ``refer``:
+        True if a person should decide, because of the classes ``uncertain``; ``quality``: quality
+        flags; ``gate``: passes, doubtful or refused; ``notes``: steps taken while reading;
+        ``error``: None.
     """
     if not records:
         return []
     logits = classifier.logits(classifier.inputs(records))
-    calibrated, raw = classifier.calibrated(logits), classifier.raw(logits)
-    refer, uncertain = classifier.referred(calibrated), classifier.uncertain(calibrated)
-    called = classifier.called(calibrated)
+    calibrated, uncalibrated = classifier.calibrated(logits), classifier.uncalibrated(logits)
+    labels = classifier.predicted_labels(calibrated)
+    refer, uncertain = classifier.referral(calibrated) or (None, None)
     answers: list[dict[str, Any]] = []
     for row, record in enumerate(records):
         by_class = _by_class(calibrated[row], classifier)
+        quality_gate = _gate(record)
         answers.append(
             {
                 "record": record.name,
                 "run": classifier.run_id,
                 "probabilities": by_class,
-                "raw": _by_class(raw[row], classifier),
+                "raw": _by_class(uncalibrated[row], classifier),
                 "top": max(by_class, key=by_class.__getitem__),
-                "called": _chosen(called[row], classifier),
+                "called": _codes(labels[row], classifier),
                 "refer": None if refer is None else bool(refer[row]),
-                "uncertain": None if uncertain is None else _chosen(uncertain[row], classifier),
-                "quality": _flags(record),
-                "gate": _gate(record).verdict,
+                "uncertain": None if uncertain is None else _codes(uncertain[row], classifier),
+                "quality": [str(flag) for flag in quality_gate.flags],
+                "gate": quality_gate.verdict,
                 "notes": list(record.notes),
                 "error": None,
             }
@@ -62,40 +72,39 @@ def _by_class(row: np.ndarray, classifier: Classifier) -> dict[str, float]:
     return {c: round(float(p), 6) for c, p in zip(classifier.classes, row, strict=True)}
 
 
-def _chosen(row: np.ndarray, classifier: Classifier) -> list[str]:
-    return [code for code, is_so in zip(classifier.classes, row, strict=True) if is_so]
+def _codes(row: np.ndarray, classifier: Classifier) -> list[str]:
+    return [code for code, is_set in zip(classifier.classes, row, strict=True) if is_set]
 
 
-def _flags(shown: ClassifierInput) -> list[str]:
-    return [str(flag) for flag in quality(shown)] if isinstance(shown, Record) else []
+def _gate(item: ClassifierInput) -> Gate:
+    return gate(item) if isinstance(item, Record) else Gate(PASSES, ())
 
 
-def _gate(shown: ClassifierInput) -> Gate:
-    return gate(shown) if isinstance(shown, Record) else Gate(PASSES, ())
-
-
-def classify_sights(
-    sights: Sequence[ClassifierInput], classifier: Classifier
+def classify_inputs(
+    inputs: Sequence[ClassifierInput], classifier: Classifier
 ) -> list[dict[str, Any]]:
-    """Return one answer a record or picture; one with ``error`` where the run cannot read it."""
-    refused: dict[int, dict[str, Any]] = {}
-    for place, shown in enumerate(sights):
-        try:
-            if isinstance(shown, NetworkImage):
-                classifier.fitting(shown)
-        except UnreadableRecord as error:
-            refused[place] = unanswered(shown.name, error, classifier)
-    read = iter(classify_records([s for i, s in enumerate(sights) if i not in refused], classifier))
-    return [refused[i] if i in refused else next(read) for i in range(len(sights))]
+    """Return one answer per record or image; an image that the run cannot read has an ``error``."""
+    checked = [_check(item, classifier) for item in inputs]
+    answers = classify_all(checked, classifier)
+    return [answer | {"record": item.name} for item, answer in zip(inputs, answers, strict=True)]
 
 
-def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> dict[str, Any]:
-    """Return the answer for a record that cannot be read: no class, and why."""
-    nothing = dict.fromkeys(("probabilities", "raw", "top", "called", "refer", "uncertain"))
+def _check(item: ClassifierInput, classifier: Classifier) -> ClassifierInput | UnreadableRecord:
+    try:
+        if isinstance(item, NetworkImage):
+            classifier.check_image(item)
+    except UnreadableRecord as error:
+        return error
+    return item
+
+
+def error_answer(name: str, error: UnreadableRecord, classifier: Classifier) -> dict[str, Any]:
+    """Return the answer for a record that cannot be read: no class, and the reason."""
+    empty = dict.fromkeys(("probabilities", "raw", "top", "called", "refer", "uncertain"))
     return {
         "record": name,
         "run": classifier.run_id,
-        **nothing,
+        **empty,
         "quality": [],
         "gate": REFUSED,
         "notes": [],
@@ -104,47 +113,82 @@ def unanswered(name: str, error: UnreadableRecord, classifier: Classifier) -> di
 
 
 def classify_paths(
-    paths: Iterable[Path], classifier: Classifier, how: ReadOptions = AS_STATED
+    paths: Iterable[Path],
+    classifier: Classifier,
+    options: ReadOptions = DEFAULT_READ_OPTIONS,
+    workers: int | None = 1,
 ) -> Iterator[dict[str, Any]]:
-    """Yield one answer for each record in files, folders and globs, in stable order, as they come.
+    """Yield one answer per record in files, folders and globs, in stable order, as they arrive.
 
-    An unreadable record is an answer with ``error``.
+    An unreadable record is an answer with ``error``. The answers do not depend on ``workers``.
 
     Parameters
     ----------
-    how
-        What is said of files that leave it open, and where to begin in long recordings.
+    paths
+        Files, folders, zip files or glob patterns.
+    classifier
+        The classifier; worker processes load its run again.
+    options
+        Assumptions about files that leave their rate or leads open, and the second to start at.
+    workers
+        Number of processes; None: one per core if there are enough files to repay their start.
     """
-    batch: list[tuple[Path, ClassifierInput | UnreadableRecord]] = []
-    for path in find_records(paths):
-        try:
-            batch.append((path, read_sight(path, classifier, how)))
-        except UnreadableRecord as error:
-            batch.append((path, error))
-        if len(batch) == BATCH:
-            yield from _answers(batch, classifier)
-            batch = []
-    yield from _answers(batch, classifier)
+    found = find_records(paths)
+    if workers is None:
+        head = list(islice(found, local.cores() * local.RECORDS_PER_WORKER))
+        found, workers = chain(head, found), local.workers_for(len(head))
+    if workers == 1:
+        for batch in _batches(found, BATCH_SIZE):
+            yield from _classify_files(batch, classifier, options)
+        return
+    jobs = ((chunk, classifier.run.folder, options) for chunk in _batches(found, _CHUNK))
+    for answers in local.run_in_order(_classify_chunk, jobs, workers, (__name__,)):
+        yield from answers
 
 
-def _answers(
-    batch: list[tuple[Path, ClassifierInput | UnreadableRecord]], classifier: Classifier
+def _batches(paths: Iterable[Path], size: int) -> Iterator[list[Path]]:
+    paths = iter(paths)
+    while batch := list(islice(paths, size)):
+        yield batch
+
+
+def _classify_chunk(
+    paths: list[Path], run_folder: Path, options: ReadOptions
+) -> list[dict[str, Any]]:
+    """In a worker process: answer some files."""
+    classifier = _load(run_folder)
+    batches = _batches(paths, BATCH_SIZE)
+    return [a for batch in batches for a in _classify_files(batch, classifier, options)]
+
+
+@lru_cache(maxsize=1)
+def _load(run_folder: Path) -> Classifier:
+    return load_model(run_folder)
+
+
+def _classify_files(
+    paths: list[Path], classifier: Classifier, options: ReadOptions
 ) -> Iterator[dict[str, Any]]:
-    answers = answers_to([found for _, found in batch], classifier)
-    for (path, found), answer in zip(batch, answers, strict=True):
-        if isinstance(found, UnreadableRecord):
+    inputs: list[ClassifierInput | UnreadableRecord] = []
+    for path in paths:
+        try:
+            inputs.append(read_input(path, classifier, options))
+        except UnreadableRecord as error:
+            inputs.append(error)
+    for path, item, answer in zip(paths, inputs, classify_all(inputs, classifier), strict=True):
+        if isinstance(item, UnreadableRecord):
             answer["record"] = path.stem
         yield {"path": str(path), **answer}
 
 
-def answers_to(
-    found: Sequence[ClassifierInput | UnreadableRecord], classifier: Classifier
+def classify_all(
+    inputs: Sequence[ClassifierInput | UnreadableRecord], classifier: Classifier
 ) -> Iterator[dict[str, Any]]:
-    """Yield one answer for each that was read, or why it was not; nameless where it was not."""
-    records = [one for one in found if not isinstance(one, UnreadableRecord)]
+    """Yield one answer per input, in order; an error gives an answer without a record's name."""
+    records = [item for item in inputs if not isinstance(item, UnreadableRecord)]
     answers = iter(classify_records(records, classifier))
-    for one in found:
-        if isinstance(one, UnreadableRecord):
-            yield unanswered("", one, classifier)
+    for item in inputs:
+        if isinstance(item, UnreadableRecord):
+            yield error_answer("", item, classifier)
         else:
             yield next(answers)

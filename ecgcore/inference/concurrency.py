@@ -1,12 +1,11 @@
-"""A network that many threads ask at once, as a server's visitors do.
+"""Concurrent use of one network by many threads, such as a server's visitors.
 
-Explaining hooks into a network, and a hook fires whoever asks. So each question gets modules of its
-own around the same weights, which nothing here changes: they are held once, and nobody waits for
-another's question unless all cores are busy.
+Explanations register hooks in a network, and a hook fires for every caller. Each caller therefore
+gets modules of its own around the same weights, which nothing here changes: the weights are in
+memory once, and nobody waits for another caller unless all cores are busy.
 """
 
 import copy
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,23 +14,23 @@ from threading import Condition
 
 import torch
 
+from ecgcore.executors.local import cores
 from ecgcore.inference.model import Classifier
 
 
-class Turns:
-    """As many turns at once as there are cores; who comes first is answered first, but a question
-    that can wait lets all others pass."""
+class PrioritySlots:
+    """A number of slots, first come first served; low-priority callers let all others pass."""
 
-    def __init__(self, at_once: int) -> None:
-        self._free, self._urgent, self._changed = at_once, 0, Condition()
+    def __init__(self, slots: int) -> None:
+        self._free, self._urgent, self._changed = slots, 0, Condition()
 
     @contextmanager
-    def turn(self, can_wait: bool) -> Iterator[None]:
-        """Wait for a turn, and keep it for as long as the block lasts."""
+    def slot(self, low_priority: bool) -> Iterator[None]:
+        """Wait for a free slot and hold it until the block ends."""
         with self._changed:
-            self._urgent += not can_wait
-            self._changed.wait_for(lambda: self._free and not (can_wait and self._urgent))
-            self._urgent -= not can_wait
+            self._urgent += not low_priority
+            self._changed.wait_for(lambda: self._free and not (low_priority and self._urgent))
+            self._urgent -= not low_priority
             self._free -= 1
         try:
             yield
@@ -41,32 +40,35 @@ class Turns:
                 self._changed.notify_all()
 
 
-_quick = Turns(max(1, len(os.sched_getaffinity(0))))
-_slow = Turns(1)
+_quick = PrioritySlots(cores())
+_slow = PrioritySlots(1)
 
 
 @contextmanager
-def asked(
-    classifier: Classifier, can_wait: bool = False, slow: bool = False
+def exclusive_classifier(
+    classifier: Classifier, low_priority: bool = False, slow: bool = False
 ) -> Iterator[Classifier]:
-    """Give a shared classifier for one question; wait while as many are asked as there are cores.
+    """Wait for a free core, then yield a shared classifier with modules of its own.
 
-    On one core each: beside other questions, torch's own threads only wait for one another.
+    Each caller uses one core: with several callers, torch's own threads would only wait for one
+    another.
 
     Parameters
     ----------
-    can_wait
-        The question lets those pass that cannot: a map comes after everybody's class.
+    classifier
+        The shared classifier.
+    low_priority
+        Let callers without it pass first: an explanation comes after everybody's classification.
     slow
-        The question takes seconds. One of these at a time, so that quick ones still find a core.
+        The work takes seconds. One such caller at a time, so that quick ones still find a core.
     """
-    with (_slow if slow else _quick).turn(can_wait):
-        torch.set_num_threads(1)  # of this thread; a new one would begin with all cores
-        yield own_modules(classifier)
+    with (_slow if slow else _quick).slot(low_priority):
+        torch.set_num_threads(1)  # of this thread; a new one would start with all cores
+        yield with_own_modules(classifier)
 
 
-def own_modules(classifier: Classifier) -> Classifier:
+def with_own_modules(classifier: Classifier) -> Classifier:
     """Return a classifier with modules, hooks and modes of its own, on the same weights."""
     model = classifier.model
-    held = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
-    return replace(classifier, model=copy.deepcopy(model, held))
+    shared = {id(tensor): tensor for tensor in chain(model.parameters(), model.buffers())}
+    return replace(classifier, model=copy.deepcopy(model, shared))

@@ -1,83 +1,161 @@
-"""What a network is shown: a record, which is then drawn, or a picture drawn of one before."""
+"""Inputs of a classifier: records, which are drawn if it reads images, and saved network images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ecgcore.atomic import sha256_file
-from ecgcore.errors import UnreadableRecord
+from ecgcore.errors import RequestError, UnreadableRecord
 from ecgcore.imaging.png import NetworkImage, read_png
 from ecgcore.records import file_format
-from ecgcore.records.archives import on_disk
-from ecgcore.records.read import AS_STATED, ReadOptions, read_record, read_upload
-from ecgcore.records.record import Record
+from ecgcore.records.container_paths import as_local_file
+from ecgcore.records.read import DEFAULT_READ_OPTIONS, RATES_HZ, ReadOptions, read_record
+from ecgcore.records.record import LEADS, Record
+from ecgcore.records.uploads import read_uploads
 
 if TYPE_CHECKING:
     from ecgcore.inference.model import Classifier
 
 ClassifierInput = Record | NetworkImage
+ModelInput = ClassifierInput | str | Path | np.ndarray
+"""A record, a network image, a file, or an array in mV."""
 
 
-def read_sight(
-    path: Path, classifier: "Classifier", how: ReadOptions = AS_STATED
+def read_input(
+    path: Path, classifier: "Classifier", options: ReadOptions = DEFAULT_READ_OPTIONS
 ) -> ClassifierInput:
-    """Read a record, or a picture of ``ecgcore convert`` that fits a classifier's input.
+    """Read a record, or an image of ``ecgcore convert`` that matches a classifier's input.
 
-    A picture that does not fit stands for the CSV that it was drawn from, where that still lies
-    beside it.
+    An image that does not match is replaced by the CSV file that it was drawn from, if that is
+    unchanged next to it.
 
     Parameters
     ----------
     path
         As ``read_record`` takes it.
-    how
-        What is said of files that leave it open; a picture leaves nothing open.
+    classifier
+        The classifier that the input is for.
+    options
+        Assumptions about files that leave their rate or leads open; images leave nothing open.
 
     Raises
     ------
     UnreadableRecord
-        Neither of them, or a picture drawn in another way than the classifier was trained on.
+        Neither a record nor an image, or an image drawn differently from the training images.
     """
     if path.suffix.lower() == ".png":
-        with on_disk(path) as (file, member):
-            if not member and file_format.kind(file) == "own_picture":
-                return _fitting(path, read_png(file), classifier)
-    return read_record(path, **how._asdict())
+        with as_local_file(path) as (file, member):
+            if not member and file_format.detect_format(file) == "own_picture":
+                return _matching_input(path, read_png(file), classifier)
+    return read_record(path, **options._asdict())
 
 
-def read_uploaded(
-    files: Mapping[str, bytes], *, most: int, longest_s: float, how: ReadOptions = AS_STATED
+def read_uploaded_inputs(
+    files: Mapping[str, bytes],
+    *,
+    max_records: int,
+    max_duration_s: float,
+    options: ReadOptions = DEFAULT_READ_OPTIONS,
 ) -> list[tuple[str, ClassifierInput | UnreadableRecord]]:
-    """Read uploaded files: recordings, and pictures of ``ecgcore convert``; with what came of each.
+    """Read uploaded recordings and images of ``ecgcore convert``; errors stand for what failed.
 
-    What is read is called ``ECG 1``, ``ECG 2`` … in order: a name in a file may be a person's.
+    Inputs are named ``ECG 1``, ``ECG 2`` … in order: a name in a file may be a person's.
 
     Parameters
     ----------
     files
-        Content by name.
-    most
-        Records that are read; of more the first.
-    longest_s
-        Seconds that are kept of each.
+        Content by file name.
+    max_records
+        Number of records to read; one further line reports all that are left out.
+    max_duration_s
+        Seconds to keep of each record.
+    options
+        Assumptions about files that leave their rate or leads open.
+
+    Returns
+    -------
+    list
+        (file name, input or error) pairs.
     """
-    pictures = {name: content for name, content in files.items() if _is_picture(name, content)}
-    others = {name: content for name, content in files.items() if name not in pictures}
-    found: list[tuple[str, ClassifierInput | UnreadableRecord]] = [
-        (Path(name).name, _picture_or_why(name, content)) for name, content in pictures.items()
+    images = {name: content for name, content in files.items() if _is_image(name, content)}
+    recordings = {name: content for name, content in files.items() if name not in images}
+    uploads: list[tuple[str, ClassifierInput | UnreadableRecord]] = [
+        (Path(name).name, _read_image(name, content)) for name, content in images.items()
     ]
-    found += read_upload(
-        others, fs_hz=how.fs_hz, assume_order=how.assume_order, most=most, longest_s=longest_s
+    uploads += read_uploads(
+        recordings,
+        source_fs_hz=options.source_fs_hz,
+        assume_order=options.assume_order,
+        max_records=max_records,
+        max_duration_s=max_duration_s,
     )
-    return [(name, _numbered(sight, n)) for n, (name, sight) in enumerate(found, start=1)]
+    return [(name, _numbered(upload, n)) for n, (name, upload) in enumerate(uploads, start=1)]
 
 
-def _is_picture(name: str, content: bytes) -> bool:
-    return file_format.kind_of(content[: file_format.HEAD_BYTES], name) == "own_picture"
+def to_inputs(
+    x: ModelInput | Sequence[ModelInput], classifier: "Classifier", fs_hz: float | None = None
+) -> list[ClassifierInput]:
+    """Return one input per record of ``x``; see :meth:`Classifier.predict_proba` for its forms.
+
+    Raises
+    ------
+    RequestError
+        An array of another shape or type, or without a valid ``fs_hz``.
+    UnreadableRecord
+        A file that is no 12-lead ECG.
+    """
+    if isinstance(x, np.ndarray) and x.ndim == 3:
+        return [_from_array(signal_mv, fs_hz, row) for row, signal_mv in enumerate(x)]
+    items = [x] if isinstance(x, (Record, NetworkImage, str, Path, np.ndarray)) else x
+    return list(_to_inputs(items, classifier, fs_hz))
 
 
-def _picture_or_why(name: str, content: bytes) -> NetworkImage | UnreadableRecord:
+def _to_inputs(
+    items: Sequence[ModelInput], classifier: "Classifier", fs_hz: float | None
+) -> Iterator[ClassifierInput]:
+    for row, item in enumerate(items):
+        if isinstance(item, (Record, NetworkImage)):
+            yield item
+        elif isinstance(item, (str, Path)):
+            yield read_input(Path(item), classifier, ReadOptions(source_fs_hz=fs_hz))
+        elif isinstance(item, np.ndarray):
+            yield _from_array(item, fs_hz, row)
+        else:
+            raise RequestError(
+                f"Item {row} is of type {type(item).__name__}; records, file paths and NumPy "
+                "arrays in mV are accepted."
+            )
+
+
+def _from_array(signal_mv: np.ndarray, fs_hz: float | None, row: int) -> Record:
+    """Return a (12, T) array in mV as a record."""
+    if signal_mv.ndim != 2 or signal_mv.shape[0] != len(LEADS) or not signal_mv.shape[1]:
+        raise RequestError(
+            f"An array of shape {signal_mv.shape} is no 12-lead ECG; (12, T) or (B, 12, T) in mV "
+            f"is accepted, leads in the order {', '.join(LEADS)}."
+        )
+    if not np.issubdtype(signal_mv.dtype, np.floating):
+        raise RequestError(
+            f"An array of type {signal_mv.dtype} is not in mV; convert the digital values to "
+            "floating-point mV first."
+        )
+    if fs_hz is None or not RATES_HZ[0] <= fs_hz <= RATES_HZ[1]:
+        stated = "no sampling rate" if fs_hz is None else f"{fs_hz:g} Hz"
+        raise RequestError(
+            f"An array came with {stated}; give fs_hz from {RATES_HZ[0]} to {RATES_HZ[1]:,} Hz."
+        )
+    return Record(signal_mv.astype(np.float32), fs_hz, f"array {row}")
+
+
+def _is_image(name: str, content: bytes) -> bool:
+    head = content[: file_format.HEAD_BYTES]
+    return file_format.format_from_head(head, name) == "own_picture"
+
+
+def _read_image(name: str, content: bytes) -> NetworkImage | UnreadableRecord:
     try:
         return read_png(Path(Path(name).name), content)
     except UnreadableRecord as error:
@@ -85,21 +163,22 @@ def _picture_or_why(name: str, content: bytes) -> NetworkImage | UnreadableRecor
 
 
 def _numbered(
-    sight: ClassifierInput | UnreadableRecord, n: int
+    upload: ClassifierInput | UnreadableRecord, n: int
 ) -> ClassifierInput | UnreadableRecord:
-    if isinstance(sight, Record):
-        return replace(sight, name=f"ECG {n}", patient=None)
-    return replace(sight, record=f"ECG {n}") if isinstance(sight, NetworkImage) else sight
+    if isinstance(upload, Record):
+        return replace(upload, name=f"ECG {n}", patient=None)
+    return replace(upload, record=f"ECG {n}") if isinstance(upload, NetworkImage) else upload
 
 
-def _fitting(path: Path, picture: NetworkImage, classifier: "Classifier") -> ClassifierInput:
-    """Return a picture if it fits, else the record that it was drawn from, or say why neither."""
+def _matching_input(path: Path, image: NetworkImage, classifier: "Classifier") -> ClassifierInput:
+    """Return an image that matches the classifier, else the record that it was drawn from."""
     try:
-        return classifier.fitting(picture)
+        classifier.check_image(image)
     except UnreadableRecord:
         csv = path.with_suffix(".csv")
-        if not csv.is_file() or sha256_file(csv) != picture.more.get("csv_sha256"):
+        if not csv.is_file() or sha256_file(csv) != image.extra.get("csv_sha256"):
             raise
         record = read_record(csv)
-        said = "read from the CSV that the picture was drawn from: the run draws it otherwise"
-        return replace(record, name=picture.name, notes=(*record.notes, said))
+        note = "read from the CSV file that the image was drawn from: the run's images differ"
+        return replace(record, name=image.name, notes=(*record.notes, note))
+    return image

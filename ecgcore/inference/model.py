@@ -1,7 +1,8 @@
-"""A run or shipped model ready to answer: its network, and exactly the input it was trained on."""
+"""Classifier: a run's or shipped model's network with the pre-processing it was trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,41 +10,56 @@ import torch
 from torch import Tensor, nn
 
 from ecgcore.calibration.calibration import probabilities
-from ecgcore.calibration.referral import referred, uncertain
+from ecgcore.calibration.referral import referred_records, uncertain_classes
 from ecgcore.errors import UnreadableRecord
-from ecgcore.imaging import Geometry, draw_as, geometry_of
-from ecgcore.imaging.png import NetworkImage, form
+from ecgcore.imaging import Geometry, draw_with_geometry, geometry_from_json
+from ecgcore.imaging.png import NetworkImage, describe_image
+from ecgcore.inference.inputs import ClassifierInput, ModelInput, to_inputs
 from ecgcore.models import create_model
 from ecgcore.records.record import Record
-from ecgcore.records.resample import bring_to
+from ecgcore.records.resample import resample_record
 from ecgcore.runs.run import Run, find_run
-from ecgcore.runs.weights import fill, read_tensors
+from ecgcore.runs.weights import load_weights, read_tensors
 from ecgcore.workspace import Workspace
 
+BATCH_SIZE = 16
+"""Records in memory at a time; larger batches are not faster on a CPU."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Classifier:
     """A trained network with its pre-processing.
 
     Attributes
     ----------
     run
-        Where it comes from.
+        The run or shipped model.
     model
         The network, in evaluation mode, float32, on the CPU.
     classes
-        Codes in the order of the outputs.
+        Class codes in the order of the outputs.
     target_mode
-        How logits become probabilities.
+        ``multilabel`` (each class has its own probability), ``exclusive`` or ``priority`` (the
+        probabilities of a record sum to 1).
     input
-        ``fs_hz``, ``duration_s``; where it reads images also ``layout``, ``size`` [H, W] in
-        pixels, and ``rhythm`` and ``pen`` where the run is not older than these.
+        ``fs_hz``, ``duration_s``; if the network reads images also ``layout``, ``size`` [H, W] in
+        pixels, and, except in the oldest runs, ``rhythm`` and ``pen``.
     thresholds
-        Per class the calibrated probability from which it is called present.
+        Calibrated probability from which a class is predicted as present, by class.
     temperature
-        What logits are divided by before they become probabilities; None: nothing.
+        Divisor of the logits; None if the run is not calibrated.
     refer
-        The band where an answer is uncertain (see ``calibration.referral``); None: there is none.
+        Referral band (see ``calibration.referral``); None if the run has none.
+
+    Examples
+    --------
+    >>> from ecgcore.inference.model import load_model
+    >>> model = load_model("resnet1d_scaled")
+    >>> model
+    Classifier(resnet1d_scaled: 10 classes, multilabel, signals of 10 s at 100 Hz)
+    >>> file = "examples/ptb-xl/records100/00000/00147_lr.hea"
+    >>> model.predict_proba(file).shape
+    (1, 10)
     """
 
     run: Run
@@ -55,89 +71,160 @@ class Classifier:
     temperature: float | None = None
     refer: dict[str, Any] | None = None
 
+    def __repr__(self) -> str:
+        """Return one line: run, classes and input."""
+        kind = "signals"
+        if self.reads_images:
+            height, width = self.input["size"]
+            kind = f"{self.input['layout']} images of {width}x{height} px"
+        return (
+            f"Classifier({self.run_id}: {len(self.classes)} classes, {self.target_mode}, {kind} of "
+            f"{self.input['duration_s']:g} s at {self.input['fs_hz']:g} Hz)"
+        )
+
     @property
     def run_id(self) -> str:
-        """The run's id or the shipped model's name."""
+        """Id of the run, or name of the shipped model."""
         return self.run.id
 
     @property
     def cam_layer(self) -> nn.Module:
-        """The layer that Grad-CAM reads."""
+        """Layer that Grad-CAM reads."""
         return self.model.cam_layer  # type: ignore[return-value]
 
     @property
     def reads_images(self) -> bool:
-        """Whether the network reads images; else signals."""
+        """True if the network reads images, False if it reads signals."""
         return "layout" in self.input
 
     @property
     def geometry(self) -> Geometry:
-        """The measures of the images that it was trained on."""
-        return geometry_of(self.input)
+        """Geometry of the training images."""
+        return geometry_from_json(self.input)
 
-    def signals(self, records: list[Record]) -> Tensor:
-        """Return (B, 12, T) mV at the run's rate and length, NaN where nothing was recorded."""
-        at = [bring_to(r, self.input["fs_hz"], self.input["duration_s"]) for r in records]
-        return torch.from_numpy(np.stack([record.signal_mv for record in at]))
+    def predict_proba(
+        self, x: ModelInput | Sequence[ModelInput], fs_hz: float | None = None
+    ) -> np.ndarray:
+        """Return calibrated probabilities, one row per record.
 
-    def inputs(self, sights: Sequence[Record | NetworkImage]) -> Tensor:
-        """Return what the network reads of these: ``images`` or ``signals``.
+        Parameters
+        ----------
+        x
+            A record, a file path, or a list of them; or an array in mV of shape (12, T) or
+            (B, 12, T), leads in the order I, II, III, aVR, aVL, aVF, V1-V6, NaN where nothing was
+            recorded. Signals are resampled to the run's rate, cropped to its duration, and padded
+            with missing values if shorter.
+        fs_hz
+            Sampling rate in Hz of arrays, and of files that do not state one.
+
+        Returns
+        -------
+        np.ndarray
+            (B, classes) float64 in 0..1, columns in the order of ``classes``.
+
+        Raises
+        ------
+        RequestError
+            An array of another shape or type, or without ``fs_hz``.
+        UnreadableRecord
+            A file that is no 12-lead ECG, or an image drawn differently from the training images.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ecgcore.inference.model import load_model
+        >>> model = load_model("resnet1d_scaled")
+        >>> model.predict_proba(np.zeros((2, 12, 5000)), fs_hz=500).shape
+        (2, 10)
+        """
+        inputs = to_inputs(x, self, fs_hz)
+        rows = [np.empty((0, len(self.classes)))]
+        for start in range(0, len(inputs), BATCH_SIZE):
+            logits = self.logits(self.inputs(inputs[start : start + BATCH_SIZE]))
+            rows.append(self.calibrated(logits))
+        return np.concatenate(rows).astype(np.float64)
+
+    def predict(
+        self, x: ModelInput | Sequence[ModelInput], fs_hz: float | None = None
+    ) -> np.ndarray:
+        """Return the classes predicted as present, one row per record.
+
+        Parameters
+        ----------
+        x, fs_hz
+            As in :meth:`predict_proba`.
+
+        Returns
+        -------
+        np.ndarray
+            (B, classes) bool; see :meth:`predicted_labels`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from ecgcore.inference.model import load_model
+        >>> model = load_model("resnet1d_scaled")
+        >>> labels = model.predict("examples/ptb-xl/records100/00000/00147_lr.hea")
+        >>> [code for code, is_present in zip(model.classes, labels[0]) if is_present]
+        ['NSR']
+        """
+        return self.predicted_labels(self.predict_proba(x, fs_hz))
+
+    def signals(self, records: Sequence[Record]) -> Tensor:
+        """Return (B, 12, T) mV at the run's rate and duration, NaN where nothing was recorded."""
+        fs_hz, duration_s = self.input["fs_hz"], self.input["duration_s"]
+        resampled = [resample_record(record, fs_hz, duration_s) for record in records]
+        return torch.from_numpy(np.stack([record.signal_mv for record in resampled]))
+
+    def inputs(self, items: Sequence[ClassifierInput]) -> Tensor:
+        """Return the network's input: ``images`` or ``signals``.
 
         Raises
         ------
         UnreadableRecord
-            A picture for a network that reads signals, or one that was drawn in another way.
+            An image for a network that reads signals, or one drawn differently.
         """
         if self.reads_images:
-            return self.images(sights)
-        records = [sight for sight in sights if isinstance(sight, Record)]
-        for sight in sights:
-            if isinstance(sight, NetworkImage):
-                self.fitting(sight)
-        return self.signals(records)
+            return self.images(items)
+        for item in items:
+            if isinstance(item, NetworkImage):
+                self.check_image(item)
+        return self.signals([item for item in items if isinstance(item, Record)])
 
-    def images(self, sights: Sequence[Record | NetworkImage]) -> Tensor:
-        """Return the (B, 3, H, W) images in 0..1 that the network sees of these.
+    def images(self, items: Sequence[ClassifierInput]) -> Tensor:
+        """Return the (B, 3, H, W) images in 0..1, 1 is ink; records are drawn.
 
         Raises
         ------
         UnreadableRecord
-            A picture that was drawn in another way.
+            An image drawn differently from the training images.
         """
-        records = [sight for sight in sights if isinstance(sight, Record)]
-        drawn = self._drawn(records) if records else torch.empty(0)
-        if len(records) == len(sights):
+        records = [item for item in items if isinstance(item, Record)]
+        drawn = self._draw(records) if records else torch.empty(0)
+        if len(records) == len(items):
             return drawn
-        fresh = iter(drawn)
+        remaining = iter(drawn)
         return torch.stack(
-            [next(fresh) if isinstance(s, Record) else self._as_drawn(s) for s in sights]
+            [next(remaining) if isinstance(i, Record) else self._saved_image(i) for i in items]
         )
 
-    def fitting(self, picture: NetworkImage) -> NetworkImage:
-        """Return a picture that was drawn just as the network's own images; refuse any other."""
+    def check_image(self, image: NetworkImage) -> None:
+        """Refuse an image that was drawn differently from the training images."""
         if not self.reads_images:
             raise UnreadableRecord(
-                f"The picture of record {picture.name} cannot be read by {self.run_id}, which "
-                "reads signals, not pictures. Give the recording."
+                f"The image of record {image.name} cannot be read by {self.run_id}, which "
+                "reads signals, not images. Give the recording."
             )
-        if picture.geometry == self.geometry and picture.fs_hz == self.input["fs_hz"]:
-            return picture
-        raise UnreadableRecord(
-            f"The picture of record {picture.name} is drawn as {picture.drawn_as}; "
-            f"{self.run_id} was trained on {form(self.geometry, self.input['fs_hz'])}. Give the "
-            f"recording, or draw it for this run: ecgcore convert --run {self.run_id} …"
-        )
-
-    def probabilities(self, sights: Sequence[Record | NetworkImage]) -> np.ndarray:
-        """Return (B, classes) calibrated probabilities."""
-        return self.answer(self.inputs(sights))
-
-    def answer(self, inputs: Tensor) -> np.ndarray:
-        """Return (B, classes) calibrated probabilities of what the network reads."""
-        return self.calibrated(self.logits(inputs))
+        if image.geometry != self.geometry or image.fs_hz != self.input["fs_hz"]:
+            trained_on = describe_image(self.geometry, self.input["fs_hz"])
+            raise UnreadableRecord(
+                f"The image of record {image.name} is drawn as {image.description}; "
+                f"{self.run_id} was trained on {trained_on}. Give the "
+                f"recording, or draw it for this run: ecgcore convert --run {self.run_id} …"
+            )
 
     def logits(self, inputs: Tensor) -> np.ndarray:
-        """Return (B, classes) logits of what the network reads: images or signals."""
+        """Return (B, classes) float32 logits of images or signals."""
         with torch.inference_mode():
             return self.model(inputs).numpy()
 
@@ -145,42 +232,82 @@ class Classifier:
         """Return (B, classes) probabilities at the run's temperature."""
         return probabilities(logits, self.target_mode, self.temperature)
 
-    def raw(self, logits: np.ndarray) -> np.ndarray:
-        """Return (B, classes) probabilities as the network alone gives them."""
+    def uncalibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Return (B, classes) probabilities at temperature 1."""
         return probabilities(logits, self.target_mode)
 
-    def called(self, calibrated: np.ndarray) -> np.ndarray:
-        """Return (B, classes) bool: what the run calls present.
+    def predicted_labels(self, calibrated: np.ndarray) -> np.ndarray:
+        """Return (B, classes) bool: classes predicted as present.
 
-        Where each class is judged by itself, those that reach their threshold (0.5 where none was
-        chosen); else the most probable one.
+        In ``multilabel`` mode the classes that reach their threshold (0.5 if none was chosen);
+        otherwise the most probable class.
         """
         if self.target_mode == "multilabel":
             return calibrated >= [self.thresholds.get(code, 0.5) for code in self.classes]
         return calibrated == calibrated.max(axis=1, keepdims=True)
 
-    def uncertain(self, calibrated: np.ndarray) -> np.ndarray | None:
-        """Return (B, classes) bool: what the run is not certain of; None where it has no band."""
-        return None if self.refer is None else uncertain(calibrated, self.classes, self.refer)
+    def referral(self, calibrated: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return which records to refer to a person, and their uncertain classes.
 
-    def referred(self, calibrated: np.ndarray) -> np.ndarray | None:
-        """Return (B,) bool: what to leave to a person; None where the run has no band."""
-        return None if self.refer is None else referred(calibrated, self.classes, self.refer)
+        Returns
+        -------
+        tuple of np.ndarray or None
+            (B,) bool and (B, classes) bool; None if the run has no referral band.
+        """
+        if self.refer is None:
+            return None
+        uncertain = uncertain_classes(calibrated, self.classes, self.refer)
+        if self.refer["bands"] is None:
+            return referred_records(calibrated, self.classes, self.refer), uncertain
+        return uncertain.any(axis=1), uncertain
 
-    def _drawn(self, records: list[Record]) -> Tensor:
-        return draw_as(self.signals(records), self.input["fs_hz"], self.geometry)
+    def _draw(self, records: Sequence[Record]) -> Tensor:
+        return draw_with_geometry(self.signals(records), self.input["fs_hz"], self.geometry)
 
-    def _as_drawn(self, picture: NetworkImage) -> Tensor:
-        return torch.from_numpy(self.fitting(picture).image)
+    def _saved_image(self, image: NetworkImage) -> Tensor:
+        self.check_image(image)
+        return torch.from_numpy(image.image)
 
 
-def load(reference: str, workspace: Workspace) -> Classifier:
-    """Load a run by id or folder, or a shipped model by name. Nothing of it is executed."""
-    run = find_run(reference, workspace)
+def load_model(
+    reference: str | Path, workspace: Workspace | Path | str | None = None
+) -> Classifier:
+    """Load a trained run or a shipped model; no code of it is executed.
+
+    Parameters
+    ----------
+    reference
+        Id or folder of a run, or name of a shipped model (``ecgcore runs list`` shows all).
+    workspace
+        Workspace or its folder; by default ``$ECGCORE_HOME``, else ``./workspace``.
+
+    Returns
+    -------
+    Classifier
+        Ready for :meth:`Classifier.predict_proba`.
+
+    Raises
+    ------
+    NotFound
+        No run or model of that name; the message suggests the nearest.
+    DamagedFile
+        A file of the run is missing or altered.
+    RequestError
+        The run has no weights yet.
+
+    Examples
+    --------
+    >>> from ecgcore.inference.model import load_model
+    >>> load_model("alexnet_gap").classes[:3]
+    ('NSR', 'AFIB', '1AVB')
+    """
+    if not isinstance(workspace, Workspace):
+        workspace = Workspace.find(workspace)
+    run = find_run(str(reference), workspace)
     meta = run.meta
-    run.need_weights()
+    run.require_weights()
     model = create_model(meta["model"], len(meta["classes"]), **run.config.model_options)
-    fill(model, read_tensors(run.weights)[0], run.weights, meta["model"])
+    load_weights(model, read_tensors(run.weights)[0], run.weights, meta["model"])
     fitted = run.calibration if (run.folder / "calibration.json").exists() else {}
     return Classifier(
         run=run,

@@ -10,12 +10,12 @@ from ecgcore.calibration.calibration import OUT_OF_FOLD, with_probabilities
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.evaluation.evaluate import evaluate_run
 from ecgcore.evaluation.fit_calibration import fit_calibration
-from ecgcore.inference.release import need_room, ship
+from ecgcore.inference.release import require_release_folder, write_release
 from ecgcore.runs.run import Run
 from ecgcore.studies.shipped import ATTRIBUTION, FOLDS, STUDY, of_recipe, out_of_fold, recipe
 from ecgcore.studies.study import begun
 from ecgcore.training.loop import Progress
-from ecgcore.training.trainer import work
+from ecgcore.training.trainer import train_run
 from ecgcore.workspace import Workspace
 
 
@@ -43,7 +43,7 @@ def make_shipped(
         holds records that no fold answered; ``to`` holds something else.
     """
     asked = replace(recipe(name), cohort=cohort)
-    need_room(to)
+    require_release_folder(to)
     finished = of_recipe(name, STUDY.finished(folder, cohort))
     answers = out_of_fold(name, finished)
     run = begun(f"{STUDY.name}/{name}", asked, workspace)
@@ -60,11 +60,11 @@ def make_shipped(
             "the records of these folds alone."
         )
     if run.status["state"] != "done":
-        work(run, workspace, on_progress)
+        train_run(run, workspace, on_progress)
     if run.status["state"] != "done":
         raise EcgError(f"{name}: {run.status['message']}")
     _attach(run, answers)
-    return ship(run, to, ATTRIBUTION)
+    return write_release(run, to, ATTRIBUTION)
 
 
 def _attach(run: Run, answers: pd.DataFrame) -> None:
@@ -77,4 +77,5 @@ def _attach(run: Run, answers: pd.DataFrame) -> None:
         lambda path: table.to_parquet(path, index=False, compression="zstd"),
     )
     write_json(run.folder / "calibration.json", fitted)
-    write_json(run.folder / "evaluation.json", evaluate_run(run) | {"run": run.meta["run"]})
+    evaluation = evaluate_run(run).extended(run=run.meta["run"])
+    write_json(run.folder / "evaluation.json", evaluation.as_json())

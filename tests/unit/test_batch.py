@@ -1,4 +1,4 @@
-"""Batch classification: a row a record in whole parts, and no part made twice."""
+"""Batch classification: one row per record in complete parts, and no part made twice."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.inference import batch, batch_parts
 from ecgcore.inference.classify import classify_paths
-from ecgcore.inference.model import load
+from ecgcore.inference.model import load_model
 from ecgcore.workspace import Workspace
 
 RUN = "alexnet_gap"
@@ -23,7 +23,7 @@ RUN = "alexnet_gap"
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch):
-    monkeypatch.setattr(batch, "_LEAST_RECORDS", 2)
+    monkeypatch.setattr(batch, "_MIN_PART_RECORDS", 2)
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def folder(tmp_path):
     for header in files:
         for file in (header, header.with_suffix(".dat")):
             shutil.copy(file, tmp_path / "in")
-    lost = write_wfdb(tmp_path / "in", "Meyer_Anna", limb_consistent_uv(5000, 1))
-    lost.with_suffix(".dat").unlink()
+    unreadable = write_wfdb(tmp_path / "in", "Meyer_Anna", limb_consistent_uv(5000, 1))
+    unreadable.with_suffix(".dat").unlink()
     return tmp_path / "in"
 
 
@@ -43,20 +43,22 @@ def classify(folder, to, workspace, run=RUN, **more):
     return batch.classify_files_to(to, [folder], run, workspace, workers=1, **more)
 
 
-def stamps(to):
-    """Return when each part was written."""
+def written_at(to):
+    """Return the time of writing of each part."""
     return {file.stem: file.stat().st_mtime_ns for file in (to / "parts").glob("*.parquet")}
 
 
-def test_each_record_is_a_row_and_a_failed_one_tells_why(folder, tmp_path, examples_home):
-    told = []
+def test_each_record_is_a_row_and_a_failed_one_has_a_reason(folder, tmp_path, examples_home):
+    progress = []
     to = tmp_path / "out"
-    answer = classify(folder, to, examples_home, on_progress=lambda *now: told.append(now))
+    answer = classify(
+        folder, to, examples_home, on_progress=lambda *counts: progress.append(counts)
+    )
     assert (answer["records"], answer["answered"], answer["refused"]) == (6, 5, 1)
     assert (answer["parts"], answer["kept"]) == (3, 0)
-    assert told == [(n, 6) for n in range(1, 7)]
+    assert progress == [(n, 6) for n in range(1, 7)]
     rows = pd.read_parquet(to / "parts")
-    lines = list(classify_paths([folder], load(RUN, examples_home)))
+    lines = list(classify_paths([folder], load_model(RUN, examples_home)))
     assert len(rows) == len(lines) == 6
     for row, line in zip(rows.to_dict("records"), lines, strict=True):
         if line["error"]:
@@ -71,7 +73,7 @@ def test_each_record_is_a_row_and_a_failed_one_tells_why(folder, tmp_path, examp
             assert row[f"raw_{code}"] == pytest.approx(line["raw"][code], abs=1e-6)
 
 
-def test_what_is_for_all_eyes_names_nobody(folder, tmp_path, examples_home):
+def test_public_files_name_nobody(folder, tmp_path, examples_home):
     to = tmp_path / "out"
     classify(folder, to, examples_home)
     for file in (to / "classified.json", *(to / "parts").iterdir()):
@@ -90,9 +92,9 @@ def test_what_is_for_all_eyes_names_nobody(folder, tmp_path, examples_home):
 def test_only_what_changed_is_classified_again(folder, tmp_path, examples_home):
     to = tmp_path / "out"
     classify(folder, to, examples_home)
-    first = stamps(to)
+    first = written_at(to)
     assert classify(folder, to, examples_home)["kept"] == 3
-    assert stamps(to) == first
+    assert written_at(to) == first
     write_wfdb(folder, "Z0001", limb_consistent_uv(5000, 2))  # comes last
     answer = classify(folder, to, examples_home)
     assert (answer["records"], answer["parts"], answer["kept"]) == (7, 4, 3)
@@ -102,12 +104,12 @@ def test_only_what_changed_is_classified_again(folder, tmp_path, examples_home):
         file.unlink()
     answer = classify(folder, to, examples_home)
     assert (answer["records"], answer["parts"], answer["kept"]) == (5, 3, 2)
-    assert set(stamps(to)) == {f.stem for f in (to / "private").iterdir()} == set(first)
+    assert set(written_at(to)) == {f.stem for f in (to / "private").iterdir()} == set(first)
     assert len(pd.read_parquet(to / "parts")) == 5
     assert classify(folder, to, examples_home, run="alexnet_m_se_gap")["kept"] == 0
 
 
-def test_what_was_cut_off_goes_on(folder, tmp_path, examples_home, monkeypatch):
+def test_an_interrupted_classification_resumes(folder, tmp_path, examples_home, monkeypatch):
     to = tmp_path / "out"
 
     def stop(done, total):
@@ -116,7 +118,7 @@ def test_what_was_cut_off_goes_on(folder, tmp_path, examples_home, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         classify(folder, to, examples_home, on_progress=stop)
-    assert sorted(stamps(to)) == ["00000", "00001"]
+    assert sorted(written_at(to)) == ["00000", "00001"]
     assert not (to / "classified.json").exists()
     (to / "parts" / ".00002.parquet.0a1b2c3d.4711").write_bytes(b"PAR1")  # a killed writer's
     assert classify(folder, to, examples_home)["kept"] == 2
@@ -140,13 +142,13 @@ def test_a_cohort_gives_what_its_files_give(folder, tmp_path):
     assert again["kept"] == again["parts"]
 
 
-def test_a_network_that_is_another_elsewhere_is_refused(folder, tmp_path, examples_home):
-    asked = batch_parts.Asked(tmp_path / "out", RUN, examples_home, "0" * 64)
+def test_a_network_that_differs_between_machines_is_refused(folder, tmp_path, examples_home):
+    request = batch_parts.BatchRequest(tmp_path / "out", RUN, examples_home, "0" * 64)
     part = batch_parts.FilesPart(
         "00000", (str(sorted(folder.glob("*.hea"))[0]),), batch.DEFAULT_READ_OPTIONS
     )
     with pytest.raises(EcgError, match=f"Run {RUN} is not the same on all machines"):
-        batch_parts.classify_part(asked, part, lambda is_refused: None)
+        batch_parts.classify_part(request, part, lambda is_refused: None)
 
 
 def test_wrong_requests_are_one_line(folder, tmp_path, examples_home, run):
@@ -157,27 +159,30 @@ def test_wrong_requests_are_one_line(folder, tmp_path, examples_home, run):
     with pytest.raises(RequestError, match="No ECG record was found there"):
         classify(tmp_path / "empty", tmp_path / "out", examples_home)
     workspace = ("--home", examples_home.path)
-    for asked, said in (
+    for arguments, message in (
         ((), "Give either PATHS or --cohort NAME."),
         (("x.hea", "--cohort", "examples"), "Give either PATHS or --cohort NAME."),
-        (("--cohort", "examples"), "--cohort NAME needs --to FOLDER"),
-        (("x.hea", "--executor", "ray"), "--workers and --on need --to FOLDER"),
+        (("--cohort", "examples"), "--cohort NAME needs --to FOLDER, where the rows are written."),
+        (
+            ("x.hea", "--executor", "ray"),
+            "--executor needs --to FOLDER: lines come from this machine.",
+        ),
         (("x.hea", "--to", tmp_path / "o", "--executor", "spark"), "Work cannot run on 'spark'"),
     ):
-        code, out, err = run("classify", *asked, *workspace)
+        code, out, err = run("classify", *arguments, *workspace)
         assert (code, out) == (2, "")
-        assert said in err
+        assert message in err
 
 
-def test_the_command_says_what_came_of_it(folder, tmp_path, examples_home, run):
-    asked = ("classify", folder, "--run", RUN, "--to", tmp_path / "out", "--workers", 1)
-    code, out, _ = run(*asked, "--home", examples_home.path, "--json")
+def test_the_command_reports_the_counts(folder, tmp_path, examples_home, run):
+    command = ("classify", folder, "--run", RUN, "--to", tmp_path / "out", "--workers", 1)
+    code, out, _ = run(*command, "--home", examples_home.path, "--json")
     answer = json.loads(out)
     assert (code, answer["records"], answer["refused"]) == (0, 6, 1)
     assert sum(answer["top"].values()) == answer["answered"] == 5
-    code, out, err = run(*asked, "--home", examples_home.path)
+    code, out, err = run(*command, "--home", examples_home.path)
     assert "6 records in 3 parts of" in out
-    assert "(3 were there): 5 answered, 1 refused" in out
+    assert "(3 existed): 5 answered, 1 refused" in out
     assert RESEARCH_USE_ONLY in err
-    lost = ("classify", folder / "Meyer_Anna.hea", "--run", RUN, "--to", tmp_path / "lost")
-    assert run(*lost, "--home", examples_home.path)[0] == 2
+    unreadable = ("classify", folder / "Meyer_Anna.hea", "--run", RUN, "--to", tmp_path / "lost")
+    assert run(*unreadable, "--home", examples_home.path)[0] == 2

@@ -1,41 +1,89 @@
-"""The command line: exit codes, one clear line for each mistake, JSON in the promised form."""
+"""Command line: help, exit codes, one clear line for each mistake, JSON in the promised form."""
 
 import json
+import shlex
 import shutil
+import subprocess
+import sys
 
 import pytest
 import typer
 from recordings import EXAMPLES
 
 from ecgcore import cli
+from ecgcore.cli import reference
 from ecgcore.labels.classes import CODES
+
+ROOT = EXAMPLES.parents[1]
+GROUPS = {
+    "ecgcore cohorts": typer.main.get_command(cli.app).commands["cohorts"],  # works without a verb
+}
+COMMANDS = dict(reference.commands()) | GROUPS
 
 
 def last_json(out):
     return json.loads(out.splitlines()[-1])
 
 
-def commands():
-    """Return (path of words, command) for each command of the tool."""
-    root = typer.main.get_command(cli.app)
-    for name, command in root.commands.items():
-        subcommands = getattr(command, "commands", None)
-        if subcommands is None:
-            yield (name,), command
-        else:
-            yield from (((name, sub), inner) for sub, inner in subcommands.items())
+def parse(arguments):
+    """Parse a command line without running it; return the command and its parameters."""
+    command, context = typer.main.get_command(cli.app), None
+    while True:
+        context = command.make_context("ecgcore", list(arguments), parent=context)
+        arguments = [*context._protected_args, *context.args]
+        if not arguments:
+            return context.command, context.params
+        _, command, arguments = command.resolve_command(context, arguments)
 
 
-@pytest.mark.parametrize(("words", "command"), list(commands()))
-def test_every_command_has_help_with_an_example_of_its_own(words, command):
-    assert f"Example: ecgcore {' '.join(words)}" in command.help
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_ends_in_an_example_of_the_command_that_can_be_run(name):
+    _, _, example = COMMANDS[name].help.rpartition("Example: ")
+    words = shlex.split(example)
+    assert words[: len(name.split())] == name.split()
+    command, _ = parse(words[1:])
+    assert command.help == COMMANDS[name].help
 
 
-def test_every_command_stands_in_the_readme():
-    readme = (EXAMPLES.parents[1] / "README.md").read_text()
-    for words, _ in commands():
-        assert f"`ecgcore {words[0]}" in readme
-        assert words[-1] in readme
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_argument_and_option_has_help(name):
+    for parameter in COMMANDS[name].params:
+        assert parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_is_documented(name):
+    group, *verb = name.removeprefix("ecgcore ").split()
+    readme = (ROOT / "README.md").read_text().splitlines()
+    lines = [line for line in readme if f"`ecgcore {group}" in line]
+    assert any(all(word in line for word in verb) for line in lines)
+    assert name in GROUPS or f"## {name}\n" in (ROOT / "docs" / "commands.md").read_text()
+
+
+def test_the_command_reference_is_that_of_the_commands():
+    assert (ROOT / "docs" / "commands.md").read_text() == reference.markdown()
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("runs", "list"), ("train", "--help")])
+def test_start_up_does_not_load_torch(arguments, tmp_path):
+    script = (
+        "import sys; from ecgcore import cli\n"
+        f"sys.argv = ['ecgcore', *{arguments!r}]\n"
+        "try: cli.main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'torchvision', 'streamlit', 'captum', 'wfdb', 'matplotlib'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_study_with_a_name_is_short_for_study_run():
+    for words in (["levels", "--no-train"], ["--no-train", "levels"]):
+        short, full = parse(["study", *words]), parse(["study", "run", *words])
+        assert (short[0].help, short[1]) == (full[0].help, full[1])
 
 
 @pytest.fixture
@@ -55,8 +103,8 @@ def lose_the_signal(header):
 def keep_two_leads(header):
     lines = header.read_text().splitlines()
     first = lines[0].split()
-    kept = [" ".join([first[0], "2", *first[2:]]), *lines[1:3]]
-    header.write_text("\n".join(kept) + "\n")
+    shortened = [" ".join([first[0], "2", *first[2:]]), *lines[1:3]]
+    header.write_text("\n".join(shortened) + "\n")
     return header
 
 
@@ -163,11 +211,17 @@ def test_classify_and_explain_promise_their_forms(run, small_pair):
     assert answer["top"] == max(answer["probabilities"], key=answer["probabilities"].get)
     assert answer.keys() >= {"path", "record", "run", "raw", "refer", "quality", "error"}
     code, out, _ = run("explain", header, "--class", "LBBB", *options)
-    found = last_json(out)
+    explanation = last_json(out)
     assert code == 0
-    assert found["class"] == "LBBB"
-    assert found["resolution"].keys() >= {"ms", "leads"}
-    assert found.keys() >= {"method", "lead_relevance", "wave_relevance", "off_trace", "trust"}
+    assert explanation["class"] == "LBBB"
+    assert explanation["resolution"].keys() >= {"ms", "leads"}
+    assert explanation.keys() >= {
+        "method",
+        "lead_relevance",
+        "wave_relevance",
+        "off_trace",
+        "trust",
+    }
 
 
 def test_an_unknown_class_or_method_is_refused_by_name(run, small_pair):
@@ -178,7 +232,7 @@ def test_an_unknown_class_or_method_is_refused_by_name(run, small_pair):
     assert "There is no" in run("explain", header, "--method", "magic", *options)[2]
 
 
-def test_a_page_is_written_as_svg(run, tmp_path):
+def test_an_ecg_is_plotted_as_svg(run, tmp_path):
     header = next(EXAMPLES.rglob("*.hea"))
     code, _, _ = run("plot", header, "--to", tmp_path / "ecg.svg")
     assert code == 0
