@@ -22,9 +22,9 @@ import torch
 from ecgcore.cohort.store import Cohort
 from ecgcore.explain.api import explain
 from ecgcore.explain.methods import METHODS
-from ecgcore.explain.randomization import shuffled
-from ecgcore.explain.target import Question
-from ecgcore.explain.trust import PASSES, checked
+from ecgcore.explain.randomization import shuffle_weights
+from ecgcore.explain.target import Target
+from ecgcore.explain.trust import PASSES, check_trust
 from ecgcore.inference.model import load_model
 from ecgcore.labels.classes import CODES
 from ecgcore.models import create_model
@@ -79,9 +79,9 @@ def where(classifier, record, code: str) -> dict:
     row = {"run": classifier.run_id, "class": code, "record": record.name}
     for wave, share in (found.wave_relevance or {}).items():
         row |= {f"{wave}": share, f"{wave}_time": found.wave_time[wave]}
-    question = Question.of(classifier, record, code)
-    early = np.zeros(question.signal.shape[2], bool)
-    for (start, stop), is_early in zip(question.waves.edges, question.waves.early, strict=True):
+    target = Target.of(classifier, record, code)
+    early = np.zeros(target.signal.shape[2], bool)
+    for (start, stop), is_early in zip(target.waves.edges, target.waves.early, strict=True):
         early[start:stop] |= bool(is_early)
     if early.any() and found.by_lead_time is not None:
         steps = found.by_lead_time.sum(axis=0)
@@ -101,7 +101,7 @@ def verdicts(done: set) -> Iterator[dict]:
     net = simulated.Classifier(create_model("resnet1d", 2, **make))
     nets = {
         "learnt": simulated.trained(net, seed=1, steps=40),
-        "shuffled": replace(net, model=shuffled(net.model, 3)),
+        "shuffled": replace(net, model=shuffle_weights(net.model, 3)),
         "untrained": replace(net, model=create_model("resnet1d", 2, **make).eval()),
     }
     rng = np.random.default_rng(1000)
@@ -115,7 +115,7 @@ def verdicts(done: set) -> Iterator[dict]:
 def verdict(who: str, classifier, record) -> dict:
     """Return the verdict on integrated gradients of a simulated record, and each check's value."""
     found = explain(classifier, record, "RBBB", "integrated_gradients")
-    trust = checked(found, classifier, record).trust
+    trust = check_trust(found, classifier, record).trust
     values = {f"check_{name}": check["value"] for name, check in trust["checks"].items()}
     waves = found.wave_relevance or {}
     row = {"run": who, "class": "RBBB", "record": record.name, "QRS": waves.get("QRS")}

@@ -9,7 +9,7 @@ from dashboard import state
 from dashboard.components import controls, explanation_view, uploads
 from dashboard.data import cached, cached_browse, cached_uploads
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.explain.method_names import NAMES, TELLS
+from ecgcore.explain.methods import METHODS
 
 if TYPE_CHECKING:
     from ecgcore.explain.api import Explanation
@@ -69,9 +69,9 @@ def choose_class(chosen: "list[Run]", tops: list[str]) -> str:
 
 def choose_method() -> str:
     """Let the visitor choose how the networks are explained."""
-    state.settle("saliency_method", list(NAMES), "grad_cam")
+    state.settle("saliency_method", list(METHODS), "grad_cam")
     st.selectbox(
-        "Method", list(NAMES), format_func=lambda name: NAMES[name], index=None,
+        "Method", list(METHODS), format_func=lambda name: METHODS[name].title, index=None,
         key="saliency_method", bind=state.URL,
     )  # fmt: skip
     return str(st.session_state["saliency_method"])
@@ -81,7 +81,7 @@ def found_by(
     run: "Run", name: str, sight: "ClassifierInput", code: str, method: str
 ) -> "Explanation":
     """Return what a method finds; say how long it works where it takes seconds."""
-    with st.spinner(f"{NAMES[method]} of {name} …", show_time=True):
+    with st.spinner(f"{METHODS[method].title} of {name} …", show_time=True):
         return cached.explain(run.id, sight, code, method)
 
 
@@ -107,7 +107,7 @@ try:
         code = choose_class(chosen, [answer["top"] for answer in said])
     with right:
         method = choose_method()
-    st.caption(f"{NAMES[method]} {TELLS[method]}.")
+    st.caption(f"{METHODS[method].title} {METHODS[method].resolves}.")
     names = controls.short_names(chosen)
     pairs = list(zip(chosen, names, strict=True))
     found = [found_by(run, name, sight, code, method) for run, name in pairs]

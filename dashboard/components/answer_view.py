@@ -138,7 +138,7 @@ def _about(sight: Record | NetworkImage, runs: Mapping[str, Run]) -> None:
     )
     st.caption(f"{told} {worth}." if worth else told)
     if isinstance(sight, Record):
-        knows = [n for n, run in runs.items() if cached_uploads.has_learnt(run.id, sight)]
+        knows = [n for n, run in runs.items() if cached_uploads.was_trained_on(run.id, sight)]
         if knows:
             st.caption(
                 f"{' and '.join(knows)} learnt from this very record: what is said of it here "
@@ -244,7 +244,8 @@ def _explained(sight: Record | NetworkImage, said: Answers, runs: Mapping[str, R
         else:
             draw.relevance_image(found.image, found.map, alt)
     else:
-        found = _on_paper(sight, runs[name].id, code, how | {"measured": cached.measured(sight)})
+        how |= {"measurements": cached.measured(sight)}
+        found = _on_paper(sight, runs[name].id, code, how)
     st.caption(f"Behind the trace: Grad-CAM of {name} for {code}. {found.message}")
     if any(found.lead_relevance.values()):
         colours = dict(zip(said, palette.MODEL[state.is_dark()].values(), strict=False))

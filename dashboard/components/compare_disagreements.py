@@ -12,7 +12,7 @@ from dashboard.components import controls, explanation_view
 from dashboard.components.compare_confusion import link_to_all
 from dashboard.data import cached, cached_uploads
 from ecgcore.errors import EcgError
-from ecgcore.explain.method_names import NAMES
+from ecgcore.explain.methods import METHODS
 from ecgcore.records.record import Record
 from ecgcore.runs.run import Run
 
@@ -128,6 +128,6 @@ def _maps(record: Record, pair: Sequence[Run], names: Sequence[str], code: str) 
             explanation_view.on_image(found, name)
             explanation_view.told(found)
     st.caption(
-        f"{NAMES[METHOD]}. Amber to dark red: relevance as a share of each map's own highest "
-        "value, one scale for both."
+        f"{METHODS[METHOD].title}. Amber to dark red: relevance relative to each map's own maximum, "
+        "one scale for both."
     )

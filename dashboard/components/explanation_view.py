@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import state
 from dashboard.charts import draw, figures, palette, paper_view
 from dashboard.data import cached
-from ecgcore.explain.method_names import NAMES
+from ecgcore.explain.methods import METHODS
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.records.record import Record
 
@@ -25,7 +25,8 @@ def head(side: str, name: str, code: str, probability: float) -> None:
 
 def on_image(found: "Explanation", name: str) -> None:
     """Show the map behind the ink of the image that the network saw; ink alone without a map."""
-    alt = f"Image that {name} saw, with its map by {NAMES[found.method]} for {found.class_code}"
+    title = METHODS[found.method].title
+    alt = f"Image that {name} saw, with its map by {title} for {found.class_code}"
     nothing = np.zeros(found.image.shape[1:])
     draw.relevance_image(found.image, nothing if found.map is None else found.map, alt)
 

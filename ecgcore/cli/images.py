@@ -1,4 +1,4 @@
-"""ECGs as pictures: for networks, and on millimetre paper for people."""
+"""Commands that draw ECGs: images for networks, paper pages for people."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,14 +28,14 @@ def convert(
     cohort: Annotated[str, typer.Option(help="The cohort to convert.")],
     to: Annotated[Path, typer.Option(help="Folder for the CSV and PNG files.")],
     target_mode: Annotated[
-        str, typer.Option(help="What names the class folders: exclusive or priority.")
+        str, typer.Option(help="Rule that gives a record its class folder: exclusive or priority.")
     ] = "exclusive",
     label_tier: Annotated[str, typer.Option(help="core or broad statements.")] = "core",
     run: Annotated[
         str | None,
         typer.Option(
-            help="Draw as this run's network sees: its layout, size and rate. Default: "
-            f"{SHIPPED}, unless a layout or size is given."
+            help="Draw images as this run's network reads them: its layout, size and rate. "
+            f"Default: {SHIPPED}, unless a layout or size is given."
         ),
     ] = None,
     layout: Annotated[
@@ -43,36 +43,38 @@ def convert(
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="Image in pixels: its side, 32 or more, or height x width: 224x448."),
+        typer.Option(help="Image size in pixels: side (32 or more) or height x width (224x448)."),
     ] = None,
     workers: WorkersOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write each record as CSV and as PNG in a folder of its class, as paper 001 does it.
+    """Write each record as CSV and PNG into the folder of its class, as in paper 001.
 
-    A conversion that was cut off goes on where it was. 'ecgcore classify' takes the PNG files back
-    and answers them like their records, with the run that they are drawn for.
+    An interrupted conversion resumes. 'ecgcore classify' reads the PNG files and classifies them
+    like their records, with the run for which they were drawn.
 
     Example: ecgcore convert --cohort examples --to /tmp/images
     """
     from ecgcore.cohort.store import Cohort
     from ecgcore.imaging.convert import convert as convert_cohort
-    from ecgcore.imaging.geometry import square_or_sides
+    from ecgcore.imaging.geometry import parse_size
     from ecgcore.runs.run import find_run
 
     if run and (layout or size):
-        raise RequestError("A run says its layout and size itself: give --run, or these, not both.")
-    as_run = run or (None if layout or size else SHIPPED)
-    place = Workspace.find(workspace)
-    source = Cohort.open(cohort, place)
-    drawn_for = None if as_run is None else find_run(as_run, place).meta["input"]
-    if drawn_for is not None and "layout" not in drawn_for:
-        raise RequestError(f"Run {as_run} reads signals, not pictures: give --layout and --size.")
+        raise RequestError(
+            "A run sets layout and size itself: give either --run or --layout and --size."
+        )
+    run = run or (None if layout or size else SHIPPED)
+    root = Workspace.find(workspace)
+    source = Cohort.open(cohort, root)
+    run_input = None if run is None else find_run(run, root).meta["input"]
+    if run_input is not None and "layout" not in run_input:
+        raise RequestError(f"Run {run} reads signals, not images: give --layout and --size.")
     with progress_bar() as progress:
         task = progress.add_task("Drawing", total=None, note="")
 
-        def show(done: int, total: int) -> None:
+        def on_progress(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total, note=f"{done}/{total}")
 
         answer = convert_cohort(
@@ -81,9 +83,9 @@ def convert(
             mode=target_mode,
             label_tier=label_tier,
             layout=layout or "stacked",
-            size=square_or_sides(size or "224"),
-            on_progress=show,
-            run_input=drawn_for,
+            size=parse_size(size or "224"),
+            on_progress=on_progress,
+            run_input=run_input,
             workers=workers,
         )
     if as_json:
@@ -102,15 +104,16 @@ def plot(
     order: Annotated[str, typer.Option(help="Limb leads: standard or cabrera.")] = "standard",
     rhythm: Annotated[
         str | None,
-        typer.Option(help="Rhythm leads, up to 3, such as II,V1; none. Default: II below 3x4."),
+        typer.Option(help="Up to 3 rhythm leads, such as II,V1, or none. Default: II below 3x4."),
     ] = None,
     start_s: StartOption = 0,
     duration_s: Annotated[
-        float | None, typer.Option(help="Seconds to show, up to 3 m. Default: what 250 mm hold.")
+        float | None,
+        typer.Option(help="Seconds to show, up to 3 m of paper. Default: as much as 250 mm hold."),
     ] = None,
     display_filter: Annotated[
         str,
-        typer.Option("--filter", help="Shown through, in Hz: none, 0.05-150, 0.05-40 or 0.5-40."),
+        typer.Option("--filter", help="Display filter in Hz: none, 0.05-150, 0.05-40 or 0.5-40."),
     ] = "none",
     paper: Annotated[
         str | None,
@@ -119,60 +122,65 @@ def plot(
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     title: Annotated[
         str | None,
-        typer.Option(help="Head line. Default: the record's name where a known source gave it."),
+        typer.Option(
+            help="Headline. Default: the record's name if it comes from a known database."
+        ),
     ] = None,
     measures: Annotated[
-        bool, typer.Option("--measure/--no-measure", help="With measurements, unconfirmed.")
+        bool, typer.Option("--measure/--no-measure", help="Print measurements, unconfirmed.")
     ] = True,
     source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
 ) -> None:
     """Draw an ECG on millimetre paper, true to scale: SVG and PDF as vectors, PNG at 8 px/mm.
 
-    Print it at 100 %: a millimetre on the page is then a millimetre on paper.
+    Printed at 100 %, a millimetre on the page is a millimetre on paper.
 
     Example: ecgcore plot examples/ptb-xl/records100/01000/01500_lr.hea --to ecg.pdf
     """
-    from ecgcore.measure.measurements import LONGEST_S, measure
-    from ecgcore.paper.draw import write_page
-    from ecgcore.paper.layout import TRACE_MM
+    from ecgcore.measure.measurements import MAX_MEASURED_S, measure
+    from ecgcore.paper.draw import plot as plot_page
+    from ecgcore.paper.layout import TRACE_LENGTH_MM
     from ecgcore.records.read import read_record
     from ecgcore.records.record import Record
 
-    def read(first_s: float, long_s: float) -> Record:
+    def read_window(window_start_s: float, window_s: float) -> Record:
         return read_record(
             record,
-            fs_hz=source_fs_hz,
+            source_fs_hz=source_fs_hz,
             assume_order=assume_order,
-            start_s=first_s,
-            duration_s=long_s,
+            start_s=window_start_s,
+            duration_s=window_s,
         )
 
-    shown_s = max(duration_s or TRACE_MM / max(speed_mm_s, 1), 10)
-    shown = read(start_s, shown_s)
-    by_whole = 0 < start_s and start_s + shown_s <= LONGEST_S  # a few beats would say little
-    measured = measure(read(0, LONGEST_S) if by_whole else shown) if measures else None
-    if title is None and shown.source == Record.source:
-        title = "ECG"  # a file's own name may be a patient's
-    write_page(
-        shown,
+    shown_s = max(duration_s or TRACE_LENGTH_MM / max(speed_mm_s, 1), 10)
+    window = read_window(start_s, shown_s)
+    # The few beats of a late window would give poor measurements: measure from the start instead.
+    measure_all = 0 < start_s and start_s + shown_s <= MAX_MEASURED_S
+    measurements = None
+    if measures:
+        measurements = measure(read_window(0, MAX_MEASURED_S) if measure_all else window).as_json()
+    if title is None and window.source == Record.source:
+        title = "ECG"  # the file name may be a patient's name
+    plot_page(
+        window,
         to,
         layout=layout,
         speed_mm_s=speed_mm_s,
         gain_mm_mv=gain_mm_mv,
-        order=order,
-        rhythm=None if rhythm is None else leads_named(rhythm),
-        since_s=start_s,
-        seconds=duration_s,
-        band=display_filter,
-        paper=paper,
+        lead_order=order,
+        rhythm_leads=None if rhythm is None else parse_leads(rhythm),
+        recording_offset_s=start_s,
+        duration_s=duration_s,
+        display_filter=display_filter,
+        paper_size=paper,
         theme=theme,
-        measured=None if measured is None else measured.as_json(),
+        measurements=measurements,
         title=title,
     )
     out.print(f"{to} written.", markup=False)
 
 
-def leads_named(text: str) -> tuple[str, ...]:
-    """Return the leads in a list such as ``II,V1``; ``none`` names none."""
+def parse_leads(text: str) -> tuple[str, ...]:
+    """Return the leads of a list such as ``II,V1``; ``none`` is the empty list."""
     return () if text == "none" else tuple(lead.strip() for lead in text.split(",") if lead.strip())

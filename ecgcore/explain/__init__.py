@@ -1,1 +1,1 @@
-"""Explanation: where in an ECG a network found evidence for a class, and how finely."""
+"""Explanation: where in an ECG a network found evidence for a class, and at what resolution."""

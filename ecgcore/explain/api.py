@@ -1,29 +1,31 @@
-"""Explain: one call for every method; what a classifier saw in a record that speaks for a class."""
+"""Explain a classifier's evidence for a class in a record, by any method."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ecgcore.explain.explanation import Explanation, Resolution, no_relevance
-from ecgcore.explain.integrated_gradients import of_picture
-from ecgcore.explain.lead_masks import picture_ink
-from ecgcore.explain.map_to_leads import by_lead, by_lead_time, by_strip, off_trace
-from ecgcore.explain.methods import METHODS, method_name
+from ecgcore.explain.integrated_gradients import image_integrated_gradients
+from ecgcore.explain.map_to_leads import assign_ink, by_lead, by_lead_time, by_strip, off_trace
+from ecgcore.explain.methods import find_method
 from ecgcore.explain.relevance import (
-    InPicture,
-    InSignal,
-    by_sample,
-    by_time,
+    ImageRelevance,
+    SignalRelevance,
     lead_shares,
-    painted,
+    paint_map,
+    steps_to_samples,
+    sum_by_step,
     wave_shares,
 )
-from ecgcore.explain.target import LEAST_INK, Explainable, Question
+from ecgcore.explain.target import MIN_INK, Explainable, Target
 from ecgcore.imaging.geometry import Geometry
 from ecgcore.inference.inputs import ClassifierInput
 from ecgcore.records.record import LEADS
 
-Found = dict[str, Any]
+NO_SIGNAL = "an image holds no signal in which waves could be found"
+NO_BEATS = "no beat was found in this record"
+NO_EVIDENCE = "nothing the network read speaks for the class"
 
 
 def explain(
@@ -35,179 +37,177 @@ def explain(
 ) -> Explanation:
     """Return where in a record the classifier found evidence for a class.
 
-    The classifier's network is left as it was.
+    The classifier's network is left unchanged.
 
     Parameters
     ----------
+    classifier
+        A loaded run, see ``ecgcore.inference.model.load_model``.
     record
-        Or a picture that was drawn of one, for methods that stay in the picture: its ink then
-        belongs to the lead whose zero line is nearest, and what a median beat shows has no place in
+        A record, in mV; or an image drawn from one, for methods that stay in the image. Its ink is
+        then assigned to the lead with the nearest zero line, and a median beat has no position in
         the record's time.
     class_code
         One of ``classifier.classes``.
     method
-        One of METHODS.
+        One of ``ecgcore.explain.methods.METHODS``.
     signed
-        Show what speaks against the class, too: maps from −1 to 1, shares whose sizes sum to 1.
+        Include evidence against the class: maps from −1 to 1, shares whose sizes sum to 1.
+
+    Returns
+    -------
+    Explanation
+        ``map`` (H, W) in 0..1 on the image, ``by_lead_time`` (12, n), shares by lead and wave,
+        resolution in ms and leads.
 
     Raises
     ------
     NotFound
-        No such class or method.
+        Unknown class or method.
     RequestError
-        A picture for a method that needs the signal, or a record in which no beat was found for
-        one that takes beats out.
+        An image for a method that needs the signal, or a record without beats for a method that
+        removes beats.
+    EcgError
+        The network's output is not finite.
+
+    Examples
+    --------
+    >>> from ecgcore.inference.model import load_model
+    >>> from ecgcore.records.read import read_record
+    >>> classifier = load_model("alexnet_m_se_gap")
+    >>> record = read_record("examples/ptb-xl/records100/01000/01500_lr.hea")
+    >>> explain(classifier, record, "LBBB", "integrated_gradients").resolution.leads
+    1.0
     """
-    name = method_name(method)
-    question = Question.of(classifier, record, class_code)
-    found = METHODS[name].find(question)
-    if isinstance(found, InPicture):
-        resolution = resolution_of(question.measures, found.cell_px(question.measures))
-        told = _in_picture(question, found, resolution, signed)
+    chosen = find_method(method)
+    target = Target.of(classifier, record, class_code)
+    relevance = chosen.attribute(target)
+    if isinstance(relevance, ImageRelevance):
+        resolution = resolution_of(target.geometry, relevance.cell_px(target.geometry))
+        fields = _explain_in_image(target, relevance, resolution, signed)
     else:
-        resolution = found.resolution
-        told = _in_signal(question, found, signed)
-    return Explanation(
+        resolution = relevance.resolution
+        fields = _explain_in_signal(target, relevance, signed)
+    explanation = Explanation(
         record=record.name,
         run=classifier.run_id,
         class_code=class_code,
-        method=name,
-        geometry=question.measures,
+        method=chosen.name,
+        geometry=target.geometry,
         resolution=resolution,
-        image=question.image[0].detach().cpu().numpy(),
+        image=target.image[0].detach().cpu().numpy(),
         signed=signed,
-        warning=METHODS[name].warning,
-        **told,
+        warning=chosen.warning,
     )
+    return replace(explanation, **fields)
 
 
-def resolution_of(measures: Geometry, cell_px: tuple[float, float]) -> Resolution:
-    """Return what a cell of (height, width) in px spans in this picture."""
-    rows_px = np.unique([strip.baseline_px for strip in measures.strips])
+def resolution_of(geometry: Geometry, cell_px: tuple[float, float]) -> Resolution:
+    """Return the time and leads that a cell of (height, width) in px spans in an image."""
+    rows_px = np.unique([strip.baseline_px for strip in geometry.strips])
     step_px = float(np.diff(rows_px).mean())
     leads = min(cell_px[0] / step_px, len(LEADS))
-    return Resolution(ms=1000 * cell_px[1] / measures.px_per_s, leads=leads)
+    return Resolution(ms=1000 * cell_px[1] / geometry.px_per_s, leads=leads)
 
 
-def shares_by_lead(means: np.ndarray) -> dict[str, float | None]:
-    """Return each lead's share of the relevance along the traces, of its mean there (12,)."""
-    return lead_shares(means[:, None])
+def off_trace_ink(target: Target) -> float | None:
+    """Return the share of the positive relevance of pixels on ink that belongs to no trace.
 
-
-def off_ink(question: Question) -> float | None:
-    """Return the share of the positive relevance of pixels that lies on ink of no trace.
-
-    By integrated gradients of the picture: an empty ground has no part in them, so that a network
-    that is shown nothing but traces has 0. None where nothing speaks for the class.
+    By integrated gradients of the image, in which the empty background has no share: a network that
+    is shown nothing but traces has 0. None if nothing speaks for the class.
     """
-    beside = question.beside
-    if beside is None:
+    extra = target.extra_ink
+    if extra is None:
         return 0.0
-    relevance = of_picture(question).clip(min=0)
-    off = relevance[(beside[0].abs() > LEAST_INK).numpy()]
+    relevance = image_integrated_gradients(target).clip(min=0)
+    off = relevance[(extra[0].abs() > MIN_INK).numpy()]
     return float(off.sum() / relevance.sum()) if relevance.any() else None
 
 
-def _in_picture(
-    question: Question,
-    found: InPicture,
-    resolution: Resolution,
-    signed: bool,
-) -> Found:
-    """Return what a map of the picture says of the traces."""
-    measures = question.measures
-    relevance = found.told(signed, (measures.height, measures.width))
-    if not relevance.max() > 0:
-        return _nothing()
-    relevance = relevance / np.abs(relevance).max()
-    has_signal = question.signal_mv is not None
+def _explain_in_image(
+    target: Target, relevance: ImageRelevance, resolution: Resolution, signed: bool
+) -> dict[str, Any]:
+    """Return the fields of an Explanation that follow from a map of the image."""
+    geometry = target.geometry
+    image_map = relevance.to_image(signed, (geometry.height, geometry.width))
+    if not image_map.max() > 0:
+        return {"why": NO_EVIDENCE}
+    image_map = image_map / np.abs(image_map).max()
+    has_signal = target.signal_mv is not None
     if has_signal:
-        ink = question.ink
-        beats_s = question.peaks_s if measures.shows_beats else np.zeros(0)
+        ink = target.ink
+        beats_s = target.peaks_s if geometry.shows_beats else np.zeros(0)
     else:
-        ink, beats_s = picture_ink(question.inputs[0].numpy(), measures), np.zeros(0)
-    along = by_strip(relevance, ink)
-    steps = by_lead_time(along, measures, beats_s)
-    waves: Found = {"why": NO_SIGNAL}
+        ink, beats_s = assign_ink(target.inputs[0].numpy(), geometry), np.zeros(0)
+    along = by_strip(image_map, ink)
+    steps = by_lead_time(along, geometry, beats_s)
+    wave_fields: dict[str, Any] = {"why": NO_SIGNAL}
     if has_signal:
-        waves = _waves(question, by_sample(steps, question.signal.shape[2]), resolution)
+        samples = target.signal.shape[2]
+        wave_fields = _wave_fields(target, steps_to_samples(steps, samples), resolution)
     return {
-        "map": relevance,
+        "map": image_map,
         "by_lead_time": steps,
-        "off_trace": off_trace(np.abs(relevance), ink, found.cell_px(measures)),
-        "lead_relevance": shares_by_lead(by_lead(along, ink, measures)),
-        **waves,
+        "off_trace": off_trace(np.abs(image_map), ink, relevance.cell_px(geometry)),
+        "lead_relevance": lead_shares(by_lead(along, ink, geometry)[:, None]),
+        **wave_fields,
     }
 
 
-NO_SIGNAL = "a picture holds no signal in which waves could be found"
-NO_BEATS = "no beat was found in this record"
-
-
-def _in_signal(question: Question, found: InSignal, signed: bool) -> Found:
-    """Return what relevance of the signal says."""
-    told = found.told(signed)
-    beside = off_ink(question) if question.reads_images else None
-    if not told.max() > 0:
-        return _nothing() | {"off_trace": beside}
-    measures = question.measures
-    steps = by_time(told, question.fs_hz, measures)
+def _explain_in_signal(target: Target, relevance: SignalRelevance, signed: bool) -> dict[str, Any]:
+    """Return the fields of an Explanation that follow from relevance of the signal."""
+    samples = relevance.per_sample(signed)
+    off_trace_share = off_trace_ink(target) if target.reads_images else None
+    if not samples.max() > 0:
+        return {"off_trace": off_trace_share, "why": NO_EVIDENCE}
+    geometry = target.geometry
+    steps = sum_by_step(samples, target.fs_hz, geometry)
     steps = steps / np.abs(steps).max()
-    beats_s = question.peaks_s if measures.shows_beats else np.zeros(0)
-    told_apart = found.resolution.leads <= 1
+    beats_s = target.peaks_s if geometry.shows_beats else np.zeros(0)
+    resolves_leads = relevance.resolution.leads <= 1
     return {
-        "map": painted(steps, question.ink, measures, beats_s),
+        "map": paint_map(steps, target.ink, geometry, beats_s),
         "by_lead_time": steps,
-        "off_trace": beside,
-        "lead_relevance": lead_shares(told) if told_apart else no_relevance(),
-        "beats": _beats(question, found, signed),
-        **_waves(question, told, found.resolution, found.looked_at),
+        "off_trace": off_trace_share,
+        "lead_relevance": lead_shares(samples) if resolves_leads else no_relevance(),
+        "beats": _beat_rows(target, relevance, signed),
+        **_wave_fields(target, samples, relevance.resolution, relevance.covered),
     }
 
 
-def _waves(
-    question: Question,
-    told: np.ndarray,
+def _wave_fields(
+    target: Target,
+    samples: np.ndarray,
     resolution: Resolution,
-    looked_at: np.ndarray | None = None,
-) -> Found:
-    """Return relevance by wave beside the time that each takes; or why there is none."""
-    waves = question.waves
+    covered: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Return relevance by wave and the time that each takes, or the reason why there is none."""
+    waves = target.waves
     if waves.shortest_ms is None:
         return {"why": NO_BEATS}
     if resolution.ms > waves.shortest_ms + 1e-6:
         return {"shortest_ms": waves.shortest_ms}
-    if not np.abs(told).sum():
+    if not np.abs(samples).sum():
         return {"why": "the map lies on no trace"}
-    time = waves.time()
-    within = 1.0 if looked_at is None else float(looked_at.mean())
+    covered_share = 1.0 if covered is None else float(covered.mean())
     return {
-        "wave_relevance": wave_shares(told, waves),
-        "wave_time": {wave: share / within for wave, share in time.items()},
+        "wave_relevance": wave_shares(samples, waves),
+        "wave_time": {wave: share / covered_share for wave, share in waves.time_shares().items()},
     }
 
 
-def _beats(question: Question, found: InSignal, signed: bool) -> tuple[dict[str, Any], ...]:
-    """Return each beat's R peak in s, its share, its share of the time, and whether it is early."""
-    if found.beats is None:
+def _beat_rows(
+    target: Target, relevance: SignalRelevance, signed: bool
+) -> tuple[dict[str, Any], ...]:
+    """Return each beat's R peak in s, its share, its share of the time, and if it is early."""
+    if relevance.beats is None:
         return ()
-    shares = found.beats if signed else found.beats.clip(min=0)
+    shares = relevance.beats if signed else relevance.beats.clip(min=0)
     shares = shares / np.abs(shares).sum()
-    waves = question.waves
+    waves = target.waves
     lengths = np.diff(waves.edges, axis=1)[:, 0]
-    told = zip(waves.peaks_s, shares, lengths / lengths.sum(), waves.early, strict=True)
+    rows = zip(waves.peaks_s, shares, lengths / lengths.sum(), waves.early, strict=True)
     return tuple(
         {"at_s": float(at), "share": float(share), "time": float(time), "early": bool(early)}
-        for at, share, time, early in told
+        for at, share, time, early in rows
     )
-
-
-def _nothing() -> Found:
-    """Return what is told where nothing speaks for the class."""
-    return {
-        "map": None,
-        "by_lead_time": None,
-        "off_trace": None,
-        "lead_relevance": no_relevance(),
-        "why": "nothing the network saw speaks for the class",
-    }

@@ -1,7 +1,7 @@
 """Deletion and insertion (Petsiuk et al. 2018, arXiv:1806.07421) against random order.
 
-If a map tells what the answer rests on, taking its first parts out must lower the answer faster
-than taking out any parts, and they alone must raise it faster.
+If a map shows what the output rests on, removing its most relevant regions must lower the logit
+faster than removing random regions, and they alone must raise it faster.
 """
 
 from collections.abc import Callable
@@ -10,73 +10,78 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecgcore.explain.gradcam import undisturbed
-from ecgcore.explain.masking import without
-from ecgcore.explain.relevance import InPicture, InSignal
-from ecgcore.explain.target import BATCH, Question
+from ecgcore.explain.gradcam import eval_mode
+from ecgcore.explain.masking import remove_samples
+from ecgcore.explain.relevance import ImageRelevance, SignalRelevance
+from ecgcore.explain.target import BATCH, Target
 
-SHARES = (0.02, 0.05, 0.1, 0.2, 0.3)
-"""Of the parts that are taken out, or put in."""
-ORDERS = 10
+FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.3)
+"""Fractions of the regions that are removed, or kept."""
+RANDOM_ORDERS = 10
+
+MaskedLogits = Callable[[list[np.ndarray]], np.ndarray]
 
 
-def beaten(question: Question, found: InPicture | InSignal, seed: int = 0) -> tuple[float, float]:
-    """Return the shares of random orders that the map's own order beats, 0..1: deletion, insertion.
+def deletion_and_insertion(
+    target: Target, relevance: ImageRelevance | SignalRelevance, seed: int = 0
+) -> tuple[float, float]:
+    """Return the fractions of random orders that the map's order beats, 0..1: deletion, insertion.
 
-    Parts are what the method answers for as a whole: leads, beats, waves or 0.1 s of a lead, with a
-    straight line in their place, or cells of the picture, left empty. The logit's mean over SHARES
-    counts.
+    Regions are what the method resolves: leads, beats, waves or 0.1 s of a lead, replaced by a
+    straight line, or cells of the image, left empty. The mean logit over FRACTIONS is compared.
     """
-    if isinstance(found, InPicture):
-        part_of, score, answers = _picture(question, found)
+    if isinstance(relevance, ImageRelevance):
+        region_of, scores, masked_logits = _image_regions(target, relevance)
     else:
-        part_of, score, answers = _signal(question, found)
+        region_of, scores, masked_logits = _signal_regions(target, relevance)
     rng = np.random.default_rng(seed)
-    own = np.lexsort((rng.random(len(score)), -score))
-    orders = [own, *(rng.permutation(len(score)) for _ in range(ORDERS))]
-    ranks = [np.append(np.argsort(order), len(score)) for order in orders]  # −1: after all parts
-    counts = [max(1, round(share * len(score))) for share in SHARES]
-    first = [rank[part_of] < count for rank in ranks for count in counts]
-    with undisturbed(question.model):
-        without_first = answers(first).reshape(len(orders), -1).mean(axis=1)
-        only_first = answers([~part for part in first]).reshape(len(orders), -1).mean(axis=1)
-    deletion = (without_first[0] < without_first[1:]).mean()
-    return float(deletion), float((only_first[0] > only_first[1:]).mean())
+    own = np.lexsort((rng.random(len(scores)), -scores))
+    orders = [own, *(rng.permutation(len(scores)) for _ in range(RANDOM_ORDERS))]
+    ranks = [np.append(np.argsort(order), len(scores)) for order in orders]  # −1: after all
+    counts = [max(1, round(fraction * len(scores))) for fraction in FRACTIONS]
+    masks = [rank[region_of] < count for rank in ranks for count in counts]
+    with eval_mode(target.model):
+        removed = masked_logits(masks).reshape(len(orders), -1).mean(axis=1)
+        alone = masked_logits([~mask for mask in masks]).reshape(len(orders), -1).mean(axis=1)
+    deletion, insertion = (removed[0] < removed[1:]).mean(), (alone[0] > alone[1:]).mean()
+    return float(deletion), float(insertion)
 
 
-Answers = Callable[[list[np.ndarray]], np.ndarray]
+def _signal_regions(
+    target: Target, relevance: SignalRelevance
+) -> tuple[np.ndarray, np.ndarray, MaskedLogits]:
+    """Return each sample's region (12, T), the regions' scores, and the logit without samples."""
 
-
-def _signal(question: Question, found: InSignal) -> tuple[np.ndarray, np.ndarray, Answers]:
-    """Return each sample's part (12, T), the scores, and how to ask without samples."""
-
-    def answers(taken: list[np.ndarray]) -> np.ndarray:
+    def masked_logits(masks: list[np.ndarray]) -> np.ndarray:
         return _in_batches(
-            taken, lambda part: question.answers(without(question.signal, np.stack(part)))
+            masks,
+            lambda batch: target.signal_logits(remove_samples(target.signal, np.stack(batch))),
         )
 
-    return found.part_of(question.fs_hz), found.shown(question.fs_hz), answers
+    return relevance.region_numbers(target.fs_hz), relevance.comparable(target.fs_hz), masked_logits
 
 
-def _picture(question: Question, found: InPicture) -> tuple[np.ndarray, np.ndarray, Answers]:
-    """Return each pixel's cell (H, W), the cells' scores, and how to ask without pixels."""
-    size = (question.measures.height, question.measures.width)
+def _image_regions(
+    target: Target, relevance: ImageRelevance
+) -> tuple[np.ndarray, np.ndarray, MaskedLogits]:
+    """Return each pixel's cell (H, W), the cells' scores, and the logit without pixels."""
+    size = (target.geometry.height, target.geometry.width)
     row, column = (
-        np.abs(np.arange(side)[:, None] + 0.5 - middles).argmin(axis=1)
-        for side, middles in zip(size, (found.rows_px, found.columns_px), strict=True)
+        np.abs(np.arange(side)[:, None] + 0.5 - centres).argmin(axis=1)
+        for side, centres in zip(size, (relevance.rows_px, relevance.columns_px), strict=True)
     )
-    part_of = row[:, None] * len(found.columns_px) + column
-    weight = np.bincount(part_of.ravel(), found.told(True, size).ravel())
-    score = weight / np.maximum(np.bincount(part_of.ravel()), 1)
+    cell_of = row[:, None] * len(relevance.columns_px) + column
+    total = np.bincount(cell_of.ravel(), relevance.to_image(True, size).ravel())
+    scores = total / np.maximum(np.bincount(cell_of.ravel()), 1)
 
     @torch.no_grad()
-    def asked(part: list[np.ndarray]) -> np.ndarray:
-        kept: Tensor = torch.from_numpy(~np.stack(part))[:, None]
-        return question.logits(question.inputs * kept).double().numpy()
+    def batch_logits(masks: list[np.ndarray]) -> np.ndarray:
+        kept: Tensor = torch.from_numpy(~np.stack(masks))[:, None]
+        return target.logits(target.inputs * kept).double().numpy()
 
-    return part_of, score, lambda taken: _in_batches(taken, asked)
+    return cell_of, scores, lambda masks: _in_batches(masks, batch_logits)
 
 
-def _in_batches(taken: list[np.ndarray], asked: Answers) -> np.ndarray:
-    parts = range(0, len(taken), BATCH)
-    return np.concatenate([asked(taken[start : start + BATCH]) for start in parts])
+def _in_batches(masks: list[np.ndarray], batch_logits: MaskedLogits) -> np.ndarray:
+    starts = range(0, len(masks), BATCH)
+    return np.concatenate([batch_logits(masks[start : start + BATCH]) for start in starts])

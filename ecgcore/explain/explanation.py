@@ -1,4 +1,4 @@
-"""An explanation: the map, what it says of leads and time, and how far it can be trusted."""
+"""Result of an explanation: map, relevance by lead, wave and time, resolution and trust."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ NOT_CHECKED = "not checked yet"
 
 @dataclass(frozen=True)
 class Resolution:
-    """What one cell of a map spans: two things closer than that cannot be told apart.
+    """Extent of one cell of a map; the map does not separate features closer than that.
 
     ``ms`` along time, ``leads`` across (1.3: a cell covers one lead and a third of the next).
     """
@@ -24,43 +24,44 @@ class Resolution:
 
 
 def unchecked() -> dict[str, Any]:
-    """Return the trust of a map that nobody checked."""
+    """Return the trust of a map that has not been checked."""
     return {"verdict": None, "checks": {}, "why": NOT_CHECKED}
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where a network found evidence for one class in one record.
+    """Evidence that a network found for one class in one record.
 
     Attributes
     ----------
     image
-        (3, H, W) in 0..1, what the network saw.
+        (3, H, W) in 0..1, the image that the network read or that shows the map.
     map
-        (H, W) in 0..1 (signed: −1..1), relevance as a share of its highest; None where there was no
-        positive evidence.
+        (H, W) in 0..1 (signed: −1..1), relevance relative to its maximum; None without positive
+        evidence.
     by_lead_time
-        (12, n) in 0..1, relevance along each lead's trace over the record's time, a step a pixel of
-        the leads' time; 0 where a lead is not drawn at that time; None without a map.
+        (12, n) in 0..1, relevance along each lead's trace over the record's time, one step a pixel;
+        0 where a lead is not drawn at that time; None without a map.
     lead_relevance
-        Lead → share of the mean relevance along its trace, summing to 1; None each without any.
+        Lead → share of the mean relevance along its trace, summing to 1; None without relevance.
     off_trace
-        Share of the map farther from every trace than the map resolves; of methods that go down to
-        the signal, share of the picture's own relevance on ink of no trace; None without a map, and
-        where no picture is read.
+        Share of the map farther from every trace than the map resolves; for methods in the signal,
+        share of the image's own relevance on ink that belongs to no trace; None without a map, or
+        if the network reads no image.
     wave_relevance, wave_time
-        P, QRS, ST, T → share of the relevance, and share of the time looked at that they take: what
-        they would have by chance. The rest lies between them. None where waves are not resolved.
+        P, QRS, ST, T → share of the relevance, and share of the covered time, which is the
+        relevance expected by chance. The rest lies between the waves. None if waves are not
+        resolved.
     beats
-        Of methods that tell beats apart, a row a beat: ``at_s``, ``share``, ``time``, ``early``.
+        For methods that resolve beats, one row a beat: ``at_s``, ``share``, ``time``, ``early``.
     shortest_ms
-        Length of the record's shortest kind of wave, where the map does not resolve it.
+        Length of the record's shortest kind of wave, if the map does not resolve it.
     why
-        Why there is no relevance by wave, where that is not for its resolution.
+        Reason why there is no relevance by wave, if that is not the resolution.
     signed
-        Whether maps and shares count what speaks against the class, as less than 0.
+        True if maps and shares include evidence against the class, as negative values.
     warning
-        What has to be said beside every map of this method.
+        Text that must accompany every map of this method.
     trust
         ``verdict`` (None: not checked), ``checks``, ``why``.
     """
@@ -72,10 +73,10 @@ class Explanation:
     geometry: Geometry
     resolution: Resolution
     image: np.ndarray
-    map: np.ndarray | None
-    by_lead_time: np.ndarray | None
-    lead_relevance: dict[str, float | None]
-    off_trace: float | None
+    map: np.ndarray | None = None
+    by_lead_time: np.ndarray | None = None
+    lead_relevance: dict[str, float | None] = field(default_factory=lambda: no_relevance())
+    off_trace: float | None = None
     wave_relevance: dict[str, float] | None = None
     wave_time: dict[str, float] | None = None
     beats: tuple[dict[str, Any], ...] = ()
@@ -87,38 +88,38 @@ class Explanation:
 
     @property
     def seconds_per_column(self) -> float:
-        """Seconds that one step of ``by_lead_time`` stands for."""
+        """Seconds of one step of ``by_lead_time``."""
         return 1 / self.geometry.px_per_s
 
     @property
     def message(self) -> str:
-        """The finding in one sentence, resolution included."""
+        """The result in one sentence, including the resolution."""
         if self.map is None or self.by_lead_time is None:
             return (
                 f"No positive evidence for {self.class_code} was found in record {self.record}: "
-                "nothing the network saw there speaks for the class."
+                "nothing the network read there speaks for the class."
             )
         ms, leads = self.resolution.ms, self.resolution.leads
-        lies = f"Evidence for {self.class_code} lies"
+        evidence = f"Evidence for {self.class_code} lies"
         if self.beats:
-            return f"{lies} most in {self._in_beat}"
+            return f"{evidence} most in {self._in_beat}"
         if leads == len(LEADS):
             second = self.by_lead_time.max(axis=0).argmax() * self.seconds_per_column
             spans = f"a cell of this map spans {ms:.0f} ms and all leads."
-            return f"{lies} most around {second:.1f} s; {spans}"
+            return f"{evidence} most around {second:.1f} s; {spans}"
         off, cell = "", f"a cell of it spans {ms:.0f} ms and {leads:.1f} leads."
         if self.off_trace is not None:
             off = f"{percent(self.off_trace)} of the map lies off the traces; "
         shares = {lead: share for lead, share in self.lead_relevance.items() if share}
         if not shares:
-            return f"{lies} on no trace: {off}{cell}"
+            return f"{evidence} on no trace: {off}{cell}"
         first = sorted(shares, key=lambda lead: -shares[lead])[:3]
         named = ", ".join(f"{lead} ({percent(shares[lead])})" for lead in first)
-        return f"{lies} most in {named}{self._in_wave}; {off}{cell}"
+        return f"{evidence} most in {named}{self._in_wave}; {off}{cell}"
 
     @property
     def _in_beat(self) -> str:
-        """The beat with most relevance, beside its chance."""
+        """The beat with most relevance, and the share expected by chance."""
         most = max(self.beats, key=lambda beat: beat["share"])
         early = " (early)" if most["early"] else ""
         share, time = percent(most["share"]), percent(most["time"])
@@ -126,7 +127,7 @@ class Explanation:
 
     @property
     def _in_wave(self) -> str:
-        """The wave with most relevance, beside its chance."""
+        """The wave with most relevance, and the share expected by chance."""
         if self.wave_relevance is None or self.wave_time is None:
             return ""
         share, wave = max((share, wave) for wave, share in self.wave_relevance.items())
@@ -136,7 +137,7 @@ class Explanation:
 
     @property
     def why_no_waves(self) -> str | None:
-        """Why there is no relevance by wave; None where there is."""
+        """Reason why there is no relevance by wave; None if there is."""
         if self.wave_relevance is not None or self.why:
             return None if self.wave_relevance is not None else self.why
         spans = f"a cell of this map spans {self.resolution.ms:.0f} ms, longer than "
@@ -144,7 +145,11 @@ class Explanation:
             spans += f"a QRS (about {QRS_MS:.0f} ms)"
         else:
             spans += f"this record's shortest wave ({self.shortest_ms:.0f} ms)"
-        return f"{spans}: it cannot tell one wave from the next"
+        return f"{spans}: it does not separate one wave from the next"
+
+    def __repr__(self) -> str:
+        """Return one line without the arrays."""
+        return f"Explanation({self.method} for {self.class_code} in {self.record})"
 
     def as_json(self) -> dict[str, Any]:
         """Return the explanation in plain types, without the arrays."""
@@ -169,10 +174,10 @@ class Explanation:
 
 
 def no_relevance() -> dict[str, float | None]:
-    """Return the lead relevance of a map that has none."""
+    """Return the lead relevance of a map without any."""
     return dict.fromkeys(LEADS)
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 in percent, as text."""
+    """Return a share as text in percent."""
     return f"{share:.0%}".replace("%", " %").replace("-", "−")

@@ -10,45 +10,45 @@ from torch import Tensor, nn
 
 from ecgcore.errors import EcgError
 from ecgcore.explain.explanation import Resolution
-from ecgcore.explain.layer_grid import cell_middles
-from ecgcore.explain.relevance import InPicture, InSignal
-from ecgcore.explain.target import Question
+from ecgcore.explain.layer_grid import cell_centres
+from ecgcore.explain.relevance import ImageRelevance, SignalRelevance
+from ecgcore.explain.target import Target
 from ecgcore.records.record import LEADS
 
 
-def grad_cam(question: Question) -> InPicture | InSignal:
-    """Return where in the picture, or when in the signal, the evidence stands.
+def grad_cam(target: Target) -> ImageRelevance | SignalRelevance:
+    """Return the relevance of the last layer's cells.
 
-    Of a network on signals a map tells times, not leads.
+    For a network that reads signals, a map resolves times, not leads.
     """
-    model, layer, inputs = question.model, question.cam_layer, question.inputs
-    cells = gradcam(model, layer, inputs, question.output, signed=True)
-    if question.reads_images:
-        with undisturbed(model):
-            rows_px, columns_px = cell_middles(model, layer, inputs)
-        return InPicture(cells, rows_px, columns_px)
+    model, layer, inputs = target.model, target.cam_layer, target.inputs
+    cells = layer_gradcam(model, layer, inputs, target.output, signed=True)
+    if target.reads_images:
+        with eval_mode(model):
+            rows_px, columns_px = cell_centres(model, layer, inputs)
+        return ImageRelevance(cells, rows_px, columns_px)
     samples = inputs.shape[2]
-    return InSignal(
-        over_time(cells, samples),
-        Resolution(1000 * samples / question.fs_hz / len(cells), len(LEADS)),
-        parts=np.tile(np.arange(samples) * len(cells) // samples, (len(LEADS), 1)),
+    return SignalRelevance(
+        _interpolate_over_time(cells, samples),
+        Resolution(1000 * samples / target.fs_hz / len(cells), len(LEADS)),
+        regions=np.tile(np.arange(samples) * len(cells) // samples, (len(LEADS), 1)),
     )
 
 
-def over_time(cells: np.ndarray, samples: int) -> np.ndarray:
-    """Return (12, T) of (w,) cells that divide the time evenly: linear between their middles."""
-    middles = (np.arange(len(cells)) + 0.5) * samples / len(cells)
-    line = np.interp(np.arange(samples) + 0.5, middles, cells)
+def _interpolate_over_time(cells: np.ndarray, samples: int) -> np.ndarray:
+    """Return (12, T) of (w,) cells that divide the time evenly, linear between their centres."""
+    centres = (np.arange(len(cells)) + 0.5) * samples / len(cells)
+    line = np.interp(np.arange(samples) + 0.5, centres, cells)
     return np.tile(line / len(LEADS), (len(LEADS), 1))
 
 
-def gradcam(
+def layer_gradcam(
     model: nn.Module, layer: nn.Module, image: Tensor, output: int, signed: bool = False
 ) -> np.ndarray:
-    """Return the relevance of a layer's cells for one output.
+    """Return the Grad-CAM map of a layer for one output.
 
-    The layer's maps, weighted by the mean gradient of the output's logit, summed; negative parts
-    are cut off unless ``signed``. The model is left as it was.
+    The layer's activation maps, weighted by the mean gradient of the output's logit and summed;
+    negative values are cut off unless ``signed``. The model is left unchanged.
 
     Parameters
     ----------
@@ -60,31 +60,30 @@ def gradcam(
     Returns
     -------
     np.ndarray
-        (h, w), of a signal (w,), the layer's own cells, in the logit's unit.
+        (h, w), for a signal (w,), the layer's own cells, in the logit's unit.
 
     Raises
     ------
     EcgError
-        The network's output is no number.
+        The network's output is not finite.
     """
-    with undisturbed(model), torch.inference_mode(False), torch.enable_grad():
-        seen = image.clone().requires_grad_()
+    with eval_mode(model), torch.inference_mode(False), torch.enable_grad():
         cam = LayerGradCam(model, layer).attribute(
-            seen, target=output, relu_attributions=not signed
+            image.clone().requires_grad_(), target=output, relu_attributions=not signed
         )
-    return finite(cam.detach().float().cpu().numpy()[0, 0], "Grad-CAM")
+    return require_finite(cam.detach().float().cpu().numpy()[0, 0], "Grad-CAM")
 
 
-def finite(found: np.ndarray, method: str) -> np.ndarray:
-    """Return what a method found, or say that it found no numbers."""
-    if not np.isfinite(found).all():
-        raise EcgError(f"{method} gave no numbers: the network's output for this record is none.")
-    return found
+def require_finite(relevance: np.ndarray, method: str) -> np.ndarray:
+    """Return a method's result, or raise EcgError if it is not finite."""
+    if not np.isfinite(relevance).all():
+        raise EcgError(f"{method} is not finite: neither is the network's output for this record.")
+    return relevance
 
 
 @contextmanager
-def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Put a model in evaluation mode for a while: no running averages move, nothing is dropped."""
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model in evaluation mode temporarily: no running averages, no dropout."""
     training = [m for m in model.modules() if m.training]
     model.eval()
     try:

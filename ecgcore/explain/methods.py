@@ -1,45 +1,104 @@
-"""The methods by name: one call form, what each is called for people, and what it can tell."""
+"""Explanation methods by name; importable without torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ecgcore.errors import NotFound
-from ecgcore.explain.gradcam import grad_cam
-from ecgcore.explain.guided_gradcam import WARNING, guided_grad_cam
-from ecgcore.explain.integrated_gradients import integrated_gradients
-from ecgcore.explain.occlusion import occlusion_beat, occlusion_lead, occlusion_wave
-from ecgcore.explain.relevance import InPicture, InSignal
-from ecgcore.explain.target import Question
+
+if TYPE_CHECKING:
+    from ecgcore.explain.relevance import ImageRelevance, SignalRelevance
+    from ecgcore.explain.target import Target
+
+GUIDED_WARNING = (
+    "Guided maps show the edges of what is drawn and hardly change when the network's weights are "
+    "randomised (Adebayo et al. 2018): they resolve nothing finer than a cell of Grad-CAM."
+)
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to explain: its function, and what has to be said beside its maps (None: nothing)."""
+    """An explanation method.
 
-    find: Callable[[Question], InPicture | InSignal]
+    Attributes
+    ----------
+    title
+        Name for people.
+    resolves
+        What the method can tell apart, in words.
+    module
+        Module of this package with a function of the method's name.
+    warning
+        Text that must accompany the method's maps, if any.
+    """
+
+    name: str
+    title: str
+    resolves: str
+    module: str
     warning: str | None = None
+
+    @property
+    def attribute(self) -> "Callable[[Target], ImageRelevance | SignalRelevance]":
+        """Function that computes the relevance; imports torch on first use."""
+        return getattr(import_module(f"ecgcore.explain.{self.module}"), self.name)
 
 
 METHODS = {
-    "grad_cam": Method(grad_cam),
-    "integrated_gradients": Method(integrated_gradients),
-    "occlusion_lead": Method(occlusion_lead),
-    "occlusion_beat": Method(occlusion_beat),
-    "occlusion_wave": Method(occlusion_wave),
-    "guided_grad_cam": Method(guided_grad_cam, WARNING),
+    method.name: method
+    for method in (
+        Method(
+            "grad_cam",
+            "Grad-CAM",
+            "resolves regions of the image, as coarse as the cells of the network's last layer",
+            "gradcam",
+        ),
+        Method(
+            "integrated_gradients",
+            "Integrated gradients",
+            "resolves leads and waves, down to one pixel column of a lead",
+            "integrated_gradients",
+        ),
+        Method(
+            "occlusion_lead",
+            "Occlusion by lead",
+            "resolves leads, over the full time: each lead is replaced by its baseline in turn",
+            "occlusion",
+        ),
+        Method(
+            "occlusion_beat",
+            "Occlusion by beat",
+            "resolves beats, over all leads: each beat is removed in turn",
+            "occlusion",
+        ),
+        Method(
+            "occlusion_wave",
+            "Occlusion by wave",
+            "resolves P, QRS, ST and T of each lead, over all beats: each is removed in turn",
+            "occlusion",
+        ),
+        Method(
+            "guided_grad_cam",
+            "Guided Grad-CAM (not to be relied on)",
+            "shows fine lines, but resolves no more than Grad-CAM",
+            "guided_gradcam",
+            GUIDED_WARNING,
+        ),
+    )
 }
 
 
-def method_name(said: str) -> str:
-    """Return a method's name, however it is spelled: ``gradcam``, ``Grad-CAM``, ``grad_cam``.
+def find_method(name: str) -> Method:
+    """Return a method by any spelling of its name: ``gradcam``, ``Grad-CAM``, ``grad_cam``.
 
     Raises
     ------
     NotFound
-        There is no such method.
+        Unknown method.
     """
-    plain = {name.replace("_", ""): name for name in METHODS}
-    found = plain.get("".join(c for c in said.lower() if c.isalnum()))
-    if found is None:
-        raise NotFound.among("explanation method", said, METHODS)
-    return found
+    by_plain_name = {known.replace("_", ""): method for known, method in METHODS.items()}
+    plain_name = "".join(c for c in name.lower() if c.isalnum())
+    if plain_name not in by_plain_name:
+        raise NotFound.among("explanation method", name, METHODS)
+    return by_plain_name[plain_name]

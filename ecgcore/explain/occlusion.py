@@ -1,84 +1,86 @@
-"""Occlusion (Zeiler & Fergus 2014, doi:10.1007/978-3-319-10590-1_53) of what an ECG consists of.
+"""Occlusion (Zeiler & Fergus 2014, doi:10.1007/978-3-319-10590-1_53) of leads, beats and waves.
 
-A lead, a beat or a wave is taken out of the signal, a straight line stands in its place, and how
-far the logit falls is its relevance. No grey square that no ECG has: the picture is drawn anew.
+A lead, a beat or a wave is removed from the signal and replaced by a straight line; its relevance
+is the drop of the logit. The image is drawn anew, without the grey square that no ECG contains.
 """
 
 import numpy as np
 
 from ecgcore.errors import RequestError
 from ecgcore.explain.explanation import Resolution
-from ecgcore.explain.gradcam import undisturbed
-from ecgcore.explain.masking import without
-from ecgcore.explain.relevance import InSignal
-from ecgcore.explain.target import Question
+from ecgcore.explain.gradcam import eval_mode
+from ecgcore.explain.masking import remove_samples
+from ecgcore.explain.relevance import SignalRelevance
+from ecgcore.explain.target import Target
 from ecgcore.records.record import LEADS
 
 
-def occlusion_lead(question: Question) -> InSignal:
-    """Return how far the logit falls when one lead is put to rest: 12 answers, all the time."""
-    samples = question.signal.shape[2]
-    taken = np.repeat(np.eye(len(LEADS), dtype=bool)[:, :, None], samples, axis=2)
-    falls = fall(question, taken)
-    resolution = Resolution(1000 * samples / question.fs_hz, 1.0)
-    return InSignal(_over(taken, falls), resolution, parts=_numbered(taken))
+def occlusion_lead(target: Target) -> SignalRelevance:
+    """Return the drop of the logit when a lead is replaced by its baseline: 12 values."""
+    samples = target.signal.shape[2]
+    masks = np.repeat(np.eye(len(LEADS), dtype=bool)[:, :, None], samples, axis=2)
+    drops = logit_drop(target, masks)
+    resolution = Resolution(1000 * samples / target.fs_hz, 1.0)
+    return SignalRelevance(_spread(masks, drops), resolution, regions=_region_numbers(masks))
 
 
-def occlusion_beat(question: Question) -> InSignal:
-    """Return how far the logit falls when one beat is taken out of all leads: one answer a beat."""
-    beats = _needed(question, len(question.waves.edges))
-    taken = np.zeros((beats, *question.signal.shape[1:]), bool)
-    for beat, (start, stop) in zip(taken, question.waves.edges, strict=True):
-        beat[:, start:stop] = True
-    falls = fall(question, taken)
-    ms = 1000 * np.median(np.diff(question.waves.edges, axis=1)) / question.fs_hz
+def occlusion_beat(target: Target) -> SignalRelevance:
+    """Return the drop of the logit when a beat is removed from all leads: one value a beat."""
+    beats = _require_beats(target, len(target.waves.edges))
+    masks = np.zeros((beats, *target.signal.shape[1:]), bool)
+    for mask, (start, stop) in zip(masks, target.waves.edges, strict=True):
+        mask[:, start:stop] = True
+    drops = logit_drop(target, masks)
+    ms = 1000 * np.median(np.diff(target.waves.edges, axis=1)) / target.fs_hz
     resolution = Resolution(float(ms), len(LEADS))
-    return InSignal(_over(taken, falls), resolution, beats=falls, parts=_numbered(taken))
+    return SignalRelevance(
+        _spread(masks, drops), resolution, beats=drops, regions=_region_numbers(masks)
+    )
 
 
-def occlusion_wave(question: Question) -> InSignal:
-    """Return how far the logit falls when one kind of wave is taken out of one lead, in all beats.
+def occlusion_wave(target: Target) -> SignalRelevance:
+    """Return the drop of the logit when one kind of wave is removed from one lead, in all beats.
 
-    All beats at once: a network that sees ten alike does not miss one.
+    In all beats at once, since a network that reads ten similar beats does not miss one.
     """
-    masks = question.waves.masks()
-    masks = masks[masks.any(axis=1)]
-    _needed(question, len(masks))
+    waves = target.waves.masks()
+    waves = waves[waves.any(axis=1)]
+    _require_beats(target, len(waves))
     lead = np.eye(len(LEADS), dtype=bool)
-    taken = (masks[:, None, None, :] & lead[None, :, :, None]).reshape(
-        -1, *lead.shape[:1], masks.shape[1]
+    masks = (waves[:, None, None, :] & lead[None, :, :, None]).reshape(
+        -1, *lead.shape[:1], waves.shape[1]
     )
-    falls = fall(question, taken)
-    return InSignal(
-        _over(taken, falls),
-        Resolution(question.waves.shortest_ms or 0.0, 1.0),
-        looked_at=np.asarray(masks.any(axis=0)),
-        parts=_numbered(taken),
+    drops = logit_drop(target, masks)
+    return SignalRelevance(
+        _spread(masks, drops),
+        Resolution(target.waves.shortest_ms or 0.0, 1.0),
+        covered=np.asarray(waves.any(axis=0)),
+        regions=_region_numbers(masks),
     )
 
 
-def fall(question: Question, taken: np.ndarray) -> np.ndarray:
-    """Return how far the logit falls when samples (N, 12, T) are taken out: (N,), signed."""
-    with undisturbed(question.model):
-        whole = question.answers(question.signal)
-        return whole - question.answers(without(question.signal, taken))
+def logit_drop(target: Target, masks: np.ndarray) -> np.ndarray:
+    """Return the drop of the logit when samples (N, 12, T) are removed: (N,), signed."""
+    with eval_mode(target.model):
+        complete = target.signal_logits(target.signal)
+        return complete - target.signal_logits(remove_samples(target.signal, masks))
 
 
-def _needed(question: Question, parts: int) -> int:
-    if parts:
-        return parts
+def _require_beats(target: Target, count: int) -> int:
+    if count:
+        return count
     raise RequestError(
-        f"No beat was found in record {question.record}, so that none and no wave can be taken "
-        "out. Take occlusion_lead, integrated_gradients or grad_cam."
+        f"No beat was found in record {target.record}, so there is no beat or wave to remove. "
+        "Take occlusion_lead, integrated_gradients or grad_cam."
     )
 
 
-def _over(taken: np.ndarray, falls: np.ndarray) -> np.ndarray:
-    """Return (12, T): each part's fall spread evenly over its samples."""
-    sizes = np.maximum(taken.sum(axis=(1, 2)), 1)
-    return np.einsum("nlt,n->lt", taken, falls / sizes)
+def _spread(masks: np.ndarray, drops: np.ndarray) -> np.ndarray:
+    """Return (12, T): each mask's drop spread evenly over its samples."""
+    sizes = np.maximum(masks.sum(axis=(1, 2)), 1)
+    return np.einsum("nlt,n->lt", masks, drops / sizes)
 
 
-def _numbered(taken: np.ndarray) -> np.ndarray:
-    """Return (12, T): the number of the part that each sample belongs to, −1 of none."""
-    return np.where(taken.any(axis=0), taken.argmax(axis=0), -1)
+def _region_numbers(masks: np.ndarray) -> np.ndarray:
+    """Return (12, T): the number of the mask that contains each sample, −1 for none."""
+    return np.where(masks.any(axis=0), masks.argmax(axis=0), -1)

@@ -1,30 +1,32 @@
-"""What a method found: relevance in the picture, or in the signal; and its shares by lead, wave."""
+"""Relevance of image cells or signal samples, and its shares by lead and wave."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from ecgcore.explain.explanation import Resolution
-from ecgcore.explain.layer_grid import spread
+from ecgcore.explain.layer_grid import interpolate_cells
 from ecgcore.explain.waves import WAVES, Waves
 from ecgcore.imaging.geometry import Geometry
 from ecgcore.records.record import LEADS
 
-PART_S = 0.1
+REGION_S = 0.1
+MAP_HEIGHT_PX = 7
+"""Height of a map around the ink: behind the ink alone it would be invisible."""
 
 
 @dataclass(frozen=True)
-class InPicture:
-    """Relevance of the cells of a picture.
+class ImageRelevance:
+    """Relevance of the cells of an image.
 
     Attributes
     ----------
     cells
         (h, w), signed, in the logit's unit.
     rows_px, columns_px
-        Where their middles stand.
+        Positions of their centres.
     detail
-        (H, W) ≥ 0 or None: what the map is multiplied with, pixel by pixel.
+        (H, W) ≥ 0 or None: factor of the map, pixel by pixel.
     """
 
     cells: np.ndarray
@@ -32,25 +34,25 @@ class InPicture:
     columns_px: np.ndarray
     detail: np.ndarray | None = None
 
-    def told(self, signed: bool, size: tuple[int, int]) -> np.ndarray:
-        """Return (H, W): positive relevance, or signed, spread over a picture of that size."""
+    def to_image(self, signed: bool, size: tuple[int, int]) -> np.ndarray:
+        """Return (H, W): positive or signed relevance, interpolated over an image of that size."""
         cells = self.cells if signed else self.cells.clip(min=0)
-        picture = spread(cells, self.rows_px, self.columns_px, size)
-        return picture if self.detail is None else picture * self.detail
+        image = interpolate_cells(cells, self.rows_px, self.columns_px, size)
+        return image if self.detail is None else image * self.detail
 
-    def cell_px(self, measures: Geometry) -> tuple[float, float]:
+    def cell_px(self, geometry: Geometry) -> tuple[float, float]:
         """Return the height and width of a cell in px."""
-        return measures.height / self.cells.shape[0], measures.width / self.cells.shape[1]
+        return geometry.height / self.cells.shape[0], geometry.width / self.cells.shape[1]
 
-    def shown(self, _fs_hz: float) -> np.ndarray:
-        """Return what two maps are compared by, flat: positive relevance of cells, or of pixels."""
+    def comparable(self, _fs_hz: float) -> np.ndarray:
+        """Return the positive relevance of cells or pixels, flat, for comparing two maps."""
         if self.detail is None:
             return self.cells.clip(min=0).ravel()
-        return self.told(False, self.detail.shape).ravel()
+        return self.to_image(False, self.detail.shape).ravel()
 
 
 @dataclass(frozen=True)
-class InSignal:
+class SignalRelevance:
     """Relevance of the samples of a signal.
 
     Attributes
@@ -58,109 +60,101 @@ class InSignal:
     relevance
         (12, T), signed; its sum is in the logit's unit.
     resolution
-        What can be told apart.
+        Smallest distance in time and leads that the method resolves.
     grain
-        Samples over which relevance is summed before its sign is looked at.
-    looked_at
-        (T,) bool, the times that the method can answer for; None: all.
+        Samples over which relevance is summed before its sign is considered.
+    covered
+        (T,) bool, the times that the method covers; None: all.
     beats
         Relevance of each beat, (B,), of a method that resolves them.
-    parts
-        (12, T), the number of the part that each sample belongs to, −1 of none: what the method
-        answers for as a whole. None: PART_S of a lead each.
+    regions
+        (12, T), number of the region of each sample, −1 for none: samples that the method masks
+        together. None: REGION_S of a lead each.
     """
 
     relevance: np.ndarray
     resolution: Resolution
     grain: int = 1
-    looked_at: np.ndarray | None = None
+    covered: np.ndarray | None = None
     beats: np.ndarray | None = None
-    parts: np.ndarray | None = None
+    regions: np.ndarray | None = None
 
-    def shown(self, fs_hz: float) -> np.ndarray:
-        """Return what two maps are compared by: the signed relevance of each part, flat."""
-        part_of = self.part_of(fs_hz) + 1
-        return np.bincount(part_of.ravel(), self.relevance.ravel())[1:]
+    def comparable(self, fs_hz: float) -> np.ndarray:
+        """Return the signed relevance of each region, flat, for comparing two maps."""
+        regions = self.region_numbers(fs_hz) + 1
+        return np.bincount(regions.ravel(), self.relevance.ravel())[1:]
 
-    def part_of(self, fs_hz: float) -> np.ndarray:
-        """Return the number of the part that each sample belongs to, (12, T), −1 of none."""
-        if self.parts is not None:
-            return self.parts
+    def region_numbers(self, fs_hz: float) -> np.ndarray:
+        """Return the number of the region of each sample, (12, T), −1 for none."""
+        if self.regions is not None:
+            return self.regions
         leads, length = self.relevance.shape
-        in_lead = np.arange(length) // max(1, round(PART_S * fs_hz))
+        in_lead = np.arange(length) // max(1, round(REGION_S * fs_hz))
         return in_lead + np.arange(leads)[:, None] * (in_lead[-1] + 1)
 
-    def told(self, signed: bool) -> np.ndarray:
-        """Return (12, T): positive relevance, or signed, each grain's spread over its samples."""
-        grains = summed(self.relevance, self.grain)
-        told = grains if signed else grains.clip(min=0)
+    def per_sample(self, signed: bool) -> np.ndarray:
+        """Return (12, T): positive or signed relevance, each grain's spread over its samples."""
         length = self.relevance.shape[1]
-        sizes = np.diff([*range(0, length, self.grain), length])
-        return np.repeat(told / sizes, sizes, axis=1)
+        grains = np.add.reduceat(self.relevance, np.arange(0, length, self.grain), axis=1)
+        grains = grains if signed else grains.clip(min=0)
+        sizes = np.diff([*range(0, length, self.grain), length])  # the last may be shorter
+        return np.repeat(grains / sizes, sizes, axis=1)
 
 
-def summed(relevance: np.ndarray, samples: int) -> np.ndarray:
-    """Return (12, n): sums over that many samples; the last part may be shorter."""
-    return np.add.reduceat(relevance, np.arange(0, relevance.shape[1], samples), axis=1)
-
-
-def lead_shares(told: np.ndarray) -> dict[str, float | None]:
-    """Return each lead's share of told relevance (12, T); signed ones' sizes sum to 1."""
-    by_lead = told.sum(axis=1)
-    whole = np.abs(by_lead).sum()
+def lead_shares(relevance: np.ndarray) -> dict[str, float | None]:
+    """Return each lead's share of relevance (12, T); the sizes of signed shares sum to 1."""
+    by_lead = relevance.sum(axis=1)
+    total = np.abs(by_lead).sum()
     return {
-        lead: float(v / whole) if whole else None for lead, v in zip(LEADS, by_lead, strict=True)
+        lead: float(v / total) if total else None for lead, v in zip(LEADS, by_lead, strict=True)
     }
 
 
-def wave_shares(told: np.ndarray, found: Waves) -> dict[str, float]:
-    """Return each wave's share of told relevance (12, T); signed: of the sum of its sizes.
+def wave_shares(relevance: np.ndarray, waves: Waves) -> dict[str, float]:
+    """Return each wave's share of relevance (12, T); signed: of the sum of its sizes.
 
-    What lies between the waves has the rest.
+    The remainder lies between the waves.
     """
-    whole = np.abs(told).sum()
-    by_wave = found.masks() @ told.sum(axis=0)
-    return {wave: float(v / whole) for wave, v in zip(WAVES, by_wave, strict=True)}
+    total = np.abs(relevance).sum()
+    by_wave = waves.masks() @ relevance.sum(axis=0)
+    return {wave: float(v / total) for wave, v in zip(WAVES, by_wave, strict=True)}
 
 
-def by_time(told: np.ndarray, fs_hz: float, measures: Geometry) -> np.ndarray:
-    """Return told relevance (12, T) summed over the time steps of a geometry, (12, n)."""
-    until = np.concatenate([np.zeros((len(told), 1)), told.cumsum(axis=1)], axis=1)
-    ends_s = np.arange(measures.time_steps() + 1) / measures.px_per_s
-    samples = np.arange(until.shape[1])
-    return np.diff(np.stack([np.interp(ends_s * fs_hz, samples, lead) for lead in until]), axis=1)
+def sum_by_step(relevance: np.ndarray, fs_hz: float, geometry: Geometry) -> np.ndarray:
+    """Return relevance (12, T) summed over the time steps of a geometry, (12, n)."""
+    total = np.concatenate([np.zeros((len(relevance), 1)), relevance.cumsum(axis=1)], axis=1)
+    ends_s = np.arange(geometry.time_steps() + 1) / geometry.px_per_s
+    samples = np.arange(total.shape[1])
+    return np.diff(np.stack([np.interp(ends_s * fs_hz, samples, lead) for lead in total]), axis=1)
 
 
-def by_sample(steps: np.ndarray, samples: int) -> np.ndarray:
+def steps_to_samples(steps: np.ndarray, samples: int) -> np.ndarray:
     """Return relevance by time step, (12, n), spread evenly over the samples, (12, T)."""
     at = (np.arange(samples) + 0.5) * steps.shape[1] / samples
     return steps[:, at.astype(int).clip(max=steps.shape[1] - 1)]
 
 
-def painted(
-    steps: np.ndarray, ink: np.ndarray, measures: Geometry, beats_s: np.ndarray
+def paint_map(
+    steps: np.ndarray, ink: np.ndarray, geometry: Geometry, beats_s: np.ndarray
 ) -> np.ndarray:
-    """Return (H, W): relevance by lead and time (12, n) behind the ink that shows it.
+    """Return (H, W): relevance by lead and time (12, n) behind the ink of each lead.
 
-    What a median beat shows is the mean over the beats.
+    A median beat shows the mean over the beats.
     """
     from scipy.ndimage import maximum_filter
 
-    picture = np.zeros(ink.shape[1:])
-    for strip, drawn in zip(measures.strips, ink, strict=True):
+    painted = np.zeros(ink.shape[1:])
+    for strip, strip_ink in zip(geometry.strips, ink, strict=True):
         columns_s = np.array([strip.second(x + 0.5) for x in range(*strip.columns.indices(10**6))])
         origins_s = beats_s if strip.around_r else np.zeros(1)
-        at = ((columns_s[:, None] + origins_s) * measures.px_per_s).astype(int)
+        at = ((columns_s[:, None] + origins_s) * geometry.px_per_s).astype(int)
         inside = (at >= 0) & (at < steps.shape[1])
         values = np.where(inside, steps[strip.lead, at.clip(0, steps.shape[1] - 1)], 0)
-        shown = values.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
-        here = (drawn[:, strip.columns] > 0) * shown
-        part = picture[:, strip.columns]
-        part[:] = np.where(np.abs(here) > np.abs(part), here, part)
-    reach = (BEHIND_PX, 3)
-    wide = maximum_filter(picture.clip(min=0), reach) - maximum_filter(-picture.clip(max=0), reach)
-    return np.where(picture != 0, picture, wide)
-
-
-BEHIND_PX = 7
-"""How far a map is shown above and below the ink: behind the ink alone nobody would see it."""
+        mean = values.sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+        new = (strip_ink[:, strip.columns] > 0) * mean
+        columns = painted[:, strip.columns]
+        columns[:] = np.where(np.abs(new) > np.abs(columns), new, columns)
+    size = (MAP_HEIGHT_PX, 3)
+    positive, negative = painted.clip(min=0), -painted.clip(max=0)
+    wide = maximum_filter(positive, size) - maximum_filter(negative, size)
+    return np.where(painted != 0, painted, wide)

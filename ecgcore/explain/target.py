@@ -1,4 +1,4 @@
-"""A question to a network: one output, one ECG, and the way from its signal to what it reads."""
+"""Target of an explanation: one output of a network, one ECG, and the step between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,22 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.explain.waves import Waves, waves
-from ecgcore.imaging import draw_as
-from ecgcore.imaging.beats import found_beats
+from ecgcore.explain.waves import Waves, locate_waves
+from ecgcore.imaging import draw_with_geometry
+from ecgcore.imaging.beats import detect_beats
 from ecgcore.imaging.drawing import strip_ink
-from ecgcore.imaging.geometry import Geometry, geometry, geometry_of
+from ecgcore.imaging.geometry import Geometry, geometry_from_json, make_geometry
 from ecgcore.inference.inputs import ClassifierInput
 from ecgcore.records.record import Record
 
-SHOWN_PX = 224
-"""Side of the drawing on which the map of a network that reads signals is shown."""
+MAP_SIDE_PX = 224
+"""Side of the image on which the map of a network that reads signals is shown."""
 BATCH = 16
-LEAST_INK = 1e-3
+MIN_INK = 1e-3
 
 
 class Explainable(Protocol):
-    """What explaining needs of a classifier, such as :class:`ecgcore.inference` loads."""
+    """Interface of a classifier that can be explained, such as ``ecgcore.inference`` loads."""
 
     @property
     def run_id(self) -> str: ...
@@ -40,27 +40,27 @@ class Explainable(Protocol):
     def signals(self, records: list[Record]) -> Tensor: ...
     @property
     def reads_images(self) -> bool: ...
-    def inputs(self, sights: Sequence[ClassifierInput]) -> Tensor: ...
+    def inputs(self, items: Sequence[ClassifierInput]) -> Tensor: ...
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a method needs to know; all tensors on the CPU.
+class Target:
+    """Input of a method; all tensors on the CPU.
 
     Attributes
     ----------
     layer
-        Of ``model``, by name: the one that Grad-CAM reads.
+        Name of the layer of ``model`` that Grad-CAM reads.
     output
         Index of the class.
     inputs
-        What the network reads: (1, 3, H, W) or (1, 12, T).
+        Network input: (1, 3, H, W) or (1, 12, T).
     signal_mv
-        (1, 12, T); None where only a picture is there.
-    measures
-        Of the picture that the network reads; else of the one on which its map is shown.
+        (1, 12, T); None for an image without its record.
+    geometry
+        Of the image that the network reads; else of the one on which its map is shown.
     steps
-        Points on the way of integrated gradients.
+        Points on the path of integrated gradients.
     """
 
     record: str
@@ -70,108 +70,110 @@ class Question:
     inputs: Tensor
     signal_mv: Tensor | None
     fs_hz: float
-    measures: Geometry
+    geometry: Geometry
     reads_images: bool
     steps: int = 24
 
     @classmethod
-    def of(cls, classifier: Explainable, sight: ClassifierInput, class_code: str) -> "Question":
-        """Return what is asked of a classifier about a class and a record (or picture)."""
+    def of(cls, classifier: Explainable, item: ClassifierInput, class_code: str) -> "Target":
+        """Return the target for a class of a classifier and a record (or image)."""
         if class_code not in classifier.classes:
             raise NotFound.among("class", class_code, classifier.classes)
-        given, drawn = classifier.input, classifier.reads_images
+        settings = classifier.input
+        if classifier.reads_images:
+            geometry = geometry_from_json(settings)
+        else:
+            geometry = make_geometry("stacked", MAP_SIDE_PX, settings["duration_s"])
         layers = {id(module): name for name, module in classifier.model.named_modules()}
         return cls(
-            record=sight.name,
+            record=item.name,
             model=classifier.model,
             layer=layers[id(classifier.cam_layer)],
             output=classifier.classes.index(class_code),
-            inputs=classifier.inputs([sight]),
-            signal_mv=classifier.signals([sight]) if isinstance(sight, Record) else None,
-            fs_hz=given["fs_hz"],
-            measures=geometry_of(given)
-            if drawn
-            else geometry("stacked", SHOWN_PX, given["duration_s"]),
-            reads_images=drawn,
+            inputs=classifier.inputs([item]),
+            signal_mv=classifier.signals([item]) if isinstance(item, Record) else None,
+            fs_hz=settings["fs_hz"],
+            geometry=geometry,
+            reads_images=classifier.reads_images,
         )
 
-    def to(self, model: nn.Module) -> "Question":
-        """Return the same question to another network of the same make."""
+    def with_model(self, model: nn.Module) -> "Target":
+        """Return the same target for another network of the same architecture."""
         return replace(self, model=model)
 
-    def about(self, output: int) -> "Question":
-        """Return the same question about another class."""
+    def with_output(self, output: int) -> "Target":
+        """Return the same target for another class."""
         return replace(self, output=output)
 
     @property
     def cam_layer(self) -> nn.Module:
-        """The layer that Grad-CAM reads."""
+        """Layer that Grad-CAM reads."""
         return self.model.get_submodule(self.layer)
 
     @property
     def signal(self) -> Tensor:
-        """The signal (1, 12, T) in mV.
+        """Signal (1, 12, T) in mV.
 
         Raises
         ------
         RequestError
-            There is only a picture.
+            There is only an image.
         """
         if self.signal_mv is None:
             raise RequestError(
-                f"The picture of record {self.record} holds no signal that could be explained by "
-                "lead, beat or wave. Give the recording, or take grad_cam."
+                f"The image of record {self.record} holds no signal to explain by lead, beat or "
+                "wave. Give the recording, or take grad_cam."
             )
         return self.signal_mv
 
     @cached_property
     def peaks_s(self) -> np.ndarray:
-        """The R peaks in seconds that the drawing uses."""
-        return found_beats(self.signal, self.fs_hz)[0]
+        """R peaks in seconds, as used for drawing."""
+        return detect_beats(self.signal, self.fs_hz)[0]
 
     @cached_property
     def waves(self) -> Waves:
-        """Where the record's waves lie."""
-        return waves(self.signal[0].numpy().astype(np.float64), self.fs_hz)
+        """Positions of the record's waves."""
+        return locate_waves(self.signal[0].numpy().astype(np.float64), self.fs_hz)
 
     @cached_property
     def ink(self) -> np.ndarray:
         """Each strip's ink, (S, H, W) in 0..1."""
-        beats = [self.peaks_s] if self.measures.shows_beats else None
-        return strip_ink(self.signal, self.fs_hz, self.measures, beats)[0].numpy()
+        beats = [self.peaks_s] if self.geometry.shows_beats else None
+        return strip_ink(self.signal, self.fs_hz, self.geometry, beats)[0].numpy()
 
     @cached_property
     def image(self) -> Tensor:
-        """The picture (1, 3, H, W) on which the map is shown."""
-        return self.inputs if self.reads_images else self.drawn(self.signal)
+        """Image (1, 3, H, W) on which the map is shown."""
+        return self.inputs if self.reads_images else self.draw(self.signal)
 
     @cached_property
-    def beside(self) -> Tensor | None:
-        """What the picture shows beside the drawing of its signal, such as a mark; None: nothing.
+    def extra_ink(self) -> Tensor | None:
+        """Ink in the image that the drawing of its signal does not explain, such as a mark.
 
-        It stays in every picture that is drawn to explain this one.
+        Every image drawn to explain this one keeps it. None: no such ink.
         """
-        rest = self.inputs - self.drawn(self.signal)
-        return rest if bool((rest.abs() > LEAST_INK).any()) else None
+        rest = self.inputs - self.draw(self.signal)
+        return rest if bool((rest.abs() > MIN_INK).any()) else None
 
-    def read(self, signals: Tensor) -> Tensor:
-        """Return what the network reads of signals (B, 12, T): themselves, or their pictures."""
+    def network_inputs(self, signals: Tensor) -> Tensor:
+        """Return the network's inputs for signals (B, 12, T): themselves, or their images."""
         if not self.reads_images:
             return signals
-        drawn = self.drawn(signals)
-        return drawn if self.beside is None else drawn + self.beside
+        images = self.draw(signals)
+        return images if self.extra_ink is None else images + self.extra_ink
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Return the class's logit (B,) of what the network reads, differentiable."""
+        """Return the class's logit (B,) of network inputs, differentiable."""
         return self.model(inputs)[:, self.output]
 
     @torch.no_grad()
-    def answers(self, signals: Tensor) -> np.ndarray:
-        """Return the class's logit of each of many signals (B, 12, T), as (B,)."""
-        parts = [self.logits(self.read(part)) for part in signals.split(BATCH)]
-        return torch.cat(parts).double().numpy()
+    def signal_logits(self, signals: Tensor) -> np.ndarray:
+        """Return the class's logit (B,) of many signals (B, 12, T), in batches."""
+        batches = [self.logits(self.network_inputs(batch)) for batch in signals.split(BATCH)]
+        return torch.cat(batches).double().numpy()
 
-    def drawn(self, signals: Tensor) -> Tensor:
-        """Return the pictures of signals (B, 12, T), and nothing beside them."""
-        beats = [self.peaks_s] * len(signals) if self.measures.shows_beats else None
-        return draw_as(signals, self.fs_hz, self.measures, beats)
+    def draw(self, signals: Tensor) -> Tensor:
+        """Return the images of signals (B, 12, T), without extra ink."""
+        beats = [self.peaks_s] * len(signals) if self.geometry.shows_beats else None
+        return draw_with_geometry(signals, self.fs_hz, self.geometry, beats)

@@ -1,7 +1,7 @@
-"""Whether a map can be relied on: checks of Adebayo's kind, and a verdict in plain words.
+"""Trust in a map: sanity checks after Adebayo et al., and a verdict in plain words.
 
-What a check must reach stands in trust.csv, fixed on validation records and simulated ones, never
-on test records (docs/explanation.md).
+The thresholds in trust.csv were fixed on validation records and simulated ones, never on test
+records (docs/explanation.md).
 """
 
 import csv
@@ -15,30 +15,27 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from ecgcore.explain.api import off_ink
-from ecgcore.explain.deletion import beaten
+from ecgcore.explain.api import off_trace_ink
+from ecgcore.explain.deletion import deletion_and_insertion
 from ecgcore.explain.explanation import Explanation
-from ecgcore.explain.gradcam import undisturbed
-from ecgcore.explain.masking import flat
+from ecgcore.explain.gradcam import eval_mode
+from ecgcore.explain.masking import resting_signal
 from ecgcore.explain.methods import METHODS
-from ecgcore.explain.randomization import cascade, shuffled
-from ecgcore.explain.relevance import InPicture, InSignal
-from ecgcore.explain.target import Explainable, Question
+from ecgcore.explain.randomization import randomization_cascade, shuffle_weights
+from ecgcore.explain.target import Explainable, Target
 from ecgcore.inference.inputs import ClassifierInput
 
 PASSES = "passes"
-GUIDED = "guided maps restore the picture whatever the network learnt (Adebayo et al. 2018)"
-STEPS = 8  # of integrated gradients: maps that are only compared may be coarser
-STOPS = 3  # of the cascade from the head
-COPIES, MAPS = 9, 3  # shuffled networks that are asked, and whose maps are made, beside it
+GUIDED = "guided maps restore the image whatever the network learnt (Adebayo et al. 2018)"
+STEPS = 8  # of integrated gradients: maps used only for comparison may be coarser
+STOPS = 3  # of the randomisation cascade from the head
+COPIES, MAPS = 9, 3  # seeds 1 to 8 give responses, 1 to 3 maps (and the cascade's last stop)
 _TABLE = Path(__file__).with_name("trust.csv")
-
-Found = InPicture | InSignal
 
 
 @dataclass(frozen=True)
 class Check:
-    """A row of trust.csv: what is computed, what it must reach, what it means otherwise."""
+    """A row of trust.csv: statistic, threshold and the consequence of missing it."""
 
     check: str
     statistic: str
@@ -47,12 +44,12 @@ class Check:
     otherwise: str
     why: str
 
-    def judged(self, value: float | None, missing: str = "") -> dict[str, Any]:
-        """Return the result of a value; without one ``passes`` is None, for ``missing``."""
+    def evaluate(self, value: float | None, missing: str = "") -> dict[str, Any]:
+        """Return the result for a value; without one ``passes`` is None, because of ``missing``."""
         passes = None
         if value is not None:
-            least = self.relation == "at least"
-            passes = value >= self.threshold if least else value <= self.threshold
+            is_lower_bound = self.relation == "at least"
+            passes = value >= self.threshold if is_lower_bound else value <= self.threshold
         return {
             "statistic": self.statistic,
             "value": value,
@@ -64,7 +61,7 @@ class Check:
 
 
 @cache
-def checks() -> dict[str, Check]:
+def load_checks() -> dict[str, Check]:
     """Return the rows of trust.csv by name."""
     with _TABLE.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -75,7 +72,7 @@ def checks() -> dict[str, Check]:
     }
 
 
-def checked(
+def check_trust(
     explanation: Explanation,
     classifier: Explainable,
     record: ClassifierInput,
@@ -83,24 +80,24 @@ def checked(
 ) -> Explanation:
     """Return an explanation with its ``trust``: ``verdict``, ``checks`` and ``why``.
 
-    The classifier's network is left as it was; copies of it are shuffled.
+    The classifier's network is left unchanged; copies of it are shuffled.
 
     Parameters
     ----------
     explanation
-        What ``explain`` said of this classifier and record.
+        Result of ``explain`` for this classifier and record.
     others
-        Classifiers trained alike from other seeds.
+        Classifiers of the same training from other seeds.
     """
     code, method = explanation.class_code, explanation.method
-    found = _Maps(classifier, record, code, method)
-    results = {"off_trace": found.off_trace()}
+    checker = _MapChecker(classifier, record, code, method)
+    results = {"off_trace": checker.off_trace()}
     if explanation.map is not None:
         results |= {
-            **found.shuffled(),
-            "class": found.another_class(),
-            **found.order(),
-            "seeds": found.seeds(others),
+            **checker.randomization(),
+            "class": checker.other_class(),
+            **checker.deletion(),
+            "seeds": checker.seeds(others),
         }
     trust = verdict(results, explanation.warning)
     if explanation.map is None and trust["verdict"] == PASSES:
@@ -110,85 +107,95 @@ def checked(
 
 
 def verdict(results: dict[str, dict[str, Any]], warning: str | None = None) -> dict[str, Any]:
-    """Return the trust of checks' results: "passes", or why not to rely on the map.
+    """Return the trust that follows from the checks: "passes", or why not to rely on the map.
 
-    A method that is known to fail such checks never passes, however one record turns out.
+    A method that is known to fail such checks never passes, whatever the results of one record.
     """
-    against = [result["says"] for result in results.values() if result["passes"] is False]
-    against += [GUIDED] if warning else []
-    said = f"do not rely on it: {'; '.join(against)}" if against else PASSES
-    return {"verdict": said, "checks": results, "why": None}
+    reasons = [result["says"] for result in results.values() if result["passes"] is False]
+    reasons += [GUIDED] if warning else []
+    text = f"do not rely on it: {'; '.join(reasons)}" if reasons else PASSES
+    return {"verdict": text, "checks": results, "why": None}
 
 
-class _Maps:
-    """A map, and the maps that it is compared with."""
+class _MapChecker:
+    """Compare a map with the maps of other networks, classes and random orders."""
 
     def __init__(
         self, classifier: Explainable, record: ClassifierInput, code: str, method: str
     ) -> None:
-        self.find = METHODS[method].find
-        self.sight, self.code, self.classes = record, code, classifier.classes
-        self.question = replace(Question.of(classifier, record, code), steps=STEPS)
-        self.found = self.find(self.question)
+        self.attribute = METHODS[method].attribute
+        self.record, self.code, self.classes = record, code, classifier.classes
+        self.target = replace(Target.of(classifier, record, code), steps=STEPS)
+        self.relevance = self.attribute(self.target)
 
-    def shuffled(self) -> dict[str, dict[str, Any]]:
-        """Compare with the network's copies: their maps, and how much they say to this record."""
-        model = self.question.model
-        by_layers = {n: self._likeness(self.question.to(m)) for n, m in cascade(model, STOPS)}
-        copies = [self.question.to(shuffled(model, seed)) for seed in range(1, COPIES)]
-        alike = [self._likeness(copy) for copy in copies[:MAPS]] + [by_layers[max(by_layers)]]
-        usual = float(np.sqrt(np.mean([self._says(copy) ** 2 for copy in copies])))
-        ratio = abs(self._says(self.question)) / usual if usual else None
+    def randomization(self) -> dict[str, dict[str, Any]]:
+        """Compare with shuffled copies of the network: their maps and their response."""
+        model, target = self.target.model, self.target
+        by_layers = {
+            layers: self._correlation(target.with_model(network))
+            for layers, network in randomization_cascade(model, STOPS)
+        }
+        copies = [target.with_model(shuffle_weights(model, seed)) for seed in range(1, COPIES)]
+        correlations = [self._correlation(copy) for copy in copies[:MAPS]]
+        correlations.append(by_layers[max(by_layers)])
+        random_response = float(np.sqrt(np.mean([self._response(copy) ** 2 for copy in copies])))
+        ratio = abs(self._response(target)) / random_response if random_response else None
         return {
-            "weights": checks()["weights"].judged(float(np.mean(alike))) | {"by_layers": by_layers},
-            "response": checks()["response"].judged(ratio, "shuffled networks say nothing at all"),
+            "weights": load_checks()["weights"].evaluate(float(np.mean(correlations)))
+            | {"by_layers": by_layers},
+            "response": load_checks()["response"].evaluate(
+                ratio, "shuffled networks do not respond at all"
+            ),
         }
 
-    def another_class(self) -> dict[str, Any]:
-        """Compare with the map of the class that is most probable beside this one."""
-        with undisturbed(self.question.model), torch.no_grad():
-            logits = self.question.model(self.question.inputs)[0].numpy().copy()
-        logits[self.question.output] = -np.inf
+    def other_class(self) -> dict[str, Any]:
+        """Compare with the map of the most probable other class."""
+        with eval_mode(self.target.model), torch.no_grad():
+            logits = self.target.model(self.target.inputs)[0].numpy().copy()
+        logits[self.target.output] = -np.inf
         if len(logits) < 2:
-            return checks()["class"].judged(None, "the network answers one class only")
+            return load_checks()["class"].evaluate(None, "the network has one class only")
         other = int(logits.argmax())
-        value = self._likeness(self.question.about(other))
-        return checks()["class"].judged(value) | {"other": self.classes[other]}
+        value = self._correlation(self.target.with_output(other))
+        return load_checks()["class"].evaluate(value) | {"other": self.classes[other]}
 
-    def order(self) -> dict[str, dict[str, Any]]:
-        """Take out, and put in, first what is most relevant; against random order."""
-        deletion, insertion = beaten(self.question, self.found)
+    def deletion(self) -> dict[str, dict[str, Any]]:
+        """Remove, and insert, the most relevant regions first; against random order."""
+        deletion, insertion = deletion_and_insertion(self.target, self.relevance)
         return {
-            "deletion": checks()["deletion"].judged(deletion),
-            "insertion": checks()["insertion"].judged(insertion),
+            "deletion": load_checks()["deletion"].evaluate(deletion),
+            "insertion": load_checks()["insertion"].evaluate(insertion),
         }
 
     def off_trace(self) -> dict[str, Any]:
-        """Look for relevance on ink of no trace."""
-        if not self.question.reads_images or self.question.signal_mv is None:
-            return checks()["off_trace"].judged(None, "no picture was drawn of a signal")
-        return checks()["off_trace"].judged(off_ink(self.question), "nothing speaks for the class")
+        """Look for relevance on ink that belongs to no trace."""
+        if not self.target.reads_images or self.target.signal_mv is None:
+            return load_checks()["off_trace"].evaluate(None, "no image was drawn from a signal")
+        return load_checks()["off_trace"].evaluate(
+            off_trace_ink(self.target), "nothing speaks for the class"
+        )
 
     def seeds(self, others: Sequence[Explainable]) -> dict[str, Any]:
-        """Compare with the maps of networks trained alike from other seeds."""
+        """Compare with the maps of networks of the same training from other seeds."""
         if not others:
-            return checks()["seeds"].judged(None, "no runs of other seeds were given")
-        questions = [Question.of(other, self.sight, self.code) for other in others]
-        return checks()["seeds"].judged(float(np.mean([self._likeness(q) for q in questions])))
+            return load_checks()["seeds"].evaluate(None, "no runs of other seeds were given")
+        targets = [Target.of(other, self.record, self.code) for other in others]
+        correlations = [self._correlation(target) for target in targets]
+        return load_checks()["seeds"].evaluate(float(np.mean(correlations)))
 
-    def _likeness(self, question: Question) -> float:
-        """Return the rank correlation of this map with that of another question, −1..1."""
-        there = self.find(replace(question, steps=STEPS)).shown(question.fs_hz)
-        here = self.found.shown(question.fs_hz)
-        if here.shape != there.shape or not np.ptp(here) or not np.ptp(there):
+    def _correlation(self, target: Target) -> float:
+        """Return the rank correlation of this map with that of another target, −1..1."""
+        other = self.attribute(replace(target, steps=STEPS)).comparable(target.fs_hz)
+        own = self.relevance.comparable(target.fs_hz)
+        if own.shape != other.shape or not np.ptp(own) or not np.ptp(other):
             return 0.0
-        return float(spearmanr(here, there).statistic)
+        return float(spearmanr(own, other).statistic)
 
-    def _says(self, question: Question) -> float:
-        """Return how far the record moves the logit from what it is where nothing is shown."""
-        with undisturbed(question.model), torch.no_grad():
-            nothing = torch.zeros_like(question.inputs)
-            if question.signal_mv is not None:
-                nothing = flat(question.signal)
-                nothing = question.drawn(nothing) if question.reads_images else nothing
-            return float(question.logits(question.inputs) - question.logits(nothing))
+    def _response(self, target: Target) -> float:
+        """Return the change of the logit from an ECG at rest, or an empty image, to the record."""
+        with eval_mode(target.model), torch.no_grad():
+            baseline = torch.zeros_like(target.inputs)
+            if target.signal_mv is not None:
+                baseline = resting_signal(target.signal)
+                baseline = target.draw(baseline) if target.reads_images else baseline
+            return float(target.logits(target.inputs) - target.logits(baseline))

@@ -141,10 +141,10 @@ def test_the_rate_and_form_of_a_run_are_drawn_when_asked(tmp_path):
     run_input = {"layout": "stacked", "size": [64, 96], "fs_hz": 100, "duration_s": 10.0, "pen": 1}
     convert(cohort, tmp_path / "out", run_input=run_input)
     back = read_png(tmp_path / "out/LBBB/A0002.png")
-    assert (back.fs_hz, back.geometry.pen) == (100, 1)
+    assert (back.fs_hz, back.geometry.stroke_version) == (100, 1)
     stored = cohort.record("A0002")
     at_100_hz = torch.from_numpy(resample_signal(stored.signal_mv, 500, 100))[None]
-    drawn = draw(at_100_hz, 100, size=(64, 96), pen=1)[0]
+    drawn = draw(at_100_hz, 100, size=(64, 96), stroke_version=1)[0]
     assert np.abs(back.image - drawn.numpy()).max() <= 0.5 / 255 + 1e-6
     assert read_record(tmp_path / "out/LBBB/A0002.csv").fs_hz == 500
     assert convert(cohort, tmp_path / "out", size=(64, 96))["written"] == 2

@@ -1,4 +1,4 @@
-"""Explanations: Grad-CAM by hand, hot spots that land in their lead, models left alone."""
+"""Explanations: Grad-CAM by hand, hot spots in their own lead, models left unchanged."""
 
 import copy
 import json
@@ -11,20 +11,20 @@ from torch import nn
 
 from ecgcore.errors import EcgError, NotFound
 from ecgcore.explain.api import explain
-from ecgcore.explain.gradcam import gradcam
+from ecgcore.explain.gradcam import layer_gradcam
 from ecgcore.imaging.drawing import draw
-from ecgcore.imaging.geometry import geometry
+from ecgcore.imaging.geometry import make_geometry
 from ecgcore.models import create_model, list_models, model_info
 from ecgcore.records.record import LEADS, Record
 
 FS_HZ = 100
 CLASSES = ("NSR", "LBBB")
-GEOMETRY = geometry("stacked", 224, 10.0)
+GEOMETRY = make_geometry("stacked", 224, 10.0)
 
 
 @dataclass
 class HandBuilt:
-    """As much of a classifier as explaining needs, with a network made by hand."""
+    """The part of a classifier that explanations need, with a network built by hand."""
 
     model: nn.Module
     cam_layer: nn.Module
@@ -34,8 +34,8 @@ class HandBuilt:
 
     @property
     def input(self):
-        drawn = {"layout": "stacked", "size": [224, 224]} if self.reads_images else {}
-        return drawn | {"fs_hz": FS_HZ, "duration_s": 10.0}
+        layout = {"layout": "stacked", "size": [224, 224]} if self.reads_images else {}
+        return layout | {"fs_hz": FS_HZ, "duration_s": 10.0}
 
     def signals(self, records):
         return torch.from_numpy(np.stack([r.signal_mv for r in records]))
@@ -53,7 +53,7 @@ def ecg() -> Record:
 
 
 class Spotlight(nn.Module):
-    """A net with stride 1 that answers to ink in one spot: two maps, averaged, one logit each."""
+    """A network with stride 1 that responds to ink in one spot only."""
 
     def __init__(self, x_px: float, y_px: float, reach_px: int = 3, sign: float = 1.0) -> None:
         super().__init__()
@@ -85,22 +85,22 @@ def test_grad_cam_of_two_filters_equals_the_hand_worked_map():
     image = torch.zeros(1, 3, 2, 2)
     image[0, 0] = torch.tensor([[1.0, 0.5], [0.0, 1.0]])
     image[0, 1] = torch.tensor([[0.0, 1.0], [1.0, 4.0]])
-    np.testing.assert_array_equal(gradcam(model, model[0], image, 0), [[0.5, 0], [0, 0]])
+    np.testing.assert_array_equal(layer_gradcam(model, model[0], image, 0), [[0.5, 0], [0, 0]])
 
 
 @pytest.mark.parametrize("lead", LEADS)
 def test_a_hot_spot_in_a_lead_lands_in_that_lead(lead):
     record = ecg()
     mv = float(record.signal_mv[0, 425])
-    found = explain(spotlight(lead, 4.25, mv), record, "LBBB")
-    assert found.lead_relevance[lead] >= 0.8
-    assert sum(found.lead_relevance.values()) == pytest.approx(1)
-    assert max(found.lead_relevance, key=found.lead_relevance.get) == lead
-    row, column = np.unravel_index(found.map.argmax(), found.map.shape)
+    explanation = explain(spotlight(lead, 4.25, mv), record, "LBBB")
+    assert explanation.lead_relevance[lead] >= 0.8
+    assert sum(explanation.lead_relevance.values()) == pytest.approx(1)
+    assert max(explanation.lead_relevance, key=explanation.lead_relevance.get) == lead
+    row, column = np.unravel_index(explanation.map.argmax(), explanation.map.shape)
     assert abs((column + 0.5) / GEOMETRY.px_per_s - 4.25) < 0.2
-    at = found.by_lead_time[LEADS.index(lead)].argmax() * found.seconds_per_column
+    at = explanation.by_lead_time[LEADS.index(lead)].argmax() * explanation.seconds_per_column
     assert at == pytest.approx(4.25, abs=0.2)
-    assert found.off_trace == 0
+    assert explanation.off_trace == 0
     assert (row, column) == pytest.approx(GEOMETRY.pixel(lead, 4.25, mv)[::-1], abs=4)
 
 
@@ -109,8 +109,8 @@ def test_a_stroke_that_overruns_its_neighbours_row_counts_for_its_own_lead():
     record.signal_mv[LEADS.index("V2"), 420:424] = -2.4  # below V3's zero line, above V4's
     x_px, y_px = GEOMETRY.pixel("V2", 4.22, -2.4)
     assert GEOMETRY.at(x_px, y_px)[0] in ("V3", "V4")
-    found = explain(spotlight("V2", 4.22, -2.4), record, "LBBB")
-    assert found.lead_relevance["V2"] >= 0.8
+    explanation = explain(spotlight("V2", 4.22, -2.4), record, "LBBB")
+    assert explanation.lead_relevance["V2"] >= 0.8
 
 
 def test_an_even_map_gives_every_lead_the_same():
@@ -127,9 +127,9 @@ def test_an_even_map_gives_every_lead_the_same():
             return self.features(images).mean(dim=(2, 3)).expand(-1, 2)
 
     model = Even()
-    found = explain(HandBuilt(model, model.features), ecg(), "LBBB")
-    assert list(found.lead_relevance.values()) == pytest.approx([1 / 12] * 12)
-    assert 0.4 < found.off_trace < 1
+    explanation = explain(HandBuilt(model, model.features), ecg(), "LBBB")
+    assert list(explanation.lead_relevance.values()) == pytest.approx([1 / 12] * 12)
+    assert 0.4 < explanation.off_trace < 1
 
 
 def test_evidence_off_every_trace_is_no_leads():
@@ -137,26 +137,26 @@ def test_evidence_off_every_trace_is_no_leads():
     model.forward = lambda images: model.head(
         model.features((1 - images) * model.mask).mean(dim=(2, 3))
     )
-    found = explain(HandBuilt(model, model.features), ecg(), "LBBB")
-    assert found.off_trace == 1
-    assert set(found.lead_relevance.values()) == {None}
-    assert found.message == (
+    explanation = explain(HandBuilt(model, model.features), ecg(), "LBBB")
+    assert explanation.off_trace == 1
+    assert set(explanation.lead_relevance.values()) == {None}
+    assert explanation.message == (
         "Evidence for LBBB lies on no trace: 100 % of the map lies off the traces; "
         "a cell of it spans 45 ms and 0.1 leads."
     )
 
 
 def test_without_positive_evidence_there_is_no_map_and_it_is_said():
-    found = explain(spotlight("V1", 4.25, 0.1, sign=-1.0), ecg(), "LBBB")
-    assert found.map is None
-    assert found.by_lead_time is None
-    assert found.off_trace is None
-    assert found.lead_relevance == dict.fromkeys(LEADS)
-    assert found.message == (
+    explanation = explain(spotlight("V1", 4.25, 0.1, sign=-1.0), ecg(), "LBBB")
+    assert explanation.map is None
+    assert explanation.by_lead_time is None
+    assert explanation.off_trace is None
+    assert explanation.lead_relevance == dict.fromkeys(LEADS)
+    assert explanation.message == (
         "No positive evidence for LBBB was found in record r1: "
-        "nothing the network saw there speaks for the class."
+        "nothing the network read there speaks for the class."
     )
-    assert found.as_json()["evidence"] is False
+    assert explanation.as_json()["evidence"] is False
 
 
 def test_a_network_that_gives_no_numbers_is_an_error_and_not_a_map():
@@ -165,7 +165,7 @@ def test_a_network_that_gives_no_numbers_is_an_error_and_not_a_map():
     with pytest.raises(EcgError) as caught:
         explain(classifier, ecg(), "LBBB")
     assert str(caught.value) == (
-        "Grad-CAM gave no numbers: the network's output for this record is none."
+        "Grad-CAM is not finite: neither is the network's output for this record."
     )
 
 
@@ -183,14 +183,14 @@ def test_every_network_of_free_size_is_explained_and_left_as_it_was(name):
     reads_images = model_info(name).input == "image"
     classifier = HandBuilt(model, model.cam_layer, reads_images=reads_images)
     with torch.inference_mode():
-        found = [explain(classifier, ecg(), code) for code in CLASSES]
+        explanations = [explain(classifier, ecg(), code) for code in CLASSES]
     assert [m.training for m in model.modules()] == flags
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     assert {p.requires_grad for part in trunk for p in part.parameters()} == {False}
     assert {p.requires_grad for p in model.head.parameters()} == {True}
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
-    for explanation in found:
+    for explanation in explanations:
         assert explanation.image.shape == (3, 224, 224)
         if explanation.map is not None:
             assert explanation.map.shape == (224, 224)
@@ -201,24 +201,24 @@ def test_every_network_of_free_size_is_explained_and_left_as_it_was(name):
 def test_alexnets_map_states_its_cell_of_0_77_seconds_and_offers_no_waves():
     torch.manual_seed(0)
     model = create_model("alexnet_gap", classes=2)
-    found = explain(HandBuilt(model, model.cam_layer), ecg(), "NSR").as_json()
-    assert found["resolution"]["ms"] == pytest.approx(10_000 / 13)
-    assert found["resolution"]["leads"] == pytest.approx(1.33, abs=0.02)
-    assert found["wave_relevance"] is None
-    assert found["why"] == (
+    explanation = explain(HandBuilt(model, model.cam_layer), ecg(), "NSR").as_json()
+    assert explanation["resolution"]["ms"] == pytest.approx(10_000 / 13)
+    assert explanation["resolution"]["leads"] == pytest.approx(1.33, abs=0.02)
+    assert explanation["wave_relevance"] is None
+    assert explanation["why"] == (
         "a cell of this map spans 769 ms, longer than a QRS (about 100 ms): "
-        "it cannot tell one wave from the next"
+        "it does not separate one wave from the next"
     )
 
 
 def test_the_json_holds_what_machines_were_promised():
-    found = explain(spotlight("V1", 4.25, 0.1), ecg(), "LBBB").as_json()
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert list(found["lead_relevance"]) == list(LEADS)
-    assert (found["class"], found["method"]) == ("LBBB", "grad_cam")
-    assert (found["run"], found["record"]) == ("by-hand", "r1")
-    assert found["trust"] == {"verdict": None, "checks": {}, "why": "not checked yet"}
-    assert set(found["resolution"]) == {"ms", "leads"}
+    explanation = explain(spotlight("V1", 4.25, 0.1), ecg(), "LBBB").as_json()
+    assert json.loads(json.dumps(explanation, allow_nan=False)) == explanation
+    assert list(explanation["lead_relevance"]) == list(LEADS)
+    assert (explanation["class"], explanation["method"]) == ("LBBB", "grad_cam")
+    assert (explanation["run"], explanation["record"]) == ("by-hand", "r1")
+    assert explanation["trust"] == {"verdict": None, "checks": {}, "why": "not checked yet"}
+    assert set(explanation["resolution"]) == {"ms", "leads"}
 
 
 def test_an_unknown_class_or_method_is_refused_with_the_nearest():
@@ -248,18 +248,18 @@ class Late(nn.Module):
         self.register_buffer("when", when)
 
     def forward(self, signal_mv):
-        seen = (self.features(signal_mv.square() * self.when)).mean(dim=2)
-        return torch.cat([-seen, seen], dim=1)
+        response = (self.features(signal_mv.square() * self.when)).mean(dim=2)
+        return torch.cat([-response, response], dim=1)
 
 
 def test_a_map_of_a_network_on_signals_tells_the_time_and_no_lead():
     model = Late()
-    found = explain(HandBuilt(model, model.features, reads_images=False), ecg(), "LBBB")
-    seconds = np.arange(found.by_lead_time.shape[1]) * found.seconds_per_column
-    told = seconds[found.by_lead_time[4] > 0.5]
-    assert 6.0 < told.min() <= told.max() < 7.0
-    assert found.resolution.leads == 12
-    assert found.message.startswith("Evidence for LBBB lies most around 6.")
-    assert "all leads" in found.message
-    assert set(found.lead_relevance.values()) == {None}
-    assert found.image.shape == (3, 224, 224)
+    explanation = explain(HandBuilt(model, model.features, reads_images=False), ecg(), "LBBB")
+    seconds = np.arange(explanation.by_lead_time.shape[1]) * explanation.seconds_per_column
+    peak_s = seconds[explanation.by_lead_time[4] > 0.5]
+    assert 6.0 < peak_s.min() <= peak_s.max() < 7.0
+    assert explanation.resolution.leads == 12
+    assert explanation.message.startswith("Evidence for LBBB lies most around 6.")
+    assert "all leads" in explanation.message
+    assert set(explanation.lead_relevance.values()) == {None}
+    assert explanation.image.shape == (3, 224, 224)

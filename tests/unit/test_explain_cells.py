@@ -1,19 +1,19 @@
-"""Where a layer's cells stand on the image."""
+"""Positions of a layer's cells on the image."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from ecgcore.explain.layer_grid import cell_middles, spread
+from ecgcore.explain.layer_grid import cell_centres, interpolate_cells
 from ecgcore.models import create_model
 
 
 @pytest.mark.parametrize("name", ["alexnet_gap", "alexnet_m_se_gap"])
 def test_alexnets_cells_stand_16_px_apart_from_15_5_px_on(name):
     model = create_model(name, classes=2).eval()
-    for middles in cell_middles(model, model.cam_layer, torch.zeros(1, 3, 224, 224)):
-        np.testing.assert_array_equal(middles, 15.5 + 16 * np.arange(13))
+    for centres in cell_centres(model, model.cam_layer, torch.zeros(1, 3, 224, 224)):
+        np.testing.assert_array_equal(centres, 15.5 + 16 * np.arange(13))
 
 
 def test_a_cells_middle_is_the_centre_of_what_it_sees():
@@ -27,7 +27,7 @@ def test_a_cells_middle_is_the_centre_of_what_it_sees():
         nn.init.ones_(layer.weight)
     image = torch.zeros(1, 1, 64, 96, requires_grad=True)
     cells = model(image)
-    rows, columns = cell_middles(model, model[2], image.detach())
+    rows, columns = cell_centres(model, model[2], image.detach())
     assert cells.shape[2:] == (len(rows), len(columns))
     cells[0, 0, 7, 10].backward()
     weight = image.grad[0, 0].numpy()
@@ -49,12 +49,12 @@ def test_where_the_way_branches_the_image_is_divided_evenly():
             return self.joined(self.straight(images) + self.aside(images))
 
     model = Branched()
-    rows, columns = cell_middles(model, model.joined, torch.zeros(1, 3, 8, 16))
+    rows, columns = cell_centres(model, model.joined, torch.zeros(1, 3, 8, 16))
     np.testing.assert_array_equal(rows, [1, 3, 5, 7])
     np.testing.assert_array_equal(columns, np.arange(1, 16, 2))
 
 
 def test_cells_are_spread_linearly_between_their_middles_and_level_beyond():
     cells = np.array([[0.0, 1.0], [0.0, 1.0]])
-    found = spread(cells, np.array([1.5, 3.5]), np.array([1.5, 3.5]), (5, 6))
-    np.testing.assert_allclose(found, np.tile([0, 0, 0.5, 1, 1, 1], (5, 1)))
+    image = interpolate_cells(cells, np.array([1.5, 3.5]), np.array([1.5, 3.5]), (5, 6))
+    np.testing.assert_allclose(image, np.tile([0, 0, 0.5, 1, 1, 1], (5, 1)))

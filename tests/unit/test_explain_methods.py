@@ -10,12 +10,11 @@ from torch import nn
 
 from ecgcore.errors import RequestError
 from ecgcore.explain.api import explain
-from ecgcore.explain.deletion import beaten
-from ecgcore.explain.guided_gradcam import WARNING
-from ecgcore.explain.masking import flat, joined
-from ecgcore.explain.methods import METHODS
-from ecgcore.explain.target import Question
-from ecgcore.explain.waves import WAVES, waves
+from ecgcore.explain.deletion import deletion_and_insertion
+from ecgcore.explain.masking import interpolate_removed, resting_signal
+from ecgcore.explain.methods import GUIDED_WARNING, METHODS
+from ecgcore.explain.target import Target
+from ecgcore.explain.waves import WAVES, locate_waves
 from ecgcore.imaging.drawing import draw
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.models import create_model
@@ -35,8 +34,8 @@ class Weighted(nn.Module):
         self.register_buffer("weights", weights)
 
     def forward(self, signals):
-        seen = (self.features(signals.nan_to_num(0.0)) * self.weights).sum(dim=(1, 2))
-        return torch.stack([seen / 2, seen], dim=1)
+        response = (self.features(signals.nan_to_num(0.0)) * self.weights).sum(dim=(1, 2))
+        return torch.stack([response / 2, response], dim=1)
 
 
 class Ink(nn.Module):
@@ -49,8 +48,8 @@ class Ink(nn.Module):
         self.rows = rows
 
     def forward(self, images):
-        seen = self.cam_layer(images)[:, :, self.rows].mean(dim=(1, 2, 3))
-        return torch.stack([-seen, 100 * seen], dim=1)
+        response = self.cam_layer(images)[:, :, self.rows].mean(dim=(1, 2, 3))
+        return torch.stack([-response, 100 * response], dim=1)
 
 
 def record(seed: int = 0, block: bool = True) -> Record:
@@ -67,11 +66,11 @@ def weighing(samples=slice(None)):
 
 def test_integrated_gradients_of_a_linear_net_are_weight_times_change():
     """Exact for a linear net: |x − median|, whatever the number of steps."""
-    ours = record()
-    question = Question.of(weighing(slice(100, 200)), ours, "RBBB")
-    found = METHODS["integrated_gradients"].find(question).relevance
+    ecg_record = record()
+    target = Target.of(weighing(slice(100, 200)), ecg_record, "RBBB")
+    found = METHODS["integrated_gradients"].attribute(target).relevance
     expected = np.zeros((12, 500))
-    lead = ours.signal_mv[V1].astype(float)
+    lead = ecg_record.signal_mv[V1].astype(float)
     expected[V1, 100:200] = np.abs(lead - np.median(lead))[100:200]
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -87,16 +86,16 @@ def test_integrated_gradients_through_the_drawing_sum_to_the_change_of_the_logit
         def inputs(self, records):
             return draw(self.signals(records), FS_HZ, layout, 96, duration_s=5.0)
 
-    question = Question.of(Drawn(classifier.model, size=96), record(), "RBBB")
-    found = METHODS["integrated_gradients"].find(question).relevance.sum()
-    ends = question.answers(torch.cat([question.signal, flat(question.signal)]))
+    target = Target.of(Drawn(classifier.model, size=96), record(), "RBBB")
+    found = METHODS["integrated_gradients"].attribute(target).relevance.sum()
+    ends = target.signal_logits(torch.cat([target.signal, resting_signal(target.signal)]))
     assert ends[0] - ends[1] > 1
     assert found == pytest.approx(ends[0] - ends[1], rel=0.15)
 
 
 def test_occlusion_by_lead_finds_the_one_lead_that_counts():
-    ours = record()
-    found = explain(weighing(), ours, "RBBB", "occlusion_lead")
+    ecg_record = record()
+    found = explain(weighing(), ecg_record, "RBBB", "occlusion_lead")
     assert {lead: share for lead, share in found.lead_relevance.items() if share} == {"V1": 1}
     assert found.resolution.leads == 1
     assert found.wave_relevance is None
@@ -104,9 +103,9 @@ def test_occlusion_by_lead_finds_the_one_lead_that_counts():
 
 
 def test_occlusion_by_beat_finds_the_beat_that_counts_and_its_chance():
-    ours = record()
-    third = waves(ours.signal_mv.astype(float), FS_HZ).edges[2]
-    found = explain(weighing(slice(*third)), ours, "RBBB", "occlusion_beat")
+    ecg_record = record()
+    third = locate_waves(ecg_record.signal_mv.astype(float), FS_HZ).edges[2]
+    found = explain(weighing(slice(*third)), ecg_record, "RBBB", "occlusion_beat")
     shares = [beat["share"] for beat in found.beats]
     assert shares.index(max(shares)) == 2
     assert max(shares) > 0.99
@@ -118,10 +117,10 @@ def test_occlusion_by_beat_finds_the_beat_that_counts_and_its_chance():
 @pytest.mark.parametrize("method", ["occlusion_wave", "integrated_gradients"])
 def test_relevance_lies_in_the_wave_that_counts(method):
     """V1's samples within each QRS are weighed by their own sign: all of them speak for it."""
-    ours = record()
-    found = waves(ours.signal_mv.astype(float), FS_HZ)
+    ecg_record = record()
+    found = locate_waves(ecg_record.signal_mv.astype(float), FS_HZ)
     inside = torch.from_numpy(found.masks()[WAVES.index("QRS")])
-    explained = explain(weighing(inside), ours, "RBBB", method)
+    explained = explain(weighing(inside), ecg_record, "RBBB", method)
     assert explained.wave_relevance["QRS"] > 0.99
     assert explained.lead_relevance["V1"] > 0.99
     assert set(explained.wave_time) == set(WAVES)
@@ -131,8 +130,8 @@ def test_relevance_lies_in_the_wave_that_counts(method):
 
 
 def test_the_waves_of_a_record_with_known_qrs_lie_where_they_were_drawn():
-    ours = record(block=False)
-    found = waves(ours.signal_mv.astype(float), FS_HZ)
+    ecg_record = record(block=False)
+    found = locate_waves(ecg_record.signal_mv.astype(float), FS_HZ)
     assert 95 <= 10 * found.masks()[1].sum() / len(found.peaks_s) <= 150
     assert found.label[[round(at * FS_HZ) for at in found.peaks_s]].tolist() == [1] * len(
         found.peaks_s
@@ -143,20 +142,20 @@ def test_what_is_taken_out_becomes_a_straight_line_and_what_is_missing_stays_mis
     signal = np.array([[0.0, 5, 5, 3], [1, 1, 9, 1], [np.nan, 2, 2, 4]])
     kept = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 0, 0]], bool)
     np.testing.assert_array_equal(
-        joined(signal, kept), [[0, 1, 2, 3], [1, 1, 1, 1], [np.nan, 2, 2, 2]]
+        interpolate_removed(signal, kept), [[0, 1, 2, 3], [1, 1, 1, 1], [np.nan, 2, 2, 2]]
     )
 
 
 def test_a_picture_is_explained_in_the_picture_alone():
     classifier = Classifier(Ink(slice(0, 8)), size=96)
-    question = Question.of(classifier, record(), "RBBB")
-    picture = NetworkImage(question.image[0].numpy(), question.measures, "p", FS_HZ, None, {})
+    target = Target.of(classifier, record(), "RBBB")
+    picture = NetworkImage(target.image[0].numpy(), target.geometry, "p", FS_HZ, None, {})
     classifier.inputs = lambda sights: torch.from_numpy(sights[0].image)[None]
     assert explain(classifier, picture, "RBBB").map is not None
     with pytest.raises(RequestError) as caught:
         explain(classifier, picture, "RBBB", "integrated_gradients")
     assert str(caught.value) == (
-        "The picture of record p holds no signal that could be explained by lead, beat or wave. "
+        "The image of record p holds no signal to explain by lead, beat or wave. "
         "Give the recording, or take grad_cam."
     )
 
@@ -171,21 +170,21 @@ def test_a_map_of_a_coarse_cell_offers_no_waves_and_guided_ones_are_warned_of():
     torch.manual_seed(0)
     model = create_model("alexnet_m_se_gap", 2)
     found = explain(Classifier(model, size=96), record(), "RBBB", "guided_grad_cam", signed=True)
-    assert found.as_json()["warning"] == WARNING
+    assert found.as_json()["warning"] == GUIDED_WARNING
     assert found.wave_relevance is None
     assert all(block[2].inplace for block in model.features)
 
 
 def test_the_right_order_beats_random_orders_and_the_wrong_one_does_not():
-    question = Question.of(weighing(slice(100, 200)), record(), "RBBB")
-    found = METHODS["integrated_gradients"].find(question)
-    assert beaten(question, found) == (1, 1)
-    assert beaten(question, replace(found, relevance=-found.relevance)) == (0, 0)
+    target = Target.of(weighing(slice(100, 200)), record(), "RBBB")
+    found = METHODS["integrated_gradients"].attribute(target)
+    assert deletion_and_insertion(target, found) == (1, 1)
+    assert deletion_and_insertion(target, replace(found, relevance=-found.relevance)) == (0, 0)
 
 
 def test_a_mark_is_what_stands_in_the_picture_beside_the_drawing():
     classifier = Classifier(Ink(slice(0, 6)), size=96, marked={"simulated"})
-    question = Question.of(classifier, record(), "RBBB")
-    assert question.beside[0, :, MARK, MARK].min() > 0
-    assert question.beside[0, :, 6:].abs().max() == 0
-    assert torch.equal(question.read(question.signal), question.inputs)
+    target = Target.of(classifier, record(), "RBBB")
+    assert target.extra_ink[0, :, MARK, MARK].min() > 0
+    assert target.extra_ink[0, :, 6:].abs().max() == 0
+    assert torch.equal(target.network_inputs(target.signal), target.inputs)

@@ -13,11 +13,11 @@ from torch import nn
 
 import ecgcore.explain.trust as trust_module
 from ecgcore.explain.api import explain
-from ecgcore.explain.integrated_gradients import of_picture
+from ecgcore.explain.integrated_gradients import image_integrated_gradients
 from ecgcore.explain.methods import METHODS
-from ecgcore.explain.randomization import cascade, shuffled, with_weights
-from ecgcore.explain.target import Question
-from ecgcore.explain.trust import checked, checks, verdict
+from ecgcore.explain.randomization import randomization_cascade, shuffle_weights, weighted_layers
+from ecgcore.explain.target import Target
+from ecgcore.explain.trust import check_trust, load_checks, verdict
 from ecgcore.models import create_model
 
 SMALL = {"depth": 4, "width": 8}
@@ -60,7 +60,7 @@ def mark_net():
 
 def trust(classifier, record, method):
     explained = explain(classifier, record, "RBBB", method)
-    return checked(explained, classifier, record).trust
+    return check_trust(explained, classifier, record).trust
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion_wave"])
@@ -69,23 +69,25 @@ def test_a_net_that_learnt_a_block_passes_and_shuffled_or_untrained_it_fails(
 ):
     torch.manual_seed(5)
     nothing = replace(block_net, model=create_model("resnet1d", 2, **SMALL).eval())
-    mixed = replace(block_net, model=shuffled(block_net.model, 3))
+    mixed = replace(block_net, model=shuffle_weights(block_net.model, 3))
     for record in blocks:
         found = explain(block_net, record, "RBBB", method)
         assert found.wave_relevance["QRS"] > 2 * found.wave_time["QRS"]
         assert trust(block_net, record, method)["verdict"] == "passes"
         for other in (nothing, mixed):
-            told = trust(other, record, method)
-            assert told["verdict"].startswith("do not rely on it: the network says no more to this")
-            assert told["checks"]["response"]["passes"] is False
+            result = trust(other, record, method)
+            assert result["verdict"].startswith(
+                "do not rely on it: the network responds to this record no more"
+            )
+            assert result["checks"]["response"]["passes"] is False
 
 
 def test_a_mark_off_the_trace_is_where_the_relevance_lies_and_the_alarm_fires(mark_net):
     record = ecg(np.random.default_rng(7), block=False, name="1")
     for method in ("grad_cam", "integrated_gradients"):
-        told = trust(mark_net, record, method)
-        assert "the network looks at ink that is no ECG: a shortcut" in told["verdict"]
-    relevance = of_picture(Question.of(mark_net, record, "RBBB")).clip(min=0)
+        result = trust(mark_net, record, method)
+        assert "the network looks at ink that is no ECG: a shortcut" in result["verdict"]
+    relevance = image_integrated_gradients(Target.of(mark_net, record, "RBBB")).clip(min=0)
     assert relevance[:, MARK, MARK].sum() / relevance.sum() >= 0.5
     assert explain(mark_net, record, "RBBB").off_trace >= 0.5
 
@@ -93,9 +95,9 @@ def test_a_mark_off_the_trace_is_where_the_relevance_lies_and_the_alarm_fires(ma
 def test_without_the_mark_the_same_net_does_not_alarm(mark_net):
     for seed in range(2):
         record = ecg(np.random.default_rng(seed), block=False, name="0")
-        told = trust(mark_net, record, "integrated_gradients")
-        assert told["checks"]["off_trace"]["passes"] is True
-        assert "shortcut" not in (told["verdict"] or "")
+        result = trust(mark_net, record, "integrated_gradients")
+        assert result["checks"]["off_trace"]["passes"] is True
+        assert "shortcut" not in (result["verdict"] or "")
 
 
 def test_the_explained_network_is_left_as_it_was_to_the_bit(block_net, mark_net, blocks):
@@ -104,31 +106,31 @@ def test_the_explained_network_is_left_as_it_was_to_the_bit(block_net, mark_net,
         model = classifier.model
         model.train()
         before = copy.deepcopy(model.state_dict())
-        hasty = [getattr(m, "inplace", None) for m in model.modules()]
+        inplace = [getattr(m, "inplace", None) for m in model.modules()]
         state = torch.random.get_rng_state()
         for method in METHODS:
             found = explain(classifier, blocks[0], "NSR", method)
             if method in ("grad_cam", "occlusion_lead"):
-                checked(found, classifier, blocks[0], [classifier])
+                check_trust(found, classifier, blocks[0], [classifier])
         assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
         assert torch.equal(state, torch.random.get_rng_state())
         assert all(m.training for m in model.modules())
         assert all(p.grad is None for p in model.parameters())
         assert not any(m._forward_hooks or m._backward_hooks for m in model.modules())
-        assert [getattr(m, "inplace", None) for m in model.modules()] == hasty
+        assert [getattr(m, "inplace", None) for m in model.modules()] == inplace
         model.eval()
 
 
 def test_weights_are_shuffled_from_the_head_on_and_keep_their_values(block_net):
     model = block_net.model
-    layers = len(with_weights(model))
-    seen = {}
-    for done, net in cascade(model, 3):
+    layers = len(weighted_layers(model))
+    changed = {}
+    for done, net in randomization_cascade(model, 3):
         pairs = zip(model.parameters(), net.parameters(), strict=True)
-        seen[done] = sum(not torch.equal(a, b) for a, b in pairs)
+        changed[done] = sum(not torch.equal(a, b) for a, b in pairs)
         assert torch.equal(net.stem[0].weight, model.stem[0].weight) == (done < layers)
-    assert list(seen) == [1, (1 + layers) // 2, layers]
-    assert 0 < seen[1] < seen[(1 + layers) // 2] < seen[layers]
+    assert list(changed) == [1, (1 + layers) // 2, layers]
+    assert 0 < changed[1] < changed[(1 + layers) // 2] < changed[layers]
     ours, theirs = (n.stem[0].weight.detach().flatten().sort().values for n in (model, net))
     assert torch.equal(ours, theirs)
 
@@ -138,19 +140,19 @@ def test_maps_of_another_seed_are_compared_where_its_run_is_given(block_net, blo
         replace(block_net, model=create_model("resnet1d", 2, **SMALL)), seed=2, steps=40
     )
     found = explain(block_net, blocks[0], "RBBB", "occlusion_lead")
-    alike = checked(found, block_net, blocks[0], [block_net]).trust["checks"]["seeds"]
-    assert alike["value"] == pytest.approx(1)
-    seeds = checked(found, block_net, blocks[0], [other]).trust["checks"]["seeds"]
+    same = check_trust(found, block_net, blocks[0], [block_net]).trust["checks"]["seeds"]
+    assert same["value"] == pytest.approx(1)
+    seeds = check_trust(found, block_net, blocks[0], [other]).trust["checks"]["seeds"]
     assert -1 <= seeds["value"] < 1
-    without = checked(found, block_net, blocks[0]).trust["checks"]["seeds"]
+    without = check_trust(found, block_net, blocks[0]).trust["checks"]["seeds"]
     assert (without["value"], without["says"]) == (None, "no runs of other seeds were given")
 
 
 def test_guided_maps_never_pass_and_a_class_without_evidence_has_no_verdict():
-    passed = {"weights": checks()["weights"].judged(0.0)}
+    passed = {"weights": load_checks()["weights"].evaluate(0.0)}
     assert verdict(passed)["verdict"] == "passes"
     assert verdict(passed, "warned")["verdict"] == (
-        "do not rely on it: guided maps restore the picture whatever the network learnt "
+        "do not rely on it: guided maps restore the image whatever the network learnt "
         "(Adebayo et al. 2018)"
     )
 
@@ -159,10 +161,10 @@ def test_every_threshold_is_a_row_of_the_table_with_its_reason():
     file = Path(trust_module.__file__).with_name("trust.csv")
     with file.open(encoding="utf-8", newline="") as opened:
         rows = list(csv.DictReader(opened))
-    assert [row["check"] for row in rows] == list(checks())
+    assert [row["check"] for row in rows] == list(load_checks())
     assert all(row["why"] and row["otherwise"] and row["statistic"] for row in rows)
-    for check in checks().values():
+    for check in load_checks().values():
         assert check.relation in ("at least", "at most")
         beyond = check.threshold + (0.01 if check.relation == "at most" else -0.01)
-        assert check.judged(check.threshold)["passes"] is True
-        assert check.judged(beyond)["says"] == check.otherwise
+        assert check.evaluate(check.threshold)["passes"] is True
+        assert check.evaluate(beyond)["says"] == check.otherwise

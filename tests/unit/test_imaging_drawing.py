@@ -231,7 +231,7 @@ def test_a_picture_is_its_strips_put_together(layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_derivative_is_that_of_the_picture(layout, monkeypatch):
     # Where a beat is laid is not part of the derivative: it is found as if it were given.
-    monkeypatch.setattr(beats, "centred", lambda signal_mv, fs_hz, r_s: r_s)
+    monkeypatch.setattr(beats, "qrs_centres", lambda signal_mv, fs_hz, r_s: r_s)
     torch.manual_seed(1)
     signal_mv = 0.2 * torch.randn(1, 12, 40, dtype=torch.float64).cumsum(dim=2)
     signal_mv[0, 2, 10:20] = float("nan")

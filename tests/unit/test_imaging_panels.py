@@ -162,8 +162,8 @@ def test_the_median_of_any_number_of_beats_is_the_median(count):
     torch.manual_seed(count)
     cut = torch.randn(3, 12, 16, 5)
     counts = torch.tensor([count, 16, 1])
-    beyond = beats._beyond(counts, 16)[:, None, :, None]
-    found = beats._middle((cut + beyond).unbind(dim=2), counts)
+    padding = beats._padding(counts, 16)[:, None, :, None]
+    found = beats._median_of_rows((cut + padding).unbind(dim=2), counts)
     for record, n, middle in zip(cut, counts, found, strict=True):
         expected = record[:, :n].quantile(0.5, dim=1)
         torch.testing.assert_close(middle, expected)
@@ -171,7 +171,7 @@ def test_the_median_of_any_number_of_beats_is_the_median(count):
 
 def test_of_many_beats_some_all_over_the_record_are_used():
     fast = np.arange(0.3, 9.7, 0.3)
-    chosen = beats._chosen(fast, -0.1, 0.1, 9.998)
+    chosen = beats._select_beats(fast, -0.1, 0.1, 9.998)
     assert len(chosen) == beats.MAX_BEATS
     assert (chosen[0], chosen[-1]) == (fast[0], fast[-1])
     assert np.diff(chosen).max() < 1.6
@@ -179,8 +179,8 @@ def test_of_many_beats_some_all_over_the_record_are_used():
 
 def test_beats_that_are_cut_off_count_only_where_there_is_no_other():
     r_s = np.array([0.1, 5.0, 9.9])
-    assert beats._chosen(r_s, -0.27, 0.47, 9.998).tolist() == [5.0]
-    assert beats._chosen(r_s[[0]], -0.27, 0.47, 9.998).tolist() == [0.1]
+    assert beats._select_beats(r_s, -0.27, 0.47, 9.998).tolist() == [5.0]
+    assert beats._select_beats(r_s[[0]], -0.27, 0.47, 9.998).tolist() == [0.1]
     ink = strip_ink(train(500, r_s[[0]], qrs(0.1)), 500, PANELS, [r_s[[0]]])[0, 0]
     drawn = (ink[:, :74].sum(dim=0) > 0).nonzero().flatten()
     assert (drawn.min(), drawn.max()) == (pytest.approx(R_COLUMN - 10, abs=1), 73)
