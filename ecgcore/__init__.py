@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     )
     from ecgcore.cohort.store import Cohort
     from ecgcore.cohort.summary import IngestResult
-    from ecgcore.comparison.compare import Comparison
+    from ecgcore.comparison.results import Comparison
     from ecgcore.errors import EcgError
-    from ecgcore.evaluation.evaluate import Evaluation
+    from ecgcore.evaluation.results import Evaluation
     from ecgcore.explain.explanation import Explanation
     from ecgcore.imaging.png import NetworkImage
     from ecgcore.inference.model import Classifier
@@ -46,9 +46,9 @@ RESEARCH_USE_ONLY = "Research use only. Not a medical device."
 _HOMES = {
     "Classifier": "inference.model",
     "Cohort": "cohort.store",
-    "Comparison": "comparison.compare",
+    "Comparison": "comparison.results",
     "EcgError": "errors",
-    "Evaluation": "evaluation.evaluate",
+    "Evaluation": "evaluation.results",
     "Explanation": "explain.explanation",
     "IngestResult": "cohort.summary",
     "LEADS": "records.record",

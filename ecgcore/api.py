@@ -15,8 +15,8 @@ from ecgcore.workspace import Workspace
 if TYPE_CHECKING:
     from ecgcore.cohort.store import Cohort
     from ecgcore.cohort.summary import IngestResult
-    from ecgcore.comparison.compare import Comparison
-    from ecgcore.evaluation.evaluate import Evaluation
+    from ecgcore.comparison.results import Comparison
+    from ecgcore.evaluation.results import Evaluation
     from ecgcore.explain.explanation import Explanation
     from ecgcore.imaging.png import NetworkImage
     from ecgcore.inference.model import Classifier

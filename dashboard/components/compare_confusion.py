@@ -11,7 +11,7 @@ from dashboard.charts import draw, figures_matrices
 from dashboard.components import controls
 from dashboard.data import cached_comparison
 from dashboard.data.cached_comparison import Pair
-from ecgcore.comparison.confusion_cells import cell_words
+from ecgcore.comparison.confusion_cells import cell_description
 
 SIDES = {"a": "A", "b": "B", "one": "A − B"}
 ANY = "–"
@@ -87,7 +87,7 @@ def _choose(codes: Sequence[str]) -> None:
 def _records(of: Pair, cell: tuple[str, str, str], cohort: str) -> None:
     """List a cell's records, with links to see one or all of them."""
     rows = cached_comparison.cell(of, *cell)
-    why = cell_words(*cell)
+    why = cell_description(*cell)
     st.markdown(f"**{figures_matrices.counted(len(rows))}** · {why}")
     if not rows:
         return

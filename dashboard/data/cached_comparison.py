@@ -12,8 +12,8 @@ import streamlit as st
 
 from dashboard.data.cached import workspace, written
 from dashboard.data.cached_runs import PREDICTIONS, comparable, run
-from ecgcore.workspace import Workspace
 from ecgcore.runs.run import Run, find_run
+from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.calibration.scores import Scores
@@ -32,7 +32,9 @@ class Pair:
     @property
     def runs(self) -> tuple[Run, Run]:
         """Both runs."""
-        return find_run(self.a, Workspace(self.workspace)), find_run(self.b, Workspace(self.workspace))
+        return find_run(self.a, Workspace(self.workspace)), find_run(
+            self.b, Workspace(self.workspace)
+        )
 
 
 def pair(a: str, b: str, part: str) -> Pair:
@@ -45,26 +47,26 @@ def pair(a: str, b: str, part: str) -> Pair:
 def scores(of: Pair) -> tuple["Scores", "Scores"]:
     """Return both runs' scores on their common records; shared, and only read."""
     from ecgcore.comparison.compare import on_common_records
-    from ecgcore.evaluation.evaluate import scores_of
+    from ecgcore.evaluation.evaluate import run_scores
 
-    a, b = (scores_of(one, of.part) for one in of.runs)
+    a, b = (run_scores(one, of.part) for one in of.runs)
     return on_common_records(a, b)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def curves(of: Pair, kind: str) -> list[dict[str, Any]]:
     """Return each side's ROC or PR curves: class, micro or macro → curve."""
-    from ecgcore.evaluation.roc import curves_of, pr_curves_of
+    from ecgcore.evaluation.roc import pr_curves_of, roc_curves_of
 
-    return [(curves_of if kind == "ROC" else pr_curves_of)(side) for side in scores(of)]
+    return [(roc_curves_of if kind == "ROC" else pr_curves_of)(side) for side in scores(of)]
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def points(of: Pair) -> list[dict[str, dict[str, Any]]]:
     """Return where each side's calls lie on its curves: class → sensitivity, specificity, …"""
-    from ecgcore.evaluation.operating_points import points_of
+    from ecgcore.evaluation.operating_points import curve_points
 
-    return [points_of(side) for side in scores(of)]
+    return [curve_points(side) for side in scores(of)]
 
 
 def cell(of: Pair, label: str, said: str, side: str) -> list[dict[str, Any]]:
@@ -78,12 +80,12 @@ def cell(of: Pair, label: str, said: str, side: str) -> list[dict[str, Any]]:
 def calibration(of: Pair) -> list[dict[str, Any]]:
     """Return how well each side's probabilities are calibrated, before and after temperature."""
     from ecgcore.comparison.compare import on_common_records
-    from ecgcore.evaluation.evaluate import calibration_of_scores, scores_of
+    from ecgcore.evaluation.evaluate import calibration_report, run_scores
 
-    raw = on_common_records(*(scores_of(one, of.part, raw=True) for one in of.runs))
+    raw = on_common_records(*(run_scores(one, of.part, calibrated=False) for one in of.runs))
     sides = zip(of.runs, scores(of), raw, strict=True)
     return [
-        calibration_of_scores(one.calibration, fitted, bare)["calibration"]
+        calibration_report(one.calibration, fitted, bare)["calibration"]
         for one, fitted, bare in sides
     ]
 
@@ -93,10 +95,10 @@ def calibration(of: Pair) -> list[dict[str, Any]]:
 )
 def subgroups(of: Pair) -> list[dict[str, Any] | None]:
     """Return each side's figures by subgroup; None where it is not known what the records are."""
+    from ecgcore.evaluation.subgroups import run_traits
     from ecgcore.evaluation.subgroups import subgroups as figures_of
-    from ecgcore.evaluation.subgroups import traits_of_run
 
-    traits = [traits_of_run(one, of.part, Workspace(of.workspace)) for one in of.runs]
+    traits = [run_traits(one, of.part, Workspace(of.workspace)) for one in of.runs]
     told = [table for table in traits if table is not None]
     if not told:
         return [None, None]
@@ -126,14 +128,14 @@ def decision(of: Pair, code: str) -> list[list[dict[str, float]]]:
 @st.cache_data(max_entries=8, show_spinner="Timing both networks …")
 def ms_per_ecg(of: Pair) -> list[float]:
     """Return how long one ECG takes each network on this machine, in ms."""
-    from ecgcore.comparison.costs import ms_per_ecg as measure
+    from ecgcore.inference.latency import ms_per_ecg as measure
 
     return measure(of.runs, Workspace(of.workspace))
 
 
 def all_seeds(a: list[Run], b: list[Run]) -> tuple[list[str], list[str]]:
     """Return both sides, by id, with every seed that both have."""
-    from ecgcore.comparison.seed_groups import all_seeds as found_of
+    from ecgcore.comparison.seed_groups import complete_seed_groups
 
-    found = found_of(a, b, comparable())
-    return [one.id for one in found[0]], [one.id for one in found[1]]
+    groups = complete_seed_groups(a, b, comparable())
+    return [one.id for one in groups[0]], [one.id for one in groups[1]]

@@ -176,10 +176,10 @@ def compare(a: str, b: str, part: str) -> dict[str, Any]:
 
 @st.cache_data(max_entries=16, show_spinner="Comparing (bootstrap over patients) …", show_time=True)
 def _compare(home_path: Path, a: str, b: str, part: str, *stamps: int) -> dict[str, Any]:
-    from ecgcore.comparison.seed_groups import compare_sides
+    from ecgcore.comparison.seed_groups import compare_seed_groups
 
     sides = [[find_run(r, Workspace(home_path)) for r in side.split(",")] for side in (a, b)]
-    found = compare_sides(sides[0], sides[1], part)
+    found = compare_seed_groups(sides[0], sides[1], part).as_json()
     log_access(Workspace(home_path), "pages", [*sides[0], *sides[1]], part)
     return found
 

@@ -1,1 +1,1 @@
-"""Scores, calibration, thresholds and referral: shared by inference and evaluation."""
+"""Scores, calibration, thresholds and referral: the mathematics below inference and evaluation."""

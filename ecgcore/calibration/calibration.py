@@ -1,7 +1,7 @@
-"""Calibration: one temperature a run, and how far its probabilities can be believed.
+"""Calibration: a run's temperature, and how well its probabilities match frequencies.
 
 The temperature (Guo et al. 2017, https://proceedings.mlr.press/v70/guo17a.html) is fitted on
-validation logits alone; what is measured here on other records fits nothing.
+validation logits alone; metrics on other records fit nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 from ecgcore.calibration.scores import Scores
 
 FITTED_ON = "validation"
 OUT_OF_FOLD = "out-of-fold"
-"""A shipped model learnt from all records; its calibration comes from networks of the same recipe,
-each of which answered the fold that it had not learnt from. These answers are its part ``test``."""
+"""A shipped model is trained on all records, so its calibration comes from cross-validation:
+networks of the same configuration, each trained without one fold, predict that fold. These
+predictions are its part ``test``."""
 PART_OF = {FITTED_ON: "validation", OUT_OF_FOLD: "test"}
 OUT_OF_FOLD_NOTE = (
     "Out of fold: each record was answered by a network of the same recipe that had not learnt "
@@ -26,21 +26,21 @@ OUT_OF_FOLD_NOTE = (
 )
 BINS = 10
 BINNING = f"{BINS} bins of equally many records, by probability"
-COLDEST, HOTTEST = 0.05, 20.0
-_SMALLEST = 1e-7  # of a probability that is kept as float32
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
+_MIN_PROBABILITY = 1e-7  # float32 holds no smaller distance from 1
 
 
-def is_out_of_fold(fitted: Mapping[str, Any] | None) -> bool:
-    """Whether a calibration comes from answers that were given out of fold."""
-    return (fitted or {}).get("from") == OUT_OF_FOLD
+def is_out_of_fold(calibration: Mapping[str, Any] | None) -> bool:
+    """Return True if a calibration was fitted on out-of-fold predictions."""
+    return (calibration or {}).get("from") == OUT_OF_FOLD
 
 
 def probabilities(
     logits: np.ndarray, target_mode: str, temperature: float | None = None
 ) -> np.ndarray:
-    """Return (N, C) probabilities: sigmoid each for ``multilabel``, else softmax.
+    """Return (N, C) probabilities: a sigmoid each for ``multilabel``, else a softmax.
 
-    ``logits`` (N, C) are divided by the temperature first; None: as they are.
+    ``logits`` (N, C) are divided by the temperature first; None leaves them unchanged.
     """
     scaled = logits if temperature is None else logits / temperature
     return expit(scaled) if target_mode == "multilabel" else softmax(scaled, axis=1)
@@ -52,16 +52,18 @@ def fit_temperature(logits: np.ndarray, y: np.ndarray, target_mode: str) -> floa
     Parameters
     ----------
     logits
-        (N, C), of validation records and no others.
+        (N, C), of validation records only.
     y
-        (N, C): 1 present, 0 absent, NaN unknown; unknown cells count for nothing. In the modes of
-        one class a record, records without exactly one stated class count for nothing.
+        (N, C): 1 present, 0 absent, NaN unknown; unknown cells are ignored. In the modes of one
+        class a record, records without exactly one stated class are ignored.
 
     Returns
     -------
     float
-        From 0.05 to 20; above 1 the network was too sure of itself.
+        From 0.05 to 20; above 1 the network was overconfident.
     """
+    from scipy.optimize import minimize_scalar  # a tenth of the start of `classify`, unused there
+
     if target_mode == "multilabel":
         known = ~np.isnan(y)
         z, stated = logits[known].astype(float), y[known]
@@ -78,7 +80,7 @@ def fit_temperature(logits: np.ndarray, y: np.ndarray, target_mode: str) -> floa
 
     if not known.any():
         return None
-    bounds = (np.log(COLDEST), np.log(HOTTEST))
+    bounds = (np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
@@ -88,15 +90,15 @@ def with_probabilities(
     target_mode: str,
     temperature: float | None = None,
 ) -> pd.DataFrame:
-    """Return a table of predictions whose ``p_`` are made of its logits ``z_``."""
+    """Return a table of predictions with its ``p_`` columns computed from its logits ``z_``."""
     logits = predictions[[f"z_{c}" for c in classes]].to_numpy(float)
     p = probabilities(logits, target_mode, temperature).astype(np.float32)
     columns = pd.DataFrame(p, predictions.index, [f"p_{c}" for c in classes])
     return pd.concat([predictions.drop(columns=columns, errors="ignore"), columns], axis=1)
 
 
-def calibration_of(scores: Scores) -> dict:
-    """Return how near probabilities come to frequencies; nothing is fitted.
+def calibration_metrics(scores: Scores) -> dict:
+    """Return calibration errors, Brier scores and log loss; nothing is fitted.
 
     Returns
     -------
@@ -110,26 +112,27 @@ def calibration_of(scores: Scores) -> dict:
     for i, code in enumerate(scores.classes):
         known = scores.known[:, i]
         if known.any():
-            classes[code] = _of_class(scores.positive[known, i], scores.p[known, i])
-    pooled = reliability(scores.positive[scores.known], scores.p[scores.known])
-    found = {
+            classes[code] = _class_calibration(scores.positive[known, i], scores.p[known, i])
+    pooled = reliability_bins(scores.positive[scores.known], scores.p[scores.known])
+    metrics = {
         "ece": float(np.mean([c["ece"] for c in classes.values()])),
         "ece_pooled": expected_calibration_error(pooled),
         "brier": float(np.mean([c["brier"] for c in classes.values()])),
-        "nll": _nll(scores),
+        "nll": _negative_log_likelihood(scores),
         "classes": classes,
         "bins": pooled,
     }
     if scores.target_mode != "multilabel":
         right = scores.top == scores.truth
-        found["ece_top"] = expected_calibration_error(reliability(right, scores.p.max(axis=1)))
-    return found
+        bins = reliability_bins(right, scores.p.max(axis=1))
+        metrics["ece_top"] = expected_calibration_error(bins)
+    return metrics
 
 
-def reliability(y: np.ndarray, p: np.ndarray, bins: int = BINS) -> list[dict]:
+def reliability_bins(y: np.ndarray, p: np.ndarray, bins: int = BINS) -> list[dict]:
     """Return the reliability diagram: per bin ``n``, mean ``p`` and the ``share`` with the class.
 
-    ``y`` (n,) bool and ``p`` (n,); bins hold equally many, so that none rests on a few records.
+    ``y`` (n,) bool and ``p`` (n,). Bins hold equally many records, so that none rests on a few.
     """
     order = np.argsort(p, kind="stable")
     return [
@@ -145,8 +148,8 @@ def expected_calibration_error(bins: Sequence[dict]) -> float:
     )
 
 
-def _of_class(y: np.ndarray, p: np.ndarray) -> dict:
-    bins = reliability(y, p)
+def _class_calibration(y: np.ndarray, p: np.ndarray) -> dict:
+    bins = reliability_bins(y, p)
     return {
         "n": len(y),
         "ece": expected_calibration_error(bins),
@@ -155,9 +158,9 @@ def _of_class(y: np.ndarray, p: np.ndarray) -> dict:
     }
 
 
-def _nll(scores: Scores) -> float:
-    """Return the negative log likelihood a known cell, or a record where one class is stated."""
-    p = np.clip(scores.p, _SMALLEST, 1 - _SMALLEST)
+def _negative_log_likelihood(scores: Scores) -> float:
+    """Return its mean over known cells, or over records where one class is stated."""
+    p = np.clip(scores.p, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
     if scores.target_mode == "multilabel":
         return float(-np.log(np.where(scores.positive, p, 1 - p))[scores.known].mean())
     return float(-np.log(p[np.arange(len(scores)), scores.truth]).mean())

@@ -1,13 +1,14 @@
-"""Refer: which records a run should leave to a person, by split conformal prediction.
+"""Referral: records that a run should leave to a person, by split conformal prediction.
 
-Angelopoulos & Bates 2023 (https://doi.org/10.1561/2200000101), section 1: the quantile of what
-validation records reach on a score of being wrong bounds what a new record reaches, in a share of
-1 − alpha of new records like them, whatever the network.
+Angelopoulos & Bates 2023 (https://doi.org/10.1561/2200000101), section 1: the 1 − alpha quantile of
+the validation records' nonconformity bounds that of a new record in a share of 1 − alpha of new
+records like them, whatever the network.
 
-``multilabel``: how sure the network was of its worst mistake, max over the classes; a class whose
-probability lies in its band around its threshold may be present or absent, and a record with such
-a class is referred. In at least 1 − alpha of records no class outside its band is wrong.
-Otherwise: 1 − p of the stated class; a record is referred unless exactly one class is left.
+``multilabel``: nonconformity is the largest probability given to a mistake, over the classes. A
+class whose probability lies in its band around its threshold may be present or absent, and a
+record with such a class is referred. In at least 1 − alpha of records no class outside its band is
+wrong. Otherwise nonconformity is 1 − p of the stated class, and a record is referred unless exactly
+one class remains possible.
 """
 
 from collections.abc import Mapping
@@ -18,20 +19,20 @@ from ecgcore.calibration.scores import Scores
 
 ALPHA = 0.2
 SOURCE = "Angelopoulos & Bates 2023, https://doi.org/10.1561/2200000101"
-CUTS = tuple(round(0.05 * step, 2) for step in range(21))
+CONFIDENCE_CUTS = tuple(round(0.05 * step, 2) for step in range(21))
 
 
-def fit_refer(validation: Scores, alpha: float = ALPHA) -> dict | None:
+def fit_referral(validation: Scores, alpha: float = ALPHA) -> dict | None:
     """Return the band fitted on validation scores, None where these are too few for ``alpha``.
 
-    Thresholds and temperature come from the same records, which favours the band a little; the
-    coverage that it reaches elsewhere is measured, see :func:`refer_report`.
+    Thresholds and temperature come from the same records, which favours the band a little; its
+    coverage of other records is measured by :func:`referral_report`.
     """
     n = len(validation)
     rank = int(np.ceil((n + 1) * (1 - alpha) - 1e-9))
     if rank > n:
         return None
-    cut = float(np.sort(wrongness(validation))[rank - 1])
+    cut = float(np.sort(nonconformity(validation))[rank - 1])
     return {
         "form": "split conformal",
         "alpha": alpha,
@@ -42,39 +43,39 @@ def fit_refer(validation: Scores, alpha: float = ALPHA) -> dict | None:
     }
 
 
-def wrongness(scores: Scores) -> np.ndarray:
-    """Return (N,) how sure the network was of what is wrong, 0..1; 0 where nothing is.
+def nonconformity(scores: Scores) -> np.ndarray:
+    """Return (N,) the largest probability given to a mistake, 0..1; 0 where nothing is wrong.
 
-    ``multilabel``: the largest over the known classes that are wrongly called or wrongly not
-    called, of the probability given to that mistake. Otherwise 1 − p of the stated class.
+    ``multilabel``: over the known classes that are wrongly predicted present or absent. Otherwise
+    1 − p of the stated class.
     """
     if scores.target_mode != "multilabel":
         return 1 - scores.p[np.arange(len(scores)), scores.truth]
-    wrong = (scores.called != scores.positive) & scores.known
-    return np.where(wrong, np.where(scores.called, scores.p, 1 - scores.p), 0).max(axis=1)
+    wrong = (scores.predicted != scores.positive) & scores.known
+    return np.where(wrong, np.where(scores.predicted, scores.p, 1 - scores.p), 0).max(axis=1)
 
 
-def uncertain(p: np.ndarray, classes: tuple[str, ...], refer: Mapping) -> np.ndarray:
-    """Return (N, C) bool: classes of which the run is not certain, given (N, C) probabilities.
+def uncertain_classes(p: np.ndarray, classes: tuple[str, ...], referral: Mapping) -> np.ndarray:
+    """Return (N, C) bool: classes whose (N, C) probabilities lie in the uncertain band.
 
-    With one class a record these are the classes that remain possible, where that is not one.
+    With one class a record: the classes that remain possible, where that is not exactly one.
     """
-    if refer["bands"] is None:
-        possible = np.greater_equal(p, 1 - refer["cut"])
+    if referral["bands"] is None:
+        possible = np.greater_equal(p, 1 - referral["cut"])
         return np.asarray(possible & (possible.sum(axis=1, keepdims=True) != 1))
-    ends = np.array([refer["bands"].get(c) or (np.inf, -np.inf) for c in classes])
+    ends = np.array([referral["bands"].get(c) or (np.inf, -np.inf) for c in classes])
     return np.logical_and(ends[:, 0] <= p, p <= ends[:, 1])
 
 
-def referred(p: np.ndarray, classes: tuple[str, ...], refer: Mapping) -> np.ndarray:
-    """Return (N,) bool: records to leave to a person."""
-    if refer["bands"] is None:
-        return np.asarray((p >= 1 - refer["cut"]).sum(axis=1) != 1)
-    return np.asarray(uncertain(p, classes, refer).any(axis=1))
+def referred_records(p: np.ndarray, classes: tuple[str, ...], referral: Mapping) -> np.ndarray:
+    """Return (N,) bool: records to leave to a person, given (N, C) probabilities."""
+    if referral["bands"] is None:
+        return np.asarray((p >= 1 - referral["cut"]).sum(axis=1) != 1)
+    return np.asarray(uncertain_classes(p, classes, referral).any(axis=1))
 
 
-def refer_report(scores: Scores, refer: Mapping) -> dict:
-    """Return what referring does to these records; nothing is fitted.
+def referral_report(scores: Scores, referral: Mapping) -> dict:
+    """Return the coverage and accuracy that referral reaches on these records.
 
     Returns
     -------
@@ -85,32 +86,32 @@ def refer_report(scores: Scores, refer: Mapping) -> dict:
         record: the class), of all and of those answered; ``curve``: the same two shares where a
         record is answered if its least certain class has at least the probability ``least``.
     """
-    answered = ~referred(scores.p, scores.classes, refer)
-    right = _right(scores)
+    answered = ~referred_records(scores.p, scores.classes, referral)
+    right = _all_right(scores)
     return {
-        "alpha": refer["alpha"],
+        "alpha": referral["alpha"],
         "n": len(scores),
         "answered": float(answered.mean()),
-        "covered": float((wrongness(scores) <= refer["cut"]).mean()),
+        "covered": float((nonconformity(scores) <= referral["cut"]).mean()),
         "right": float(right.mean()),
         "right_answered": _mean(right[answered]),
-        "curve": [_point(_confidence(scores), right, cut) for cut in CUTS],
+        "curve": [_curve_point(_confidence(scores), right, cut) for cut in CONFIDENCE_CUTS],
     }
 
 
-def _right(scores: Scores) -> np.ndarray:
-    """Return (N,) bool: every known class is called as it is stated."""
-    return ((scores.called == scores.positive) | ~scores.known).all(axis=1)
+def _all_right(scores: Scores) -> np.ndarray:
+    """Return (N,) bool: every known class is predicted as stated."""
+    return ((scores.predicted == scores.positive) | ~scores.known).all(axis=1)
 
 
 def _confidence(scores: Scores) -> np.ndarray:
-    """Return (N,) the probability given to the least certain answer, or to the one answer."""
+    """Return (N,) the probability given to the least certain prediction, or to the top class."""
     if scores.target_mode != "multilabel":
         return scores.p.max(axis=1)
-    return np.where(scores.called, scores.p, 1 - scores.p).min(axis=1)
+    return np.where(scores.predicted, scores.p, 1 - scores.p).min(axis=1)
 
 
-def _point(confidence: np.ndarray, right: np.ndarray, cut: float) -> dict:
+def _curve_point(confidence: np.ndarray, right: np.ndarray, cut: float) -> dict:
     answered = confidence >= cut
     return {
         "least": cut,
@@ -120,7 +121,7 @@ def _point(confidence: np.ndarray, right: np.ndarray, cut: float) -> dict:
 
 
 def _bands(scores: Scores, cut: float) -> dict[str, list[float]]:
-    """Return the classes' bands: not called, yet p ≥ 1 − cut; or called, yet p ≤ cut."""
+    """Return each class's band: p ≥ 1 − cut below its threshold, p ≤ cut from it on."""
     ends = {
         code: [min(1 - cut, t), max(cut, t)]
         for code, t in zip(scores.classes, scores.thresholds.tolist(), strict=True)

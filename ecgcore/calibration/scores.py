@@ -1,7 +1,6 @@
-"""Scores: the labels and probabilities of one part of a run, checked once and then trusted.
+"""Scores: labels and probabilities of one part of a run, validated once.
 
-It does not know where they come from: a run's ``predictions.parquet`` and a simulated table are
-the same to it.
+They come from a run's ``predictions.parquet`` or from any table of the same columns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.errors import DamagedFile, NotFound, RequestError
+from ecgcore.labels.targets import MODES
 
-PARTS = ("validation", "test", "untouched")
-MODES = ("multilabel", "exclusive", "priority")
+PARTS = ("validation", "test", "holdout")
 
 
 @dataclass(frozen=True)
@@ -24,15 +23,15 @@ class Scores:
     Attributes
     ----------
     record, patient
-        (N,) str. A record whose patient is not known is a patient of its own.
+        (N,) str. A record without a known patient counts as a patient of its own.
     y
         (N, C) float, 1 present, 0 absent, NaN unknown.
     p
         (N, C) float, calibrated probabilities in 0..1.
     thresholds
-        (C,) float: from which probability on a class is called (multilabel only).
+        (C,) float: probability from which a class is predicted present (multilabel only).
     notes
-        What was left out or assumed, as sentences.
+        Sentences on what was left out or assumed.
     """
 
     run: str
@@ -47,7 +46,7 @@ class Scores:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def read(
+    def from_predictions(
         cls,
         predictions: pd.DataFrame,
         classes: Sequence[str],
@@ -56,44 +55,44 @@ class Scores:
         run: str = "",
         part: str = "test",
     ) -> "Scores":
-        """Take one part of a table of predictions.
+        """Return the scores of one part of a table of predictions.
 
         Parameters
         ----------
         predictions
             One row a record: record, patient, part, and ``y_<code>``, ``p_<code>`` for each class.
         thresholds
-            Class code → probability; 0.5 where none is given.
+            Class code → probability; 0.5 for classes not named.
 
         Raises
         ------
         DamagedFile
-            A column is missing, a record stands twice, or a probability is not in 0..1.
+            A column is missing, a record occurs twice, or a probability is not in 0..1.
         RequestError
             The part or mode is unknown, or the part holds no record.
         """
         if target_mode not in MODES:
             raise NotFound.among("target mode", target_mode, MODES)
-        rows = _rows_of(predictions, classes, run, part)
+        rows = _rows_of_part(predictions, classes, run, part)
         y = rows[[f"y_{c}" for c in classes]].to_numpy(float)
-        counts = _usable(y, target_mode)
-        if not counts.any():
+        usable = _usable(y, target_mode)
+        if not usable.any():
             raise RequestError(f"No record of {run or 'the table'}'s part '{part}' has a label.")
-        named = rows["patient"].astype(object)
-        alone = named.isna() | (named == "")
-        patient = named.where(~alone, "record " + rows["record"].astype(str))
-        given = thresholds or {}
+        patient = rows["patient"].astype(object)
+        unknown = patient.isna() | (patient == "")
+        patient = patient.where(~unknown, "record " + rows["record"].astype(str))
+        by_class = thresholds or {}
         return cls(
             run=run,
             part=part,
             target_mode=target_mode,
             classes=tuple(classes),
-            record=rows["record"].to_numpy(str)[counts],
-            patient=patient.to_numpy(str)[counts],
-            y=y[counts],
-            p=rows[[f"p_{c}" for c in classes]].to_numpy(float)[counts],
-            thresholds=np.array([given.get(c, 0.5) for c in classes], float),
-            notes=_notes(target_mode, int((~counts).sum()), int(alone[counts].sum())),
+            record=rows["record"].to_numpy(str)[usable],
+            patient=patient.to_numpy(str)[usable],
+            y=y[usable],
+            p=rows[[f"p_{c}" for c in classes]].to_numpy(float)[usable],
+            thresholds=np.array([by_class.get(c, 0.5) for c in classes], float),
+            notes=_notes(target_mode, int((~usable).sum()), int(unknown[usable].sum())),
         )
 
     def __len__(self) -> int:
@@ -115,13 +114,13 @@ class Scores:
         return self.y == 1
 
     @cached_property
-    def single(self) -> np.ndarray:
+    def single_label(self) -> np.ndarray:
         """(N,) bool: exactly one class is stated."""
         return self.positive.sum(axis=1) == 1
 
     @cached_property
     def truth(self) -> np.ndarray:
-        """(N,) int: index of the stated class; means something only where ``single`` holds."""
+        """(N,) int: index of the stated class; meaningful only where ``single_label`` holds."""
         return self.positive.argmax(axis=1)
 
     @cached_property
@@ -130,8 +129,8 @@ class Scores:
         return self.p.argmax(axis=1)
 
     @cached_property
-    def called(self) -> np.ndarray:
-        """(N, C) bool: predicted present; by threshold, or the top class where one decides."""
+    def predicted(self) -> np.ndarray:
+        """(N, C) bool: predicted present; by threshold in ``multilabel``, else the top class."""
         if self.target_mode == "multilabel":
             return self.p >= self.thresholds
         return self.top[:, None] == np.arange(len(self.classes))
@@ -152,30 +151,30 @@ class Scores:
         )
 
 
-def _rows_of(
+def _rows_of_part(
     predictions: pd.DataFrame, classes: Sequence[str], run: str, part: str
 ) -> pd.DataFrame:
-    """Return the rows of ``part``, or say what is wrong with the table."""
-    named = f"The predictions of run {run}" if run else "The table of predictions"
+    """Return the rows of ``part``, or refuse the table."""
+    source = f"The predictions of run {run}" if run else "The table of predictions"
     wanted = ["record", "patient", "part", *(f"{k}_{c}" for k in "yp" for c in classes)]
     missing = [c for c in wanted if c not in predictions.columns]
     if missing:
-        raise DamagedFile(f"{named} lack the columns {', '.join(missing)}.")
+        raise DamagedFile(f"{source} lack the columns {', '.join(missing)}.")
     if part not in PARTS:
         raise NotFound.among("part", part, PARTS)
     rows = predictions[predictions["part"] == part]
     if rows.empty:
-        there = ", ".join(sorted(predictions["part"].astype(str).unique())) or "none"
-        raise RequestError(
-            f"{named} hold no record of part '{part}'; parts that are there: {there}."
-        )
+        parts = ", ".join(sorted(predictions["part"].astype(str).unique())) or "none"
+        raise RequestError(f"{source} hold no record of part '{part}'; available parts: {parts}.")
     if rows["record"].duplicated().any():
-        twice = rows["record"][rows["record"].duplicated()].iloc[0]
-        raise DamagedFile(f"{named} hold record {twice} twice in part '{part}'.")
+        repeated = rows["record"][rows["record"].duplicated()].iloc[0]
+        raise DamagedFile(f"{source} hold record {repeated} twice in part '{part}'.")
     p = rows[[f"p_{c}" for c in classes]].to_numpy(float)
-    bad = ~((p >= 0) & (p <= 1)).all(axis=1)
-    if bad.any():
-        raise DamagedFile(f"{named} hold {bad.sum()} records whose probabilities are not in 0..1.")
+    invalid = ~((p >= 0) & (p <= 1)).all(axis=1)
+    if invalid.any():
+        raise DamagedFile(
+            f"{source} hold {invalid.sum()} records whose probabilities are not in 0..1."
+        )
     return rows
 
 
@@ -186,12 +185,14 @@ def _usable(y: np.ndarray, target_mode: str) -> np.ndarray:
     return (y == 1).sum(axis=1) == 1
 
 
-def _notes(target_mode: str, left_out: int, alone: int) -> tuple[str, ...]:
-    """Say what was left out and assumed while reading."""
+def _notes(target_mode: str, left_out: int, without_patient: int) -> tuple[str, ...]:
+    """Return sentences on what was left out and assumed."""
     notes = []
     if left_out:
         lack = "no known class" if target_mode == "multilabel" else "not exactly one stated class"
         notes.append(f"Left out, with {lack}: {left_out:,} records.")
-    if alone:
-        notes.append(f"Without a patient, each counted as a patient of its own: {alone:,} records.")
+    if without_patient:
+        notes.append(
+            f"Without a patient, each counted as a patient of its own: {without_patient:,} records."
+        )
     return tuple(notes)

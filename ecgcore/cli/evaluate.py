@@ -1,4 +1,4 @@
-"""What runs are worth: evaluated, compared, shipped."""
+"""Commands on finished runs: evaluate, calibrate, compare, report and export."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -22,12 +22,18 @@ from ecgcore.errors import RequestError
 from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
+    from ecgcore.comparison.results import Comparison, MultiComparison
+    from ecgcore.evaluation.results import Evaluation
     from ecgcore.runs.run import Run
+
+RunArgument = Annotated[
+    str, typer.Argument(help="A run's id or folder, or a shipped model's name.")
+]
 
 
 @app.command()
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A run's id or folder, or a shipped model's name.")],
+    run: RunArgument,
     part: PartOption = "test",
     cohort: Annotated[
         str | None,
@@ -36,14 +42,15 @@ def evaluate(
     prevalence: Annotated[
         list[str] | None,
         typer.Option(
-            help="CODE=SHARE, 0 to 1, of the population in mind, for predictive values; by default "
-            "that of the records. Repeat."
+            help="CODE=SHARE, 0 to 1, in the target population, for predictive values; by default "
+            "that of the records. Repeatable."
         ),
     ] = None,
     untrained: Annotated[
         bool,
         typer.Option(
-            "--untrained", help="Beside it, the same network with fresh weights: predicts anew."
+            "--untrained",
+            help="Also score the same network with untrained weights as a baseline.",
         ),
     ] = False,
     workspace: WorkspaceOption = None,
@@ -51,146 +58,159 @@ def evaluate(
 ) -> None:
     """Score a run, with intervals over patients.
 
-    With --cohort, on all labelled records of another cohort but those that the run learnt from;
-    classes that its sources do not annotate are left out by name.
+    With --cohort, score all labelled records of another cohort except those that the run has learnt
+    from; classes that its sources do not annotate are left out by name.
 
     Example: ecgcore evaluate alexnet_m_se_gap --prevalence RBBB=0.02
     """
     from ecgcore.evaluation.evaluate import evaluate_run
-    from ecgcore.evaluation.test_access_log import looks_text, note_look
-    from ecgcore.evaluation.text import report_text
+    from ecgcore.evaluation.test_access_log import access_text, log_access
     from ecgcore.runs.run import find_run
 
     if cohort is not None and untrained:
         raise RequestError("--untrained is for a run's own records: leave --cohort out.")
-    found = Workspace.find(workspace)
-    shares = dict(map(_share, prevalence or ()))
+    home = Workspace.find(workspace)
+    shares = dict(map(_prevalence, prevalence or ()))
+    looks = None
     if cohort is None:
-        chosen = find_run(run, found)
-        answer = evaluate_run(chosen, part, workspace=found, prevalence=shares)
+        evaluated = find_run(run, home)
+        evaluation = evaluate_run(evaluated, part, workspace=home, prevalence=shares)
         if untrained:
-            answer["untrained"] = _untrained(run, part, found)
-        answer["looks"] = note_look(found, "evaluate", [chosen], part)
+            evaluation = evaluation.extended(untrained=_untrained(run, part, home))
+        looks = log_access(home, "evaluate", [evaluated], part)
+        evaluation = evaluation.extended(looks=looks)
     else:
-        answer = _external(run, cohort, found, shares)
+        evaluation = _external(run, cohort, home, shares)
     if as_json:
-        print_json(answer)
+        print_json(evaluation.as_json())
     else:
-        out.print(report_text(answer), markup=False)
-        out.print(looks_text(answer.get("looks")), markup=False)
+        out.print(str(evaluation), markup=False)
+        out.print(access_text(looks), markup=False)
 
 
 def _external(
-    run: str, cohort: str, workspace: Workspace, shares: dict[str, float]
-) -> dict[str, Any]:
-    """Evaluate a run on another cohort, telling how far it is."""
+    run: str, cohort: str, workspace: Workspace, prevalence: dict[str, float]
+) -> "Evaluation":
+    """Evaluate a run on another cohort, with a progress bar."""
     from ecgcore.cohort.store import Cohort
     from ecgcore.evaluation.external import evaluate_cohort
-    from ecgcore.inference.model import load
+    from ecgcore.inference.model import load_model
+    from ecgcore.inference.predict import row_predictor
 
-    opened = Cohort.open(cohort, workspace)
-    with _predicting() as on_batch:
-        return evaluate_cohort(
-            load(run, workspace), opened, workspace, prevalence=shares, on_batch=on_batch
-        )
+    opened, classifier = Cohort.open(cohort, workspace), load_model(run, workspace)
+    with _prediction_progress() as on_batch:
+        predict = row_predictor(classifier, on_batch)
+        return evaluate_cohort(classifier.run, opened, predict, workspace, prevalence=prevalence)
 
 
 def _untrained(run: str, part: str, workspace: Workspace) -> dict[str, Any]:
-    """Score a run's network with fresh weights, telling how far it is."""
-    from ecgcore.evaluation.random_init_baseline import untrained
-    from ecgcore.inference.model import load
+    """Score a run's network with untrained weights, with a progress bar."""
+    from ecgcore.evaluation.random_init_baseline import random_init_baseline
+    from ecgcore.inference.model import load_model
+    from ecgcore.inference.predict import row_predictor, with_random_weights
 
-    with _predicting() as on_batch:
-        return untrained(load(run, workspace), workspace, part, on_batch=on_batch)
+    classifier = load_model(run, workspace)
+    with _prediction_progress() as on_batch:
+        predict = row_predictor(with_random_weights(classifier), on_batch)
+        return random_init_baseline(classifier.run, predict, workspace, part)
 
 
 @contextmanager
-def _predicting() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr; it is told how many records are done, of how many."""
+def _prediction_progress() -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on stderr; yield its update function: (records done, their total)."""
     with progress_bar() as progress:
         task = progress.add_task("Predicting", total=None, note="")
 
-        def on_batch(done: int, of: int) -> None:
-            progress.update(task, completed=done, total=of, note=f"{done:,} of {of:,}")
+        def on_batch(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, note=f"{done:,} of {total:,}")
 
         yield on_batch
 
 
-def _share(text: str) -> tuple[str, float]:
-    """Read CODE=SHARE."""
+def _prevalence(text: str) -> tuple[str, float]:
+    """Parse CODE=SHARE."""
     code, _, share = text.partition("=")
     try:
         return code, float(share)
     except ValueError:
         raise RequestError(
-            f"'{text}' is no prevalence; CODE=SHARE is accepted, such as RBBB=0.02."
+            f"'{text}' is not a prevalence; CODE=SHARE is accepted, such as RBBB=0.02."
         ) from None
 
 
 @app.command()
 def calibrate(
-    run: Annotated[str, typer.Argument(help="A run's id or folder, or a shipped model's name.")],
+    run: RunArgument,
     thresholds: Annotated[
         str,
-        typer.Option(help="By f1, cost, empirical-cost, sensitivity or specificity (multilabel)."),
+        typer.Option(
+            help="Criterion: f1, cost, empirical-cost, sensitivity or specificity (multilabel)."
+        ),
     ] = "f1",
     at: Annotated[
         float, typer.Option(help="Sensitivity or specificity to reach, a share in 0..1.")
     ] = 0.9,
     cost: Annotated[
         list[str] | None,
-        typer.Option(help="CODE=FP:FN, costs of a false call and of a miss; others 1:1. Repeat."),
+        typer.Option(
+            help="CODE=FP:FN, costs of a false positive and of a false negative; 1:1 for classes "
+            "not named. Repeatable."
+        ),
     ] = None,
     alpha: Annotated[
-        float, typer.Option(help="Share of records that may be wrong outside the refer band, 0..1.")
+        float,
+        typer.Option(help="Share of records that may be wrong outside the referral band, 0..1."),
     ] = 0.2,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a run's temperature, thresholds and refer band anew, on its validation records alone.
+    """Refit a run's temperature, thresholds and referral band on its validation records alone.
 
     Rewrites calibration.json, evaluation.json, the probabilities in predictions.parquet and a
-    shipped model's card; logits and weights stay.
+    shipped model's card; logits and weights stay unchanged.
 
     Example: ecgcore calibrate RUN --thresholds cost --cost STEMI=1:20
     """
-    from ecgcore.calibration.thresholds import Choice
+    from ecgcore.calibration.thresholds import ThresholdRule
     from ecgcore.evaluation.fit_calibration import calibrate_run
-    from ecgcore.evaluation.test_access_log import note_look
+    from ecgcore.evaluation.test_access_log import log_access
     from ecgcore.evaluation.text import calibration_text
-    from ecgcore.inference.release import renew_card
+    from ecgcore.inference.release import update_card
     from ecgcore.runs.run import find_run
 
-    found = Workspace.find(workspace)
-    chosen = find_run(run, found)
+    home = Workspace.find(workspace)
+    calibrated = find_run(run, home)
     costs = dict(map(_costs, cost or ()))
-    evaluation = calibrate_run(chosen, Choice(thresholds, at, costs), alpha)
-    note_look(found, "calibrate", [chosen], "test")
-    renew_card(chosen)
+    evaluation = calibrate_run(calibrated, ThresholdRule(thresholds, at, costs), alpha).as_json()
+    log_access(home, "calibrate", [calibrated], "test")
+    update_card(calibrated)
     if as_json:
-        print_json({"run": chosen.id, **chosen.calibration, "test": _figures(evaluation)})
+        test = _calibration_summary(evaluation)
+        print_json({"run": calibrated.id, **calibrated.calibration, "test": test})
     else:
         out.print("\n".join(calibration_text(evaluation)), markup=False)
 
 
 def _costs(text: str) -> tuple[str, tuple[float, float]]:
-    """Read CODE=FP:FN."""
-    found = re.fullmatch(r"(\w+)=([\d.]+):([\d.]+)", text)
+    """Parse CODE=FP:FN."""
+    match = re.fullmatch(r"(\w+)=([\d.]+):([\d.]+)", text)
     try:
-        return found[1], (float(found[2]), float(found[3]))  # type: ignore[index]
+        return match[1], (float(match[2]), float(match[3]))  # type: ignore[index]
     except (TypeError, ValueError):
         raise RequestError(
-            f"'{text}' is no cost; CODE=FP:FN is accepted, such as STEMI=1:20."
+            f"'{text}' is not a pair of costs; CODE=FP:FN is accepted, such as STEMI=1:20."
         ) from None
 
 
-def _figures(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """Return what calibrating changed on the test records, without bins and curves."""
-    told = evaluation["calibration"]
-    kept = ("ece", "ece_pooled", "brier", "nll")
-    sides = {side: {name: told[side][name] for name in kept} for side in ("before", "after")}
+def _calibration_summary(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Return the effect of a calibration on the test records, without bins and curves."""
+    calibration = evaluation["calibration"]
+    metrics = ("ece", "ece_pooled", "brier", "nll")
+    sides = {
+        side: {name: calibration[side][name] for name in metrics} for side in ("before", "after")
+    }
     refer = {k: v for k, v in (evaluation["refer"] or {}).items() if k != "curve"}
-    return {"binning": told["binning"], **sides, "refer": refer or None}
+    return {"binning": calibration["binning"], **sides, "refer": refer or None}
 
 
 @app.command()
@@ -204,46 +224,50 @@ def compare(
     ],
     part: PartOption = "test",
     cost: Annotated[
-        bool, typer.Option("--cost", help="Measure ms per ECG on this machine, too: some seconds.")
+        bool, typer.Option("--cost", help="Also measure ms per ECG on this machine (seconds).")
     ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two runs on the same records: both reports, differences with intervals, p values.
 
-    A1,A2,A3 B1,B2,B3 compares seeds: intervals over patients, over seeds and over both. More than
-    two runs give one table, each against the first.
+    A1,A2,A3 B1,B2,B3 compares seeds, with intervals over patients, over seeds and over both. More
+    than two runs give one table, each against the first.
 
     Example: ecgcore compare alexnet_gap alexnet_m_se_gap
     """
-    from ecgcore.comparison.seed_groups import compare_given
-    from ecgcore.comparison.text import comparison_text, several_text
-    from ecgcore.evaluation.test_access_log import note_look
+    from ecgcore.comparison.seed_groups import compare_groups
+    from ecgcore.evaluation.test_access_log import log_access
     from ecgcore.runs.run import find_run
 
-    found = Workspace.find(workspace)
-    sides = [[find_run(name, found) for name in words.split(",")] for words in runs]
-    answer = compare_given(sides, part)
+    home = Workspace.find(workspace)
+    groups = [[find_run(name, home) for name in names.split(",")] for names in runs]
+    comparison = compare_groups(groups, part)
     if cost:
-        _measure(answer, [side[0] for side in sides], found)
-    answer["looks"] = note_look(found, "compare", [run for side in sides for run in side], part)
+        comparison = _with_latency(comparison, [group[0] for group in groups], home)
+    looks = log_access(home, "compare", [run for group in groups for run in group], part)
+    comparison = comparison.extended(looks=looks)
     if as_json:
-        print_json(answer)
+        print_json(comparison.as_json())
     else:
-        text = several_text(answer) if "rows" in answer else comparison_text(answer)
-        out.print(text, markup=False)
+        out.print(str(comparison), markup=False)
 
 
-def _measure(answer: dict[str, Any], runs: list["Run"], workspace: Workspace) -> None:
-    """Add the time per ECG to a comparison's costs."""
-    from ecgcore.comparison.costs import ms_per_ecg
+def _with_latency(
+    comparison: "Comparison | MultiComparison", runs: list["Run"], workspace: Workspace
+) -> "Comparison | MultiComparison":
+    """Return a comparison whose costs include the time per ECG on this machine."""
+    from ecgcore.inference.latency import ms_per_ecg
 
-    times = ms_per_ecg(runs, workspace)
-    if "rows" in answer:
-        for row, ms in zip(answer["rows"], times, strict=True):
-            row["cost"]["ms_per_ecg"] = ms
-    else:
-        answer["cost"]["ms_per_ecg"] = dict(zip("ab", times, strict=True))
+    content, times = comparison.as_json(), ms_per_ecg(runs, workspace)
+    if "rows" in content:
+        rows = [
+            row | {"cost": row["cost"] | {"ms_per_ecg": ms}}
+            for row, ms in zip(content["rows"], times, strict=True)
+        ]
+        return comparison.extended(rows=rows)
+    both = dict(zip("ab", times, strict=True))
+    return comparison.extended(cost=content["cost"] | {"ms_per_ecg": both})
 
 
 @app.command()
@@ -259,14 +283,14 @@ def report(
 
     Example: ecgcore report alexnet_gap alexnet_m_se_gap --to report.html
     """
-    from ecgcore.evaluation.test_access_log import note_look
+    from ecgcore.evaluation.test_access_log import log_access
     from ecgcore.report.render import write_report
     from ecgcore.runs.run import find_run
 
-    found = Workspace.find(workspace)
-    pair = find_run(a, found), find_run(b, found)
-    note_look(found, "report", pair, part)
-    size = write_report(*pair, found, to, part)
+    home = Workspace.find(workspace)
+    pair = find_run(a, home), find_run(b, home)
+    log_access(home, "report", pair, part)
+    size = write_report(*pair, home, to, part)
     if as_json:
         print_json({"a": a, "b": b, "part": part, "file": str(to), "bytes": size})
     else:
@@ -275,14 +299,14 @@ def report(
 
 @app.command()
 def export(
-    run: Annotated[str, typer.Argument(help="A run's id or folder, or a shipped model's name.")],
+    run: RunArgument,
     to: Annotated[
         Path | None,
         typer.Option(help="Folder to write a finished run into, such as checkpoints/NAME."),
     ] = None,
     onnx: Annotated[
         Path | None,
-        typer.Option(help="ONNX file to write, such as NAME.onnx; of shipped models, too."),
+        typer.Option(help="ONNX file to write, such as NAME.onnx; also of shipped models."),
     ] = None,
     attribution: Annotated[
         str, typer.Option(help="Source and licence of the training data, for the card in --to.")
@@ -290,37 +314,40 @@ def export(
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a run to give away: --to a folder for this program, --onnx a file for others, or both.
+    """Export a run: --to a folder for this program, --onnx a file for others, or both.
 
     The folder holds the weights in half precision, the scores and a card. The ONNX file takes
-    batches of any size of what the network reads and gives logits and probabilities in float32; it
-    is written only if it answers as the run does.
+    batches of any size of the network's input and returns logits and probabilities in float32; it
+    is written only if it gives the same answers as the run.
 
     Example: ecgcore export alexnet_m_se_gap --onnx alexnet_m_se_gap.onnx
     """
     from ecgcore.runs.run import find_run
 
     if to is None and onnx is None:
-        raise RequestError("Say what to write: --to FOLDER, --onnx FILE, or both.")
-    found, answer = Workspace.find(workspace), {}
-    chosen = find_run(run, found)
+        raise RequestError("Nothing to write; add --to FOLDER, --onnx FILE, or both.")
+    home, answer = Workspace.find(workspace), {}
+    exported = find_run(run, home)
     if onnx is not None:
-        from ecgcore.inference.model import load
+        from ecgcore.inference.model import load_model
         from ecgcore.inference.onnx_export import export_onnx
 
-        answer = export_onnx(load(run, found), onnx)
-        say = "{file} written: {bytes:,} bytes; largest difference of a probability "
-        say += "{largest_difference:.0e} over {records} simulated records."
-        _say(say.format(**answer), as_json)
+        answer = export_onnx(load_model(run, home), onnx)
+        _print_written(
+            "{file} written: {bytes:,} bytes; largest difference of a probability "
+            "{largest_difference:.0e} over {records} simulated records.".format(**answer),
+            as_json,
+        )
     if to is not None:
-        from ecgcore.inference.release import ship
+        from ecgcore.inference.release import write_release
 
-        size = ship(chosen, to, attribution)
-        answer |= {"run": chosen.id, "folder": str(to), "folder_bytes": size}
-        _say(f"{to} written: {size / 1e6:.1f} MB.", as_json)
+        size = write_release(exported, to, attribution)
+        answer |= {"run": exported.id, "folder": str(to), "folder_bytes": size}
+        _print_written(f"{to} written: {size / 1e6:.1f} MB.", as_json)
     if as_json:
         print_json(answer)
 
 
-def _say(line: str, as_json: bool) -> None:
+def _print_written(line: str, as_json: bool) -> None:
+    """Print a line for people: on stdout, or on stderr where stdout is JSON."""
     (err if as_json else out).print(line, markup=False, soft_wrap=True)

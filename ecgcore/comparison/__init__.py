@@ -1,1 +1,1 @@
-"""Comparison: is the difference between two runs on the same records real?"""
+"""Comparison: paired differences between runs, with intervals and tests."""

@@ -1,4 +1,4 @@
-"""Compare: two runs on the same records, as the difference B − A and how sure it is."""
+"""Compare two runs on the same records: differences B − A with intervals and paired tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgcore.calibration.scores import Scores
-from ecgcore.comparison.costs import costs_of
+from ecgcore.comparison.costs import COSTS, run_costs
 from ecgcore.comparison.disagreement import disagreements
-from ecgcore.comparison.paired import delong_per_class, mcnemar_of_top, mcnemar_per_class
+from ecgcore.comparison.paired import delong_per_class, mcnemar_per_class, mcnemar_top_class
+from ecgcore.comparison.results import Comparison
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.bootstrap import (
     DIFFERENCE_FORM,
@@ -19,47 +20,50 @@ from ecgcore.evaluation.bootstrap import (
     difference_interval,
     resample,
 )
-from ecgcore.evaluation.evaluate import evaluate_scores, scores_of
+from ecgcore.evaluation.evaluate import evaluate_scores, run_scores
+from ecgcore.evaluation.headline import headline_values
 
 if TYPE_CHECKING:
     from ecgcore.runs.run import Run
 
 
-def compare(run_a: "Run", run_b: "Run", part: str = "test", resamples: int = RESAMPLES) -> dict:
+def compare(
+    run_a: "Run", run_b: "Run", part: str = "test", resamples: int = RESAMPLES
+) -> Comparison:
     """Compare two runs on the records that both hold in ``part``.
 
     Returns
     -------
-    dict
-        That of :func:`compare_scores`, and models, config_differences, cost {parameters,
-        multiply_adds, ms_per_ecg: each {a, b}, the last None until measured}; ready for JSON.
+    Comparison
+        That of :func:`compare_scores`, with models, config_differences and cost {parameters,
+        multiply_adds, ms_per_ecg: each {a, b}, the last None until measured}.
     """
     started = perf_counter()
-    found = compare_scores(scores_of(run_a, part), scores_of(run_b, part), resamples)
+    comparison = compare_scores(run_scores(run_a, part), run_scores(run_b, part), resamples)
     meta_a, meta_b = run_a.meta, run_b.meta
-    found["models"] = {"a": meta_a.get("model"), "b": meta_b.get("model")}
-    found["config_differences"] = differences_between(asdict(run_a.config), asdict(run_b.config))
-    costs = {"a": costs_of(run_a), "b": costs_of(run_b)}
-    found["cost"] = {
-        name: {side: costs[side].get(name) for side in "ab"}
-        for name in ("parameters", "multiply_adds", "ms_per_ecg")
-    }
-    found["flags"] += _cohort_flags(meta_a, meta_b)
-    found["seconds"] = perf_counter() - started
-    return found
+    costs = {"a": run_costs(run_a), "b": run_costs(run_b)}
+    flags = [*comparison.content["flags"], *_cohort_flags(meta_a, meta_b)]
+    return comparison.extended(
+        models={"a": meta_a.get("model"), "b": meta_b.get("model")},
+        config_differences=config_differences(asdict(run_a.config), asdict(run_b.config)),
+        cost={name: {side: costs[side].get(name) for side in "ab"} for name in COSTS},
+        flags=flags,
+        seconds=perf_counter() - started,
+    )
 
 
-def compare_scores(a: Scores, b: Scores, resamples: int = RESAMPLES) -> dict:
+def compare_scores(a: Scores, b: Scores, resamples: int = RESAMPLES) -> Comparison:
     """Compare two sets of scores on their common records.
 
-    Intervals: bootstrap over patients, both sides seeing the same draws.
+    Intervals: bootstrap over patients, with the same resamples for both sides.
 
     Returns
     -------
-    dict
-        a, b (run ids), part, target_mode, n_common, patients, direction (``B − A``), differences,
-        class_differences, mcnemar, delong, disagreements (record ids), disagreement_details,
-        evaluations {a, b} on the common records, confusion_a_minus_b, flags, seconds.
+    Comparison
+        Its JSON form has a, b (run ids), part, target_mode, n_common, patients, direction
+        (``B − A``), differences, class_differences, mcnemar, delong, disagreements (record ids),
+        disagreement_details, evaluations {a, b} on the common records, confusion_a_minus_b, flags,
+        seconds.
 
     Raises
     ------
@@ -69,43 +73,51 @@ def compare_scores(a: Scores, b: Scores, resamples: int = RESAMPLES) -> dict:
     started = perf_counter()
     flags = _record_flags(a, b)
     a, b = on_common_records(a, b)
-    drawn_a, drawn_b = resample([a, b], resamples)
+    resampled_a, resampled_b = resample([a, b], resamples)
     evaluations = {
-        "a": evaluate_scores(a, drawn=drawn_a),
-        "b": evaluate_scores(b, drawn=drawn_b),
+        "a": evaluate_scores(a, resampled=resampled_a).as_json(),
+        "b": evaluate_scores(b, resampled=resampled_b).as_json(),
     }
-    differ, alike = disagreements(a, b), np.array_equal(a.p, b.p)
-    return {
-        "a": a.run,
-        "b": b.run,
-        "part": a.part,
-        "target_mode": a.target_mode,
-        "n_common": len(a),
-        "patients": a.n_patients,
-        "direction": "B − A",
-        "differences": metric_differences(
-            evaluations["a"], evaluations["b"], drawn_a, drawn_b, alike
-        ),
-        "class_differences": _class_differences(evaluations, drawn_a, drawn_b, alike),
-        "mcnemar": _mcnemar(a, b),
-        "delong": delong_per_class(a, b),
-        "disagreements": [d["record"] for d in differ],
-        "disagreement_details": differ,
-        "evaluations": evaluations,
-        "confusion_a_minus_b": _confusion_difference(evaluations),
-        "flags": flags,
-        "bootstrap": evaluations["a"]["bootstrap"] | {"difference": DIFFERENCE_FORM},
-        "seconds": perf_counter() - started,
-    }
+    details, same = disagreements(a, b), np.array_equal(a.p, b.p)
+    return Comparison(
+        {
+            "a": a.run,
+            "b": b.run,
+            "part": a.part,
+            "target_mode": a.target_mode,
+            "n_common": len(a),
+            "patients": a.n_patients,
+            "direction": "B − A",
+            "differences": metric_differences(
+                evaluations["a"], evaluations["b"], resampled_a, resampled_b, same
+            ),
+            "class_differences": _class_differences(evaluations, resampled_a, resampled_b, same),
+            "mcnemar": _mcnemar(a, b),
+            "delong": delong_per_class(a, b),
+            "disagreements": [one["record"] for one in details],
+            "disagreement_details": details,
+            "evaluations": evaluations,
+            "confusion_a_minus_b": _confusion_difference(evaluations),
+            "flags": flags,
+            "bootstrap": evaluations["a"]["bootstrap"] | {"difference": DIFFERENCE_FORM},
+            "seconds": perf_counter() - started,
+        }
+    )
 
 
-def _some(classes: Sequence[str], most: int = 10) -> str:
-    left = len(classes) - most
-    return ", ".join(classes[:most]) + (f" and {left} more" if left > 0 else "")
+def _shortened(classes: Sequence[str], shown: int = 10) -> str:
+    hidden = len(classes) - shown
+    return ", ".join(classes[:shown]) + (f" and {hidden} more" if hidden > 0 else "")
 
 
 def on_common_records(a: Scores, b: Scores) -> tuple[Scores, Scores]:
-    """Return both sides reduced to their common records, in the same order, or refuse."""
+    """Return both sides reduced to their common records, in the same order.
+
+    Raises
+    ------
+    RequestError
+        Classes, target modes or labels differ, or no record is common.
+    """
     names = f"Runs {a.run or 'A'} and {b.run or 'B'}"
     if a.target_mode != b.target_mode:
         raise RequestError(
@@ -114,8 +126,8 @@ def on_common_records(a: Scores, b: Scores) -> tuple[Scores, Scores]:
         )
     if a.classes != b.classes:
         raise RequestError(
-            f"{names} have different classes ({_some(a.classes)}; {_some(b.classes)}) and cannot "
-            "be compared."
+            f"{names} have different classes ({_shortened(a.classes)}; {_shortened(b.classes)}) "
+            "and cannot be compared."
         )
     _, rows_a, rows_b = np.intersect1d(a.record, b.record, return_indices=True)
     if not len(rows_a):
@@ -135,7 +147,7 @@ def on_common_records(a: Scores, b: Scores) -> tuple[Scores, Scores]:
     return a, b
 
 
-def differences_between(config_a: dict[str, Any], config_b: dict[str, Any]) -> dict[str, dict]:
+def config_differences(config_a: dict[str, Any], config_b: dict[str, Any]) -> dict[str, dict]:
     """Return the settings that differ: name → {a, b}."""
     names = dict.fromkeys([*config_a, *config_b])
     both = {name: {"a": config_a.get(name), "b": config_b.get(name)} for name in names}
@@ -143,60 +155,49 @@ def differences_between(config_a: dict[str, Any], config_b: dict[str, Any]) -> d
 
 
 def metric_differences(
-    a: Mapping, b: Mapping, drawn_a: Resampled, drawn_b: Resampled, alike: bool = False
+    a: Mapping, b: Mapping, resampled_a: Resampled, resampled_b: Resampled, same: bool = False
 ) -> dict[str, dict]:
-    """Return the interval of B − A for accuracy, macro-F1 and macro AUC of two evaluations.
+    """Return the interval of B − A for each headline metric of two evaluations.
 
-    ``alike``: both sides' predictions are the same, and so are all figures of them.
+    With ``same`` predictions on both sides, all metrics and their intervals are equal.
     """
-    values_a, values_b = headline(a), headline(b)
-    rests = {"accuracy": drawn_a.of_single, "macro_f1": drawn_a.of_all}
-    rests["macro_auc"] = drawn_a.of_all.of_area
+    values_a, values_b = headline_values(a), headline_values(b)
     return {
-        name: difference_interval(
-            values_a[name],
-            values_b[name],
-            getattr(drawn_a, name),
-            getattr(drawn_b, name),
-            None if alike else rests[name],
+        metric: difference_interval(
+            values_a[metric],
+            values_b[metric],
+            getattr(resampled_a, metric),
+            getattr(resampled_b, metric),
+            None if same else resampled_a.metric_basis(metric),
         )
-        for name in values_a
+        for metric in values_a
     }
 
 
-def headline(evaluation: Mapping) -> dict[str, float | None]:
-    """Return accuracy, macro-F1 and macro AUC."""
-    return {
-        "accuracy": evaluation["accuracy"],
-        "macro_f1": evaluation["macro_f1"],
-        "macro_auc": evaluation["macro_auc"]["value"],
-    }
-
-
-def _class_differences(evaluations: dict, a: Resampled, b: Resampled, alike: bool) -> dict:
+def _class_differences(evaluations: dict, a: Resampled, b: Resampled, same: bool) -> dict:
     """Return the interval of B − A for each class's F1 and AUC."""
-    of_a, of_b = evaluations["a"]["classes"], evaluations["b"]["classes"]
-    found: dict = {}
-    for i, code in enumerate(of_a):
-        found[code] = {}
-        for name, basis in (("f1", a.of_class[i]), ("auc", a.of_class[i].of_area)):
-            values = of_a[code][name], of_b[code][name]
+    classes_a, classes_b = evaluations["a"]["classes"], evaluations["b"]["classes"]
+    differences: dict = {}
+    for i, code in enumerate(classes_a):
+        differences[code] = {}
+        for name, basis in (("f1", a.class_basis[i]), ("auc", a.class_basis[i].for_area)):
+            values = classes_a[code][name], classes_b[code][name]
             draws = getattr(a, name)[:, i], getattr(b, name)[:, i]
-            found[code][name] = difference_interval(*values, *draws, None if alike else basis)
-    return found
+            differences[code][name] = difference_interval(*values, *draws, None if same else basis)
+    return differences
 
 
 def _mcnemar(a: Scores, b: Scores) -> dict:
-    """Return the test of the top class; in multilabel mode each class's beside it."""
+    """Return the test of the top class and, in multilabel mode, that of each class."""
     per_class = mcnemar_per_class(a, b) if a.target_mode == "multilabel" else None
-    return mcnemar_of_top(a, b) | {
-        "of": evaluated_decision(a.target_mode),
+    return mcnemar_top_class(a, b) | {
+        "of": tested_decision(a.target_mode),
         "classes": per_class,
     }
 
 
-def evaluated_decision(target_mode: str) -> str:
-    """Return which decision the first McNemar test is about."""
+def tested_decision(target_mode: str) -> str:
+    """Return in words the decision that McNemar's test of the top class is about."""
     if target_mode == "multilabel":
         return "class of highest calibrated probability, records with exactly one stated class"
     return "most probable class"
@@ -208,7 +209,7 @@ def _confusion_difference(evaluations: dict) -> list[list[int]]:
 
 
 def _record_flags(a: Scores, b: Scores) -> list[str]:
-    """Say when the two sides were not scored on the same records."""
+    """Return a sentence where the two sides were not scored on the same records."""
     common = len(np.intersect1d(a.record, b.record))
     if common == len(a) == len(b):
         return []
@@ -219,9 +220,9 @@ def _record_flags(a: Scores, b: Scores) -> list[str]:
 
 
 def _cohort_flags(meta_a: dict, meta_b: dict) -> list[str]:
-    """Say when cohort or labels are not those of the other run."""
+    """Return a sentence each where the cohorts or label tables of the runs differ."""
     flags = []
-    for what, words in (("cohort", "cohorts"), ("labels", "label tables")):
-        if meta_a.get(what) != meta_b.get(what):
+    for key, words in (("cohort", "cohorts"), ("labels", "label tables")):
+        if meta_a.get(key) != meta_b.get(key):
             flags.append(f"The runs were made from different {words}; see both runs' run.json.")
     return flags

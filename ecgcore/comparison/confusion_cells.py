@@ -1,4 +1,4 @@
-"""A cell of the confusion matrices: which records are in it."""
+"""Records in a cell of the confusion matrices."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from ecgcore.calibration.scores import Scores
 from ecgcore.errors import NotFound
 
 SIDES = ("a", "b", "one")
-"""Whose matrix a cell is of; ``one``: of A − B, the records that one run alone puts there."""
+"""Matrix that a cell belongs to; ``one``: A − B, the records that only one run puts there."""
 
 
-def cell_records(a: Scores, b: Scores, label: str, said: str, side: str) -> list[dict]:
-    """Return the records of one cell, those first of which the run is surest.
+def cell_records(a: Scores, b: Scores, label: str, predicted: str, side: str) -> list[dict]:
+    """Return the records of one cell, in descending order of probability.
 
     Parameters
     ----------
     a, b
         On the same records in the same order (see ``compare.on_common_records``).
-    label, said
+    label, predicted
         Class codes: the record's one stated class, and the class of highest probability.
     side
         One of SIDES.
@@ -24,24 +24,24 @@ def cell_records(a: Scores, b: Scores, label: str, said: str, side: str) -> list
     Returns
     -------
     list of dict
-        record, truth, a, b (class codes), p_a, p_b (probability of ``said``, 0..1).
+        record, truth, a, b (class codes), p_a, p_b (probability of ``predicted``, 0..1).
 
     Raises
     ------
     NotFound
         No such class or side.
     """
-    for code in (label, said):
+    for code in (label, predicted):
         if code not in a.classes:
             raise NotFound.among("class", code, a.classes)
     if side not in SIDES:
         raise NotFound.among("side", side, SIDES)
-    place = a.classes.index(said)
-    stated = a.single & (a.truth == a.classes.index(label))
-    by_a, by_b = stated & (a.top == place), stated & (b.top == place)
-    rows = np.flatnonzero({"a": by_a, "b": by_b, "one": by_a != by_b}[side])
-    p_a, p_b = a.p[:, place], b.p[:, place]
-    surest = {"a": p_a, "b": p_b, "one": np.maximum(p_a, p_b)}[side]
+    column = a.classes.index(predicted)
+    stated = a.single_label & (a.truth == a.classes.index(label))
+    in_a, in_b = stated & (a.top == column), stated & (b.top == column)
+    rows = np.flatnonzero({"a": in_a, "b": in_b, "one": in_a != in_b}[side])
+    p_a, p_b = a.p[:, column], b.p[:, column]
+    p = {"a": p_a, "b": p_b, "one": np.maximum(p_a, p_b)}[side]
     return [
         {
             "record": str(a.record[row]),
@@ -51,12 +51,12 @@ def cell_records(a: Scores, b: Scores, label: str, said: str, side: str) -> list
             "p_a": float(p_a[row]),
             "p_b": float(p_b[row]),
         }
-        for row in rows[np.argsort(-surest[rows], kind="stable")]
+        for row in rows[np.argsort(-p[rows], kind="stable")]
     ]
 
 
-def cell_words(label: str, said: str, side: str) -> str:
-    """Return what a cell is, in words: ``label LVH, A says NSR``."""
+def cell_description(label: str, predicted: str, side: str) -> str:
+    """Return a cell in words: ``label LVH, A says NSR``."""
     if side == "one":
-        return f"label {label}, only one of A and B says {said}"
-    return f"label {label}, {side.upper()} says {said}"
+        return f"label {label}, only one of A and B says {predicted}"
+    return f"label {label}, {side.upper()} says {predicted}"

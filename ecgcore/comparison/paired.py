@@ -1,7 +1,7 @@
 """Paired tests: exact McNemar for decisions, DeLong for areas under the ROC curve.
 
-Both assume independent records. Where patients repeat, they are made on one record a patient (the
-first by record id); the clustered forms (Durkalski 2003, Obuchowski 1997) are not here.
+Both assume independent records. Where patients repeat, they use one record per patient (the first
+by record id); the clustered forms (Durkalski 2003, Obuchowski 1997) are not implemented.
 """
 
 from collections.abc import Iterable
@@ -13,25 +13,25 @@ from statsmodels.stats.multitest import multipletests
 
 from ecgcore.calibration.scores import Scores
 
-LEAST_FOR_DELONG = 5  # positives, negatives: below, the normal approximation does not hold
+MIN_FOR_DELONG = 5  # positives, negatives: below, the normal approximation does not hold
 
 
-def first_of_each_patient(scores: Scores, rows: np.ndarray) -> np.ndarray:
+def first_record_per_patient(scores: Scores, rows: np.ndarray) -> np.ndarray:
     """Return the indices of the first record, by record id, of each patient among ``rows``.
 
     ``rows`` (N,) bool.
     """
-    among = np.flatnonzero(rows)
-    among = among[np.argsort(scores.record[among], kind="stable")]
-    _, first = np.unique(scores.patient[among], return_index=True)
-    return among[np.sort(first)]
+    indices = np.flatnonzero(rows)
+    indices = indices[np.argsort(scores.record[indices], kind="stable")]
+    _, first = np.unique(scores.patient[indices], return_index=True)
+    return indices[np.sort(first)]
 
 
-def form_of(kind: str, used: int, there: int) -> str:
-    """Return what a test was made on: ``exact, one record a patient``, and which if they repeat."""
-    if used == there:
-        return f"{kind}, one record a patient"
-    return f"{kind}, one record a patient: the first of each of {used:,} patients, of {there:,}"
+def form_in_words(test: str, used: int, available: int) -> str:
+    """Return a test's form: ``exact, one record a patient``, and which one if patients repeat."""
+    if used == available:
+        return f"{test}, one record a patient"
+    return f"{test}, one record a patient: the first of each of {used:,} patients, of {available:,}"
 
 
 def mcnemar_exact(right_a: np.ndarray, right_b: np.ndarray) -> dict:
@@ -53,25 +53,25 @@ def mcnemar_exact(right_a: np.ndarray, right_b: np.ndarray) -> dict:
     }
 
 
-def mcnemar_of_top(a: Scores, b: Scores) -> dict:
+def mcnemar_top_class(a: Scores, b: Scores) -> dict:
     """Test whether one run's top class is right more often, on records with one stated class."""
-    rows = first_of_each_patient(a, a.single)
-    found = mcnemar_exact((a.top == a.truth)[rows], (b.top == b.truth)[rows])
-    return found | {"form": form_of("exact", len(rows), int(a.single.sum()))}
+    rows = first_record_per_patient(a, a.single_label)
+    test = mcnemar_exact((a.top == a.truth)[rows], (b.top == b.truth)[rows])
+    return test | {"form": form_in_words("exact", len(rows), int(a.single_label.sum()))}
 
 
 def mcnemar_per_class(a: Scores, b: Scores) -> dict[str, dict]:
-    """Test each class's decisions at the runs' own thresholds, p also by Holm over the classes."""
-    found = {}
+    """Test each class's predictions at the runs' own thresholds, with Holm's correction."""
+    tests = {}
     for i, code in enumerate(a.classes):
-        rows = first_of_each_patient(a, a.known[:, i])
+        rows = first_record_per_patient(a, a.known[:, i])
         y = a.positive[rows, i]
         if y.any():
-            found[code] = mcnemar_exact(a.called[rows, i] == y, b.called[rows, i] == y)
-            there = int(a.known[:, i].sum())
-            found[code]["form"] = form_of("exact", len(rows), there)
-    add_holm(found.values())
-    return found
+            test = mcnemar_exact(a.predicted[rows, i] == y, b.predicted[rows, i] == y)
+            form = form_in_words("exact", len(rows), int(a.known[:, i].sum()))
+            tests[code] = test | {"form": form}
+    add_holm(tests.values())
+    return tests
 
 
 def delong_per_class(a: Scores, b: Scores) -> dict[str, dict]:
@@ -82,14 +82,14 @@ def delong_per_class(a: Scores, b: Scores) -> dict[str, dict]:
     dict
         class code → auc_a, auc_b, p, p_holm (Holm 1979, over the classes that have a p), form, why.
     """
-    found = {}
+    tests = {}
     for i, code in enumerate(a.classes):
-        rows = first_of_each_patient(a, a.known[:, i])
-        there = int(a.known[:, i].sum())
-        found[code] = _delong(a.positive[rows, i], a.p[rows, i], b.p[rows, i], len(rows) < there)
-        found[code]["form"] = form_of("DeLong", len(rows), there)
-    add_holm(found.values())
-    return found
+        rows = first_record_per_patient(a, a.known[:, i])
+        known = int(a.known[:, i].sum())
+        tests[code] = _delong(a.positive[rows, i], a.p[rows, i], b.p[rows, i], len(rows) < known)
+        tests[code]["form"] = form_in_words("DeLong", len(rows), known)
+    add_holm(tests.values())
+    return tests
 
 
 def delong(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,21 +109,21 @@ def delong(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray) -> tuple[np.ndarray,
     return over_negatives.mean(axis=1), covariance
 
 
-def _delong(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, repeats: bool) -> dict:
+def _delong(y: np.ndarray, p_a: np.ndarray, p_b: np.ndarray, patients_repeat: bool) -> dict:
     """Return the test of one class, or why there is none."""
-    found: dict = {"auc_a": None, "auc_b": None, "p": None, "p_holm": None, "why": None}
-    for count, what in ((int(y.sum()), "positives"), (int((~y).sum()), "negatives")):
-        if count < LEAST_FOR_DELONG:
-            where = " in one record a patient" if repeats else ""
-            return found | {"why": f"n/a ({count} {what}{where}; {LEAST_FOR_DELONG} are needed)"}
+    test: dict = {"auc_a": None, "auc_b": None, "p": None, "p_holm": None, "why": None}
+    for count, kind in ((int(y.sum()), "positives"), (int((~y).sum()), "negatives")):
+        if count < MIN_FOR_DELONG:
+            where = " in one record a patient" if patients_repeat else ""
+            return test | {"why": f"n/a ({count} {kind}{where}; {MIN_FOR_DELONG} are needed)"}
     (auc_a, auc_b), covariance = delong(y, p_a, p_b)
-    found |= {"auc_a": float(auc_a), "auc_b": float(auc_b)}
+    test |= {"auc_a": float(auc_a), "auc_b": float(auc_b)}
     if auc_a == 1 or auc_b == 1:
-        return found | {"why": "n/a (an AUC is 1, which leaves no variance to estimate)"}
+        return test | {"why": "n/a (an AUC is 1, which leaves no variance to estimate)"}
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     if np.array_equal(rankdata(p_a), rankdata(p_b)) or variance <= 0:
-        return found | {"why": "n/a (both runs rank the records alike)"}
-    return found | {"p": float(2 * norm.sf(abs(auc_b - auc_a) / np.sqrt(variance)))}
+        return test | {"why": "n/a (both runs rank the records alike)"}
+    return test | {"p": float(2 * norm.sf(abs(auc_b - auc_a) / np.sqrt(variance)))}
 
 
 def add_holm(tests: Iterable[dict]) -> None:

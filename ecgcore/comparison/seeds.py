@@ -1,11 +1,11 @@
-"""Several seeds a side: how much of a figure is the patients', how much the luck of a start?
+"""Metrics over several seeds: variation due to patients, to seeds, and to both.
 
-Three intervals of one figure, each named by what it lets vary:
+Three intervals of one metric, each named by what it lets vary:
 
 patients   the same trained networks, other patients (bootstrap over patients)
-seeds      the same records, other starts and draws (Student's t over the seeds' own figures; cut
-           where no figure of the kind can lie)
-both       other starts and other patients: seeds are drawn anew in each resample of patients
+seeds      the same records, other seeds (Student's t over the seeds' own metrics; cut at the limits
+           of the metric)
+both       other seeds and other patients: seeds are resampled in each resample of patients
            (a hierarchical bootstrap; Davison & Hinkley 1997, section 3.8)
 
 A handful of seeds varies less among itself than seeds at large: in ``both`` their distance from
@@ -31,18 +31,17 @@ from ecgcore.evaluation.bootstrap import (
     interval,
     resample,
 )
-from ecgcore.evaluation.metrics import accuracy_of, averages, class_metrics
+from ecgcore.evaluation.metrics import accuracy_of, averages, per_class_metrics
+from ecgcore.evaluation.text import METRIC_LABELS
 
-METRICS = ("accuracy", "macro_f1", "macro_auc")
 
-
-def over_seeds(side: Sequence[Scores], resamples: int = RESAMPLES) -> dict[str, dict]:
-    """Return each metric's mean over seeds, with its three intervals.
+def metrics_over_seeds(group: Sequence[Scores], resamples: int = RESAMPLES) -> dict[str, dict]:
+    """Return each headline metric's mean over seeds, with its three intervals.
 
     Parameters
     ----------
-    side
-        One a seed; they may hold different records (each seed's own test part).
+    group
+        One Scores a seed; they may hold different records (each seed's own test part).
 
     Returns
     -------
@@ -50,10 +49,12 @@ def over_seeds(side: Sequence[Scores], resamples: int = RESAMPLES) -> dict[str, 
         metric → ``values`` (one a seed), ``mean``, and ``patients``, ``seeds``, ``both``: intervals
         {value, low, high, level, unit}.
     """
-    drawn = resample(side, resamples)
+    resampled = resample(group, resamples)
     return {
-        metric: _spread(_values(side, metric), _draws(drawn, metric), _basis(drawn, metric))
-        for metric in METRICS
+        metric: _intervals(
+            _values(group, metric), _draws(resampled, metric), _basis(resampled, metric)
+        )
+        for metric in METRIC_LABELS
     }
 
 
@@ -65,7 +66,7 @@ def difference_over_seeds(
     Raises
     ------
     RequestError
-        The sides have different numbers of seeds, or a pair cannot be compared.
+        The groups have different numbers of seeds, or a pair cannot be compared.
     """
     if len(a) != len(b):
         raise RequestError(
@@ -73,60 +74,60 @@ def difference_over_seeds(
             "runs on each side, in the same order."
         )
     pairs = [on_common_records(x, y) for x, y in zip(a, b, strict=True)]
-    of_a, of_b = ([pair[i] for pair in pairs] for i in (0, 1))
-    drawn = resample([*of_a, *of_b], resamples)
-    drawn_a, drawn_b = drawn[: len(a)], drawn[len(a) :]
-    found = {}
-    for metric in METRICS:
-        draws = [_draws(drawn_a, metric), _draws(drawn_b, metric)]
-        values = [_values(of_a, metric), _values(of_b, metric)]
-        found[metric] = _difference(values, draws, _basis(drawn_a, metric))
-    return found
+    group_a, group_b = ([pair[i] for pair in pairs] for i in (0, 1))
+    resampled = resample([*group_a, *group_b], resamples)
+    resampled_a, resampled_b = resampled[: len(a)], resampled[len(a) :]
+    differences = {}
+    for metric in METRIC_LABELS:
+        draws = [_draws(resampled_a, metric), _draws(resampled_b, metric)]
+        values = [_values(group_a, metric), _values(group_b, metric)]
+        differences[metric] = _difference(values, draws, _basis(resampled_a, metric))
+    return differences
 
 
-def interval_over_seeds(values: np.ndarray, within: tuple[float, float] = (-1.0, 1.0)) -> dict:
-    """Return the mean of one figure a seed with Student's t interval, cut where no figure can lie.
+def interval_over_seeds(values: np.ndarray, limits: tuple[float, float] = (-1.0, 1.0)) -> dict:
+    """Return the mean of one value a seed with Student's t interval, cut at the ``limits``.
 
-    ``values`` (S,), NaN where a seed has none; ``within``: what the figure can be, by default that
-    of a difference of shares.
+    ``values`` (S,), NaN where a seed has none; ``limits`` are those of the metric, by default of a
+    difference of shares.
     """
     mean = _mean(values)
-    found: dict = {"value": mean, "low": None, "high": None, "level": LEVEL, "unit": "seeds"}
+    empty: dict = {"value": mean, "low": None, "high": None, "level": LEVEL, "unit": "seeds"}
     if mean is None or len(values) < 2:
-        return found
+        return empty
     error = values.std(ddof=1) / np.sqrt(len(values))
     half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1) * error)
-    return found | {"low": max(mean - half, within[0]), "high": min(mean + half, within[1])}
+    return empty | {"low": max(mean - half, limits[0]), "high": min(mean + half, limits[1])}
 
 
-def _values(side: Sequence[Scores], metric: str) -> np.ndarray:
+def _values(group: Sequence[Scores], metric: str) -> np.ndarray:
     """Return (S,), NaN where a seed has no value."""
-    return np.array([_value(scores, metric) for scores in side], float)
+    return np.array([_value(scores, metric) for scores in group], float)
 
 
 def _value(scores: Scores, metric: str) -> float | None:
     if metric == "accuracy":
         return accuracy_of(scores)
-    classes = {code: class_metrics(scores, i) for i, code in enumerate(scores.classes)}
-    return averages(classes)["macro"][metric.removeprefix("macro_")]
+    return averages(per_class_metrics(scores))["macro"][metric.removeprefix("macro_")]
 
 
-def _draws(drawn: Sequence[Resampled], metric: str) -> np.ndarray:
+def _draws(resampled: Sequence[Resampled], metric: str) -> np.ndarray:
     """Return (S, R)."""
-    return np.stack([getattr(one, metric) for one in drawn])
+    return np.stack([getattr(of_seed, metric) for of_seed in resampled])
 
 
-def _basis(drawn: Sequence[Resampled], metric: str) -> Basis:
-    """Return what a mean over seeds rests on: the seed with the fewest patients tells."""
-    of = (one.of_single if metric == "accuracy" else one.of_all for one in drawn)
-    least = min(of, key=lambda basis: basis.patients)
-    return least.of_area if metric == "macro_auc" else least
+def _basis(resampled: Sequence[Resampled], metric: str) -> Basis:
+    """Return the basis of a mean over seeds: that of the seed with the fewest patients."""
+    accuracy = metric == "accuracy"
+    bases = (r.single_label_basis if accuracy else r.basis for r in resampled)
+    smallest = min(bases, key=lambda basis: basis.patients)
+    return smallest.for_area if metric == "macro_auc" else smallest
 
 
-def _spread(values: np.ndarray, draws: np.ndarray, basis: Basis) -> dict:
+def _intervals(values: np.ndarray, draws: np.ndarray, basis: Basis) -> dict:
     mean = _mean(values)
-    both = interval(mean, _redrawn_seeds(draws), _of_both(values, draws, basis))
-    return _told(values) | {
+    both = interval(mean, _redrawn_seeds(draws), _basis_of_both(values, draws, basis))
+    return _values_and_mean(values) | {
         "patients": interval(mean, draws.mean(axis=0), basis),
         "seeds": interval_over_seeds(values, (0.0, 1.0)),
         "both": both | {"unit": "seeds and patients"},
@@ -134,32 +135,34 @@ def _spread(values: np.ndarray, draws: np.ndarray, basis: Basis) -> dict:
 
 
 def _difference(values: Sequence[np.ndarray], draws: Sequence[np.ndarray], basis: Basis) -> dict:
-    """Return the spread of B − A; the same seeds are drawn on both sides."""
-    apart, means = values[1] - values[0], (_mean(values[0]), _mean(values[1]))
+    """Return the intervals of B − A; the same seeds are resampled on both sides."""
+    differences, means = values[1] - values[0], (_mean(values[0]), _mean(values[1]))
     a, b = draws
-    of_both = _of_both(apart, b - a, basis)
-    both = difference_interval(*means, _redrawn_seeds(a), _redrawn_seeds(b), of_both)
-    return _told(apart) | {
+    basis_of_both = _basis_of_both(differences, b - a, basis)
+    both = difference_interval(*means, _redrawn_seeds(a), _redrawn_seeds(b), basis_of_both)
+    return _values_and_mean(differences) | {
         "patients": difference_interval(*means, a.mean(axis=0), b.mean(axis=0), basis),
-        "seeds": interval_over_seeds(apart),
+        "seeds": interval_over_seeds(differences),
         "both": both | {"unit": "seeds and patients"},
     }
 
 
-def _of_both(values: np.ndarray, draws: np.ndarray, basis: Basis) -> Basis:
-    """Return what an interval rests on that lets seeds and patients vary.
+def _basis_of_both(values: np.ndarray, draws: np.ndarray, basis: Basis) -> Basis:
+    """Return the basis of an interval that lets seeds and patients vary.
 
-    ``values`` (S,), ``draws`` (S, R). A single seed tells nothing of others.
+    ``values`` (S,), ``draws`` (S, R). A single seed says nothing about others.
     """
     if len(values) < 2:
         return basis
     of_seeds = float(values.var(ddof=1)) / len(values)
     of_patients = float(np.nanvar(draws.mean(axis=0)))
     parts = of_seeds**2 / (len(values) - 1) + of_patients**2 / max(basis.patients - 1, 1)
-    return replace(basis, freedom=(of_seeds + of_patients) ** 2 / parts) if parts else basis
+    if not parts:
+        return basis
+    return replace(basis, degrees_of_freedom=(of_seeds + of_patients) ** 2 / parts)
 
 
-def _told(values: np.ndarray) -> dict:
+def _values_and_mean(values: np.ndarray) -> dict:
     return {"values": [None if np.isnan(v) else float(v) for v in values], "mean": _mean(values)}
 
 
@@ -168,9 +171,9 @@ def _mean(values: np.ndarray) -> float | None:
 
 
 def _redrawn_seeds(draws: np.ndarray) -> np.ndarray:
-    """Return (R,) means over seeds that are drawn anew in each resample; ``draws`` is (S, R)."""
+    """Return (R,) means over seeds, which are resampled in each resample; ``draws`` is (S, R)."""
     seeds, resamples = draws.shape
     mean = draws.mean(axis=0)
-    apart = (draws - mean) * np.sqrt(seeds / max(seeds - 1, 1))
+    stretched = (draws - mean) * np.sqrt(seeds / max(seeds - 1, 1))
     chosen = np.random.default_rng(0).integers(seeds, size=draws.shape)
-    return mean + apart[chosen, np.arange(resamples)].mean(axis=0)
+    return mean + stretched[chosen, np.arange(resamples)].mean(axis=0)

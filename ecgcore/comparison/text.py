@@ -1,49 +1,54 @@
-"""A comparison in words: the finding in one sentence, and the whole of it for a terminal."""
+"""A comparison as text: its finding in one sentence, and the full answer for a terminal."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from ecgcore.evaluation.test_access_log import looks_text
-from ecgcore.evaluation.text import number, report_text, with_interval, with_range
+from ecgcore.evaluation.test_access_log import access_text
+from ecgcore.evaluation.text import (
+    METRIC_LABELS,
+    number,
+    report_text,
+    with_interval,
+    with_range,
+)
 
 _COSTS = {
     "parameters": ("parameters", "{:,}"),
     "multiply_adds": ("multiply-adds", "{:,}"),
     "ms_per_ecg": ("ms per ECG", "{:.1f}"),
 }
-_METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro AUC"}
 
 
 def finding(comparison: Mapping) -> str:
-    """Return what was found, in a sentence and a verdict on its certainty."""
-    name_a, name_b = names(comparison)
-    d = comparison["differences"]
-    accuracy = with_interval(d["accuracy"], digits=2, signed=True)
-    f1, auc = (with_range(d[m], digits=2, signed=True) for m in ("macro_f1", "macro_auc"))
+    """Return the finding in one sentence, and a verdict on its certainty."""
+    name_a, name_b = display_names(comparison)
+    differences = comparison["differences"]
+    accuracy = with_interval(differences["accuracy"], digits=2, signed=True)
+    f1, auc = (with_range(differences[m], digits=2, signed=True) for m in ("macro_f1", "macro_auc"))
     how_many = _more_or_fewer(comparison, name_a)
-    said = f"{name_b} is right on {how_many} (accuracy {_bare(accuracy)});"
+    start = f"{name_b} is right on {how_many} (accuracy {_without_brackets(accuracy)});"
     if how_many is None:
-        said = f"{name_b} against {name_a}:"
-    return f"{said} macro-F1 {f1}, macro AUC {auc}. {_certainty(comparison)}".strip()
+        start = f"{name_b} against {name_a}:"
+    return f"{start} macro-F1 {f1}, macro AUC {auc}. {_certainty(differences)}".strip()
 
 
 def finding_over_seeds(comparison: Mapping) -> str:
-    """Return what several seeds a side found, with the intervals over seeds and patients."""
-    name_a, name_b = names(comparison)
+    """Return the finding of several seeds a side, with intervals over seeds and patients."""
+    name_a, name_b = display_names(comparison)
     seeds = comparison["seeds"]
-    spans = {metric: seeds["differences"][metric]["both"] for metric in _METRICS}
-    told = [
-        f"{words} {with_range(spans[metric], digits=3, signed=True)}"
-        for metric, words in _METRICS.items()
+    intervals = {metric: seeds["differences"][metric]["both"] for metric in METRIC_LABELS}
+    changes = [
+        f"{words} {with_range(intervals[metric], digits=3, signed=True)}"
+        for metric, words in METRIC_LABELS.items()
     ]
-    verdict = _certainty({"differences": spans})
-    how_many = f"{len(seeds['a'])} seeds a side, seeds and patients drawn"
-    return f"{name_b} minus {name_a}, {how_many}: {', '.join(told)}. {verdict}".strip()
+    how_many = f"{len(seeds['a'])} seeds a side, seeds and patients resampled"
+    verdict = _certainty(intervals)
+    return f"{name_b} minus {name_a}, {how_many}: {', '.join(changes)}. {verdict}".strip()
 
 
-def names(comparison: Mapping) -> tuple[str, str]:
-    """Return what to call both sides: their models, or their run ids where those are equal."""
+def display_names(comparison: Mapping) -> tuple[str, str]:
+    """Return names of both sides: their models, or their run ids where the models are equal."""
     models = comparison.get("models") or {}
     a, b = models.get("a"), models.get("b")
     if a and b and a != b:
@@ -61,15 +66,15 @@ def comparison_text(comparison: Mapping) -> str:
         f"A {c['a']}, B {c['b']}: {c['n_common']:,} common records of {c['patients']:,} patients",
         *(f"Note: {flag}" for flag in c["flags"]),
         "",
-        *_table(c),
+        *_difference_table(c),
         *_seed_lines(c),
         "",
         _mcnemar_line(c["mcnemar"]),
         *_class_lines(c),
         f"The runs disagree on {len(c['disagreements']):,} records.",
-        *_configuration(c),
+        *_configuration_lines(c),
         *_cost_lines(c),
-        *filter(None, [looks_text(c.get("looks"))]),
+        *filter(None, [access_text(c.get("looks"))]),
     ]
     return "\n".join([f"A  {both[0]}", "", f"B  {both[1]}", "", *lines])
 
@@ -89,30 +94,30 @@ def _more_or_fewer(comparison: Mapping, name_a: str) -> str | None:
     return f"{abs(more):,} {'more' if more > 0 else 'fewer'} of {records} than {name_a}"
 
 
-def _bare(text: str) -> str:
-    """Return a value and its interval fit to stand in brackets themselves."""
+def _without_brackets(text: str) -> str:
+    """Return a value and its interval in a form that can stand in brackets itself."""
     return text.replace(" (", ", ").replace(")", "")
 
 
-def _certainty(comparison: Mapping) -> str:
-    """Say for which metrics the interval leaves zero out."""
-    spans = {
-        words: comparison["differences"][metric]
-        for metric, words in _METRICS.items()
-        if comparison["differences"][metric]["low"] is not None
+def _certainty(differences: Mapping[str, Mapping]) -> str:
+    """Return a sentence on the metrics whose interval excludes zero."""
+    intervals = {
+        words: differences[metric]
+        for metric, words in METRIC_LABELS.items()
+        if differences[metric]["low"] is not None
     }
-    clear = [words for words, s in spans.items() if s["low"] > 0 or s["high"] < 0]
-    if not spans:
+    clear = [words for words, i in intervals.items() if i["low"] > 0 or i["high"] < 0]
+    if not intervals:
         return ""
     if not clear:
         return "Every interval includes zero: no difference is shown."
-    return f"The interval leaves out zero for {' and '.join(clear)}."
+    return f"The interval excludes zero for {' and '.join(clear)}."
 
 
-def _table(c: Mapping) -> list[str]:
+def _difference_table(c: Mapping) -> list[str]:
     """Return metric, A, B, B − A with its interval."""
     rows = [f"{'':<10} {'A':>7} {'B':>7}   B − A (95 % interval over patients)"]
-    for metric, words in _METRICS.items():
+    for metric, words in METRIC_LABELS.items():
         a, b = (c["evaluations"][side][metric] for side in "ab")
         values = [number(v["value"] if isinstance(v, Mapping) else v) for v in (a, b)]
         change = with_range(c["differences"][metric], signed=True)
@@ -145,8 +150,7 @@ def p_text(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _configuration(c: Mapping) -> list[str]:
-    """Return what was configured differently."""
+def _configuration_lines(c: Mapping) -> list[str]:
     return [
         f"{name}: {pair['a']} → {pair['b']}"
         for name, pair in (c.get("config_differences") or {}).items()
@@ -154,7 +158,7 @@ def _configuration(c: Mapping) -> list[str]:
 
 
 def _cost_lines(c: Mapping) -> list[str]:
-    """Return what both cost, as far as it is known."""
+    """Return the costs that are known on both sides."""
     lines = []
     for name, (words, form) in _COSTS.items():
         pair = (c.get("cost") or {}).get(name) or {}
@@ -167,40 +171,44 @@ def _seed_lines(c: Mapping) -> list[str]:
     """Return B − A over seeds with its three intervals."""
     if not c.get("seeds"):
         return []
-    found, n = c["seeds"]["differences"], len(c["seeds"]["a"])
+    differences, n = c["seeds"]["differences"], len(c["seeds"]["a"])
     rows = [f"Over {n} seeds a side, B − A (95 % interval over …):", *c["seeds"]["notes"]]
     rows.append(f"{'':<10} {'patients':<26} {'seeds':<26} both")
-    for metric, words in _METRICS.items():
+    for metric, words in METRIC_LABELS.items():
         patients, seeds, both = (
-            with_range(found[metric][unit], signed=True) for unit in ("patients", "seeds", "both")
+            with_range(differences[metric][unit], signed=True)
+            for unit in ("patients", "seeds", "both")
         )
         rows.append(f"{words:<10} {patients:<26} {seeds:<26} {both}")
     return ["", *rows]
 
 
-def several_text(found: Mapping) -> str:
+def multi_text(comparison: Mapping) -> str:
     """Return the table of more than two runs."""
+    c = comparison
     lines = [
-        f"{found['n_common']:,} common records of {found['patients']:,} patients, part "
-        f"'{found['part']}'; differences from {found['reference']}; intervals at 95 % over "
-        "patients",
-        *(f"Note: {flag}" for flag in found["flags"]),
+        f"{c['n_common']:,} common records of {c['patients']:,} patients, part '{c['part']}'; "
+        f"differences from {c['reference']}; intervals at 95 % over patients",
+        *(f"Note: {flag}" for flag in c["flags"]),
     ]
-    for metric, words in _METRICS.items():
+    for metric, words in METRIC_LABELS.items():
         lines += ["", f"{words:<44} {'value':<26} difference"]
-        for row in found["rows"]:
-            apart = row["differences"]
-            told = "—" if apart is None else with_range(apart[metric], signed=True)
-            lines.append(f"{row['run']:<44} {with_range(row[metric]):<26} {told}")
-        lines.append(f"{'naive baseline':<44} {number(found['baseline'][metric])}")
+        for row in c["rows"]:
+            differences = row["differences"]
+            change = "—" if differences is None else with_range(differences[metric], signed=True)
+            lines.append(f"{row['run']:<44} {with_range(row[metric]):<26} {change}")
+        lines.append(f"{'naive baseline':<44} {number(c['baseline'][metric])}")
     lines += ["", f"{'':<44} {'p (Holm)':>16}" + "".join(f"{w:>15}" for w, _ in _COSTS.values())]
-    for row in found["rows"]:
-        test = row["mcnemar"]
-        p = "—" if test is None else f"{p_text(test['p'])} ({p_text(test['p_holm'])})"
-        costs = [
-            "n/a" if row["cost"][name] is None else form.format(row["cost"][name])
-            for name, (_, form) in _COSTS.items()
-        ]
-        lines.append(f"{row['run']:<44} {p:>16}" + "".join(f"{cost:>15}" for cost in costs))
-    lines += ["", f"p: exact McNemar against {found['reference']}; {found['mcnemar_of']}."]
-    return "\n".join([*lines, *filter(None, [looks_text(found.get("looks"))])])
+    lines += [_test_and_cost_line(row) for row in c["rows"]]
+    lines += ["", f"p: exact McNemar against {c['reference']}; {c['mcnemar_of']}."]
+    return "\n".join([*lines, *filter(None, [access_text(c.get("looks"))])])
+
+
+def _test_and_cost_line(row: Mapping) -> str:
+    test = row["mcnemar"]
+    p = "—" if test is None else f"{p_text(test['p'])} ({p_text(test['p_holm'])})"
+    costs = [
+        "n/a" if row["cost"][name] is None else form.format(row["cost"][name])
+        for name, (_, form) in _COSTS.items()
+    ]
+    return f"{row['run']:<44} {p:>16}" + "".join(f"{cost:>15}" for cost in costs)

@@ -1,1 +1,1 @@
-"""Evaluation: what a run predicted against what the labels say, with intervals over patients."""
+"""Evaluation: predictions against labels, with intervals over patients."""

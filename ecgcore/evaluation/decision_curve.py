@@ -1,8 +1,8 @@
-"""Decision curves: is it better to act on the model than on everybody or on nobody?
+"""Decision curves: net benefit of acting on the model, on every patient or on none.
 
-Net benefit at a threshold probability p_t: true calls − false calls · p_t / (1 − p_t), a record,
-calling where the calibrated probability is at least p_t (Vickers & Elkin 2006,
-doi:10.1177/0272989X06295361). Whoever acts from 10 % on holds a miss nine times as bad as a false
+Net benefit at a threshold probability p_t is, per record, true positives − false positives ·
+p_t / (1 − p_t), predicting where the calibrated probability is at least p_t (Vickers & Elkin 2006,
+doi:10.1177/0272989X06295361). Acting from 10 % on weighs a miss nine times as heavily as a false
 alarm.
 """
 
@@ -11,18 +11,18 @@ import numpy as np
 from ecgcore.calibration.scores import Scores
 
 GRID = tuple(round(step / 100, 2) for step in range(1, 100))
-SHOWN = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+TABLE_THRESHOLDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 def decision_curve(
     scores: Scores, code: str, thresholds: tuple[float, ...] = GRID
 ) -> list[dict[str, float]]:
-    """Return net benefit a record by threshold probability, over the records where it is known.
+    """Return net benefit per record by threshold probability, over records with a known label.
 
     Returns
     -------
     list
-        ``threshold``, and net benefit of acting on the ``model`` and on ``all``; on nobody it is 0.
+        ``threshold``, and net benefit of acting on the ``model`` and on ``all``; on none it is 0.
         Empty where the class is known in no record.
     """
     index = scores.classes.index(code)
@@ -38,10 +38,13 @@ def decision_curve(
 
 def decision_table(scores: Scores) -> dict[str, list[dict[str, float]]]:
     """Return the curves of all classes with positives, at a few thresholds."""
-    there = np.flatnonzero(scores.positive.any(axis=0))
-    return {c: decision_curve(scores, c, SHOWN) for c in np.array(scores.classes)[there].tolist()}
+    with_positives = scores.positive.any(axis=0)
+    codes = np.array(scores.classes)[with_positives].tolist()
+    return {code: decision_curve(scores, code, TABLE_THRESHOLDS) for code in codes}
 
 
-def net_benefit(y: np.ndarray, called: np.ndarray, threshold: float) -> float:
-    """Return (TP − FP · p_t / (1 − p_t)) / n of (n,) bool labels and calls."""
-    return float(((y & called).sum() - (~y & called).sum() * threshold / (1 - threshold)) / len(y))
+def net_benefit(y: np.ndarray, predicted: np.ndarray, threshold: float) -> float:
+    """Return (TP − FP · p_t / (1 − p_t)) / n of (n,) bool labels and predictions."""
+    false_positives = (~y & predicted).sum()
+    weighted = false_positives * threshold / (1 - threshold)
+    return float(((y & predicted).sum() - weighted) / len(y))

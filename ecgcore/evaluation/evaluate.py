@@ -1,20 +1,19 @@
-"""Evaluate: how good is a run on one part of its records, and how sure can one be?"""
+"""Evaluate a run or a table of predictions: metrics with intervals over patients."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from ecgcore.calibration.calibration import (
     BINNING,
     OUT_OF_FOLD_NOTE,
-    calibration_of,
+    calibration_metrics,
     is_out_of_fold,
     with_probabilities,
 )
-from ecgcore.calibration.referral import refer_report
+from ecgcore.calibration.referral import referral_report
 from ecgcore.calibration.scores import Scores
 from ecgcore.evaluation import metrics
 from ecgcore.evaluation.baseline import naive_baseline
@@ -28,9 +27,10 @@ from ecgcore.evaluation.bootstrap import (
     resample,
 )
 from ecgcore.evaluation.decision_curve import decision_table
-from ecgcore.evaluation.metrics import accuracy_of
+from ecgcore.evaluation.headline import headline_intervals
 from ecgcore.evaluation.operating_points import operating_points
-from ecgcore.evaluation.subgroups import subgroups, traits_of_run
+from ecgcore.evaluation.results import Evaluation
+from ecgcore.evaluation.subgroups import run_traits, subgroups
 from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -43,42 +43,41 @@ def evaluate_run(
     resamples: int = RESAMPLES,
     workspace: Workspace | None = None,
     prevalence: Mapping[str, float] | None = None,
-) -> dict:
-    """Evaluate a run on ``validation``, ``test`` or ``untouched``.
+) -> Evaluation:
+    """Evaluate a run on ``validation``, ``test`` or ``holdout``.
 
     Parameters
     ----------
-    home
-        Where the run's cohort may be, for subgroups of runs whose predictions do not say what
-        their records are.
+    workspace
+        Workspace of the run's cohort, for subgroups of runs whose predictions have no traits.
     prevalence
-        Class code → share in 0..1 in the population in mind, for predictive values.
+        Class code → share in 0..1 in the target population, for predictive values.
 
     Returns
     -------
-    dict
-        As :func:`evaluate`, and what :func:`calibration_report` and :func:`use_report` give.
+    Evaluation
+        That of :func:`evaluate`, with the sections of :func:`calibration_report` and
+        :func:`utility_report`.
     """
-    scores = scores_of(run, part)
-    traits = traits_of_run(run, part, workspace)
-    return (
-        evaluate_scores(scores, resamples)
-        | calibration_report(run, scores)
-        | use_report(scores, traits, resamples, prevalence)
+    scores = run_scores(run, part)
+    traits = run_traits(run, part, workspace)
+    return evaluate_scores(scores, resamples).extended(
+        **run_calibration_report(run, scores),
+        **utility_report(scores, traits, resamples, prevalence),
     )
 
 
-def use_report(
+def utility_report(
     scores: Scores,
     traits: pd.DataFrame | None,
     resamples: int = RESAMPLES,
     prevalence: Mapping[str, float] | None = None,
 ) -> dict:
-    """Return what tells whether a run is of use, and for whom.
+    """Return ``operating`` points, ``decision`` curves and ``subgroups``.
 
-    ``operating`` (see :func:`ecgcore.evaluation.operating_points.operating_points`), ``decision``
-    (see :mod:`ecgcore.evaluation.decision_curve`) and ``subgroups`` (see
-    :func:`ecgcore.evaluation.subgroups.subgroups`), None where it is not known what records are.
+    See :func:`ecgcore.evaluation.operating_points.operating_points`,
+    :mod:`ecgcore.evaluation.decision_curve` and :func:`ecgcore.evaluation.subgroups.subgroups`.
+    ``subgroups`` is None where the records' traits are not known.
     """
     return {
         "operating": operating_points(scores, prevalence, resamples),
@@ -87,20 +86,21 @@ def use_report(
     }
 
 
-def calibration_report(run: "Run", scores: Scores) -> dict:
-    """Return how well a run's probabilities are calibrated, and what referring would do."""
+def run_calibration_report(run: "Run", scores: Scores) -> dict:
+    """Return :func:`calibration_report` for the scores of a part of a run."""
     fitted = run.calibration
-    tempered = fitted.get("temperature") is not None
-    raw = scores_of(run, scores.part, raw=True) if tempered else scores
-    return calibration_of_scores(fitted, scores, raw)
+    uncalibrated = scores
+    if fitted.get("temperature") is not None:
+        uncalibrated = run_scores(run, scores.part, calibrated=False)
+    return calibration_report(fitted, scores, uncalibrated)
 
 
-def calibration_of_scores(fitted: Mapping, scores: Scores, raw: Scores) -> dict:
-    """Return what a fitted calibration does to scores; ``raw`` are the same without temperature.
+def calibration_report(fitted: Mapping, scores: Scores, uncalibrated: Scores) -> dict:
+    """Return the effect of a fitted calibration; ``uncalibrated`` lack the temperature.
 
     ``calibration``: ``temperature``, ``from``, ``binning``, and ``before`` and ``after`` it, each
-    as :func:`ecgcore.calibration.calibration.calibration_of` has it. ``refer``: see
-    :func:`ecgcore.calibration.referral.refer_report`, None where the run has no band.
+    as :func:`ecgcore.calibration.calibration.calibration_metrics`. ``refer``: see
+    :func:`ecgcore.calibration.referral.referral_report`, None where the run has no band.
     """
     band = fitted.get("refer")
     return {
@@ -108,23 +108,23 @@ def calibration_of_scores(fitted: Mapping, scores: Scores, raw: Scores) -> dict:
             "temperature": fitted.get("temperature"),
             "from": fitted.get("from"),
             "binning": BINNING,
-            "before": calibration_of(raw),
-            "after": calibration_of(scores),
+            "before": calibration_metrics(uncalibrated),
+            "after": calibration_metrics(scores),
         },
-        "refer": refer_report(scores, band) if band else None,
+        "refer": referral_report(scores, band) if band else None,
     }
 
 
-def scores_of(run: "Run", part: str = "test", raw: bool = False) -> Scores:
+def run_scores(run: "Run", part: str = "test", calibrated: bool = True) -> Scores:
     """Return the scores of one part of a run, at the run's own thresholds.
 
-    ``raw``: with probabilities straight from the logits, without the run's temperature.
+    With ``calibrated=False`` probabilities come from the logits without the run's temperature.
     """
     meta, predictions = run.meta, run.predictions
-    if raw:
+    if not calibrated:
         predictions = with_probabilities(predictions, meta["classes"], meta["target_mode"])
     fitted = run.calibration
-    scores = Scores.read(
+    scores = Scores.from_predictions(
         predictions,
         meta["classes"],
         meta["target_mode"],
@@ -145,83 +145,86 @@ def evaluate(
     run_id: str = "",
     part: str = "test",
     resamples: int = RESAMPLES,
-) -> dict:
-    """Evaluate a table of predictions; the answer is ready for JSON.
+) -> Evaluation:
+    """Evaluate a table of predictions.
 
     Accuracy is over the records with exactly one stated class (in ``exclusive`` and ``priority``
     mode: all), by highest probability. F1 is at each class's threshold in ``multilabel`` mode, of
     the most probable class otherwise. Macro means are over the classes that have positives.
     Intervals: over patients (:mod:`ecgcore.evaluation.bootstrap`); a resample in which a class has
-    no positive averages over the others, and the notes say how often.
+    no positive averages over the others, and the notes give the number of such resamples.
 
     Parameters
     ----------
     predictions
-        See :meth:`ecgcore.calibration.scores.Scores.read`, which also tells the errors.
+        See :meth:`ecgcore.calibration.scores.Scores.from_predictions`, also for the errors.
 
     Returns
     -------
-    dict
-        run, part, target_mode, n, patients, accuracy, accuracy_of, macro_f1,
+    Evaluation
+        Its JSON form has run, part, target_mode, n, patients, accuracy, accuracy_of, macro_f1,
         macro_auc {value, low, high, level, unit, over}, micro_auc, averages, classes,
         not_available, confusion (rows the label), confusion_title, confusion_per_class,
         intervals, baseline, bootstrap, notes.
     """
-    scores = Scores.read(predictions, classes, target_mode, thresholds, run_id, part)
+    scores = Scores.from_predictions(predictions, classes, target_mode, thresholds, run_id, part)
     return evaluate_scores(scores, resamples)
 
 
 def evaluate_scores(
-    scores: Scores, resamples: int = RESAMPLES, drawn: Resampled | None = None
-) -> dict:
-    """Evaluate scores; ``drawn`` are their resamples where they are there already."""
-    drawn = drawn or resample([scores], resamples)[0]
-    classes = {code: metrics.class_metrics(scores, i) for i, code in enumerate(scores.classes)}
+    scores: Scores, resamples: int = RESAMPLES, resampled: Resampled | None = None
+) -> Evaluation:
+    """Evaluate scores; ``resampled`` are their resamples where these are already computed."""
+    resampled = resampled or resample([scores], resamples)[0]
+    classes = metrics.per_class_metrics(scores)
     means = metrics.averages(classes)
+    intervals = headline_intervals(scores, resampled, means)
     means["micro"] = metrics.micro_metrics(scores)
-    accuracy = accuracy_of(scores)
-    _add_class_intervals(classes, drawn)
-    return {
-        "run": scores.run,
-        "part": scores.part,
-        "target_mode": scores.target_mode,
-        "n": len(scores),
-        "patients": scores.n_patients,
-        "accuracy": accuracy,
-        "accuracy_of": metrics.accuracy_basis(scores),
-        "macro_f1": means["macro"]["f1"],
-        "macro_auc": {
-            **interval(means["macro"]["auc"], drawn.macro_auc, drawn.of_all.of_area),
-            "over": means["over"]["auc"],
-        },
-        "micro_auc": metrics.micro_auc(scores),
-        "averages": means,
-        "classes": classes,
-        "not_available": _not_available(scores),
-        "confusion": metrics.confusion(scores).tolist(),
-        "confusion_title": metrics.confusion_title(scores),
-        "confusion_per_class": metrics.confusion_per_class(scores),
-        "intervals": {
-            "accuracy": interval(accuracy, drawn.accuracy, drawn.of_single),
-            "macro_f1": interval(means["macro"]["f1"], drawn.macro_f1, drawn.of_all),
-        },
-        "baseline": naive_baseline(scores),
-        "bootstrap": {
-            "form": FORM,
-            "words": FORM_WORDS,
-            "resamples": len(drawn.accuracy),
-            "level": LEVEL,
-        },
-        "notes": [*scores.notes, *metrics.class_notes(scores, classes), *_vanished(scores, drawn)],
-    }
+    _add_class_intervals(classes, resampled)
+    absent = resampled.resamples_without_positives(scores.positive.any(axis=0))
+    return Evaluation(
+        {
+            "run": scores.run,
+            "part": scores.part,
+            "target_mode": scores.target_mode,
+            "n": len(scores),
+            "patients": scores.n_patients,
+            "accuracy": intervals["accuracy"]["value"],
+            "accuracy_of": metrics.accuracy_basis(scores),
+            "macro_f1": means["macro"]["f1"],
+            "macro_auc": intervals["macro_auc"],
+            "micro_auc": metrics.micro_auc(scores),
+            "averages": means,
+            "classes": classes,
+            "not_available": _not_available(scores),
+            "confusion": metrics.confusion(scores).tolist(),
+            "confusion_title": metrics.confusion_title(scores),
+            "confusion_per_class": metrics.confusion_per_class(scores),
+            "intervals": {name: intervals[name] for name in ("accuracy", "macro_f1")},
+            "baseline": naive_baseline(scores),
+            "bootstrap": {
+                "form": FORM,
+                "words": FORM_WORDS,
+                "resamples": len(resampled.accuracy),
+                "level": LEVEL,
+            },
+            "notes": [
+                *scores.notes,
+                *metrics.class_notes(scores, classes),
+                *_absent_classes_note(absent, len(resampled.accuracy)),
+            ],
+        }
+    )
 
 
-def _add_class_intervals(classes: dict[str, dict], drawn: Resampled) -> None:
-    """Give each class the intervals of its F1 and AUC."""
-    for i, found in enumerate(classes.values()):
-        found["intervals"] = {
-            "f1": interval(found["f1"], drawn.f1[:, i], drawn.of_class[i]),
-            "auc": interval(found["auc"], drawn.auc[:, i], drawn.of_class[i].of_area),
+def _add_class_intervals(classes: dict[str, dict], resampled: Resampled) -> None:
+    """Add to each class the intervals of its F1 and AUC."""
+    for i, (of_class, basis) in enumerate(
+        zip(classes.values(), resampled.class_basis, strict=True)
+    ):
+        of_class["intervals"] = {
+            "f1": interval(of_class["f1"], resampled.f1[:, i], basis),
+            "auc": interval(of_class["auc"], resampled.auc[:, i], basis.for_area),
         }
 
 
@@ -231,12 +234,11 @@ def _not_available(scores: Scores) -> dict[str, str]:
     return {c: why for c, why in reasons.items() if why}
 
 
-def _vanished(scores: Scores, drawn: Resampled) -> list[str]:
-    """Say how often a class was missing in a resample."""
-    times = drawn.vanished(np.any(scores.positive, axis=0))
+def _absent_classes_note(times: int, resamples: int) -> list[str]:
+    """Return a note on the resamples in which a class was absent, empty where there are none."""
     if not times:
         return []
     return [
-        f"In {times:,} of {len(drawn.accuracy):,} resamples at least one class had no positive; "
+        f"In {times:,} of {resamples:,} resamples at least one class had no positive; "
         "macro averages there are over the other classes."
     ]

@@ -1,4 +1,4 @@
-"""Calibrating a run: temperature, thresholds and refer band from its validation records."""
+"""Fit a run's calibration: temperature, thresholds and referral band, from validation alone."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,12 @@ from ecgcore.calibration.calibration import (
     fit_temperature,
     with_probabilities,
 )
-from ecgcore.calibration.referral import ALPHA, fit_refer
+from ecgcore.calibration.referral import ALPHA, fit_referral
 from ecgcore.calibration.scores import Scores
-from ecgcore.calibration.thresholds import Choice, choose_thresholds
+from ecgcore.calibration.thresholds import ThresholdRule, choose_thresholds
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.evaluate import evaluate_run
+from ecgcore.evaluation.results import Evaluation
 
 if TYPE_CHECKING:
     from ecgcore.runs.run import Run
@@ -28,29 +29,29 @@ UNCALIBRATED: dict[str, Any] = {
     "refer": None,
     "from": None,
 }
-BEST_F1 = Choice()
-WHERE = {FITTED_ON: "on validation", OUT_OF_FOLD: "out of fold"}
+BEST_F1 = ThresholdRule()
+SOURCE_WORDS = {FITTED_ON: "on validation", OUT_OF_FOLD: "out of fold"}
 
 
 def fit_calibration(
     validation: pd.DataFrame,
     classes: list[str],
     target_mode: str,
-    choice: Choice = BEST_F1,
+    rule: ThresholdRule = BEST_F1,
     alpha: float = ALPHA,
     source: str = FITTED_ON,
 ) -> dict:
-    """Return what ``calibration.json`` holds, fitted on validation records.
+    """Return the content of ``calibration.json``, fitted on validation records.
 
     Parameters
     ----------
     validation
-        Rows of ``predictions.parquet`` with logits ``z_``, all of part ``validation``; of none,
-        nothing is fitted.
+        Rows of ``predictions.parquet`` with logits ``z_``, all of part ``validation``; without
+        rows, nothing is fitted.
     alpha
-        Share of records in which a class outside its refer band may be wrong.
+        Share of records in which a class outside its referral band may be wrong.
     source
-        ``validation``, or ``out-of-fold``: the rows are such answers, of part ``test``.
+        ``validation``, or ``out-of-fold``: the rows are such predictions, of part ``test``.
 
     Raises
     ------
@@ -58,50 +59,51 @@ def fit_calibration(
         Records of another part are among them.
     """
     part = PART_OF[source]
-    if strange := sorted(set(validation["part"]) - {part}):
-        raise RequestError(f"Calibration is fitted on {source} records, not on {strange[0]}.")
+    if other_parts := sorted(set(validation["part"]) - {part}):
+        raise RequestError(f"Calibration is fitted on {source} records, not on {other_parts[0]}.")
     if validation.empty:
         return dict(UNCALIBRATED)
     y = validation[[f"y_{c}" for c in classes]].to_numpy(float)
     z = validation[[f"z_{c}" for c in classes]].to_numpy(float)
     temperature = fit_temperature(z, y, target_mode)
     table = with_probabilities(validation, classes, target_mode, temperature)
-    scores = Scores.read(table, classes, target_mode, part=part)
+    scores = Scores.from_predictions(table, classes, target_mode, part=part)
     by_class = target_mode == "multilabel"
-    thresholds = choose_thresholds(scores, choice) if by_class else {}
-    scores = Scores.read(table, classes, target_mode, thresholds, part=part)
+    thresholds = choose_thresholds(scores, rule) if by_class else {}
+    scores = Scores.from_predictions(table, classes, target_mode, thresholds, part=part)
+    chosen_by = rule.description(SOURCE_WORDS[source]) if by_class else "the most probable class"
     return {
         "temperature": temperature,
         "thresholds": thresholds,
-        "thresholds_by": choice.words(WHERE[source]) if by_class else "the most probable class",
-        "refer": fit_refer(scores, alpha),
+        "thresholds_by": chosen_by,
+        "refer": fit_referral(scores, alpha),
         "from": source,
     }
 
 
-def calibrate_run(run: "Run", choice: Choice = BEST_F1, alpha: float = ALPHA) -> dict:
-    """Fit a run's calibration anew and write what follows from it; return the evaluation.
+def calibrate_run(run: "Run", rule: ThresholdRule = BEST_F1, alpha: float = ALPHA) -> Evaluation:
+    """Fit a run's calibration, write its files and return the evaluation.
 
     ``calibration.json``, the probabilities in ``predictions.parquet`` and ``evaluation.json`` are
-    written; logits and weights stay as they are.
+    written; logits and weights stay unchanged.
     """
     meta, predictions = run.meta, run.predictions
     classes, mode = meta["classes"], meta["target_mode"]
-    if mode != "multilabel" and choice != BEST_F1:
+    if mode != "multilabel" and rule != BEST_F1:
         raise RequestError(
             f"Run {run.id} answers with one class a record ({mode}); there are no thresholds to "
             "choose."
         )
     file = run.folder / "calibration.json"
-    source = run.calibration.get("from") if file.exists() else None
-    source = OUT_OF_FOLD if source == OUT_OF_FOLD else FITTED_ON
+    stored_source = run.calibration.get("from") if file.exists() else None
+    source = OUT_OF_FOLD if stored_source == OUT_OF_FOLD else FITTED_ON
     rows = predictions[predictions["part"] == PART_OF[source]]
-    found = fit_calibration(rows, classes, mode, choice, alpha, source)
-    table = with_probabilities(predictions, classes, mode, found["temperature"])
+    calibration = fit_calibration(rows, classes, mode, rule, alpha, source)
+    table = with_probabilities(predictions, classes, mode, calibration["temperature"])
     write_atomic(
         run.folder / "predictions.parquet", lambda path: table.to_parquet(path, index=False)
     )
-    write_json(file, found)
-    evaluation = evaluate_run(run) | {"run": meta["run"]}
-    write_json(run.folder / "evaluation.json", evaluation)
+    write_json(file, calibration)
+    evaluation = evaluate_run(run).extended(run=meta["run"])
+    write_json(run.folder / "evaluation.json", evaluation.as_json())
     return evaluation

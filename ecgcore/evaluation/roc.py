@@ -1,4 +1,4 @@
-"""ROC and precision–recall curves one-vs-rest with micro and macro, thinned for drawing."""
+"""ROC and precision–recall curves, one-vs-rest with micro and macro, thinned for drawing."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,46 +25,46 @@ def roc_curves(
     -------
     dict
         class code, ``micro`` or ``macro`` → ``fpr``, ``tpr`` (≤ 500,), ``threshold`` (≤ 500,; NaN
-        where nothing is called, and throughout macro) and ``auc`` of the full curve.
+        where nothing is predicted, and throughout macro) and ``auc`` of the full curve.
     """
-    return curves_of(Scores.read(predictions, classes, "multilabel", part=part))
+    return roc_curves_of(Scores.from_predictions(predictions, classes, "multilabel", part=part))
 
 
-def curves_of(scores: Scores) -> dict[str, Curve]:
-    """Return the curves of scores; see :func:`roc_curves`."""
-    return _of_all(scores, _curve, _macro, ("fpr", "tpr"))
+def roc_curves_of(scores: Scores) -> dict[str, Curve]:
+    """Return the ROC curves of scores; see :func:`roc_curves`."""
+    return _curves(scores, _roc_curve, _macro_roc, ("fpr", "tpr"))
 
 
 def pr_curves(
     predictions: pd.DataFrame, classes: Sequence[str], part: str = "test"
 ) -> dict[str, Curve]:
-    """Return the precision–recall curves of the classes as :func:`roc_curves` has ROC curves.
+    """Return the precision–recall curves of the same classes as :func:`roc_curves`.
 
     Macro is the mean precision at equal recalls; between two points of a curve the precision is
-    that of the point with the higher recall, as average precision has it.
+    that of the point with the higher recall, as in average precision.
 
     Returns
     -------
     dict
         class code, ``micro`` or ``macro`` → ``recall`` (ascending), ``precision``, ``threshold``
-        (≤ 500, each) and ``average_precision`` of the full curve; ``prevalence`` is what a
-        constant answer reaches.
+        (≤ 500, each) and ``average_precision`` of the full curve; ``prevalence`` is the average
+        precision of a constant answer.
     """
-    return pr_curves_of(Scores.read(predictions, classes, "multilabel", part=part))
+    return pr_curves_of(Scores.from_predictions(predictions, classes, "multilabel", part=part))
 
 
 def pr_curves_of(scores: Scores) -> dict[str, Curve]:
     """Return the precision–recall curves of scores; see :func:`pr_curves`."""
-    return _of_all(scores, _pr_curve, _macro_pr, ("recall", "precision"))
+    return _curves(scores, _pr_curve, _macro_pr, ("recall", "precision"))
 
 
-def _of_all(
+def _curves(
     scores: Scores,
     curve: Callable[[np.ndarray, np.ndarray], Curve],
     macro: Callable[[list[Curve]], Curve],
     axes: tuple[str, str],
 ) -> dict[str, Curve]:
-    """Return each class's curve, micro and macro, thinned; none where no class has both sides."""
+    """Return each class's curve, micro and macro, thinned; empty where no class has both sides."""
     full = {}
     for i, code in enumerate(scores.classes):
         known = scores.known[:, i]
@@ -84,7 +84,7 @@ def _pr_curve(y: np.ndarray, p: np.ndarray) -> Curve:
     return {
         "recall": recall[::-1],
         "precision": precision[::-1],
-        "threshold": np.append(np.nan, threshold[::-1]),  # at recall 0 nothing is called
+        "threshold": np.append(np.nan, threshold[::-1]),  # at recall 0 nothing is predicted
         "average_precision": float(average_precision_score(y, p)),
         "prevalence": float(y.mean()),
     }
@@ -102,14 +102,13 @@ def _macro_pr(curves: list[Curve]) -> Curve:
     }
 
 
-def _curve(y: np.ndarray, p: np.ndarray) -> Curve:
-    """Return one curve, whole."""
+def _roc_curve(y: np.ndarray, p: np.ndarray) -> Curve:
     fpr, tpr, threshold = roc_curve(y, p)
     threshold[np.isinf(threshold)] = np.nan
     return {"fpr": fpr, "tpr": tpr, "threshold": threshold, "auc": float(auc(fpr, tpr))}
 
 
-def _macro(curves: list[Curve]) -> Curve:
+def _macro_roc(curves: list[Curve]) -> Curve:
     """Return the mean curve (scikit-learn's example "Multiclass ROC"); its AUC is the mean AUC."""
     grid = np.unique(np.concatenate([np.asarray(c["fpr"]) for c in curves]))
     tpr = np.mean([np.interp(grid, c["fpr"], c["tpr"]) for c in curves], axis=0)

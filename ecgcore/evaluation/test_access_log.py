@@ -1,11 +1,11 @@
-"""The ledger: how often a test set was looked at. Whoever looks often enough finds a difference.
+"""Log of accesses to test sets: who looks often enough at one finds a difference.
 
-A look is an answer about ``test`` or ``untouched`` records that a person sees: `ecgcore evaluate`,
-`compare`, `report`, `calibrate`, and the Compare page each time it computes. What a training and a
-study score on their own is none, nor are validation records, which are there to be looked at.
+An access is an answer about ``test`` or ``holdout`` records that a person sees: `ecgcore evaluate`,
+`compare`, `report`, `calibrate`, and the Compare page each time it computes. Scoring by a training
+or a study is no access, and validation records are not logged.
 
-``ledger.jsonl`` in the home holds a line a look. A test set is its records: runs of other seeds,
-networks and levels that are scored on the same ones share it.
+``ledger.jsonl`` in the workspace holds one line per access. A test set is identified by its
+records: runs of other seeds, networks and levels that are scored on the same ones share it.
 """
 
 import hashlib
@@ -24,71 +24,73 @@ from ecgcore.workspace import Workspace
 if TYPE_CHECKING:
     from ecgcore.runs.run import Run
 
-LEDGER = "ledger.jsonl"
-COUNTED = ("test", "untouched")
+ACCESS_LOG_FILE = "ledger.jsonl"
+LOGGED_PARTS = ("test", "holdout")
 
 
-def note_look(workspace: Workspace, command: str, runs: Sequence["Run"], part: str) -> dict | None:
-    """Write down that somebody looks at the ``part`` of these runs, and return :func:`looks_at`.
+def log_access(
+    workspace: Workspace, command: str, runs: Sequence["Run"], part: str
+) -> dict[str, Any] | None:
+    """Log an access to the ``part`` of these runs, and return :func:`access_counts`.
 
-    Lines of several processes at once stand one below the other. Where the home cannot be written
-    to, the look is not counted and the answer says so.
+    Several processes can log at once. Where the workspace is not writable, the access is not
+    counted and ``written`` is False.
     """
-    if part not in COUNTED:
+    if part not in LOGGED_PARTS:
         return None
-    meta = [run.meta for run in runs]
+    metadata = [run.meta for run in runs]
     line = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "runs": [run.id for run in runs],
         "part": part,
-        "test_sets": sorted({test_set_of(run, part) for run in runs}),
-        "cohorts": [one.get("cohort") for one in meta],
-        "splits": [(one.get("split") or {}).get("hash") for one in meta],
+        "test_sets": sorted({test_set_hash(run, part) for run in runs}),
+        "cohorts": [meta.get("cohort") for meta in metadata],
+        "splits": [(meta.get("split") or {}).get("hash") for meta in metadata],
     }
-    written = _append(workspace.path / LEDGER, line)
-    found = looks_at(workspace, runs, part)
-    return found if found is None else found | {"written": written}
+    written = _append(workspace.path / ACCESS_LOG_FILE, line)
+    counts = access_counts(workspace, runs, part)
+    return counts if counts is None else counts | {"written": written}
 
 
-def looks_at(workspace: Workspace, runs: Sequence["Run"], part: str) -> dict | None:
-    """Return how often the test sets of these runs were looked at, None for ``validation``.
+def access_counts(workspace: Workspace, runs: Sequence["Run"], part: str) -> dict[str, Any] | None:
+    """Return the number of accesses to these runs' test sets, None for ``validation``.
 
     Returns
     -------
     dict
         times (the most of all sets), sets: test set (a hash of its records) → runs, times.
     """
-    if part not in COUNTED:
+    if part not in LOGGED_PARTS:
         return None
-    rows = _rows(workspace.path / LEDGER)
+    lines = _lines(workspace.path / ACCESS_LOG_FILE)
     sets: dict[str, dict] = {}
     for run in runs:
-        name = test_set_of(run, part)
-        times = sum(name in row["test_sets"] for row in rows)
+        name = test_set_hash(run, part)
+        times = sum(name in line["test_sets"] for line in lines)
         sets.setdefault(name, {"runs": [], "times": times})["runs"].append(run.id)
     return {"times": max(one["times"] for one in sets.values()), "sets": sets}
 
 
-def test_set_of(run: "Run", part: str) -> str:
-    """Return what tells a test set from others: a hash of the names of its records."""
+def test_set_hash(run: "Run", part: str) -> str:
+    """Return the identity of a test set: a hash of the names of its records."""
     predictions = run.predictions
     records = np.sort(predictions["record"].astype(str)[predictions["part"] == part])
     return hashlib.sha256("\n".join(records).encode()).hexdigest()[:16]
 
 
-def looks_text(looks: dict | None) -> str:
+def access_text(counts: dict[str, Any] | None) -> str:
     """Return ``This test set has been looked at 7 times.``, empty where nothing is counted."""
-    if looks is None:
+    if counts is None:
         return ""
-    times = [one["times"] for one in looks["sets"].values()]
+    times = [one["times"] for one in counts["sets"].values()]
     if len(times) == 1:
-        said = f"This test set has been looked at {_times(times[0])}."
+        text = f"This test set has been looked at {_times(times[0])}."
     else:
-        said = f"These test sets have been looked at {', '.join(map(_times, times))}."
-    if not looks.get("written", True):
-        said += " This look could not be written down: the home cannot be written to."
-    return said
+        text = f"These test sets have been looked at {', '.join(map(_times, times))}."
+    if not counts.get("written", True):
+        text += " This access could not be logged: the workspace is not writable."
+    return text
 
 
 def _times(n: int) -> str:
@@ -96,7 +98,7 @@ def _times(n: int) -> str:
 
 
 def _append(file: Path, line: dict[str, Any]) -> bool:
-    """Append one line in a single write, which no other process can come between."""
+    """Append one line in a single write, so that lines of other processes cannot mix with it."""
     text = json.dumps(line, ensure_ascii=False) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -111,10 +113,10 @@ def _append(file: Path, line: dict[str, Any]) -> bool:
         os.close(descriptor)
 
 
-def _rows(file: Path) -> list[dict[str, Any]]:
-    """Return the looks; a line that a full disk cut off is none."""
-    rows = []
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """Return the logged accesses; a line that a full disk truncated is skipped."""
+    lines = []
     for text in file.read_text("utf-8").splitlines() if file.exists() else ():
         with suppress(json.JSONDecodeError):
-            rows.append(json.loads(text))
-    return rows
+            lines.append(json.loads(text))
+    return lines

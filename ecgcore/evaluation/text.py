@@ -1,9 +1,13 @@
-"""The evaluation as text for people, in the manner of scikit-learn's classification_report."""
+"""An evaluation as text, in the manner of scikit-learn's classification_report."""
 
 from collections.abc import Mapping
 
 from ecgcore.calibration.calibration import is_out_of_fold
 
+METRIC_LABELS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro AUC"}
+"""Headline metric → its name in a sentence."""
+METRIC_TITLES = {m: words[0].upper() + words[1:] for m, words in METRIC_LABELS.items()}
+"""Headline metric → its name in a heading."""
 _COLUMNS = ("precision", "recall", "f1", "auc", "average_precision")
 _HEADS = ("precision", "recall", "F1", "AUC", "AP", "support")
 
@@ -12,66 +16,65 @@ def report_text(evaluation: Mapping) -> str:
     """Return the report: classes, averages, accuracy with macro-F1, baseline, confusion."""
     e = evaluation
     lines = [
-        f"{e['run'] or 'Predictions'}, {_of(e)}: {e['n']:,} records of "
+        f"{e['run'] or 'Predictions'}, {_records(e)}: {e['n']:,} records of "
         f"{e['patients']:,} patients, {e['target_mode']}",
-        *_external(e),
+        *_external_lines(e),
         "",
         _row("", _HEADS),
-        *(_class_row(code, found) for code, found in e["classes"].items()),
+        *(_class_row(code, metrics) for code, metrics in e["classes"].items()),
         "",
         *(_average_row(e, kind) for kind in ("micro", "macro", "weighted")),
         "",
         *_summary(e),
-        *_untrained(e),
+        *_random_init_lines(e),
         *calibration_text(e),
         "",
-        *_use(e),
+        *_utility_lines(e),
         f"{e['confusion_title']}:",
         *_confusion(list(e["classes"]), e["confusion"]),
     ]
-    said = [f"{code}: {why}" for code, why in e["not_available"].items()] + list(e["notes"])
-    return "\n".join(lines + (["", *said] if said else []))
+    notes = [f"{code}: {why}" for code, why in e["not_available"].items()] + list(e["notes"])
+    return "\n".join(lines + (["", *notes] if notes else []))
 
 
-def _of(e: Mapping) -> str:
+def _records(e: Mapping) -> str:
     if e.get("cohort"):
         return f"cohort '{e['cohort']['name']}'"
     return "out of fold" if is_out_of_fold(e.get("calibration")) else f"part '{e['part']}'"
 
 
-def _external(e: Mapping) -> list[str]:
-    """Say what was done to another cohort's records, and which were left out."""
+def _external_lines(e: Mapping) -> list[str]:
+    """Return lines on the conversion of another cohort's records, and on those left out."""
     if not e.get("cohort"):
         return []
-    lost = [
+    return [
+        *e["brought_to"],
         *(f"Excluded, {why}: {n:,} records." for why, n in e["excluded"].items()),
         *(f"Left out, {why}: {n:,} records." for why, n in e["left_out"].items()),
     ]
-    return [*e["brought_to"], *lost]
 
 
-def _untrained(e: Mapping) -> list[str]:
-    if not (found := e.get("untrained")):
+def _random_init_lines(e: Mapping) -> list[str]:
+    if not (baseline := e.get("untrained")):
         return []
     return [
-        f"The same network untrained (seed {found['seed']}): macro AUC "
-        f"{with_range(found['macro_auc'])}, accuracy {with_range(found['accuracy'])}."
+        f"The same network untrained (seed {baseline['seed']}): macro AUC "
+        f"{with_range(baseline['macro_auc'])}, accuracy {with_range(baseline['accuracy'])}."
     ]
 
 
 def calibration_text(evaluation: Mapping) -> list[str]:
-    """Return lines on calibration before and after the temperature, and on referring."""
-    told, refer = evaluation.get("calibration"), evaluation.get("refer")
+    """Return lines on calibration before and after the temperature, and on referral."""
+    calibration, refer = evaluation.get("calibration"), evaluation.get("refer")
     lines = []
-    if told:
+    if calibration:
+        before, after = calibration["before"], calibration["after"]
         fitted = "none fitted"
-        if told["temperature"] is not None:
-            fitted = f"{told['temperature']:.3f}, fitted on {told['from']}"
+        if calibration["temperature"] is not None:
+            fitted = f"{calibration['temperature']:.3f}, fitted on {calibration['from']}"
         pairs = (("ECE", "ece"), ("pooled", "ece_pooled"), ("Brier", "brier"))
-        changes = (
-            f"{name} {told['before'][key]:.4f} → {told['after'][key]:.4f}" for name, key in pairs
-        )
-        lines.append(f"calibration  temperature {fitted}; {', '.join(changes)} ({told['binning']})")
+        changes = ", ".join(f"{name} {before[key]:.4f} → {after[key]:.4f}" for name, key in pairs)
+        lines.append(f"calibration  temperature {fitted}; {changes} ({calibration['binning']})")
     if refer:
         lines.append(
             f"refer      {1 - refer['answered']:.1%} of records; every class right in "
@@ -86,25 +89,25 @@ def number(value: float | None, digits: int = 3) -> str:
     return "n/a" if value is None else _minus(f"{value:.{digits}f}")
 
 
-def with_interval(found: Mapping, digits: int = 3, signed: bool = False) -> str:
+def with_interval(metric: Mapping, digits: int = 3, signed: bool = False) -> str:
     """Return a value with its interval: ``0.923 (95 % interval 0.901 to 0.944 over patients)``."""
-    text = with_range(found, digits, signed)
-    if found["value"] is None or found["low"] is None or found["low"] == found["high"]:
+    text = with_range(metric, digits, signed)
+    if metric["value"] is None or metric["low"] is None or metric["low"] == metric["high"]:
         return text
-    level = f"{100 * found['level']:g} % interval"
-    return text.replace("(", f"({level} ").replace(")", f" over {found['unit']})")
+    level = f"{100 * metric['level']:g} % interval"
+    return text.replace("(", f"({level} ").replace(")", f" over {metric['unit']})")
 
 
-def with_range(found: Mapping, digits: int = 3, signed: bool = False) -> str:
-    """Return a value with its interval where a head says which: ``0.923 (0.901 to 0.944)``."""
-    if found["value"] is None:
+def with_range(metric: Mapping, digits: int = 3, signed: bool = False) -> str:
+    """Return a value with the ends of its interval: ``0.923 (0.901 to 0.944)``."""
+    if metric["value"] is None:
         return "n/a"
-    value = _minus(f"{found['value']:{'+' if signed else ''}.{digits}f}")
-    if found["low"] is None:
+    value = _minus(f"{metric['value']:{'+' if signed else ''}.{digits}f}")
+    if metric["low"] is None:
         return f"{value} (no interval)"
-    if found["low"] == found["high"]:  # not certainty: the bootstrap has nothing to vary
+    if metric["low"] == metric["high"]:  # not certainty: the resamples do not vary
         return f"{value} (no interval: all resamples alike)"
-    low, high = (_minus(f"{found[side]:.{digits}f}") for side in ("low", "high"))
+    low, high = (_minus(f"{metric[end]:.{digits}f}") for end in ("low", "high"))
     return f"{value} ({low} to {high})"
 
 
@@ -117,8 +120,8 @@ def _row(name: str, cells: tuple[str, ...] | list[str]) -> str:
     return f"{name:<18}" + "".join(f"{c:>12}" for c in cells)
 
 
-def _class_row(code: str, found: Mapping) -> str:
-    return _row(code, [*(number(found[c]) for c in _COLUMNS), f"{found['n']:,}"])
+def _class_row(code: str, metrics: Mapping) -> str:
+    return _row(code, [*(number(metrics[c]) for c in _COLUMNS), f"{metrics['n']:,}"])
 
 
 def _average_row(e: Mapping, kind: str) -> str:
@@ -126,26 +129,26 @@ def _average_row(e: Mapping, kind: str) -> str:
     over = len(means["over"]["f1"])
     if kind not in means:  # evaluations of earlier versions
         means = means | {kind: dict.fromkeys(_COLUMNS)}
-    support = sum(found["n"] for found in e["classes"].values())
+    support = sum(metrics["n"] for metrics in e["classes"].values())
     return _row(
         f"{kind} ({over} cl.)", [*(number(means[kind][c]) for c in _COLUMNS), f"{support:,}"]
     )
 
 
 def _summary(e: Mapping) -> list[str]:
-    """Return the lines of accuracy, macro-F1 and AUC, each beside the baseline."""
-    base, spans = e["baseline"], e["intervals"]
+    """Return the lines of accuracy, macro-F1 and AUC, each with the baseline."""
+    base, intervals = e["baseline"], e["intervals"]
     return [
-        f"macro-F1   {with_interval(spans['macro_f1'])}; baseline {number(base['macro_f1'])}",
-        f"accuracy   {with_interval(spans['accuracy'])}; baseline {number(base['accuracy'])}",
+        f"macro-F1   {with_interval(intervals['macro_f1'])}; baseline {number(base['macro_f1'])}",
+        f"accuracy   {with_interval(intervals['accuracy'])}; baseline {number(base['accuracy'])}",
         f"macro AUC  {with_interval(e['macro_auc'])}; baseline {number(base['macro_auc'])}",
         f"micro AUC  {number(e['micro_auc'])}",
         f"Accuracy is over {e['accuracy_of']}. The baseline answers {base['form']}.",
     ]
 
 
-def _use(e: Mapping) -> list[str]:
-    """Return the tables of operating points and subgroups, where they are there."""
+def _utility_lines(e: Mapping) -> list[str]:
+    """Return the tables of operating points and subgroups, where these were computed."""
     lines = []
     if points := e.get("operating"):
         heads = ("sensitivity", "specificity", "PPV", "NPV", "prevalence", "sens@.90", "sens@.95")
@@ -162,7 +165,7 @@ def _use(e: Mapping) -> list[str]:
 
 def _operating_row(code: str, point: Mapping) -> str:
     values = [point[name]["value"] for name in ("sensitivity", "specificity", "ppv", "npv")]
-    at = [found["value"] for found in point["sensitivity_at"].values()]
+    at = [metric["value"] for metric in point["sensitivity_at"].values()]
     return _row(code, [number(v) for v in (*values, point["prevalence"], *at)])
 
 

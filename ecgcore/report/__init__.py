@@ -1,1 +1,1 @@
-"""One self-contained page of a comparison, for people who were not there."""
+"""Report: the comparison of two runs as one self-contained HTML file."""

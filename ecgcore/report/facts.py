@@ -1,4 +1,4 @@
-"""What a report says: all its numbers and sentences, gathered once, before anything is drawn."""
+"""Content of a report: its numbers and sentences, gathered once before anything is drawn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ecgcore.calibration.scores import Scores
 from ecgcore.cohort.exclusions import exclusion_counts
 from ecgcore.cohort.store import Cohort
 from ecgcore.comparison.compare import compare, on_common_records
-from ecgcore.comparison.text import finding, names
+from ecgcore.comparison.text import display_names
 from ecgcore.errors import NotFound
 from ecgcore.evaluation.evaluate import run_scores, utility_report
 from ecgcore.evaluation.subgroups import run_traits
@@ -33,8 +33,8 @@ class Side:
     Attributes
     ----------
     scores, evaluation
-        Of the common records.
-    use
+        Scores and metrics of the common records.
+    utility
         Operating points and subgroups (``evaluate.utility_report``) on them.
     """
 
@@ -43,16 +43,16 @@ class Side:
     run: Run
     scores: Scores
     evaluation: Mapping[str, Any]
-    use: Mapping[str, Any]
+    utility: Mapping[str, Any]
 
     @property
     def meta(self) -> dict[str, Any]:
-        """The run's run.json."""
+        """Content of run.json."""
         return self.run.meta
 
     @property
     def is_out_of_fold(self) -> bool:
-        """Whether networks of its recipe gave the answers, each to a fold that it did not know."""
+        """True if each fold was predicted by a network that was not trained on it."""
         return is_out_of_fold(self.run.calibration)
 
     @property
@@ -62,35 +62,35 @@ class Side:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The epoch that was kept, and its scores on validation."""
+        """Row of the best epoch, with its validation scores."""
         rows = self.run.history
         return rows[rows["epoch"] == self.run.status["best_epoch"]].iloc[0].to_dict()
 
     @property
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of the files that the report rests on."""
+        """SHA-256 of the files that the report is based on."""
         files = (self.run.folder / name for name in HASHED)
         return {file.name: sha256_file(file) for file in files if file.exists()}
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a report says.
+    """Everything that a report contains.
 
     Attributes
     ----------
     part
-        Which records it is about.
+        Part of the records: ``test``, ``validation`` or ``holdout``.
     comparison
-        As ``ecgcore compare --json`` gives it.
+        The answer of ``ecgcore compare --json``.
     finding
-        It in one sentence.
+        The result in one sentence.
     sides
-        A and B, their scores on the common records in the same order.
+        A and B, with their scores on the common records in the same order.
     cohort
-        The cohort where it is in this home and unchanged, else None.
+        The cohort if it is in this workspace and unchanged, else None.
     written
-        When, UTC.
+        Time of writing, UTC.
     """
 
     part: str
@@ -102,13 +102,13 @@ class Facts:
     version: str = __version__
 
     @property
-    def losses(self) -> dict[str, int] | None:
-        """Files that are no records of the cohort, by kind of reason; None where not known."""
+    def exclusions(self) -> dict[str, int] | None:
+        """Files excluded from the cohort by kind of reason; None where not known."""
         return None if self.cohort is None else exclusion_counts(self.cohort)
 
     @property
-    def people(self) -> pd.DataFrame | None:
-        """Age and sex of the records that are scored, where the cohort is here."""
+    def demographics(self) -> pd.DataFrame | None:
+        """Age, sex and source of the scored records; None where not known."""
         if self.cohort is None:
             return None
         index = self.cohort.index.set_index("record")
@@ -121,31 +121,39 @@ class Facts:
 
 
 def gather(run_a: Run, run_b: Run, workspace: Workspace, part: str = "test") -> Facts:
-    """Return what a report on two runs says; the same errors as ``compare``."""
-    found = compare(run_a, run_b, part)
+    """Return the content of a report on two runs; raises the errors of ``compare``."""
+    comparison = compare(run_a, run_b, part)
+    content = comparison.as_json()
     scores = on_common_records(run_scores(run_a, part), run_scores(run_b, part))
     sides = tuple(
         Side(
-            letter.upper(), name, run, one, found["evaluations"][letter], _use(run, one, workspace)
+            letter.upper(),
+            name,
+            run,
+            side_scores,
+            content["evaluations"][letter],
+            _utility(run, side_scores, workspace),
         )
-        for letter, name, run, one in zip("ab", names(found), (run_a, run_b), scores, strict=True)
+        for letter, name, run, side_scores in zip(
+            "ab", display_names(content), (run_a, run_b), scores, strict=True
+        )
     )
     return Facts(
         part=part,
-        comparison=found,
-        finding=finding(found),
+        comparison=content,
+        finding=comparison.finding,
         sides=sides,  # type: ignore[arg-type]
         cohort=_cohort(run_a, workspace),
         written=datetime.now(UTC).isoformat(timespec="minutes"),
     )
 
 
-def _use(run: Run, scores: Scores, workspace: Workspace) -> dict[str, Any]:
+def _utility(run: Run, scores: Scores, workspace: Workspace) -> dict[str, Any]:
     return utility_report(scores, run_traits(run, scores.part, workspace))
 
 
 def _cohort(run: Run, workspace: Workspace) -> Cohort | None:
-    """Return a run's cohort if it is here as it was then."""
+    """Return a run's cohort if it is in this workspace and unchanged."""
     try:
         cohort = Cohort.open(run.meta["cohort"]["name"], workspace)
     except NotFound:

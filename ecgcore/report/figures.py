@@ -1,4 +1,4 @@
-"""The figures of a report, as SVG that needs no network and prints at any size."""
+"""Figures of a report, as self-contained SVG."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from ecgcore.calibration.calibration import calibration_of
-from ecgcore.evaluation.roc import curves_of, pr_curves_of
+from ecgcore.calibration.calibration import calibration_metrics
+from ecgcore.evaluation.roc import pr_curves_of, roc_curves_of
 from ecgcore.report.facts import Facts
 
 COLOURS = {"A": "#475569", "B": "#0F766E"}
@@ -32,42 +32,42 @@ def svg(figure: Figure) -> bytes:
 
 def roc(facts: Facts) -> Figure:
     """Return the ROC curves, a panel a class, both runs in each."""
-    drawn = [curves_of(side.scores) for side in facts.sides]
-    figure, panels = _panels(_drawn(facts, drawn), "1 − specificity", "sensitivity")
+    curves = [roc_curves_of(side.scores) for side in facts.sides]
+    figure, panels = _panels(_common_classes(facts, curves), "1 − specificity", "sensitivity")
     for axes in panels.values():
         axes.plot([0, 1], [0, 1], color=GREY, lw=0.6, ls=":")
-    _lines(facts, drawn, panels, ("fpr", "tpr", "auc"), "lower right")
+    _draw_curves(facts, curves, panels, ("fpr", "tpr", "auc"), "lower right")
     return figure
 
 
 def pr(facts: Facts) -> Figure:
     """Return the precision–recall curves, a panel a class, both runs in each."""
-    drawn = [pr_curves_of(side.scores) for side in facts.sides]
-    figure, panels = _panels(_drawn(facts, drawn), "recall", "precision")
-    _lines(facts, drawn, panels, ("recall", "precision", "average_precision"), "upper right")
+    curves = [pr_curves_of(side.scores) for side in facts.sides]
+    figure, panels = _panels(_common_classes(facts, curves), "recall", "precision")
+    _draw_curves(facts, curves, panels, ("recall", "precision", "average_precision"), "upper right")
     return figure
 
 
-def _drawn(facts: Facts, drawn: Sequence[Mapping]) -> list[str]:
-    """Return the classes that both runs have a curve of."""
-    return [c for c in facts.sides[0].scores.classes if all(c in curves for curves in drawn)]
+def _common_classes(facts: Facts, curves: Sequence[Mapping]) -> list[str]:
+    """Return the classes for which both runs have a curve."""
+    return [c for c in facts.sides[0].scores.classes if all(c in of_side for of_side in curves)]
 
 
-def _lines(
+def _draw_curves(
     facts: Facts,
-    drawn: Sequence[Mapping],
+    curves: Sequence[Mapping],
     panels: Mapping[str, Axes],
-    names: tuple[str, str, str],
-    where: Literal["upper right", "lower right"],
+    keys: tuple[str, str, str],
+    legend: Literal["upper right", "lower right"],
 ) -> None:
-    """Draw both runs' curves of each class; ``names`` are those of x, y and the area."""
-    x, y, area = names
+    """Draw both runs' curves of each class; ``keys`` are those of x, y and the area."""
+    x, y, area = keys
     for code, axes in panels.items():
-        for side, curves in zip(facts.sides, drawn, strict=True):
-            curve, colour = curves[code], COLOURS[side.letter]
+        for side, of_side in zip(facts.sides, curves, strict=True):
+            curve, colour = of_side[code], COLOURS[side.letter]
             label = f"{side.letter} {curve[area]:.3f}"
             axes.plot(curve[x], curve[y], color=colour, lw=1.2, label=label)
-        axes.legend(loc=where, frameon=False, fontsize=6.5)
+        axes.legend(loc=legend, frameon=False, fontsize=6.5)
 
 
 def confusions(facts: Facts) -> Figure:
@@ -75,15 +75,16 @@ def confusions(facts: Facts) -> Figure:
     matrices = [np.array(side.evaluation["confusion"]) for side in facts.sides]
     codes = list(facts.sides[0].evaluation["classes"])
     figure = Figure(figsize=(11, 4.0), layout="constrained")
-    titles = [f"{side.letter}  {side.name}" for side in facts.sides] + ["A − B"]
-    shown = zip(figure.subplots(1, 3), titles, (*matrices, matrices[0] - matrices[1]), strict=True)
-    for number, (axes, title, matrix) in enumerate(shown):
-        _matrix(axes, matrix, codes, title, signed=number == 2)
+    titles = [f"{side.letter}  {side.name}" for side in facts.sides]
+    left, middle, right = figure.subplots(1, 3)
+    for axes, title, matrix in zip((left, middle), titles, matrices, strict=True):
+        _matrix(axes, matrix, codes, title, signed=False)
+    _matrix(right, matrices[0] - matrices[1], codes, "A − B", signed=True)
     return figure
 
 
 def differences(facts: Facts) -> Figure:
-    """Return each class's difference of AUC, B − A, with its interval."""
+    """Return a forest plot of each class's difference of AUC, B − A, with its interval."""
     rows = {
         code: both["auc"]
         for code, both in facts.comparison["class_differences"].items()
@@ -92,9 +93,9 @@ def differences(facts: Facts) -> Figure:
     figure = Figure(figsize=(6.4, 0.6 + 0.28 * max(len(rows), 1)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(0, color=GREY, lw=0.8)
-    for place, found in enumerate(rows.values()):
-        axes.plot([found["low"], found["high"]], [place, place], color=COLOURS["B"], lw=1.6)
-        axes.plot(found["value"], place, "o", color=COLOURS["B"], ms=4)
+    for y, interval in enumerate(rows.values()):
+        axes.plot([interval["low"], interval["high"]], [y, y], color=COLOURS["B"], lw=1.6)
+        axes.plot(interval["value"], y, "o", color=COLOURS["B"], ms=4)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("difference of AUC, B − A, with 95 % interval", fontsize=8)
@@ -102,7 +103,7 @@ def differences(facts: Facts) -> Figure:
 
 
 def training(facts: Facts) -> Figure:
-    """Return loss and validation macro AUC by epoch of both runs, where something validates."""
+    """Return loss and validation macro AUC by epoch of both runs."""
     figure = Figure(figsize=(9, 2.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     for side in facts.sides:
@@ -130,7 +131,7 @@ def reliability(facts: Facts) -> Figure:
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, lw=0.6, ls=":")
     for side in facts.sides:
-        bins = calibration_of(side.scores)["bins"]
+        bins = calibration_metrics(side.scores)["bins"]
         x, y = ([one[name] for one in bins] for name in ("p", "share"))
         axes.plot(x, y, "o-", color=COLOURS[side.letter], ms=3, lw=1.2, label=side.letter)
     axes.set(xlim=(0, 1), ylim=(0, 1), box_aspect=1)
@@ -141,7 +142,7 @@ def reliability(facts: Facts) -> Figure:
 
 
 def _panels(codes: Sequence[str], x: str, y: str) -> tuple[Figure, dict[str, Axes]]:
-    """Return a figure with a unit square a class, and those squares by class."""
+    """Return a figure with one unit square per class, and those squares by class."""
     rows = max(1, ceil(len(codes) / _COLUMNS))
     figure = Figure(figsize=(_COLUMNS * _INCH + 0.6, rows * _INCH + 0.4), layout="constrained")
     grid = figure.subplots(rows, _COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
@@ -156,19 +157,19 @@ def _panels(codes: Sequence[str], x: str, y: str) -> tuple[Figure, dict[str, Axe
 
 
 def _matrix(axes: Axes, matrix: np.ndarray, codes: Sequence[str], title: str, signed: bool) -> None:
-    """Draw counts; colour is the share of the row, or of the largest difference."""
+    """Draw counts; the colour is the share of the row, or of the largest difference."""
     if signed:
-        most = max(1, np.abs(matrix).max())
-        axes.imshow(matrix / most, cmap="PuOr_r", vmin=-1, vmax=1)
-        strength = np.abs(matrix) / most
+        largest = max(1, np.abs(matrix).max())
+        axes.imshow(matrix / largest, cmap="PuOr_r", vmin=-1, vmax=1)
+        strength = np.abs(matrix) / largest
     else:
         strength = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
         axes.imshow(strength, cmap="Greens", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(matrix):
         if count and len(codes) <= 20:
-            ink = "white" if strength[row, column] > 0.6 else "#111827"
+            text_colour = "white" if strength[row, column] > 0.6 else "#111827"
             text = f"{count:+d}".replace("-", "−") if signed else f"{count}"
-            axes.text(column, row, text, ha="center", va="center", fontsize=6, color=ink)
+            axes.text(column, row, text, ha="center", va="center", fontsize=6, color=text_colour)
     axes.set_xticks(range(len(codes)), codes, rotation=90, fontsize=6)
     axes.set_yticks(range(len(codes)), codes, fontsize=6)
     axes.set_title(title, fontsize=9)
@@ -190,4 +191,4 @@ FIGURES: dict[str, Callable[[Facts], Figure]] = {
     "pr": pr,
     "reliability": reliability,
 }
-"""The figures by name, as ``sections`` asks for them."""
+"""Figures by name, as ``sections`` refers to them."""

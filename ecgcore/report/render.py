@@ -1,4 +1,4 @@
-"""Write a report: one HTML file that holds everything it shows."""
+"""Write a report as one HTML file that loads nothing from elsewhere."""
 
 import base64
 import re
@@ -15,11 +15,11 @@ from ecgcore.report.sections import sections
 from ecgcore.runs.run import Run
 from ecgcore.workspace import Workspace
 
-_FIGURE = re.compile(r"[−+<]? ?[\d.,]+.*|n/a.*")
+_NUMBER = re.compile(r"[−+<]? ?[\d.,]+.*|n/a.*")
 
 
 def write_report(run_a: Run, run_b: Run, workspace: Workspace, to: Path, part: str = "test") -> int:
-    """Write the report of a comparison, whole; return its size in bytes.
+    """Write the report of a comparison; return its size in bytes.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def write_report(run_a: Run, run_b: Run, workspace: Workspace, to: Path, part: s
 
 
 def report_page(facts: Facts) -> str:
-    """Return the page: HTML with its figures in it, and no address that is fetched."""
+    """Return the page: HTML with embedded figures."""
     a, b = facts.sides
     bootstrap = a.evaluation["bootstrap"]
     return _template().render(
@@ -57,16 +57,16 @@ def report_page(facts: Facts) -> str:
 
 
 def _out_of_fold(facts: Facts) -> str:
-    """Say whose answers were given out of fold; nothing where none were."""
-    of = [side.letter for side in facts.sides if side.is_out_of_fold]
-    return f" (of {' and '.join(of)} out of fold)" if of else ""
+    """Return in brackets the runs predicted out of fold, empty where there are none."""
+    letters = [side.letter for side in facts.sides if side.is_out_of_fold]
+    return f" (of {' and '.join(letters)} out of fold)" if letters else ""
 
 
 def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
-    environment.tests["figure"] = lambda cell: bool(_FIGURE.fullmatch(str(cell)))
+    environment.tests["figure"] = lambda cell: bool(_NUMBER.fullmatch(str(cell)))
     return environment.get_template("page.html")
 
 

@@ -1,9 +1,9 @@
-"""Does a network that knows other recordings learn a small target better (paper 002)?
+"""Study ``finetune``: pretraining on other recordings for a small target (paper 002).
 
-Targets are small sets from elsewhere: a device and a site of PTB-XL with no patient on both sides,
-and other hospitals. Of each a level draws a few records, the same for every arm; all records of
-other patients test. Arms: from scratch; the head alone on a random encoder; and fine-tuning a
-network that learnt from one other source, or from several.
+Targets are small sets from elsewhere: a device and a site of PTB-XL, with no patient in both source
+and target, and other hospitals. A level draws a few records of each, the same for every arm; all
+records of other patients test. Arms: from scratch; only the head, on a random encoder; and
+fine-tuning of a network that was trained on one other source, or on several.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,30 +14,30 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from ecgcore.calibration.scores import Scores
-from ecgcore.comparison.seeds import difference_over_seeds, interval_over_seeds, over_seeds
+from ecgcore.comparison.seeds import difference_over_seeds, interval_over_seeds, metrics_over_seeds
 from ecgcore.evaluation.metrics import class_metrics
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
 from ecgcore.studies.markdown import span, table
 from ecgcore.studies.study import Study
-from ecgcore.studies.trial import Cell, TrialResult
+from ecgcore.studies.trial import TrialConfig, TrialResult
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a network is to be used.
+    """A target domain: its records, and the source records of its parent networks.
 
     Attributes
     ----------
     only
         Its records (see ``cohort.record_filter``).
     cohort
-        Its cohort, where it is another one than the sources'.
+        Its cohort, if it differs from that of the sources.
     sizes
-        How many records are drawn.
+        Numbers of records drawn.
     one, several
-        The records of one other source, and of several.
+        Records of one other source, and of several.
     """
 
     title: str
@@ -79,7 +79,7 @@ ARMS = {
     "several": "fine-tuned from several",
 }
 SEEDS = (1, 2, 3, 4, 5)
-TOLD = "100"  # the size whose classes are told in the results
+SUMMARY_SIZE = "100"  # the size whose classes the results summarise
 CLAIMS = (("scratch", "one"), ("scratch", "several"), ("frozen", "several"))
 
 _SHAPE = TrainConfig(
@@ -106,47 +106,46 @@ CHILD = replace(
 
 HEAD = """\
 `resnet1d` ({shape}) on signals at 100 Hz, labels expert statements, core tier, several a record;
-{epochs} epochs of batches of {batch} for each arm, at the network's own rate. A parent learnt for
-{parent} epochs. Each draw takes about a tenth of its records for each class, as far as there are
-any; every record of the target's other patients tests. Differences are paired by draw. Intervals
-at 95 %: over patients, over draws, and over both. All draws start from the same parent network: the
-luck of its own training is in no interval. A large draw takes the rare classes' records with it, so
-that its macro AUC is over fewer classes: sizes are not to be compared.
+{epochs} epochs of batches of {batch} for each arm, at the network's own rate. A parent was
+trained for {parent} epochs. Each draw takes about a tenth of its records for each class, as far as
+available; every record of the target's other patients tests. Differences are paired by draw.
+Intervals are at 95 %: over patients, over draws, and over both. All draws start from the same
+parent network: the variation of its own training is in no interval. A large draw takes the records
+of rare classes with it, so that its macro AUC is over fewer classes: sizes cannot be compared.
 
 """
 
 
-def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
-    """Return the trainings: for each target and size all arms, draw by draw."""
+def trials(cohort: str, _finished: Sequence[TrialResult]) -> list[TrialConfig]:
+    """Return the trials of all arms, draw by draw, for each target and size."""
     return [
-        cell
+        trial
         for key, target in TARGETS.items()
         for size in target.sizes
         for seed in SEEDS
-        for cell in _arms(key, target, cohort, size, seed)
+        for trial in _arms(key, target, cohort, size, seed)
     ]
 
 
-def _arms(key: str, target: Target, cohort: str, size: str, seed: int) -> Iterator[Cell]:
-    asked = replace(
+def _arms(key: str, target: Target, cohort: str, size: str, seed: int) -> Iterator[TrialConfig]:
+    config = replace(
         CHILD, cohort=target.cohort or cohort, where=target.where, level=size, seed=seed
     )
-    frozen = replace(asked, backbone_lr_factor=0.0)
     one, several = (
-        Cell(f"{key}-{name}", replace(PARENT, cohort=cohort, where=where))
+        TrialConfig(f"{key}-{name}", replace(PARENT, cohort=cohort, where=where))
         for name, where in (("one", target.one), ("several", target.several))
     )
-    for arm, config, parent in (
-        ("scratch", asked, None),
-        ("frozen", frozen, None),
-        ("one", asked, one),
-        ("several", asked, several),
+    for arm, of_arm, parent in (
+        ("scratch", config, None),
+        ("frozen", replace(config, backbone_lr_factor=0.0), None),
+        ("one", config, one),
+        ("several", config, several),
     ):
-        yield Cell(f"{key}-{size}-{arm}-s{seed}", config, parent)
+        yield TrialConfig(f"{key}-{size}-{arm}-s{seed}", of_arm, parent)
 
 
 def page(finished: Sequence[TrialResult]) -> str:
-    """Return a section for each target with its arms, its differences, and its classes."""
+    """Return a section for each target and size with its arms, differences and classes."""
     text = HEAD.format(
         shape=f"depth {CHILD.depth}, width {CHILD.width}, kernel {CHILD.kernel}",
         epochs=CHILD.epochs,
@@ -160,161 +159,170 @@ def page(finished: Sequence[TrialResult]) -> str:
 
 
 def claims(finished: Sequence[TrialResult]) -> list[Claim]:
-    """Return whether fine-tuning beats training from scratch, for each target and size."""
-    found = []
+    """Return the claims that fine-tuning beats training from scratch, by target and size."""
+    tested = []
     for key, target in TARGETS.items():
         for size in target.sizes:
-            of = _drawn(key, size, finished)
-            n = len(of["scratch"])
-            if n < 2:
+            arms = _complete_draws(key, size, finished)
+            n_draws = len(arms["scratch"])
+            if n_draws < 2:
                 continue
+            scratch = _test_scores(arms["scratch"])
             for arm in ("one", "several"):
-                scratch, tuned = ([c.scores("test") for c in of[x]] for x in ("scratch", arm))
-                apart = difference_over_seeds(scratch, tuned)["macro_auc"]["both"]
-                says = (
-                    f"On {target.title}, {size} records asked, a network {ARMS[arm]} reads better"
+                tuned = _test_scores(arms[arm])
+                difference = difference_over_seeds(scratch, tuned)["macro_auc"]["both"]
+                statement = (
+                    f"On {target.title}, {size} records requested, a network {ARMS[arm]} reads "
+                    "better"
                 )
-                what = (
-                    f"macro AUC against from scratch, {n} draws of {_drawn_in(of)} records, "
-                    f"{_tested_in(scratch)} tested (draws and patients vary)"
+                basis = (
+                    f"macro AUC against from scratch, {n_draws} draws of {_n_drawn(arms)} records, "
+                    f"{_n_tested(scratch)} tested (draws and patients vary)"
                 )
-                found.append(Claim(says, apart, what))
-    return found
+                tested.append(Claim(statement, difference, basis))
+    return tested
 
 
-def _drawn(key: str, size: str, finished: Sequence[TrialResult]) -> dict[str, list[TrialResult]]:
-    """Return each arm's cells of a target and size, draw by draw, where all arms are there."""
-    of = {
-        arm: {c.config.seed: c for c in finished if c.name.startswith(f"{key}-{size}-{arm}-s")}
+def _complete_draws(
+    key: str, size: str, finished: Sequence[TrialResult]
+) -> dict[str, list[TrialResult]]:
+    """Return each arm's trials of a target and size, draw by draw, where all arms are finished."""
+    by_seed = {
+        arm: {t.config.seed: t for t in finished if t.name.startswith(f"{key}-{size}-{arm}-s")}
         for arm in ARMS
     }
-    seeds = sorted(set.intersection(*(set(cells) for cells in of.values())))
-    return {arm: [cells[seed] for seed in seeds] for arm, cells in of.items()}
+    seeds = sorted(set.intersection(*(set(trials) for trials in by_seed.values())))
+    return {arm: [trials[seed] for seed in seeds] for arm, trials in by_seed.items()}
+
+
+def _test_scores(trials: Sequence[TrialResult]) -> list[Scores]:
+    return [trial.scores("test") for trial in trials]
 
 
 def _section(key: str, target: Target, size: str, finished: Sequence[TrialResult]) -> str:
-    of = _drawn(key, size, finished)
-    if len(of["scratch"]) < 2:
+    arms = _complete_draws(key, size, finished)
+    if len(arms["scratch"]) < 2:
         return ""
-    sides = {arm: [cell.scores("test") for cell in cells] for arm, cells in of.items()}
-    parents = {arm: of[arm][0].content["parent"]["records"] for arm in ("one", "several")}
+    scores = {arm: _test_scores(trials) for arm, trials in arms.items()}
+    parents = {arm: arms[arm][0].content["parent"]["records"] for arm in ("one", "several")}
     return (
-        f"## {target.title}: {size} records asked\n\n{_drawn_in(of)} drawn, "
-        f"{_tested_in(sides['scratch'])} tested in {len(of['scratch'])} draws; the parents learnt "
-        f"from {parents['one']:,} and {parents['several']:,} records.\n\n"
-        f"{_figures(sides)}\n{_by_class(sides)}\n"
+        f"## {target.title}: {size} records requested\n\n{_n_drawn(arms)} drawn, "
+        f"{_n_tested(scores['scratch'])} tested in {len(arms['scratch'])} draws; the parents were "
+        f"trained on {parents['one']:,} and {parents['several']:,} records.\n\n"
+        f"{_arms_table(scores)}\n{_classes_table(scores)}\n"
     )
 
 
-def _drawn_in(of: dict[str, list[TrialResult]]) -> str:
-    return span(cell.content["split"]["records"]["train"] for cell in of["scratch"])
+def _n_drawn(arms: dict[str, list[TrialResult]]) -> str:
+    return span(trial.content["split"]["records"]["train"] for trial in arms["scratch"])
 
 
-def _tested_in(side: Sequence[Scores]) -> str:
-    return span(len(scores) for scores in side)
+def _n_tested(scores: Sequence[Scores]) -> str:
+    return span(len(of_draw) for of_draw in scores)
 
 
-def _figures(sides: dict[str, list[Scores]]) -> str:
-    """Return the table of macro AUCs of each arm, and of what the paper claims."""
+def _arms_table(scores: dict[str, list[Scores]]) -> str:
+    """Return the table of each arm's macro AUC, and of the differences that the paper claims."""
     rows = []
     for arm, words in ARMS.items():
-        spread = over_seeds(sides[arm])["macro_auc"]
-        rows.append((words, *(with_range(spread[unit]) for unit in ("patients", "seeds", "both"))))
+        auc = metrics_over_seeds(scores[arm])["macro_auc"]
+        rows.append((words, *(with_range(auc[unit]) for unit in ("patients", "seeds", "both"))))
     for a, b in CLAIMS:
-        spread = difference_over_seeds(sides[a], sides[b])["macro_auc"]
-        ranges = (with_range(spread[unit], 3, True) for unit in ("patients", "seeds", "both"))
+        difference = difference_over_seeds(scores[a], scores[b])["macro_auc"]
+        ranges = (with_range(difference[unit], 3, True) for unit in ("patients", "seeds", "both"))
         rows.append((f"**{ARMS[b]} − {ARMS[a]}**", *ranges))
     return table(("macro AUC", "patients", "draws", "both"), rows)
 
 
-def _by_class(sides: dict[str, list[Scores]]) -> str:
-    """Return the gain of each class beside how often it is there, and how the two go together."""
-    gains = _gains(sides)
+def _classes_table(scores: dict[str, list[Scores]]) -> str:
+    """Return the gain of each class with its frequency, and the correlation of the two."""
+    gains = _gains(scores)
     known = [gain for gain in gains if gain.is_known]
     head = ("class", "positives tested", "scratch", "from several", "gain in AUC (over draws)")
-    text = table(
-        head,
-        [
-            (
-                gain.code,
-                f"{gain.n:.0f}",
-                number(gain.before),
-                number(gain.after),
-                with_range(gain.more, 3, True),
-            )
-            for gain in gains
-        ],
-    )
+    rows = [
+        (
+            gain.code,
+            f"{gain.n_positive:.0f}",
+            number(gain.auc_scratch),
+            number(gain.auc_tuned),
+            with_range(gain.gain, 3, True),
+        )
+        for gain in gains
+    ]
+    text = table(head, rows)
     if len(known) > 2:
-        text += f"\nGain against frequency over {len(known)} classes: {_together(known)}.\n"
+        text += f"\nGain against frequency over {len(known)} classes: {_correlation(known)}.\n"
     return text
 
 
 class _Gain(NamedTuple):
-    """A class, its positives among the tested, its mean AUC from scratch and from several sources,
-    and how much more that is, with its interval over draws; None where a draw tests no positive."""
+    """Gain in AUC of a class from fine-tuning on several sources, with its interval over draws.
+
+    ``n_positive`` counts positives among the tested records; values are None if a draw tests none.
+    """
 
     code: str
-    n: float
-    before: float | None
-    after: float | None
-    more: dict
+    n_positive: float
+    auc_scratch: float | None
+    auc_tuned: float | None
+    gain: dict
 
     @property
     def is_known(self) -> bool:
-        """Whether every draw tests some of the class."""
-        return self.more["value"] is not None
+        """Whether every draw tests positives of the class."""
+        return self.gain["value"] is not None
 
     @property
-    def is_sure(self) -> bool:
+    def is_positive(self) -> bool:
         """Whether the interval of the gain is above zero."""
-        return self.is_known and self.more["low"] > 0
+        return self.is_known and self.gain["low"] > 0
 
 
-def _gains(sides: dict[str, list[Scores]]) -> list[_Gain]:
-    found = []
-    for i, code in enumerate(sides["scratch"][0].classes):
-        n = float(np.mean([scores.positive[:, i].sum() for scores in sides["scratch"]]))
-        before, after = (
-            np.array([class_metrics(scores, i)["auc"] for scores in sides[arm]], float)
+def _gains(scores: dict[str, list[Scores]]) -> list[_Gain]:
+    gains = []
+    for i, code in enumerate(scores["scratch"][0].classes):
+        n_positive = float(np.mean([s.positive[:, i].sum() for s in scores["scratch"]]))
+        scratch, tuned = (
+            np.array([class_metrics(s, i)["auc"] for s in scores[arm]], float)
             for arm in ("scratch", "several")
         )
-        mean_before, mean_after, more = (
-            interval_over_seeds(areas) for areas in (before, after, after - before)
+        mean_scratch, mean_tuned, gain = (
+            interval_over_seeds(aucs) for aucs in (scratch, tuned, tuned - scratch)
         )
-        found.append(_Gain(code, n, mean_before["value"], mean_after["value"], more))
-    return found
+        gains.append(_Gain(code, n_positive, mean_scratch["value"], mean_tuned["value"], gain))
+    return gains
 
 
-def _together(known: Sequence[_Gain]) -> str:
-    """Return how the gain of classes goes with their frequency."""
-    found = spearmanr([gain.n for gain in known], [gain.more["value"] for gain in known])
-    return f"Spearman's ρ {number(found.statistic, 2)}, p {found.pvalue:.2f}"
+def _correlation(known: Sequence[_Gain]) -> str:
+    """Return the rank correlation of the gain with the frequency of a class."""
+    result = spearmanr([g.n_positive for g in known], [g.gain["value"] for g in known])
+    return f"Spearman's ρ {number(result.statistic, 2)}, p {result.pvalue:.2f}"
 
 
 def summary(finished: Sequence[TrialResult]) -> str:
-    """Return how many diseases fine-tuning improves, and whether these are the rare ones."""
-    told = []
+    """Return the classes that fine-tuning improves, and whether these are the rare ones."""
+    texts = []
     for key, target in TARGETS.items():
-        of = _drawn(key, TOLD, finished)
-        if len(of["scratch"]) < 2:
+        arms = _complete_draws(key, SUMMARY_SIZE, finished)
+        if len(arms["scratch"]) < 2:
             continue
-        sides = {arm: [cell.scores("test") for cell in cells] for arm, cells in of.items()}
-        known = [gain for gain in _gains(sides) if gain.is_known]
-        sure = ", ".join(gain.code for gain in known if gain.is_sure) or "none"
-        told.append(
-            f"on {target.title} {sure} of {len(known)} classes ({_drawn_in(of)} drawn; "
-            f"{_together(known)})"
+        scores = {arm: _test_scores(trials) for arm, trials in arms.items()}
+        known = [gain for gain in _gains(scores) if gain.is_known]
+        improved = ", ".join(gain.code for gain in known if gain.is_positive) or "none"
+        texts.append(
+            f"on {target.title} {improved} of {len(known)} classes ({_n_drawn(arms)} drawn; "
+            f"{_correlation(known)})"
         )
-    if not told:
+    if not texts:
         return ""
     return (
-        f"Does it improve more diseases? Classes whose AUC rises, fine-tuned from several sources "
-        f"against from scratch with {TOLD} records asked, with an interval over draws above zero: "
-        f"{'; '.join(told)}. ρ tells how the gain goes with the number of positives tested."
+        "Does it improve more diseases? Classes whose AUC rises, fine-tuned from several sources "
+        f"against from scratch with {SUMMARY_SIZE} records requested, with an interval over draws "
+        f"above zero: {'; '.join(texts)}. ρ is the correlation of the gain with the number of "
+        "positives tested."
     )
 
 
 STUDY = Study(
-    "finetune", "Fine-tuning on a small target", cells, page, claims=claims, summary=summary
+    "finetune", "Fine-tuning on a small target", trials, page, claims=claims, summary=summary
 )

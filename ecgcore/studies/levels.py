@@ -1,22 +1,22 @@
-"""Does AlexNet-M-SE read better than AlexNet at the paper's levels (paper 001), and how sure is it?
+"""Study ``levels``: AlexNet-M-SE against AlexNet at the levels of paper 001, with its uncertainty.
 
-Each level is trained with several seeds a network: the seed decides the draw, the split, the first
-weights and the order. Every run is scored on its own 15 %, as in the paper, and on an untouched
+Each level is trained with several seeds a network: the seed sets the draw, the split, the initial
+weights and the order. Every run is scored on its own 15 %, as in the paper, and on a holdout
 fold of other patients, which is the same for all; conclusions rest on that.
 """
 
 from collections.abc import Sequence
 
 from ecgcore.calibration.scores import Scores
-from ecgcore.comparison.seeds import METRICS, difference_over_seeds, over_seeds
+from ecgcore.comparison.seeds import difference_over_seeds, metrics_over_seeds
 from ecgcore.evaluation.baseline import naive_baseline
-from ecgcore.evaluation.text import number, with_range
+from ecgcore.evaluation.text import METRIC_LABELS, number, with_range
 from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
-from ecgcore.studies.levels_vs_paper import beside_the_paper, figures
+from ecgcore.studies.levels_vs_paper import compare_with_paper, figures
 from ecgcore.studies.markdown import span, table
 from ecgcore.studies.study import Study
-from ecgcore.studies.trial import Cell, TrialResult
+from ecgcore.studies.trial import TrialConfig, TrialResult
 
 PAIRS = (("alexnet", "alexnet_m_se"), ("alexnet_gap", "alexnet_m_se_gap"))
 HEADS = (("alexnet", "alexnet_gap"), ("alexnet_m_se", "alexnet_m_se_gap"))
@@ -27,33 +27,33 @@ QUESTIONS = (
     *((level, "criteria") for level in LEVELS),
     ("all", "expert"),
 )
-"""(level, label source), those that matter most first."""
+"""(level, label source), the most important first."""
 SEEDS = (1, 2, 3, 4, 5)
-PARTS = {"test": "own 15 %", "untouched": "untouched fold"}
+PARTS = {"test": "own 15 %", "holdout": "holdout fold"}
 INTERVALS = ("patients", "seeds", "both")
-NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro AUC"}
 
 HEAD = """\
 Cohort `{cohort}`, labels `exclusive` by expert statements, or by the paper's own criteria where a
 section says so (measurements against its thresholds, [labels](../../labels.md)), {epochs} epochs of
 batches of 16. Each network trains at its own rate, found by the same search on validation (study
-`rates`; the `_gap` nets take their siblings'): {rates}.
+`rates`; the `_gap` networks use those of their siblings): {rates}.
 
-Every interval is at 95 % and says what it lets vary: *patients* (the same trained networks, other
-patients; bootstrap), *seeds* (other draws and starts, of the own 15 % also other records; Student's
-t over the seeds' own figures), *both* (seeds and patients drawn anew; hierarchical bootstrap).
-Differences are paired: the same seed, draw, split and records on both sides. The baseline always
-answers the most frequent class of the records scored: on the untouched fold, where normal ECGs are
-by far the most, it is right more often than many networks here, which learnt from as many records
-of each class. Macro-F1 and macro AUC, which count all classes alike, tell more.
+Every interval is at 95 % and names its source of variation: *patients* (the same trained networks,
+other patients; bootstrap), *seeds* (other draws and initial weights, in the own 15 % also other
+records; Student's t over the figures of the seeds), *both* (seeds and patients resampled;
+hierarchical bootstrap). Differences are paired: the same seed, draw, split and records for both
+networks. The baseline always answers the most frequent class of the records scored: on the holdout
+fold, where most ECGs are normal, its accuracy exceeds that of many networks here, which were
+trained on equal numbers of each class. Macro-F1 and macro AUC weight all classes equally and are
+more informative.
 
 """
 
 
-def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
-    """Return the trainings, those that matter most first."""
+def trials(cohort: str, _finished: Sequence[TrialResult]) -> list[TrialConfig]:
+    """Return the trials, the most important first."""
     return [
-        _cell(cohort, model, level, label_source, seed)
+        _trial(cohort, model, level, label_source, seed)
         for level, label_source in QUESTIONS
         for pair in PAIRS
         for seed in SEEDS
@@ -61,62 +61,64 @@ def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
     ]
 
 
-def _cell(cohort: str, model: str, level: str, label_source: str, seed: int) -> Cell:
+def _trial(cohort: str, model: str, level: str, label_source: str, seed: int) -> TrialConfig:
     name = (
         f"{model}-{level}-s{seed}"
         if label_source == "expert"
         else f"{model}-{level}-{label_source}-s{seed}"
     )
-    asked = TrainConfig(cohort, model, level, "exclusive", label_source=label_source, seed=seed)
-    return Cell(name, asked)
+    config = TrainConfig(cohort, model, level, "exclusive", label_source=label_source, seed=seed)
+    return TrialConfig(name, config)
 
 
 def page(finished: Sequence[TrialResult]) -> str:
     """Return the tables: a section for each pair of networks and level."""
     first = finished[0].content
-    of_models = {
-        c.config.model: f"{c.config.optimizer} {c.config.learning_rate:g}" for c in finished
+    rate_of_model = {
+        t.config.model: f"{t.config.optimizer} {t.config.learning_rate:g}" for t in finished
     }
-    rates = "; ".join(f"`{model}` {rate}" for model, rate in of_models.items())
+    rates = "; ".join(f"`{model}` {rate}" for model, rate in rate_of_model.items())
     parts = [
         HEAD.format(cohort=first["cohort"]["name"], epochs=first["config"]["epochs"], rates=rates)
     ]
     for pair in (*PAIRS, *HEADS):
         for level, label_source in QUESTIONS:
             parts.append(_section(pair, level, label_source, finished))
-    return "".join(parts) + beside_the_paper(_by(finished, "expert"))
+    return "".join(parts) + compare_with_paper(_with_labels_from(finished, "expert"))
 
 
-def _by(finished: Sequence[TrialResult], label_source: str) -> list[TrialResult]:
-    """Return the cells whose labels come from one policy."""
-    return [cell for cell in finished if cell.config.label_source == label_source]
+def _with_labels_from(finished: Sequence[TrialResult], label_source: str) -> list[TrialResult]:
+    """Return the trials with labels from one source."""
+    return [trial for trial in finished if trial.config.label_source == label_source]
 
 
 def claims(finished: Sequence[TrialResult]) -> list[Claim]:
-    """Return the paper's claims for each pair and level, on the untouched fold."""
-    found = []
+    """Return the paper's claims for each pair and level, on the holdout fold."""
+    tested = []
     for pair in (*PAIRS, *HEADS):
         for level, label_source in QUESTIONS:
-            if len((of := _paired(pair, level, _by(finished, label_source)))[0]) < 2:
+            trials = _paired(pair, level, _with_labels_from(finished, label_source))
+            if len(trials[0]) < 2:
                 continue
-            a, b = ([cell.scores("untouched") for cell in side] for side in of)
-            apart = difference_over_seeds(a, b)["macro_auc"]["both"]
-            says = f"`{pair[1]}` reads better than `{pair[0]}` {_question(level, label_source)}"
-            what = f"macro AUC on {len(a[0]):,} untouched records, {len(a)} seeds (both vary)"
-            found.append(Claim(says, apart, what))
-    return found
+            a, b = ([trial.scores("holdout") for trial in of_model] for of_model in trials)
+            difference = difference_over_seeds(a, b)["macro_auc"]["both"]
+            question = _question(level, label_source)
+            statement = f"`{pair[1]}` reads better than `{pair[0]}` {question}"
+            basis = f"macro AUC on {len(a[0]):,} holdout records, {len(a)} seeds (both vary)"
+            tested.append(Claim(statement, difference, basis))
+    return tested
 
 
 def _paired(
     pair: tuple[str, str], level: str, finished: Sequence[TrialResult]
 ) -> tuple[list[TrialResult], list[TrialResult]]:
-    """Return the cells of both networks, seed by seed."""
-    of = [
-        {c.config.seed: c for c in finished if (c.config.model, c.config.level) == (name, level)}
+    """Return the trials of both networks, seed by seed."""
+    a, b = (
+        {t.config.seed: t for t in finished if (t.config.model, t.config.level) == (name, level)}
         for name in pair
-    ]
-    seeds = sorted(set(of[0]) & set(of[1]))
-    return [of[0][seed] for seed in seeds], [of[1][seed] for seed in seeds]
+    )
+    seeds = sorted(set(a) & set(b))
+    return [a[seed] for seed in seeds], [b[seed] for seed in seeds]
 
 
 def _question(level: str, label_source: str) -> str:
@@ -128,44 +130,46 @@ def _section(
     pair: tuple[str, str], level: str, label_source: str, finished: Sequence[TrialResult]
 ) -> str:
     """Return the tables of both parts, over the seeds that both networks have."""
-    sides = _paired(pair, level, _by(finished, label_source))
-    if not sides[0]:
+    trials = _paired(pair, level, _with_labels_from(finished, label_source))
+    if not trials[0]:
         return ""
-    notes = " ".join(sides[0][0].content["split"]["notes"])
+    notes = " ".join(trials[0][0].content["split"]["notes"])
     text = (
         f"## `{pair[0]}` and `{pair[1]}`, {_question(level, label_source).removeprefix('at ')}\n\n"
-        f"{len(sides[0])} seeds. {notes}\n\n"
+        f"{len(trials[0])} seeds. {notes}\n\n"
     )
     for part, name in PARTS.items():
-        a, b = ([cell.scores(part) for cell in side] for side in sides)
+        a, b = ([trial.scores(part) for trial in of_model] for of_model in trials)
         n = span(len(scores) for scores in a)
         text += f"On the {name} ({n} records a seed):\n\n{_table(pair, a, b)}\n"
     return text
 
 
 def _table(pair: tuple[str, str], a: list[Scores], b: list[Scores]) -> str:
-    found = {
-        f"`{pair[0]}`": over_seeds(a),
-        f"`{pair[1]}`": over_seeds(b),
+    by_row = {
+        f"`{pair[0]}`": metrics_over_seeds(a),
+        f"`{pair[1]}`": metrics_over_seeds(b),
         "difference": difference_over_seeds(a, b),
     }
     naive = [naive_baseline(scores) for scores in a]
     rows = []
-    for metric in METRICS:
-        by_chance = number(sum(one[metric] for one in naive) / len(naive))
-        for who, spreads in found.items():
-            spread, signed = spreads[metric], who == "difference"
-            ranges = (with_range(spread[unit], 3, signed) for unit in INTERVALS)
-            each = ", ".join(number(value) for value in spread["values"])
-            rows.append((NAMES[metric], who, *ranges, each, "" if signed else by_chance))
+    for metric in METRIC_LABELS:
+        baseline_value = number(sum(baseline[metric] for baseline in naive) / len(naive))
+        for name, metrics in by_row.items():
+            values, signed = metrics[metric], name == "difference"
+            ranges = (with_range(values[unit], 3, signed) for unit in INTERVALS)
+            each = ", ".join(number(value) for value in values["values"])
+            rows.append(
+                (METRIC_LABELS[metric], name, *ranges, each, "" if signed else baseline_value)
+            )
     return table(("", "", *INTERVALS, "each seed", "baseline"), rows)
 
 
 STUDY = Study(
     "levels",
     "AlexNet against AlexNet-M-SE at the paper's levels",
-    cells,
+    trials,
     page,
     claims=claims,
-    figures=lambda finished: figures(_by(finished, "expert")),
+    figures=lambda finished: figures(_with_labels_from(finished, "expert")),
 )

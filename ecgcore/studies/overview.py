@@ -1,4 +1,4 @@
-"""The studies at a glance: what each asks, how much of it is done, and a figure a training."""
+"""Overview of the studies: question, progress, outcome, and one score per training."""
 
 import re
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from ecgcore import resources
-from ecgcore.evaluation.metrics import averages, class_metrics
+from ecgcore.evaluation.metrics import averages, per_class_metrics
 from ecgcore.studies.registry import STUDIES
 from ecgcore.studies.study import PAGE, Study
 from ecgcore.studies.trial import TrialResult
 
-KEPT = resources.STUDIES
-"""Where the finished cells of the product's own studies are kept."""
+STUDIES_FOLDER = resources.STUDIES
+"""Folder of the product's own studies."""
 RESULTS = "RESULTS.md"
-PARTS = ("untouched", "test")
+PARTS = ("holdout", "test")
 
 
 _PICTURE = re.compile(r"^!\[(.*)\]\((.*)\)$", re.MULTILINE)
@@ -23,100 +23,96 @@ _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
 @dataclass(frozen=True)
-class State:
-    """A study, what came out, its page, and how many of its trainings are finished.
+class StudyOverview:
+    """A study with its outcome, its page, and the number of its finished trainings.
 
-    ``came_out`` is Markdown from the results, empty where they do not tell of it. ``page`` is text,
-    then what a picture shows and its SVG, then text again, and so on.
+    ``outcome`` is Markdown from the results page, or empty. ``page`` alternates between text and
+    pictures, each a caption with its SVG.
     """
 
     name: str
     title: str
-    came_out: str
+    outcome: str
     page: tuple[str | tuple[str, str], ...]
     finished: int
-    asked: int
+    requested: int
 
 
-def states(folder: Path = KEPT) -> list[State]:
-    """Return the studies of which something is finished.
+def study_overviews(folder: Path = STUDIES_FOLDER) -> list[StudyOverview]:
+    """Return the studies with finished trainings.
 
     Raises
     ------
     RequestError
-        Cells of a study do not belong together.
+        Trials of a study do not belong together.
     """
-    found = []
+    overviews = []
     for name, study in STUDIES.items():
-        cells = study.finished(folder)
-        if not cells:
+        trials = study.finished(folder)
+        if not trials:
             continue
-        asked = len(study.asked(cells))
-        page = _pieces(_page_of(folder / name), folder / name)
-        told = _came_out(study.title, folder.parent / RESULTS)
-        found.append(State(name, study.title, told, page, len(cells), asked))
-    return found
+        n_requested = len(study.requested(trials))
+        page = _split_at_pictures(_page_text(folder / name), folder / name)
+        outcome = _outcome(study.title, folder.parent / RESULTS)
+        overviews.append(StudyOverview(name, study.title, outcome, page, len(trials), n_requested))
+    return overviews
 
 
-def _came_out(title: str, results: Path) -> str:
-    """Return what the results say of a study, without the line on what was run."""
+def _outcome(title: str, results: Path) -> str:
+    """Return a study's section of the results page, without its first line."""
     text = results.read_text("utf-8") if results.exists() else ""
     section = text.partition(f"\n## {title}")[2].partition("\n## ")[0]
     return section.partition("\n\n")[2].partition("\n\n")[2].strip()
 
 
-def _page_of(folder: Path) -> str:
-    """Return a study's page; until it is written, how that is done."""
+def _page_text(folder: Path) -> str:
+    """Return a study's page, or how to write it."""
     file = folder / PAGE
     if file.exists():
         return file.read_text("utf-8")
-    return f"\nIts page is not written yet: `ecgcore study {folder.name} --no-train` does it."
+    return f"\nIts page is not written yet; run `ecgcore study {folder.name} --no-train`."
 
 
-def _pieces(text: str, folder: Path) -> tuple[str | tuple[str, str], ...]:
-    """Return a page without its title, cut at its pictures; links become their words."""
+def _split_at_pictures(text: str, folder: Path) -> tuple[str | tuple[str, str], ...]:
+    """Return a page without its title, split at its pictures; links become plain text."""
     body = _LINK.sub(
         lambda link: link[0] if _is_picture(link) else link[1], text.partition("\n")[2]
     )
-    told = _PICTURE.split(body)
-    found: list[str | tuple[str, str]] = [told[0]]
-    for words, file, after in zip(told[1::3], told[2::3], told[3::3], strict=True):
-        found += [(words, (folder / file).read_text("utf-8")), after]
-    return tuple(found)
+    parts = _PICTURE.split(body)
+    page: list[str | tuple[str, str]] = [parts[0]]
+    for caption, file, text_after in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        page += [(caption, (folder / file).read_text("utf-8")), text_after]
+    return tuple(page)
 
 
 def _is_picture(link: re.Match) -> bool:
     return link.string[max(0, link.start() - 1) : link.start()] == "!"
 
 
-def points(name: str, folder: Path = KEPT) -> pd.DataFrame:
-    """Return a row a finished training: ``group``, ``cell``, ``part`` and its ``macro_auc``.
+def trial_scores(name: str, folder: Path = STUDIES_FOLDER) -> pd.DataFrame:
+    """Return one row for each finished training: ``group``, ``trial``, ``part``, ``macro_auc``.
 
-    In the order in which they are asked for. ``group`` is the cell's name without seed or fold.
-    ``part`` is the untouched fold where there is one, else the test records; ``validation`` where
-    none was looked at.
+    In the order in which they are requested. ``group`` is the trial's name without seed or fold.
+    ``part`` is the holdout fold where there is one, else the test records, or ``validation`` in a
+    study that scores neither.
     """
     study = STUDIES[name]
     finished = study.finished(folder)
-    there = {cell.name: cell for cell in finished}
-    cells = [there[cell.name] for cell in study.asked(finished) if cell.name in there]
-    rows = [(_group(c.name), c.name, *_auc(c, study)) for c in cells]
-    return pd.DataFrame(rows, columns=["group", "cell", "part", "macro_auc"])
+    by_name = {trial.name: trial for trial in finished}
+    trials = [by_name[t.name] for t in study.requested(finished) if t.name in by_name]
+    rows = [(t.name.rpartition("-")[0], t.name, *_auc(t, study)) for t in trials]
+    return pd.DataFrame(rows, columns=["group", "trial", "part", "macro_auc"])
 
 
-def _group(cell: str) -> str:
-    return cell.rpartition("-")[0]
-
-
-def _auc(cell: TrialResult, study: Study) -> tuple[str, float | None]:
+def _auc(trial: TrialResult, study: Study) -> tuple[str, float | None]:
     if not study.scored:
-        return "validation", study.validated(cell)
-    part = next(p for p in PARTS if p in cell.content["split"]["records"])
-    return part, macro_auc(cell, part)
+        return "validation", study.validated(trial)
+    part = next(p for p in PARTS if p in trial.content["split"]["records"])
+    return part, macro_auc(trial, part)
 
 
-def macro_auc(cell: TrialResult, part: str) -> float | None:
+def macro_auc(trial: TrialResult, part: str) -> float | None:
     """Return the mean AUC over the classes that have positives."""
-    scores = cell.scores(part)
-    classes = {code: class_metrics(scores, i) for i, code in enumerate(scores.classes)}
+    scores = trial.scores(part)
+    classes = per_class_metrics(scores)
     return averages(classes)["macro"]["auc"]

@@ -1,4 +1,4 @@
-"""Make a shipped network: train it on all records, and give it what its folds say out of fold."""
+"""Release of a network: trained on all records, calibrated on its out-of-fold answers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +12,14 @@ from ecgcore.evaluation.evaluate import evaluate_run
 from ecgcore.evaluation.fit_calibration import fit_calibration
 from ecgcore.inference.release import require_release_folder, write_release
 from ecgcore.runs.run import Run
-from ecgcore.studies.shipped import ATTRIBUTION, FOLDS, STUDY, of_recipe, out_of_fold, recipe
-from ecgcore.studies.study import begun
+from ecgcore.studies.shipped import ATTRIBUTION, FOLDS, STUDY, out_of_fold, recipe, trials_of_recipe
+from ecgcore.studies.study import find_or_prepare_run
 from ecgcore.training.loop import Progress
 from ecgcore.training.trainer import train_run
 from ecgcore.workspace import Workspace
 
 
-def make_shipped(
+def train_and_release(
     name: str,
     cohort: str,
     workspace: Workspace,
@@ -32,43 +32,43 @@ def make_shipped(
     Parameters
     ----------
     folder
-        Where the study ``shipped`` keeps its cells.
+        Folder of the studies; ``shipped`` is one of them.
     to
-        The folder to write, such as ``checkpoints/NAME``.
+        Folder to write, such as ``checkpoints/NAME``.
 
     Raises
     ------
     RequestError
         A fold is not finished, or was trained on another cohort or by another recipe; the cohort
-        holds records that no fold answered; ``to`` holds something else.
+        has records that no fold answered; ``to`` is not empty and not an earlier release.
     """
-    asked = replace(recipe(name), cohort=cohort)
+    config = replace(recipe(name), cohort=cohort)
     require_release_folder(to)
-    finished = of_recipe(name, STUDY.finished(folder, cohort))
+    finished = trials_of_recipe(name, STUDY.finished(folder, cohort))
     answers = out_of_fold(name, finished)
-    run = begun(f"{STUDY.name}/{name}", asked, workspace)
+    run = find_or_prepare_run(f"{STUDY.name}/{name}", config, workspace)
     if finished[0].content["cohort"]["hash"] != run.meta["cohort"]["hash"]:
         raise RequestError(
             f"The folds of {name} were trained on another state of cohort '{cohort}'; delete their "
             "files and run `ecgcore study shipped`."
         )
-    learnt, answered = run.meta["split"]["records"]["train"], len(answers)
-    if learnt != answered:
+    n_trained, n_answered = run.meta["split"]["records"]["train"], len(answers)
+    if n_trained != n_answered:
         raise RequestError(
-            f"{name} would learn from {learnt:,} records of cohort '{cohort}', of which "
-            f"{answered:,} were answered out of fold (folds {FOLDS[0]} to {FOLDS[-1]}); ingest "
-            "the records of these folds alone."
+            f"{name} would train on {n_trained:,} records of cohort '{cohort}', of which "
+            f"{n_answered:,} were answered out of fold (folds {FOLDS[0]} to {FOLDS[-1]}); ingest "
+            "only the records of these folds."
         )
     if run.status["state"] != "done":
         train_run(run, workspace, on_progress)
     if run.status["state"] != "done":
         raise EcgError(f"{name}: {run.status['message']}")
-    _attach(run, answers)
+    _attach_out_of_fold(run, answers)
     return write_release(run, to, ATTRIBUTION)
 
 
-def _attach(run: Run, answers: pd.DataFrame) -> None:
-    """Write predictions, calibration and scores of a run from what was answered out of fold."""
+def _attach_out_of_fold(run: Run, answers: pd.DataFrame) -> None:
+    """Write predictions, calibration and evaluation of a run from its out-of-fold answers."""
     classes, mode = run.meta["classes"], run.meta["target_mode"]
     fitted = fit_calibration(answers, classes, mode, source=OUT_OF_FOLD)
     table = with_probabilities(answers, classes, mode, fitted["temperature"])

@@ -11,10 +11,10 @@ from dashboard.charts.figures_matrices import counted
 from dashboard.data import cached_runs
 from ecgcore.comparison.compare import compare, on_common_records
 from ecgcore.comparison.text import finding
-from ecgcore.evaluation.evaluate import scores_of
-from ecgcore.evaluation.operating_points import points_of
-from ecgcore.evaluation.subgroups import subgroups, traits_of_run
-from ecgcore.evaluation.test_access_log import LEDGER, looks_at
+from ecgcore.evaluation.evaluate import run_scores
+from ecgcore.evaluation.operating_points import curve_points
+from ecgcore.evaluation.subgroups import run_traits, subgroups
+from ecgcore.evaluation.test_access_log import ACCESS_LOG_FILE, access_counts
 from ecgcore.runs.run import Run
 from ecgcore.workspace import Workspace
 
@@ -34,7 +34,9 @@ def open_tab(open_page, filled, small_pair):
 def seeds(small_pair, tmp_path, monkeypatch, open_page):
     """Return (home, ids of A, ids of B): the small pair, and the same again under another seed."""
     workspace = Workspace(tmp_path / "home")
-    shutil.copytree(small_pair[0].path, workspace.path, ignore=shutil.ignore_patterns(LEDGER))
+    shutil.copytree(
+        small_pair[0].path, workspace.path, ignore=shutil.ignore_patterns(ACCESS_LOG_FILE)
+    )
     for run in small_pair[1:]:
         folder = workspace.runs / run.id.replace("-s1-", "-s2-")
         shutil.copytree(run.folder, folder)
@@ -102,7 +104,7 @@ def test_looking_again_and_at_another_tab_is_no_new_look(open_page, seeds):
     for tab in ("Curves", "Confusion", "Calibration", "Disagreements"):
         open_page("compare", a=a[0], b=b[0], compare_tab=tab)
     app.run()
-    assert looks_at(workspace, runs, "test")["times"] == 1
+    assert access_counts(workspace, runs, "test")["times"] == 1
 
 
 def test_only_the_open_tab_is_computed(open_tab, monkeypatch):
@@ -120,8 +122,8 @@ def test_curves_mark_the_operating_point_and_tell_thresholds(open_tab, small_pai
     app = open_tab("Curves", compare_curve_kind=kind, compare_curve="LBBB")
     spec = json.loads(app.get("plotly_chart")[0].proto.spec)
     drawn = {trace.get("name"): trace for trace in spec["data"]}
-    sides = on_common_records(*(scores_of(run) for run in small_pair[1:]))
-    point = points_of(sides[0])["LBBB"]
+    sides = on_common_records(*(run_scores(run) for run in small_pair[1:]))
+    point = curve_points(sides[0])["LBBB"]
     dot = drawn["alexnet_gap, operating point"]
     sensitivity = dot["y" if kind == "ROC" else "x"][0]
     assert sensitivity == pytest.approx(point["sensitivity"])
@@ -165,8 +167,8 @@ def test_subgroups_are_the_engine_s_with_n(open_tab, small_pair):
     a, b = small_pair[1:]
     app = open_tab("Subgroups")
     rows = app.table[1].value
-    side = on_common_records(scores_of(a), scores_of(b))[0]
-    told = subgroups(side, traits_of_run(a, "test", small_pair[0]))
+    side = on_common_records(run_scores(a), run_scores(b))[0]
+    told = subgroups(side, run_traits(a, "test", small_pair[0]))
     females = rows[rows["group"] == "female"].iloc[0]
     assert females["n"] == str(told["sex"]["female"]["n"])
     value = told["sex"]["female"]["macro_auc"]["value"]
@@ -220,9 +222,9 @@ def test_the_comparison_can_be_downloaded_whole(open_page, filled):
 def test_a_figure_s_data_is_what_is_drawn(small_pair):
     from dashboard.charts.figure_data import csv_of, rows_of
     from dashboard.charts.figures_curves import of_runs
-    from ecgcore.evaluation.roc import curves_of
+    from ecgcore.evaluation.roc import roc_curves_of
 
-    curve = curves_of(scores_of(small_pair[1]))["LBBB"]
+    curve = roc_curves_of(run_scores(small_pair[1]))["LBBB"]
     drawn = of_runs("ROC", [("A", curve, None)], ["#475569"], "LBBB")
     rows = rows_of(drawn)
     assert rows["sensitivity"].tolist() == pytest.approx(curve["tpr"].tolist())

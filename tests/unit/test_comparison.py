@@ -1,7 +1,8 @@
-"""Comparison of two runs: same draws for both, paired tests, refusals, words."""
+"""Comparison of two runs: common resamples, paired tests, refusals and text."""
 
 import json
 from types import SimpleNamespace
+from xml.etree.ElementTree import fromstring
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,12 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from ecgcore.calibration.scores import Scores
-from ecgcore.comparison.compare import compare, compare_scores, differences_between
+from ecgcore.comparison.compare import compare, compare_scores, config_differences
 from ecgcore.comparison.paired import delong
 from ecgcore.comparison.text import comparison_text, finding, p_text
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.evaluate import evaluate_scores
+from ecgcore.evaluation.text import with_range
 from ecgcore.labels.classes import CODES
 from ecgcore.runs.config import TrainConfig
 
@@ -27,7 +29,7 @@ ONE_A_PATIENT = (1, 1)
 def pair(mode="multilabel", thresholds=None, **options):
     """Return two sets of scores of the same records; B is the better."""
     return tuple(
-        Scores.read(
+        Scores.from_predictions(
             predictions(mode=mode, seed=seed, skill=skill, **options),
             CODES,
             mode,
@@ -39,8 +41,8 @@ def pair(mode="multilabel", thresholds=None, **options):
 
 
 def run_like(name, model, table, seed=1, **meta):
-    """Return what compare asks of a run, without a training."""
-    given = {
+    """Return the parts of a run that compare reads, without a training."""
+    defaults = {
         "model": model,
         "classes": list(CODES),
         "target_mode": "exclusive",
@@ -49,7 +51,7 @@ def run_like(name, model, table, seed=1, **meta):
     }
     return SimpleNamespace(
         id=name,
-        meta=given | meta,
+        meta=defaults | meta,
         config=TrainConfig("c", model, epochs=2, seed=seed),
         predictions=table,
         calibration={"thresholds": {}},
@@ -58,14 +60,14 @@ def run_like(name, model, table, seed=1, **meta):
 
 def test_differences_are_b_minus_a_with_intervals_from_the_same_draws():
     a, b = pair("exclusive", n=200)
-    c = compare_scores(a, b)
-    ea, eb = evaluate_scores(a), evaluate_scores(b)
+    c = compare_scores(a, b).as_json()
+    ea, eb = (evaluate_scores(side).as_json() for side in (a, b))
     assert c["evaluations"] == {"a": ea, "b": eb}
     for metric in ("accuracy", "macro_f1"):
-        found = c["differences"][metric]
-        assert found["value"] == pytest.approx(eb[metric] - ea[metric])
-        assert found["low"] < found["value"] < found["high"]
-        assert (found["level"], found["unit"]) == (0.95, "patients")
+        change = c["differences"][metric]
+        assert change["value"] == pytest.approx(eb[metric] - ea[metric])
+        assert change["low"] < change["value"] < change["high"]
+        assert (change["level"], change["unit"]) == (0.95, "patients")
     auc = c["differences"]["macro_auc"]["value"]
     assert auc == pytest.approx(eb["macro_auc"]["value"] - ea["macro_auc"]["value"])
     lvh = c["class_differences"]["LVH"]["auc"]
@@ -77,9 +79,9 @@ def test_differences_are_b_minus_a_with_intervals_from_the_same_draws():
 
 def test_a_run_compared_with_itself_differs_in_nothing():
     a, _ = pair()
-    c = compare_scores(a, a)
-    for found in c["differences"].values():
-        assert (found["value"], found["low"], found["high"]) == (0, 0, 0)
+    c = compare_scores(a, a).as_json()
+    for change in c["differences"].values():
+        assert (change["value"], change["low"], change["high"]) == (0, 0, 0)
     assert c["disagreements"] == []
     assert c["mcnemar"]["p"] == 1
     assert {d["why"] for d in c["delong"].values() if d["auc_a"]} == {
@@ -89,7 +91,7 @@ def test_a_run_compared_with_itself_differs_in_nothing():
 
 def test_mcnemar_equals_statsmodels_and_the_binomial_test():
     a, b = pair("exclusive", n=200, records_a_patient=ONE_A_PATIENT)
-    test = compare_scores(a, b, resamples=10)["mcnemar"]
+    test = compare_scores(a, b, resamples=10).as_json()["mcnemar"]
     right_a, right_b = a.top == a.truth, b.top == b.truth
     table = pd.crosstab(right_a, right_b)
     only_a, only_b = int(table.loc[True, False]), int(table.loc[False, True])
@@ -104,11 +106,11 @@ def test_mcnemar_equals_statsmodels_and_the_binomial_test():
 def test_multilabel_mcnemar_is_per_class_at_its_threshold():
     thresholds = dict(zip(CODES, np.linspace(0.2, 0.6, 10), strict=True))
     a, b = pair(thresholds=thresholds, n=300, records_a_patient=ONE_A_PATIENT)
-    test = compare_scores(a, b, resamples=10)["mcnemar"]
+    test = compare_scores(a, b, resamples=10).as_json()["mcnemar"]
     assert test["of"] == (
         "class of highest calibrated probability, records with exactly one stated class"
     )
-    assert test["n"] == a.single.sum()
+    assert test["n"] == a.single_label.sum()
     p = []
     for i, code in enumerate(CODES):
         y = a.y[a.known[:, i], i] == 1
@@ -121,9 +123,9 @@ def test_multilabel_mcnemar_is_per_class_at_its_threshold():
     np.testing.assert_allclose([test["classes"][c]["p_holm"] for c in CODES], holm)
 
 
-def test_where_patients_repeat_the_tests_take_one_record_a_patient_and_say_so():
+def test_where_patients_repeat_the_tests_use_one_record_a_patient_and_name_it():
     a, b = pair("exclusive", n=200)
-    c = compare_scores(a, b, resamples=10)
+    c = compare_scores(a, b, resamples=10).as_json()
     first = pd.Series(a.patient).drop_duplicates().index
     assert c["mcnemar"]["n"] == len(first) == a.n_patients < 200
     assert c["mcnemar"]["form"] == (
@@ -158,7 +160,7 @@ def test_delongs_p_is_near_a_permutation_test_of_the_same_difference():
     a, b = pair("exclusive", n=300, records_a_patient=ONE_A_PATIENT)
     y = a.truth == 3
     p_a, p_b = a.p[:, 3], b.p[:, 3]
-    test = compare_scores(a, b, resamples=10)["delong"]["LBBB"]
+    test = compare_scores(a, b, resamples=10).as_json()["delong"]["LBBB"]
     assert test["auc_a"] == pytest.approx(roc_auc_score(y, p_a))
     rank_a, rank_b = (pd.Series(p).rank().to_numpy() for p in (p_a, p_b))
     rng = np.random.default_rng(0)
@@ -174,7 +176,7 @@ def test_delongs_p_is_near_a_permutation_test_of_the_same_difference():
 
 def test_holm_is_over_the_classes_that_have_a_p():
     a, b = pair(n=200, records_a_patient=ONE_A_PATIENT)
-    tests = compare_scores(a, b, resamples=10)["delong"]
+    tests = compare_scores(a, b, resamples=10).as_json()["delong"]
     tested = [t for t in tests.values() if t["p"] is not None]
     assert len(tested) >= 5
     holm = multipletests([t["p"] for t in tested], method="holm")[1]
@@ -186,45 +188,49 @@ def test_delong_is_not_available_below_five_positives_or_at_an_auc_of_one():
     rvh = table.index[table["y_RVH"] == 1]
     table = table.drop(index=rvh[4:])
     table["p_STD"] = table["y_STD"]
-    scores = Scores.read(table, CODES, "exclusive")
-    other = Scores.read(table.assign(p_RVH=table["p_RVH"] / 2), CODES, "exclusive")
-    tests = compare_scores(scores, other, resamples=10)["delong"]
+    scores = Scores.from_predictions(table, CODES, "exclusive")
+    other = Scores.from_predictions(table.assign(p_RVH=table["p_RVH"] / 2), CODES, "exclusive")
+    tests = compare_scores(scores, other, resamples=10).as_json()["delong"]
     assert tests["RVH"]["p"] is None
     assert tests["RVH"]["why"] == "n/a (4 positives; 5 are needed)"
     assert tests["STD"]["p"] is None
     assert tests["STD"]["why"] == "n/a (an AUC is 1, which leaves no variance to estimate)"
 
 
-def test_disagreements_name_the_records_and_who_is_right():
+def test_disagreements_name_the_records_and_the_run_that_is_right():
     a, b = pair("exclusive", n=120)
-    c = compare_scores(a, b, resamples=10)
+    c = compare_scores(a, b, resamples=10).as_json()
     assert set(c["disagreements"]) == set(a.record[a.top != b.top])
-    for told in c["disagreement_details"]:
-        row = list(a.record).index(told["record"])
-        assert told["truth"] == [CODES[a.truth[row]]]
-        assert (told["a"], told["b"]) == ([CODES[a.top[row]]], [CODES[b.top[row]]])
+    for details in c["disagreement_details"]:
+        row = list(a.record).index(details["record"])
+        assert details["truth"] == [CODES[a.truth[row]]]
+        assert (details["a"], details["b"]) == ([CODES[a.top[row]]], [CODES[b.top[row]]])
         right = {"a": a.top[row] == a.truth[row], "b": b.top[row] == b.truth[row]}
-        assert told["right"] == next((s for s, yes in right.items() if yes), "neither")
-    who = [told["right"] in ("a", "b") for told in c["disagreement_details"]]
-    assert who == sorted(who, reverse=True)
+        assert details["right"] == next((s for s, yes in right.items() if yes), "neither")
+    only_one = [d["right"] in ("a", "b") for d in c["disagreement_details"]]
+    assert only_one == sorted(only_one, reverse=True)
 
 
-def test_multilabel_disagreements_are_of_the_called_sets():
+def test_multilabel_disagreements_are_of_the_predicted_sets():
     a, b = pair(n=80)
-    c = compare_scores(a, b, resamples=10)
-    differ = (a.called != b.called).any(axis=1)
+    c = compare_scores(a, b, resamples=10).as_json()
+    differ = (a.predicted != b.predicted).any(axis=1)
     assert set(c["disagreements"]) == set(a.record[differ])
 
 
 def test_runs_on_different_records_fall_back_to_the_common_ones_and_say_so():
     a, b = pair("exclusive", n=120)
-    c = compare_scores(a.take(np.arange(100)), b.take(np.arange(119, 39, -1)), resamples=10)
+    c = compare_scores(
+        a.take(np.arange(100)), b.take(np.arange(119, 39, -1)), resamples=10
+    ).as_json()
     assert c["n_common"] == 60
     assert c["evaluations"]["a"]["n"] == c["evaluations"]["b"]["n"] == 60
     assert c["flags"] == [
         "The runs' records differ: A holds 100, B 80; everything here is over the 60 common ones."
     ]
-    whole = compare_scores(a.take(np.arange(40, 100)), b.take(np.arange(40, 100)), resamples=10)
+    whole = compare_scores(
+        a.take(np.arange(40, 100)), b.take(np.arange(40, 100)), resamples=10
+    ).as_json()
     assert c["differences"] == whole["differences"]
     assert whole["flags"] == []
 
@@ -245,7 +251,9 @@ def test_runs_without_a_common_record_are_refused():
 
 def test_runs_of_different_target_modes_are_refused():
     a, _ = pair("exclusive", n=60)
-    assert refusal(a, Scores.read(predictions(60), CODES, "multilabel", run="run-m")) == (
+    assert refusal(
+        a, Scores.from_predictions(predictions(60), CODES, "multilabel", run="run-m")
+    ) == (
         "Runs run-a and run-m have different target modes (exclusive, multilabel) and cannot be "
         "compared; train both in one."
     )
@@ -253,7 +261,9 @@ def test_runs_of_different_target_modes_are_refused():
 
 def test_runs_of_different_classes_are_refused():
     table = predictions(60)
-    a, b = (Scores.read(table, codes, "multilabel") for codes in (CODES[:2], CODES[1:3]))
+    a, b = (
+        Scores.from_predictions(table, codes, "multilabel") for codes in (CODES[:2], CODES[1:3])
+    )
     assert refusal(a, b) == (
         "Runs A and B have different classes (NSR, STACH; STACH, SBRAD) and cannot be compared."
     )
@@ -263,7 +273,7 @@ def test_runs_with_different_labels_are_refused():
     table = predictions(60, unknown=0)
     other = table.copy()
     other.loc[:2, "y_LVH"] = np.nan
-    a, b = (Scores.read(t, CODES, "multilabel") for t in (table, other))
+    a, b = (Scores.from_predictions(t, CODES, "multilabel") for t in (table, other))
     assert refusal(a, b) == (
         "Runs A and B label 3 of 60 common records differently and cannot be compared; "
         "train both with one tier and one label table."
@@ -281,7 +291,7 @@ def test_two_runs_are_compared_with_configuration_cost_and_flags():
         parameters=2000,
         cohort={"name": "c", "hash": "2"},
     )
-    c = compare(a, b)
+    c = compare(a, b).as_json()
     assert (c["a"], c["b"], c["n_common"]) == ("a1", "b1", 100)
     assert c["models"] == {"a": "alexnet", "b": "alexnet_m_se"}
     assert c["config_differences"] == {
@@ -303,11 +313,11 @@ def test_two_runs_are_compared_with_configuration_cost_and_flags():
 
 
 def test_equal_configurations_differ_in_nothing():
-    assert differences_between({"epochs": 2}, {"epochs": 2}) == {}
+    assert config_differences({"epochs": 2}, {"epochs": 2}) == {}
 
 
-def told(more=4, low=-0.02, mode="exclusive", models=("alexnet", "alexnet_m_se")):
-    """Return as much of a comparison as its finding needs, with given figures."""
+def comparison_content(more=4, low=-0.02, mode="exclusive", models=("alexnet", "alexnet_m_se")):
+    """Return the parts of a comparison that its finding reads, with the given values."""
     right = 40
 
     def span(value, low, high):
@@ -330,23 +340,71 @@ def told(more=4, low=-0.02, mode="exclusive", models=("alexnet", "alexnet_m_se")
     }
 
 
-def test_the_finding_is_one_sentence_and_how_sure_it_is():
-    assert finding(told()) == (
+def test_the_finding_is_one_sentence_with_its_certainty():
+    assert finding(comparison_content()) == (
         "alexnet_m_se is right on 4 more of 66 records than alexnet (accuracy +0.06, "
         "95 % interval −0.02 to 0.14 over patients); macro-F1 +0.05 (−0.03 to 0.12), "
         "macro AUC +0.01 (−0.01 to 0.03). Every interval includes zero: no difference is shown."
     )
-    assert finding(told(low=0.01)).endswith("The interval leaves out zero for accuracy.")
+    assert finding(comparison_content(low=0.01)).endswith(
+        "The interval excludes zero for accuracy."
+    )
 
 
 def test_the_finding_names_runs_where_models_are_equal_and_counts_downwards_too():
-    assert finding(told(more=-3, models=("alexnet", "alexnet"))).startswith(
+    assert finding(comparison_content(more=-3, models=("alexnet", "alexnet"))).startswith(
         "b1 is right on 3 fewer of 66 records than a1 (accuracy −0.05, "
     )
-    assert finding(told(more=0, mode="multilabel")).startswith(
+    assert finding(comparison_content(more=0, mode="multilabel")).startswith(
         "alexnet_m_se is right on as many of 66 records with exactly one stated class as alexnet ("
     )
 
 
-def test_small_p_values_are_bounded_and_missing_ones_said():
+def test_small_p_values_are_bounded_and_missing_ones_named():
     assert [p_text(p) for p in (0.0004, 0.0314, None)] == ["< 0.001", "0.031", "n/a"]
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return compare_scores(*pair("multilabel", n=200), resamples=30)
+
+
+def test_a_comparison_offers_its_main_results_and_shows_itself_in_one_line(comparison):
+    content = comparison.as_json()
+    assert (comparison.a, comparison.b, comparison.part) == ("run-a", "run-b", "test")
+    assert (comparison.n_common, comparison.patients) == (200, content["patients"])
+    auc = comparison.differences["macro_auc"]
+    assert vars(auc) == content["differences"]["macro_auc"]
+    assert (
+        vars(comparison.class_differences["LVH"]["f1"]) == content["class_differences"]["LVH"]["f1"]
+    )
+    assert comparison.mcnemar["p"] == content["mcnemar"]["p"]
+    assert comparison.evaluations["b"].as_json() == content["evaluations"]["b"]
+    assert comparison.finding == finding(content)
+    assert repr(comparison) == (
+        f"Comparison(run-a → run-b, test, n_common=200: macro AUC {auc.value:.3f} "
+        f"({auc.low:.3f} to {auc.high:.3f}))"
+    ).replace("-0", "−0")
+    assert str(comparison) == comparison_text(content)
+
+
+def test_a_notebook_shows_the_differences_and_a_forest_plot(comparison):
+    page = comparison._repr_html_()
+    tree = fromstring(page)
+    assert "Research use only" in page
+    assert finding(comparison.as_json()) in page
+    rows = [[cell.text for cell in row] for row in tree.iter("tr")]
+    assert rows[0][:3] == [None, "A: run-a", "B: run-b"]
+    assert [row[0] for row in rows[1:4]] == ["Accuracy", "Macro-F1", "Macro AUC"]
+    change = with_range(comparison.as_json()["differences"]["macro_f1"], signed=True)
+    assert rows[2][3] == change
+    assert rows[1][4] == p_text(comparison.mcnemar["p"])
+    svg = "{http://www.w3.org/2000/svg}"
+    dots = list(tree.iter(f"{svg}circle"))
+    assert len(dots) == 3 + len(CODES)
+    zero, *spans = tree.iter(f"{svg}line")
+    assert len(spans) == len(dots)
+    for dot, span, interval in zip(dots, spans, [*comparison.differences.values()], strict=False):
+        ends = [float(span.get(name)) for name in ("x1", "x2")]
+        assert ends[0] < float(dot.get("cx")) < ends[1]
+        assert (float(dot.get("cx")) > float(zero.get("x1"))) == (interval.value > 0)

@@ -8,15 +8,15 @@ import pytest
 from simulated import predictions
 
 from ecgcore.cohort.store import Cohort
-from ecgcore.comparison.seed_groups import all_seeds
+from ecgcore.comparison.seed_groups import complete_seed_groups
 from ecgcore.evaluation.bootstrap import expected_interval
 from ecgcore.evaluation.evaluate import evaluate
 from ecgcore.labels.classes import CODES
 from ecgcore.models import create_model
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run, list_runs
-from ecgcore.training.forecast import expected_intervals, forecast, pace_of, parameters_of
-from ecgcore.training.prepare import plan_of
+from ecgcore.training.forecast import count_parameters, expected_intervals, find_pace, forecast
+from ecgcore.training.prepare import make_split
 from ecgcore.workspace import Workspace
 
 SMALL = TrainConfig("examples", "alexnet_gap", level="all", size=96, epochs=7, device="cpu")
@@ -30,8 +30,8 @@ def own_pair(small_pair, tmp_path):
 
 
 def test_a_network_that_was_never_trained_here_has_no_expected_time(small_pair):
-    assert pace_of(replace(SMALL, model="alexnet_bn_gap").filled(), small_pair[0]) is None
-    assert pace_of(replace(SMALL, size=128).filled(), small_pair[0]) is None
+    assert find_pace(replace(SMALL, model="alexnet_bn_gap").resolve(), small_pair[0]) is None
+    assert find_pace(replace(SMALL, size=128).resolve(), small_pair[0]) is None
 
 
 def test_the_time_follows_from_an_earlier_run_of_the_same_network(own_pair):
@@ -39,8 +39,8 @@ def test_the_time_follows_from_an_earlier_run_of_the_same_network(own_pair):
     row = json.loads((run.folder / "history.jsonl").read_text().splitlines()[0])
     rows = [row | {"epoch": i + 1, "seconds": s} for i, s in enumerate((9.0, 2.0, 4.0, 3.0))]
     (run.folder / "history.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    recipe = SMALL.filled()
-    _, plan = plan_of(recipe, workspace)
+    recipe = SMALL.resolve()
+    _, plan = make_split(recipe, workspace)
     found = forecast(recipe, plan, workspace)
     learnt_from = run.meta["split"]["records"]["train"]
     records = int((plan.part == "train").sum())
@@ -54,16 +54,16 @@ def test_a_run_of_another_version_tells_nothing_and_is_in_nobody_s_way(own_pair)
         meta = other.meta
         meta["config"]["a_setting_to_come"] = 1
         (other.folder / "run.json").write_text(json.dumps(meta))
-    assert pace_of(SMALL.filled(), workspace) is None
-    assert all_seeds([run], [run], list_runs(workspace)) == ([], [])
+    assert find_pace(SMALL.resolve(), workspace) is None
+    assert complete_seed_groups([run], [run], list_runs(workspace)) == ([], [])
 
 
 def test_the_disk_is_that_of_weights_and_of_what_is_needed_to_go_on(small_pair):
-    recipe = SMALL.filled()
-    _, plan = plan_of(recipe, small_pair[0])
+    recipe = SMALL.resolve()
+    _, plan = make_split(recipe, small_pair[0])
     found = forecast(recipe, plan, small_pair[0])
     parameters = sum(p.numel() for p in create_model("alexnet_gap").parameters())
-    assert parameters_of(recipe, 10) == parameters
+    assert count_parameters(recipe, 10) == parameters
     assert (found.kept_bytes, found.disk_bytes) == (4 * parameters, 7 * 4 * parameters)
 
 
@@ -76,10 +76,10 @@ def test_the_expected_interval_is_about_what_an_evaluation_gives():
 
 
 def test_patients_and_not_records_make_an_interval_narrow(examples_home):
-    recipe = replace(SMALL, level="100").filled()
-    cohort, plan = plan_of(recipe, examples_home)
+    recipe = replace(SMALL, level="100").resolve()
+    cohort, plan = make_split(recipe, examples_home)
     found = expected_intervals(cohort, plan)
-    assert set(found) == {"test", "untouched"}
+    assert set(found) == {"test", "holdout"}
     rows = cohort.index.iloc[plan.rows[plan.part == "test"]]
     assert found["test"]["patients"] == rows["patient"].nunique() == found["test"]["records"]
     assert found["test"]["low"] < 0.8 < found["test"]["high"]

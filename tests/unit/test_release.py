@@ -14,7 +14,7 @@ from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.provenance import lineage_of
 from ecgcore.runs.run import list_runs
 from ecgcore.studies import shipped
-from ecgcore.studies.release_study import make_shipped
+from ecgcore.studies.release_study import train_and_release
 from ecgcore.studies.study import train_missing
 from ecgcore.workspace import Workspace
 
@@ -34,14 +34,14 @@ def test_a_shipped_network_learns_from_all_and_is_judged_out_of_fold(
     examples_home, tmp_path, recipes
 ):
     with pytest.raises(RequestError, match="Not finished yet: tiny-fold1, tiny-fold2"):
-        make_shipped("tiny", "examples", examples_home, tmp_path, tmp_path / "tiny")
+        train_and_release("tiny", "examples", examples_home, tmp_path, tmp_path / "tiny")
     trained = train_missing(shipped.STUDY, "examples", examples_home, tmp_path, "*", ignored)
     assert len(list(trained)) == 5
     page = shipped.STUDY.write_page(tmp_path).read_text("utf-8")
     assert "| validated by a human |" in page
 
     to = tmp_path / "checkpoints" / "tiny"
-    make_shipped("tiny", "examples", examples_home, tmp_path, to)
+    train_and_release("tiny", "examples", examples_home, tmp_path, to)
     ready = load_model(str(to), examples_home)
     predictions = ready.run.predictions
     assert predictions["record"].is_unique
@@ -68,7 +68,7 @@ def test_a_shipped_network_learns_from_all_and_is_judged_out_of_fold(
 def test_a_network_that_is_not_shipped_has_no_recipe(examples_home, tmp_path):
     asked = ("alexnet_m_se", "examples", examples_home, tmp_path, tmp_path / "new")
     with pytest.raises(NotFound, match="no shipped network 'alexnet_m_se'"):
-        make_shipped(*asked)
+        train_and_release(*asked)
 
 
 def test_nothing_but_a_shipped_model_is_replaced(examples_home, tmp_path):
@@ -78,7 +78,7 @@ def test_nothing_but_a_shipped_model_is_replaced(examples_home, tmp_path):
     asked = ("resnet1d_scaled", "examples", examples_home, tmp_path)
     for to in (kept.parent.parent, kept.parent):
         with pytest.raises(RequestError, match="is there and is no shipped model"):
-            make_shipped(*asked, to)
+            train_and_release(*asked, to)
     assert kept.read_text() == "mine"
 
 
@@ -88,7 +88,7 @@ def test_records_that_no_fold_answered_are_not_learnt_from(
     monkeypatch.setattr(shipped, "FOLDS", (1, 2))
     list(train_missing(shipped.STUDY, "examples", examples_home, tmp_path, "*", ignored))
     with pytest.raises(RequestError, match="would learn from 160 records of cohort 'examples'"):
-        make_shipped("tiny", "examples", examples_home, tmp_path, tmp_path / "tiny")
+        train_and_release("tiny", "examples", examples_home, tmp_path, tmp_path / "tiny")
 
 
 def test_a_pupil_learns_out_of_fold_from_its_teacher_of_the_same_folds(

@@ -1,4 +1,4 @@
-"""A run on another cohort: what it learnt from is left out, and what nobody annotated is named."""
+"""External validation: records that the run learnt from are excluded, unannotated classes named."""
 
 import json
 import shutil
@@ -13,16 +13,25 @@ from ecgcore.errors import RequestError
 from ecgcore.evaluation.external import evaluate_cohort
 from ecgcore.evaluation.text import report_text
 from ecgcore.inference.classify import classify_paths
-from ecgcore.inference.model import load
+from ecgcore.inference.model import load_model
+from ecgcore.inference.predict import row_predictor
 from ecgcore.labels.classes import CODES
-from ecgcore.runs.provenance import COPY, OVERLAP, PATIENT, RECORDING, learnt_by, seen_in
+from ecgcore.runs.provenance import (
+    COPY,
+    OVERLAP,
+    PATIENT,
+    RECORDING,
+    find_contamination,
+    lineage_of,
+)
+from ecgcore.runs.split import Lineage
 
 STATED = {"JS00011": "426783006", "JS00012": "427084000", "JS00013": "426177001"}
 
 
 @pytest.fixture(scope="module")
 def at_home(small_pair, tmp_path_factory):
-    """Return (a home of our own, a run in it)."""
+    """Return (a workspace of its own, a run in it)."""
     workspace, run, _ = small_pair
     shutil.copytree(workspace.path, copy := tmp_path_factory.mktemp("external") / "home")
     mine = type(workspace)(copy)
@@ -31,30 +40,31 @@ def at_home(small_pair, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def elsewhere(at_home, tmp_path_factory):
-    """Return (home, run, cohort of 12 records at 500 Hz of a source with hardly any infarction)."""
+    """Return (workspace, run, cohort of 12 records at 500 Hz without annotated infarctions)."""
     workspace, run = at_home
     folder = tmp_path_factory.mktemp("other") / "ecg-arrhythmia" / "WFDBRecords"
     codes = list(STATED.values())
     for i in range(12):
-        write_wfdb(
-            folder, f"JS{20000 + i}", limb_consistent_uv(5000, seed=i), suffix=".mat",
-            comments=(f"Age: {30 + 5 * i}", f"Sex: {'Male' if i % 2 else 'Female'}",
-                      f"Dx: {codes[i % 3]}"),
-        )  # fmt: skip
+        sex = "Male" if i % 2 else "Female"
+        comments = (f"Age: {30 + 5 * i}", f"Sex: {sex}", f"Dx: {codes[i % 3]}")
+        signal = limb_consistent_uv(5000, seed=i)
+        write_wfdb(folder, f"JS{20000 + i}", signal, suffix=".mat", comments=comments)
     ingest(folder.parent, "other", workspace, workers=1)
     return workspace, run, Cohort.open("other", workspace)
 
 
+def evaluate(run, cohort, workspace):
+    """Return the JSON form of a run's evaluation on a cohort of the same workspace."""
+    predict = row_predictor(load_model(run.id, workspace))
+    opened = Cohort.open(cohort, workspace)
+    return evaluate_cohort(run, opened, predict, workspace, resamples=50).as_json()
+
+
 def test_another_cohort_is_predicted_at_the_runs_rate_and_scored(elsewhere):
     workspace, run, cohort = elsewhere
-    told = []
-    answer = evaluate_cohort(
-        load(run.id, workspace),
-        cohort,
-        workspace,
-        resamples=50,
-        on_batch=lambda *at: told.append(at),
-    )
+    progress = []
+    predict = row_predictor(load_model(run.id, workspace), lambda *done: progress.append(done))
+    answer = evaluate_cohort(run, cohort, predict, workspace, resamples=50).as_json()
     assert (answer["part"], answer["n"], answer["run"]) == ("external", 12, run.id)
     assert answer["cohort"]["sources"] == {"ecg-arrhythmia": 12}
     assert answer["brought_to"] == ["Resampled from 500 to 100 Hz, without aliasing."]
@@ -65,30 +75,30 @@ def test_another_cohort_is_predicted_at_the_runs_rate_and_scored(elsewhere):
     assert not any(row[CODES.index("STEMI")] for row in answer["confusion"])
     assert answer["classes"]["STACH"]["n"] == 4
     assert set(answer["subgroups"]["sex"]) == {"female", "male"}
-    assert told[-1] == (12, 12)
+    assert progress[-1] == (12, 12)
     assert "cohort 'other': 12 records" in report_text(answer)
     json.dumps(answer, allow_nan=False)
 
 
 def test_it_answers_as_classify_does(elsewhere):
     workspace, run, cohort = elsewhere
-    classifier = load(run.id, workspace)
+    classifier = load_model(run.id, workspace)
     paths = [cohort.path_of(record) for record in cohort.index["record"]]
     p = np.array([list(a["probabilities"].values()) for a in classify_paths(paths, classifier)])
-    found = evaluate_cohort(classifier, cohort, workspace, resamples=50)
+    answer = evaluate_cohort(
+        run, cohort, row_predictor(classifier), workspace, resamples=50
+    ).as_json()
     stach = CODES.index("STACH")
     y = cohort.states()[:, stach] == 1
     pairs = p[y, stach][:, None] - p[~y, stach]
     auc = ((pairs > 0) + 0.5 * (pairs == 0)).mean()
-    assert found["classes"]["STACH"]["auc"] == pytest.approx(auc, abs=1 / pairs.size)
+    assert answer["classes"]["STACH"]["auc"] == pytest.approx(auc, abs=1 / pairs.size)
 
 
 def test_on_its_own_cohort_only_what_it_did_not_learn_from_is_left(small_pair):
     workspace, run, _ = small_pair
-    answer = evaluate_cohort(
-        load(run.id, workspace), Cohort.open("examples", workspace), workspace, resamples=50
-    )
-    test = run.predictions.query("part == 'test' or part == 'untouched'")
+    answer = evaluate(run, "examples", workspace)
+    test = run.predictions.query("part == 'test' or part == 'holdout'")
     assert answer["n"] == len(test)
     assert answer["excluded"][RECORDING] == sum(
         run.meta["split"]["records"][part] for part in ("train", "validation")
@@ -99,7 +109,7 @@ def test_recordings_are_known_by_signal_and_name_and_shape_and_by_their_patients
     small_pair, tmp_path, monkeypatch
 ):
     workspace, run, _ = small_pair
-    learnt = learnt_by(run, workspace)
+    learnt = lineage_of(run, workspace).records
     cohort = Cohort.open("examples", workspace)
     own = cohort.index.set_index("record")
     free = own[~own.index.isin(learnt["record"]) & ~own["patient"].isin(learnt["patient"])]
@@ -107,12 +117,12 @@ def test_recordings_are_known_by_signal_and_name_and_shape_and_by_their_patients
     other = Cohort.open("examples", workspace)
     other.__dict__["index"] = index
     monkeypatch.setattr(Cohort, "__len__", lambda self: len(self.index))
-    assert (seen_in(other, run, workspace).why == "").all()
+    assert (find_contamination(other, run, workspace).why == "").all()
     index.loc[0, "signal_hash"] = learnt["signal_hash"].iloc[0]
     index.loc[1, "record"] = learnt["record"].iloc[1].replace("_lr", "_hr")
     index.loc[2, "patient"] = learnt["patient"].dropna().iloc[2]
     index.loc[[0, 3], "patient"] = "one patient"
-    assert seen_in(other, run, workspace).why.tolist() == [
+    assert find_contamination(other, run, workspace).why.tolist() == [
         RECORDING,
         RECORDING,
         PATIENT,
@@ -120,24 +130,24 @@ def test_recordings_are_known_by_signal_and_name_and_shape_and_by_their_patients
         "",
     ]
     away = type(workspace)(tmp_path)
-    seen = seen_in(other, run, away)
+    seen = find_contamination(other, run, away)
     assert seen.why.tolist() == [RECORDING, RECORDING, PATIENT, PATIENT, ""]
     assert "not in this home" in seen.notes[0]
 
 
 def test_a_copy_at_another_gain_is_known_by_its_shape(at_home, tmp_path):
     workspace, run = at_home
-    name = learnt_by(run, workspace)["record"].iloc[0]
+    name = lineage_of(run, workspace).records["record"].iloc[0]
     record = Cohort.open("examples", workspace).record(name)
     stored = np.rint(record.signal_mv * 500).astype(np.int16)
     write_wfdb(
         tmp_path / "copies", "copied", stored, fs_hz=100, gain="400/mV", comments=("Dx: 426177001",)
     )
     ingest(tmp_path / "copies", "copies", workspace, workers=1)
-    seen = seen_in(Cohort.open("copies", workspace), run, workspace)
+    seen = find_contamination(Cohort.open("copies", workspace), run, workspace)
     assert seen.why.tolist() == [COPY]
     with pytest.raises(RequestError) as refused:
-        evaluate_cohort(load(run.id, workspace), Cohort.open("copies", workspace), workspace)
+        evaluate(run, "copies", workspace)
     assert str(refused.value) == (
         f"Cohort 'copies' has no labelled record for run {run.id} that it has not learnt from "
         f"({COPY}: 1), of 1; choose another cohort."
@@ -146,25 +156,27 @@ def test_a_copy_at_another_gain_is_known_by_its_shape(at_home, tmp_path):
 
 def test_databases_known_to_share_recordings_are_left_out(elsewhere, tmp_path, monkeypatch):
     workspace, run, cohort = elsewhere
-    learnt = learnt_by(run, workspace).assign(source="chapman-figshare")
-    monkeypatch.setattr("ecgcore.runs.provenance.learnt_by", lambda run, workspace: learnt)
-    assert (seen_in(cohort, run, workspace).why == "").all()  # JS20000 and later are of no overlap
+    learnt = Lineage(lineage_of(run, workspace).records.assign(source="chapman-figshare"))
+    monkeypatch.setattr("ecgcore.runs.provenance.lineage_of", lambda run, workspace: learnt)
+    assert (
+        find_contamination(cohort, run, workspace).why == ""
+    ).all()  # JS20000 and later are of no overlap
     index = cohort.index.assign(record=[f"JS{i:05}" for i in range(10_641, 10_653)])
     monkeypatch.setitem(cohort.__dict__, "index", index)
-    assert (seen_in(cohort, run, workspace).why == OVERLAP).sum() == 6
+    assert (find_contamination(cohort, run, workspace).why == OVERLAP).sum() == 6
 
 
 def test_a_run_that_cannot_say_what_it_learnt_from_says_so(small_pair, tmp_path):
     workspace, run, _ = small_pair
     copy = tmp_path / "runs" / run.id
     shutil.copytree(run.folder, copy)
-    (copy / "learnt.parquet").unlink()
+    (copy / "split.parquet").unlink()
     away = type(run)(copy)
     assert (
-        learnt_by(away, workspace)["record"].tolist()
-        == learnt_by(run, workspace)["record"].tolist()
+        lineage_of(away, workspace).records["record"].tolist()
+        == lineage_of(run, workspace).records["record"].tolist()
     )
-    seen = seen_in(Cohort.open("examples", workspace), away, type(workspace)(tmp_path))
+    seen = find_contamination(Cohort.open("examples", workspace), away, type(workspace)(tmp_path))
     assert not (seen.why != "").any()
     assert "cannot be checked" in seen.notes[0]
 

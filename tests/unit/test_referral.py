@@ -1,11 +1,17 @@
-"""The refer band: what it promises on new records, and what an answer then says."""
+"""Referral band: its promised coverage of new records, and the referred records."""
 
 import numpy as np
 import pytest
 from simulated import predictions
 
 from ecgcore.calibration.calibration import probabilities
-from ecgcore.calibration.referral import fit_refer, refer_report, referred, uncertain, wrongness
+from ecgcore.calibration.referral import (
+    fit_referral,
+    nonconformity,
+    referral_report,
+    referred_records,
+    uncertain_classes,
+)
 from ecgcore.calibration.scores import Scores
 from ecgcore.calibration.thresholds import best_f1_thresholds
 from ecgcore.labels.classes import CODES
@@ -26,8 +32,8 @@ def halves(mode, seed, n=600):
     sides = table.iloc[:n], table.iloc[n:]
     thresholds = {}
     if mode == "multilabel":
-        thresholds = best_f1_thresholds(Scores.read(sides[0], CODES, mode))
-    return [Scores.read(side, CODES, mode, thresholds) for side in sides]
+        thresholds = best_f1_thresholds(Scores.from_predictions(sides[0], CODES, mode))
+    return [Scores.from_predictions(side, CODES, mode, thresholds) for side in sides]
 
 
 @pytest.mark.parametrize("mode", ["multilabel", "exclusive"])
@@ -36,7 +42,7 @@ def test_the_promised_share_of_new_records_is_covered(mode, alpha):
     reports = []
     for seed in range(12):
         validation, new = halves(mode, seed)
-        reports.append(refer_report(new, fit_refer(validation, alpha)))
+        reports.append(referral_report(new, fit_referral(validation, alpha)))
     covered = np.mean([r["covered"] for r in reports])
     assert covered == pytest.approx(1 - alpha, abs=0.02)  # 12 × 600 records: ± 0.015
     assert np.mean([r["right_answered"] for r in reports if r["answered"]]) > np.mean(
@@ -46,11 +52,11 @@ def test_the_promised_share_of_new_records_is_covered(mode, alpha):
 
 def test_covered_means_that_no_certain_class_is_wrong():
     validation, new = halves("multilabel", 3)
-    band = fit_refer(validation, 0.2)
-    doubt = uncertain(new.p, new.classes, band)
-    wrong = (new.called != new.positive) & new.known & ~doubt
-    assert refer_report(new, band)["covered"] == pytest.approx(1 - wrong.any(axis=1).mean())
-    assert (referred(new.p, new.classes, band) == doubt.any(axis=1)).all()
+    band = fit_referral(validation, 0.2)
+    doubt = uncertain_classes(new.p, new.classes, band)
+    wrong = (new.predicted != new.positive) & new.known & ~doubt
+    assert referral_report(new, band)["covered"] == pytest.approx(1 - wrong.any(axis=1).mean())
+    assert (referred_records(new.p, new.classes, band) == doubt.any(axis=1)).all()
     for i, code in enumerate(CODES):
         low, high = band["bands"][code]
         assert low <= validation.thresholds[i] <= high
@@ -59,10 +65,10 @@ def test_covered_means_that_no_certain_class_is_wrong():
 
 def test_with_one_class_a_record_the_classes_left_hold_the_truth_as_promised():
     validation, new = halves("exclusive", 4)
-    band = fit_refer(validation, 0.1)
+    band = fit_referral(validation, 0.1)
     possible = new.p >= 1 - band["cut"]
     held = possible[np.arange(len(new)), new.truth].mean()
-    report = refer_report(new, band)
+    report = referral_report(new, band)
     assert report["covered"] == pytest.approx(held)
     assert report["answered"] == pytest.approx((possible.sum(axis=1) == 1).mean())
     assert band["bands"] is None
@@ -70,7 +76,7 @@ def test_with_one_class_a_record_the_classes_left_hold_the_truth_as_promised():
 
 def test_the_curve_gains_accuracy_where_fewer_are_answered():
     validation, new = halves("multilabel", 5)
-    curve = refer_report(new, fit_refer(validation))["curve"]
+    curve = referral_report(new, fit_referral(validation))["curve"]
     shares = [point["answered"] for point in curve]
     assert shares[0] == 1
     assert shares == sorted(shares, reverse=True)
@@ -82,16 +88,16 @@ def test_a_network_that_is_right_often_enough_refers_nothing():
     table = predictions(n=200, unknown=0)
     for code in CODES:
         table[f"p_{code}"] = 0.1 + 0.8 * table[f"y_{code}"]
-    scores = Scores.read(table, CODES, "multilabel")
-    band = fit_refer(scores, 0.1)
+    scores = Scores.from_predictions(table, CODES, "multilabel")
+    band = fit_referral(scores, 0.1)
     assert (band["cut"], band["bands"]) == (0, {})
-    assert not referred(scores.p, CODES, band).any()
+    assert not referred_records(scores.p, CODES, band).any()
 
 
 def test_too_few_validation_records_give_no_band():
-    scores = Scores.read(predictions(n=8), CODES, "multilabel")
-    assert fit_refer(scores, 0.1) is None
-    assert fit_refer(scores, 0.2) is not None
+    scores = Scores.from_predictions(predictions(n=8), CODES, "multilabel")
+    assert fit_referral(scores, 0.1) is None
+    assert fit_referral(scores, 0.2) is not None
 
 
 def test_the_worst_mistake_counts_and_unknown_classes_do_not():
@@ -101,5 +107,5 @@ def test_the_worst_mistake_counts_and_unknown_classes_do_not():
     table.loc[0, ["y_LVH", "p_LVH"]] = [1, 0.3]
     table.loc[0, "p_ECT"] = 0.6
     table.loc[1, ["y_STD", "p_STD"]] = [np.nan, 0.99]
-    scores = Scores.read(table, CODES, "multilabel")
-    np.testing.assert_allclose(wrongness(scores), [0.7, 0, 0])
+    scores = Scores.from_predictions(table, CODES, "multilabel")
+    np.testing.assert_allclose(nonconformity(scores), [0.7, 0, 0])

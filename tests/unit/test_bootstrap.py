@@ -1,4 +1,4 @@
-"""The bootstrap over patients: its weights, its weighted AUC, its intervals."""
+"""Bootstrap over patients: weights, weighted AUC and intervals."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ from ecgcore.evaluation.text import with_interval
 from ecgcore.labels.classes import CODES
 
 
-def scores_of(table, mode="multilabel"):
-    return Scores.read(table, CODES, mode)
+def read_scores(table, mode="multilabel"):
+    return Scores.from_predictions(table, CODES, mode)
 
 
 def test_the_weighted_auc_equals_scikit_learns_ties_included():
@@ -42,8 +42,8 @@ def test_the_weighted_auc_is_nan_where_a_class_vanishes():
 
 def test_all_records_of_a_patient_are_drawn_together():
     patient = np.array([0, 0, 1, 2, 2, 2])
-    (drawn,) = patient_draws(3, 500, 3, len(patient))
-    weights = drawn[:, patient]
+    (draws,) = patient_draws(3, 500, 3, len(patient))
+    weights = draws[:, patient]
     assert weights.shape == (500, 6)
     np.testing.assert_array_equal(weights[:, 0], weights[:, 1])
     np.testing.assert_array_equal(weights[:, 3], weights[:, 5])
@@ -52,47 +52,47 @@ def test_all_records_of_a_patient_are_drawn_together():
 
 
 def test_drawing_in_pieces_gives_every_resample(monkeypatch):
-    monkeypatch.setattr("ecgcore.evaluation.bootstrap._CELLS_AT_ONCE", 100)
+    monkeypatch.setattr("ecgcore.evaluation.bootstrap._MAX_CELLS", 100)
     pieces = list(patient_draws(30, 10, 0, 30))
     assert [len(p) for p in pieces] == [3, 3, 3, 1]
-    drawn = resample([scores_of(predictions(n=30))], resamples=10)[0]
-    assert drawn.auc.shape == (10, 10)
+    resampled = resample([read_scores(predictions(n=30))], resamples=10)[0]
+    assert resampled.auc.shape == (10, 10)
 
 
 @pytest.mark.parametrize("mode", ["multilabel", "exclusive"])
 def test_each_resample_is_what_scikit_learn_gives_with_its_weights(mode):
-    scores = scores_of(predictions(n=120, mode=mode), mode)
-    drawn = resample([scores], resamples=5, seed=7)[0]
+    scores = read_scores(predictions(n=120, mode=mode), mode)
+    resampled = resample([scores], resamples=5, seed=7)[0]
     _, patient = np.unique(scores.patient, return_inverse=True)
     (of_patients,) = patient_draws(scores.n_patients, 5, 7, len(scores))
     weights = of_patients[:, patient]
     for r, w in enumerate(weights):
-        single = scores.single
-        assert drawn.accuracy[r] == pytest.approx(
+        single = scores.single_label
+        assert resampled.accuracy[r] == pytest.approx(
             accuracy_score(scores.truth[single], scores.top[single], sample_weight=w[single])
         )
         for i in range(10):
             known = scores.known[:, i]
             y = scores.positive[known, i]
             if not w[known][y].any():
-                assert np.isnan(drawn.f1[r, i])
+                assert np.isnan(resampled.f1[r, i])
                 continue
-            assert drawn.f1[r, i] == pytest.approx(
-                f1_score(y, scores.called[known, i], sample_weight=w[known], zero_division=0)
+            assert resampled.f1[r, i] == pytest.approx(
+                f1_score(y, scores.predicted[known, i], sample_weight=w[known], zero_division=0)
             )
-            assert drawn.auc[r, i] == pytest.approx(
+            assert resampled.auc[r, i] == pytest.approx(
                 roc_auc_score(y, scores.p[known, i], sample_weight=w[known])
             )
 
 
 def test_intervals_hold_the_value_and_the_same_seed_gives_them_twice():
     table = predictions(n=200)
-    first = evaluate(table, CODES, "multilabel")
-    again = evaluate(table, CODES, "multilabel")
+    first = evaluate(table, CODES, "multilabel").as_json()
+    again = evaluate(table, CODES, "multilabel").as_json()
     assert first == again
-    for found in (first["macro_auc"], first["intervals"]["accuracy"]):
-        assert found["low"] < found["value"] < found["high"]
-        assert (found["level"], found["unit"]) == (0.95, "patients")
+    for metric in (first["macro_auc"], first["intervals"]["accuracy"]):
+        assert metric["low"] < metric["value"] < metric["high"]
+        assert (metric["level"], metric["unit"]) == (0.95, "patients")
 
 
 def test_repeated_patients_widen_the_interval():
@@ -100,26 +100,26 @@ def test_repeated_patients_widen_the_interval():
     once = predictions(n=100, mode="exclusive", records_a_patient=(1, 1))
     copies = [once.assign(record=once["record"] + f"-{k}") for k in range(4)]
     four = once.iloc[:0].__class__({c: np.concatenate([t[c] for t in copies]) for c in once})
-    alone = evaluate(once, CODES, "exclusive")["intervals"]["accuracy"]
-    together = evaluate(four, CODES, "exclusive")["intervals"]["accuracy"]
+    alone = evaluate(once, CODES, "exclusive").as_json()["intervals"]["accuracy"]
+    together = evaluate(four, CODES, "exclusive").as_json()["intervals"]["accuracy"]
     assert together["value"] == alone["value"]
-    ends = [[found[side] for side in ("low", "high")] for found in (together, alone)]
+    ends = [[metric[end] for end in ("low", "high")] for metric in (together, alone)]
     assert ends[0] == pytest.approx(ends[1], abs=0.01)  # but for the one record
     four["patient"] = four["record"]
-    apart = evaluate(four, CODES, "exclusive")["intervals"]["accuracy"]
+    apart = evaluate(four, CODES, "exclusive").as_json()["intervals"]["accuracy"]
     width = alone["high"] - alone["low"]
     assert apart["high"] - apart["low"] == pytest.approx(width / 2, rel=0.25)
 
 
-def test_a_vanished_class_leaves_the_macro_mean_and_is_said():
+def test_a_class_absent_from_a_resample_leaves_the_macro_mean_with_a_note():
     table = predictions(n=60, mode="exclusive", records_a_patient=(1, 1))
     rvh = table.index[table["y_RVH"] == 1]
     table = table.drop(index=rvh[1:])
-    e = evaluate(table, CODES, "exclusive")
-    (said,) = (note for note in e["notes"] if note.startswith("In "))
-    times = int(said.split()[1].replace(",", ""))
+    e = evaluate(table, CODES, "exclusive").as_json()
+    (absent,) = (note for note in e["notes"] if note.startswith("In "))
+    times = int(absent.split()[1].replace(",", ""))
     assert 368 <= times <= 1000  # a single patient is missing in 37 % of resamples
-    assert said == (
+    assert absent == (
         f"In {times:,} of 1,000 resamples at least one class had no positive; "
         "macro averages there are over the other classes."
     )
@@ -131,19 +131,19 @@ def test_a_vanished_class_leaves_the_macro_mean_and_is_said():
 
 @pytest.mark.parametrize(("value", "end"), [(1.0, "high"), (0.0, "low")])
 def test_a_share_without_an_error_still_has_an_interval(value, end):
-    found = interval(value, np.full(100, value), Basis(64, 64))
-    assert found[end] == value
+    span = interval(value, np.full(100, value), Basis(64, 64))
+    assert span[end] == value
     exact = proportion_confint(64 * value, 64, method="beta")
-    assert (found["low"], found["high"]) == pytest.approx(exact, abs=0.025)
+    assert (span["low"], span["high"]) == pytest.approx(exact, abs=0.025)
 
 
 def test_the_interval_of_a_share_is_near_wilsons_where_records_are_independent():
     rng = np.random.default_rng(0)
     for right in (20, 40, 58):
         draws = rng.binomial(64, right / 64, 4000) / 64
-        found = interval(right / 64, draws, Basis(64, 64))
+        span = interval(right / 64, draws, Basis(64, 64))
         wilson = proportion_confint(right, 64, method="wilson")
-        assert (found["low"], found["high"]) == pytest.approx(wilson, abs=0.02)
+        assert (span["low"], span["high"]) == pytest.approx(wilson, abs=0.02)
 
 
 def test_fewer_patients_give_a_wider_interval():
@@ -152,7 +152,7 @@ def test_fewer_patients_give_a_wider_interval():
     assert few["high"] - few["low"] > 1.2 * (many["high"] - many["low"])
 
 
-def test_the_interval_of_a_difference_takes_off_what_both_sides_share():
+def test_the_interval_of_a_difference_excludes_the_variation_that_both_sides_share():
     rng = np.random.default_rng(0)
     common = rng.normal(0, 0.04, 4000)
     own = rng.normal(0, 0.03, (2, 4000))
@@ -168,21 +168,19 @@ def test_the_interval_of_a_difference_takes_off_what_both_sides_share():
 
 def test_two_models_without_an_error_are_not_shown_to_be_alike():
     perfect = np.ones(200)
-    found = difference_interval(1.0, 1.0, perfect, perfect, Basis(66, 66))
-    assert found["value"] == 0
-    assert 0.01 < found["high"] == -found["low"] < 0.05
+    span = difference_interval(1.0, 1.0, perfect, perfect, Basis(66, 66))
+    assert span["value"] == 0
+    assert 0.01 < span["high"] == -span["low"] < 0.05
     alike = difference_interval(1.0, 1.0, perfect, perfect)
     assert (alike["low"], alike["high"]) == (0, 0)
     assert alike["note"].endswith("a width of zero is not certainty")
 
 
 def test_an_interval_without_width_says_that_this_is_not_certainty():
-    found = interval(1.0, np.ones(100))
-    assert (found["low"], found["high"]) == (1.0, 1.0)
-    assert found["note"] == (
-        "every resample gives the same value; a width of zero is not certainty"
-    )
-    assert with_interval(found) == "1.000 (no interval: all resamples alike)"
+    span = interval(1.0, np.ones(100))
+    assert (span["low"], span["high"]) == (1.0, 1.0)
+    assert span["note"] == ("every resample gives the same value; a width of zero is not certainty")
+    assert with_interval(span) == "1.000 (no interval: all resamples alike)"
     nothing = interval(None, np.full(10, np.nan))
     assert nothing["low"] is None
     assert with_interval(nothing) == "n/a"

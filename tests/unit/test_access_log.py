@@ -1,4 +1,4 @@
-"""The ledger: each look at a test set is written down, whoever else writes at the same time."""
+"""Log of test-set accesses: each is logged, also with several processes writing at once."""
 
 import json
 import subprocess
@@ -7,29 +7,29 @@ from types import SimpleNamespace
 
 import pandas as pd
 
-from ecgcore.evaluation.test_access_log import looks_at, looks_text, note_look
+from ecgcore.evaluation.test_access_log import access_counts, access_text, log_access
 from ecgcore.workspace import Workspace
 
 
 def a_run(name, test=("r1", "r2"), validation=("r8",)):
-    """Return as much of a run as a look needs."""
+    """Return the parts of a run that the log reads."""
     parts = ["test"] * len(test) + ["validation"] * len(validation)
     table = pd.DataFrame({"record": [*test, *validation], "part": parts})
     meta = {"cohort": {"name": "c", "hash": "h"}, "split": {"hash": name}}
     return SimpleNamespace(id=name, predictions=table, meta=meta)
 
 
-def test_looks_are_counted_by_test_set_not_by_run(tmp_path):
+def test_accesses_are_counted_by_test_set_not_by_run(tmp_path):
     workspace = Workspace(tmp_path / "home")
     one, same, other = a_run("one"), a_run("same", test=("r2", "r1")), a_run("other", test=("r3",))
-    assert looks_at(workspace, [one], "test")["times"] == 0
-    assert note_look(workspace, "evaluate", [one], "test")["times"] == 1
-    found = note_look(workspace, "compare", [one, same], "test")
-    assert looks_text(found) == "This test set has been looked at 2 times."
-    [[name, told]] = found["sets"].items()
-    assert told == {"runs": ["one", "same"], "times": 2}
-    apart = note_look(workspace, "compare", [same, other], "test")
-    assert looks_text(apart) == "These test sets have been looked at 3 times, once."
+    assert access_counts(workspace, [one], "test")["times"] == 0
+    assert log_access(workspace, "evaluate", [one], "test")["times"] == 1
+    counts = log_access(workspace, "compare", [one, same], "test")
+    assert access_text(counts) == "This test set has been looked at 2 times."
+    [[name, of_set]] = counts["sets"].items()
+    assert of_set == {"runs": ["one", "same"], "times": 2}
+    apart = log_access(workspace, "compare", [same, other], "test")
+    assert access_text(apart) == "These test sets have been looked at 3 times, once."
     lines = [
         json.loads(line) for line in (workspace.path / "ledger.jsonl").read_text().splitlines()
     ]
@@ -39,28 +39,28 @@ def test_looks_are_counted_by_test_set_not_by_run(tmp_path):
     assert lines[0]["splits"] == ["one"]
 
 
-def test_validation_records_are_there_to_be_looked_at(tmp_path):
+def test_validation_records_are_not_logged(tmp_path):
     workspace = Workspace(tmp_path)
-    assert note_look(workspace, "evaluate", [a_run("one")], "validation") is None
-    assert looks_text(None) == ""
+    assert log_access(workspace, "evaluate", [a_run("one")], "validation") is None
+    assert access_text(None) == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_home_that_cannot_be_written_to_hides_no_answer(tmp_path):
+def test_a_workspace_that_is_not_writable_hides_no_answer(tmp_path):
     (tmp_path / "file").touch()
-    found = note_look(Workspace(tmp_path / "file"), "evaluate", [a_run("one")], "test")
-    assert looks_text(found) == (
-        "This test set has been looked at 0 times. This look could not be written down: the home "
-        "cannot be written to."
+    counts = log_access(Workspace(tmp_path / "file"), "evaluate", [a_run("one")], "test")
+    assert access_text(counts) == (
+        "This test set has been looked at 0 times. This access could not be logged: the workspace "
+        "is not writable."
     )
 
 
-def test_a_line_that_was_cut_off_is_no_look(tmp_path):
+def test_a_truncated_line_is_no_access(tmp_path):
     workspace, run = Workspace(tmp_path), a_run("one")
-    note_look(workspace, "evaluate", [run], "test")
+    log_access(workspace, "evaluate", [run], "test")
     with (tmp_path / "ledger.jsonl").open("a") as file:
         file.write('{"when": "20')
-    assert looks_at(workspace, [run], "test")["times"] == 1
+    assert access_counts(workspace, [run], "test")["times"] == 1
 
 
 APPEND = """

@@ -1,4 +1,4 @@
-"""Temperature, thresholds and calibration error: independent computations, and nothing of test."""
+"""Temperature, thresholds and calibration error: against independent computations."""
 
 import json
 import shutil
@@ -12,15 +12,15 @@ from torch import nn, optim, tensor
 
 from ecgcore.calibration.calibration import (
     PART_OF,
-    calibration_of,
+    calibration_metrics,
     expected_calibration_error,
     fit_temperature,
     probabilities,
-    reliability,
+    reliability_bins,
     with_probabilities,
 )
 from ecgcore.calibration.scores import Scores
-from ecgcore.calibration.thresholds import Choice, choose_thresholds
+from ecgcore.calibration.thresholds import ThresholdRule, choose_thresholds
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.fit_calibration import calibrate_run, fit_calibration
 from ecgcore.labels.classes import CODES
@@ -47,8 +47,8 @@ def test_the_temperature_is_the_one_that_gradient_descent_finds(mode):
         optimizer.zero_grad()
         scaled = tensor(z) / log_t.exp()
         if mode == "multilabel":
-            there = tensor(known)
-            loss = nn.functional.binary_cross_entropy_with_logits(scaled[there], tensor(y)[there])
+            mask = tensor(known)
+            loss = nn.functional.binary_cross_entropy_with_logits(scaled[mask], tensor(y)[mask])
         else:
             loss = nn.functional.cross_entropy(scaled, tensor(y.argmax(axis=1)))
         loss.backward()
@@ -73,8 +73,8 @@ def test_unknown_labels_count_for_nothing():
 
 def test_ece_brier_and_log_loss_equal_independent_ones():
     table = predictions(n=403, unknown=0)
-    scores = Scores.read(table, CODES, "multilabel")
-    found = calibration_of(scores)
+    scores = Scores.from_predictions(table, CODES, "multilabel")
+    found = calibration_metrics(scores)
     y, p = columns(table, "y"), columns(table, "p")
     errors, briers = [], []
     for i, code in enumerate(CODES):
@@ -94,31 +94,31 @@ def test_the_reliability_diagram_is_scikit_learns_where_bins_divide_evenly():
     table = predictions(n=400, unknown=0)
     y, p = table["y_NSR"].to_numpy(), table["p_NSR"].to_numpy()
     share, mean = calibration_curve(y, p, n_bins=10, strategy="quantile")
-    bins = reliability(y == 1, p)
+    bins = reliability_bins(y == 1, p)
     np.testing.assert_allclose([b["share"] for b in bins], share)
     np.testing.assert_allclose([b["p"] for b in bins], mean)
     assert expected_calibration_error([{"n": 3, "p": 0.5, "share": 0.5}]) == 0
-    assert len(reliability(y[:4] == 1, p[:4])) == 4  # never an empty bin
+    assert len(reliability_bins(y[:4] == 1, p[:4])) == 4  # never an empty bin
 
 
 def test_probabilities_that_are_frequencies_have_hardly_any_error():
     rng = np.random.default_rng(2)
     p = rng.random(20_000)
     y = rng.random(20_000) < p
-    assert expected_calibration_error(reliability(y, p)) < 0.01
-    assert expected_calibration_error(reliability(y, p**3)) > 0.1
+    assert expected_calibration_error(reliability_bins(y, p)) < 0.01
+    assert expected_calibration_error(reliability_bins(y, p**3)) > 0.1
 
 
 def test_the_shipped_networks_are_no_worse_calibrated_than_before():
     for run in shipped_models():
-        told = run.evaluation["calibration"]
-        assert told["from"] == run.calibration["from"]
-        assert told["temperature"] == run.calibration["temperature"]
+        report = run.evaluation["calibration"]
+        assert report["from"] == run.calibration["from"]
+        assert report["temperature"] == run.calibration["temperature"]
         for figure in ("ece", "ece_pooled", "nll"):
-            assert told["after"][figure] <= told["before"][figure], (run.id, figure)
+            assert report["after"][figure] <= report["before"][figure], (run.id, figure)
 
 
-def test_the_shipped_calibration_is_that_of_the_records_that_it_names():
+def test_the_shipped_calibration_is_that_of_the_records_it_names():
     for run in shipped_models():
         table, classes, source = run.predictions, run.meta["classes"], run.calibration["from"]
         part = table[table["part"] == PART_OF[source]]
@@ -174,74 +174,80 @@ def test_a_finished_run_is_calibrated(small_pair):
 
 
 def scores(n=600, **how):
-    return Scores.read(predictions(n=n, **how), CODES, "multilabel")
+    return Scores.from_predictions(predictions(n=n, **how), CODES, "multilabel")
 
 
-def called_at(found, of, i):
+def predictions_at(thresholds, of, i):
     known = of.known[:, i]
-    return of.positive[known, i], of.p[known, i] >= found[of.classes[i]]
+    return of.positive[known, i], of.p[known, i] >= thresholds[of.classes[i]]
 
 
 def test_no_other_threshold_has_a_better_f1_or_a_smaller_cost():
     of = scores()
     costs = {"LVH": (1.0, 7.0)}
-    by_f1 = choose_thresholds(of, Choice())
-    by_cost = choose_thresholds(of, Choice("empirical-cost", costs=costs))
+    by_f1 = choose_thresholds(of, ThresholdRule())
+    by_cost = choose_thresholds(of, ThresholdRule("empirical-cost", costs=costs))
     for i, code in enumerate(CODES):
-        y, called = called_at(by_f1, of, i)
+        y, predicted = predictions_at(by_f1, of, i)
         p = of.p[of.known[:, i], i]
-        every = p >= np.append(np.unique(p), 2)[:, None]  # each cut's calls
-        false_calls, misses = (every & ~y).sum(axis=1), (~every & y).sum(axis=1)
-        f1 = 1 - (false_calls + misses) / (every.sum(axis=1) + y.sum())
-        assert f1_score(y, called) == pytest.approx(f1.max())
+        every = p >= np.append(np.unique(p), 2)[:, None]  # predictions at each cut
+        false_positives, misses = (every & ~y).sum(axis=1), (~every & y).sum(axis=1)
+        f1 = 1 - (false_positives + misses) / (every.sum(axis=1) + y.sum())
+        assert f1_score(y, predicted) == pytest.approx(f1.max())
         fp, fn = costs.get(code, (1, 1))
-        y, called = called_at(by_cost, of, i)
-        least = (fp * false_calls + fn * misses).min()
-        assert fp * (~y & called).sum() + fn * (y & ~called).sum() == least
+        y, predicted = predictions_at(by_cost, of, i)
+        least = (fp * false_positives + fn * misses).min()
+        assert fp * (~y & predicted).sum() + fn * (y & ~predicted).sum() == least
 
 
 def test_costs_alone_give_the_threshold_where_probabilities_are_calibrated():
-    found = choose_thresholds(scores(), Choice("cost", costs={"STEMI": (1, 20)}))
+    found = choose_thresholds(scores(), ThresholdRule("cost", costs={"STEMI": (1, 20)}))
     assert found["STEMI"] == pytest.approx(1 / 21)
     assert found["NSR"] == 0.5
 
 
 @pytest.mark.parametrize("at", [0.8, 0.95])
-def test_a_threshold_reaches_the_sensitivity_or_specificity_asked_and_just(at):
+def test_a_threshold_just_reaches_the_requested_sensitivity_or_specificity(at):
     of = scores()
     for by, side in (("sensitivity", 1), ("specificity", 0)):
-        found = choose_thresholds(of, Choice(by, at))
+        found = choose_thresholds(of, ThresholdRule(by, at))
         for i in range(len(CODES)):
-            y, called = called_at(found, of, i)
-            right = (called == y)[y == side]
+            y, predicted = predictions_at(found, of, i)
+            right = (predicted == y)[y == side]
             assert at <= right.mean() <= at + 1 / len(right)
 
 
 def test_a_class_without_positives_has_the_threshold_of_a_half():
     table = predictions()
     table.loc[table["y_RVH"] == 1, "y_RVH"] = 0
-    of = Scores.read(table, CODES, "multilabel")
+    of = Scores.from_predictions(table, CODES, "multilabel")
     for by in ("f1", "empirical-cost", "sensitivity", "specificity"):
-        assert choose_thresholds(of, Choice(by))["RVH"] == 0.5
+        assert choose_thresholds(of, ThresholdRule(by))["RVH"] == 0.5
 
 
-def test_what_cannot_be_asked_is_refused_by_name(run, small_pair, tmp_path):
+def test_an_invalid_rule_is_refused_by_name(run, small_pair, tmp_path):
     _, a, _ = small_pair
     copy = a_copy(a, tmp_path / "copy")
-    for words, said in (
-        (("--thresholds", "f2"), "There is no way to choose thresholds 'f2'. Did you mean 'f1'?"),
-        (("--cost", "STEMI"), "'STEMI' is no cost; CODE=FP:FN is accepted, such as STEMI=1:20."),
+    for options, message in (
+        (("--thresholds", "f2"), "There is no threshold criterion 'f2'. Did you mean 'f1'?"),
+        (
+            ("--cost", "STEMI"),
+            "'STEMI' is not a pair of costs; CODE=FP:FN is accepted, such as STEMI=1:20.",
+        ),
         (("--thresholds", "cost", "--cost", "AFIB=1:2"), "There is no class 'AFIB'."),
-        (("--thresholds", "sensitivity", "--at", "90"), "90 is no share; between 0 and 1"),
+        (
+            ("--thresholds", "sensitivity", "--at", "90"),
+            "90 is not a share; a number between 0 and 1 is accepted.",
+        ),
     ):
-        code, _, err = run("calibrate", copy.folder, *words)
-        assert (code, said in err) == (2, True), err
+        code, _, err = run("calibrate", copy.folder, *options, "--home", tmp_path)
+        assert (code, message in err) == (2, True), err
 
 
-def test_the_command_fits_anew_and_says_what_changed(run, small_pair, tmp_path):
+def test_the_command_refits_and_reports_the_effect(run, small_pair, tmp_path):
     copy = a_copy(small_pair[1], tmp_path / "copy")
-    asked = ("--thresholds", "cost", "--cost", "STEMI=1:9", "--alpha", "0.3", "--json")
-    code, out, _ = run("calibrate", copy.folder, *asked)
+    options = ("--thresholds", "cost", "--cost", "STEMI=1:9", "--alpha", "0.3", "--json")
+    code, out, _ = run("calibrate", copy.folder, *options, "--home", tmp_path)
     answer = json.loads(out)
     assert code == 0
     assert answer["thresholds"]["STEMI"] == pytest.approx(0.1)
