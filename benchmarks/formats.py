@@ -1,4 +1,4 @@
-"""Write docs/formats.md: what the shipped networks answer to files of every format, or why not.
+"""Write docs/formats.md: answers of the shipped networks to files of every format, or refusals.
 
 .venv/bin/python benchmarks/formats.py --data data/formats
 """
@@ -17,42 +17,47 @@ from ecgcore.studies.markdown import table
 from ecgcore.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "formats.md"
-HOW = ReadOptions(source_fs_hz=500)
-HEAD = """# What the shipped networks answer to files of every format
+OPTIONS = ReadOptions(source_fs_hz=500)
+HEAD = """# Answers of the shipped networks to files of every format
 
 {records} records in {files} files, from many makers and programs, some of them broken on purpose.
 {answered} are answered, {refused} are refused with the reason. An answer is the most probable class
 and its calibrated probability, in brackets where it stays below its threshold; *refer* names the
 classes that the network is in doubt about; *gate* is the quality gate's verdict, which says whether
-to rely on an answer at all. Files that do not say their rate were given one: `ecgcore classify
-data/formats --source-fs-hz 500`. No truth is known of most of these recordings, so nothing here is
-right or wrong. Research use only.
+to rely on an answer at all. Files that do not state their sampling rate were given one: `ecgcore
+classify data/formats --source-fs-hz 500`. No truth is known of most of these recordings, so nothing
+here is right or wrong. Research use only.
 Written by `python benchmarks/formats.py`.
 
 """
 
 
 def main() -> None:
-    """Classify by every shipped network, and write the page."""
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--data", type=Path, required=True, help="a folder of ECG files")
-    data, workspace = asked.parse_args().data, Workspace.find()
+    """Classify with every shipped network, and write the page."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True, help="a folder of ECG files")
+    data, workspace = parser.parse_args().data, Workspace.find()
     networks = {run.id: load_model(run.id, workspace) for run in shipped_models()}
-    answers = (classify_paths([data], network, HOW) for network in networks.values())
+    answers = (classify_paths([data], network, OPTIONS) for network in networks.values())
     rows = list(zip(*answers, strict=True))
     read = [row for row in rows if any(answer["error"] is None for answer in row)]
     refused = [row for row in rows if row not in read]
     text = HEAD.format(
-        records=len(rows), files=len({_file(row, data) for row in rows}),
-        answered=len(read), refused=len(refused),
-    )  # fmt: skip
+        records=len(rows),
+        files=len({_file(row, data) for row in rows}),
+        answered=len(read),
+        refused=len(refused),
+    )
     text += table(("format", "answered", "refused"), _by_format(data, read, refused))
     text += "\n## Answered\n\n" + table(
         ("record", "gate", *(f"`{name}`" for name in networks)),
-        [(_file(row, data), row[0]["gate"], *map(_said, row, networks.values())) for row in read],
+        [
+            (_file(row, data), row[0]["gate"], *map(_summary, row, networks.values()))
+            for row in read
+        ],
     )
     text += "\n## Refused\n\n" + table(
-        ("record", "why"), [(_file(row, data), row[0]["error"]) for row in refused]
+        ("record", "reason"), [(_file(row, data), row[0]["error"]) for row in refused]
     )
     PAGE.write_text(text, "utf-8")
 
@@ -61,18 +66,18 @@ def _file(row: Sequence[dict[str, Any]], data: Path) -> str:
     return str(Path(row[0]["path"]).relative_to(data))
 
 
-def _by_format(data: Path, *kinds: Sequence[Sequence[dict[str, Any]]]) -> list[tuple[object, ...]]:
-    counted = [Counter(_file(row, data).split("/")[0] for row in rows) for rows in kinds]
-    return [(name, *(c[name] for c in counted)) for name in sorted(set().union(*counted))]
+def _by_format(data: Path, *groups: Sequence[Sequence[dict[str, Any]]]) -> list[tuple[object, ...]]:
+    counts = [Counter(_file(row, data).split("/")[0] for row in rows) for rows in groups]
+    return [(name, *(count[name] for count in counts)) for name in sorted(set().union(*counts))]
 
 
-def _said(answer: dict[str, Any], network: Classifier) -> str:
-    """Return the highest class, whether it is called, and about what the network is in doubt."""
+def _summary(answer: dict[str, Any], network: Classifier) -> str:
+    """Return the most probable class, if above its threshold, and the uncertain classes."""
     if answer["error"]:
         return answer["error"]
     top, p = answer["top"], answer["probabilities"][answer["top"]]
-    said = f"{top} {p:.2f}" if p >= network.thresholds[top] else f"none called ({top} {p:.2f})"
-    return f"{said}, refer: {', '.join(answer['uncertain'])}" if answer["refer"] else said
+    summary = f"{top} {p:.2f}" if p >= network.thresholds[top] else f"none called ({top} {p:.2f})"
+    return f"{summary}, refer: {', '.join(answer['uncertain'])}" if answer["refer"] else summary
 
 
 if __name__ == "__main__":

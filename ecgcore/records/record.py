@@ -1,7 +1,6 @@
 """A 12-lead ECG record: signal in mV, metadata of its source, and the statements about it."""
 
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -142,8 +141,7 @@ class Record:
         return f"Record({', '.join(facts)})"
 
     def _repr_html_(self) -> str:
-        """Return the ECG on millimetre paper for a notebook, as SVG."""
-        from ecgcore import RESEARCH_USE_ONLY
+        """Return the ECG on millimetre paper for a notebook, as SVG with its research-use line."""
         from ecgcore.paper.draw import page_svg  # paper imports records
 
-        return f"<div>{page_svg(self)}<p><small>{escape(RESEARCH_USE_ONLY)}</small></p></div>"
+        return f"<div>{page_svg(self)}</div>"

@@ -1,8 +1,8 @@
-"""Files that claim, or are, far more than any recording: 10^9 samples, 24 GB that take no room.
+"""Files that claim, or are, far more than any recording: 10^9 samples, sparse files of 24 GB.
 
-Run by test_records_damaged.py in a process of its own, so that hunger for memory shows::
+Run by test_records_damaged.py in a process of its own, so that its use of memory shows::
 
-    python tests/unit/absurd_records.py FOLDER
+    python tests/support/absurd_records.py FOLDER
 """
 
 import json
@@ -31,17 +31,17 @@ HEADERS = {  # name: format, samples claimed, leads
 
 
 def sparse(file: Path, start: bytes = b"") -> None:
-    """Make a file of 24 GB that takes no room."""
+    """Write a sparse file of 24 GB."""
     file.write_bytes(start)
     os.truncate(file, 24 * 10**9)
 
 
 def write(folder: Path) -> None:
-    """Write them all."""
+    """Write all these files."""
     for name, (code, samples, leads) in HEADERS.items():
-        told = [f"{name} {len(leads)} 500{samples}"]
-        told += [f"{name}.dat {code} 1000/mV 16 0 0 0 0 {lead}" for lead in leads]
-        (folder / f"{name}.hea").write_text("\n".join(told))
+        lines = [f"{name} {len(leads)} 500{samples}"]
+        lines += [f"{name}.dat {code} 1000/mV 16 0 0 0 0 {lead}" for lead in leads]
+        (folder / f"{name}.hea").write_text("\n".join(lines))
         sparse(folder / f"{name}.dat")
     sparse(folder / "table_500hz.csv", b"I,II\n1,2\n")
     (folder / "lines_500hz.csv").write_bytes(b"1,2,3,4,5,6,7,8\n" * 1_000_300)
@@ -57,7 +57,7 @@ def write(folder: Path) -> None:
 
 
 def outcome(path: Path) -> str:
-    """Return what came of reading a file."""
+    """Return the outcome of reading a file: ``read`` or ``refused``."""
     try:
         read_header(path)
         record = read_record(path)
@@ -67,7 +67,7 @@ def outcome(path: Path) -> str:
 
 
 def main(folder: Path) -> dict:
-    """Return the outcome of each file, and the most memory that was needed."""
+    """Return the outcome of each file, and the peak memory."""
     write(folder)
     named = [p for p in folder.iterdir() if p.suffix != ".dat"]
     paths = sorted({*named, *find_records([folder])})

@@ -1,9 +1,9 @@
-"""WFDB, CSV, MATLAB, HDF5 and zip files, damaged in every way: each is read or refused.
+"""WFDB, CSV, MATLAB, HDF5 and zip files, damaged in every mutation: each is read or refused.
 
-Run by test_records_damaged.py in a process of its own, so that a crash, a hang, hunger for memory
-or a look into other folders shows. By hand, for more of them::
+Run by test_records_damaged.py in a process of its own, so that a crash, a hang, its use of memory
+or access to other folders shows. By hand, for more of them::
 
-    python tests/unit/damaged_records.py 2000 [SEED]
+    python tests/support/damaged_records.py 2000 [SEED]
 """
 
 import json
@@ -30,20 +30,36 @@ from ecgcore.records.read import read_header, read_record
 from ecgcore.records.record import LEADS
 
 SIGNAL_UV = limb_consistent_uv(600)
-TOLD = (b"999999999999999999", b"9" * 5000, b"1e999", b"1/0", b"12 12", b"\xd9\xa3", b"0.0000001")
-NAMES = (b"../../secret.dat", b"/etc/passwd", b"..\\secret.dat", b"~", b".", b"a b", b"\xe9.dat")
+ODD_NUMBERS = (
+    b"999999999999999999",
+    b"9" * 5000,
+    b"1e999",
+    b"1/0",
+    b"12 12",
+    b"\xd9\xa3",
+    b"0.0000001",
+)
+ODD_NAMES = (
+    b"../../secret.dat",
+    b"/etc/passwd",
+    b"..\\secret.dat",
+    b"~",
+    b".",
+    b"a b",
+    b"\xe9.dat",
+)
 _folder: list[str] = []
 _strayed: list[str] = []
 
 
 def odd_number(content: bytearray, dice: random.Random) -> bytes:
-    """Replace a number of a text by one that no format means."""
-    return _replaced(rb"-?\d+(?:\.\d+)?", dice.choice(TOLD), content, dice)
+    """Replace a number in a text by one that no format allows."""
+    return _replaced(rb"-?\d+(?:\.\d+)?", dice.choice(ODD_NUMBERS), content, dice)
 
 
 def odd_name(content: bytearray, dice: random.Random) -> bytes:
-    """Replace a word or a file's name, by one that leads elsewhere, too."""
-    return _replaced(rb"[\w.-]+\.\w{3}|[A-Za-z]\w+", dice.choice(NAMES), content, dice)
+    """Replace a word or a file's name, sometimes by one that leads to another folder."""
+    return _replaced(rb"[\w.-]+\.\w{3}|[A-Za-z]\w+", dice.choice(ODD_NAMES), content, dice)
 
 
 def claim_at_end(content: bytearray, dice: random.Random) -> bytes:
@@ -54,7 +70,7 @@ def claim_at_end(content: bytearray, dice: random.Random) -> bytes:
 
 
 def lines(content: bytearray, dice: random.Random) -> bytes:
-    """Leave a line out, repeat it, or turn it round."""
+    """Remove a line, repeat it, or reverse it."""
     rows = bytes(content).split(b"\n")
     at = dice.randrange(len(rows))
     rows[at : at + 1] = dice.choice(([], [rows[at]] * 3, [rows[at][::-1]], [b""] * 50))
@@ -63,15 +79,26 @@ def lines(content: bytearray, dice: random.Random) -> bytes:
 
 def _replaced(pattern: bytes, by: bytes, content: bytearray, dice: random.Random) -> bytes:
     text = bytes(content)
-    found = list(re.finditer(pattern, text[:20_000]))
-    if not found:
+    matches = list(re.finditer(pattern, text[:20_000]))
+    if not matches:
         return text
-    at = dice.choice(found[: dice.choice((5, len(found)))])
-    return text[: at.start()] + by + text[at.end() :]
+    match = dice.choice(matches[: dice.choice((5, len(matches)))])
+    return text[: match.start()] + by + text[match.end() :]
 
 
-BYTES = (cut, flip, flip, overwrite, claim, claim, claim_at_end, drop, repeat, mix)
-TEXT = (cut, flip, drop, repeat, absurd_number, odd_number, odd_number, odd_name, odd_name, lines)
+BYTE_MUTATIONS = (cut, flip, flip, overwrite, claim, claim, claim_at_end, drop, repeat, mix)
+TEXT_MUTATIONS = (
+    cut,
+    flip,
+    drop,
+    repeat,
+    absurd_number,
+    odd_number,
+    odd_number,
+    odd_name,
+    odd_name,
+    lines,
+)
 
 
 def wfdb(folder: Path) -> list[Path]:
@@ -87,9 +114,9 @@ def wfdb_mat(folder: Path) -> list[Path]:
 
 
 def wfdb_212(folder: Path) -> list[Path]:
-    """Write a record in a format that the library reads."""
-    told = ["x 12 500 600", *(f"x.dat 212 200(0)/mV 11 0 0 0 0 {lead}" for lead in LEADS)]
-    (folder / "x.hea").write_text("\n".join(told) + "\n")
+    """Write a record in a signal format that the wfdb library reads."""
+    lines = ["x 12 500 600", *(f"x.dat 212 200(0)/mV 11 0 0 0 0 {lead}" for lead in LEADS)]
+    (folder / "x.hea").write_text("\n".join(lines) + "\n")
     (folder / "x.dat").write_bytes(np.random.default_rng(0).bytes(10_800))
     return [folder / "x.hea", folder / "x.dat"]
 
@@ -135,14 +162,14 @@ def mat_73(folder: Path) -> list[Path]:
 
 
 def hdf5_sph(folder: Path) -> list[Path]:
-    """Write a file in the form of SPH."""
+    """Write a file in the write of SPH."""
     with h5py.File(folder / "x.h5", "w") as file:
         file["ecg"] = (SIGNAL_UV / 1000).astype("<f2")
     return [folder / "x.h5"]
 
 
 def hdf5_code(folder: Path) -> list[Path]:
-    """Write a file in the form of CODE."""
+    """Write a file in the write of CODE."""
     with h5py.File(folder / "x.hdf5", "w") as file:
         file["exam_id"] = np.array([1, 2])
         file.create_dataset("tracings", data=np.stack([SIGNAL_UV.T / 1000] * 2), compression=1)
@@ -152,37 +179,37 @@ def hdf5_code(folder: Path) -> list[Path]:
 def zipped(folder: Path) -> list[Path]:
     """Write a zip of a WFDB record in a zip."""
     inside = wfdb(folder)
-    with zipfile.ZipFile(folder / "y.zip", "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(folder / "y.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for file in inside:
-            made.write(file, f"a/{file.name}")
-    with zipfile.ZipFile(folder / "x.zip", "w") as made:
-        made.write(folder / "y.zip", "y.zip")
+            archive.write(file, f"a/{file.name}")
+    with zipfile.ZipFile(folder / "x.zip", "w") as archive:
+        archive.write(folder / "y.zip", "y.zip")
         for file in inside:
-            made.write(file, file.name)
+            archive.write(file, file.name)
     for file in (*inside, folder / "y.zip"):
         file.unlink()
     return [folder / "x.zip"]
 
 
-FORMS = (wfdb, wfdb_mat, wfdb_212, segments, csv, csv_time, mat_4, mat_5, mat_73)
-FORMS += (hdf5_sph, hdf5_code, zipped)
+WRITERS = (wfdb, wfdb_mat, wfdb_212, segments, csv, csv_time, mat_4, mat_5, mat_73)
+WRITERS += (hdf5_sph, hdf5_code, zipped)
 
 
-def _watch(event: str, given: tuple) -> None:
-    """Note what is opened outside the folder at hand and private temporary folders."""
-    if event != "open" or not _folder or not isinstance(given[0], str | bytes):
+def _watch(event: str, arguments: tuple) -> None:
+    """Record every file opened outside the current folder and private temporary folders."""
+    if event != "open" or not _folder or not isinstance(arguments[0], str | bytes):
         return
-    path = os.path.realpath(os.fsdecode(given[0]))
+    path = os.path.realpath(os.fsdecode(arguments[0]))
     own = (_folder[0], sys.prefix, sys.base_prefix, str(Path(__file__).parents[2]))
-    if path == tempfile.gettempdir():  # how a file without a name is made there
+    if path == tempfile.gettempdir():  # a file without a name is created there
         return
     if not path.startswith((*own, "/proc", "/sys", "/dev")) and "/ecgcore-" not in path:
         _strayed.append(path)
 
 
 def outcomes(folder: Path) -> Counter[str]:
-    """Read or refuse all records of a folder; whatever is neither passes through."""
-    came: Counter[str] = Counter()
+    """Return how many records of a folder are read and refused; other errors pass through."""
+    counts: Counter[str] = Counter()
     for path in find_records([folder]):
         read_header(path)
         try:
@@ -190,52 +217,55 @@ def outcomes(folder: Path) -> Counter[str]:
         except EcgError as error:
             if not str(error).strip() or "\n" in str(error) or len(str(error)) > 600:
                 raise ValueError(f"not one short line: {error}") from error
-            came["refused"] += 1
+            counts["refused"] += 1
             continue
         if record.signal_mv.shape[0] != 12 or not np.isfinite(record.signal_mv).any():
             raise ValueError(f"a record of nothing: {record.signal_mv.shape}")
-        came["read"] += 1
-    return came
+        counts["read"] += 1
+    return counts
 
 
 def main(count: int, seed: int) -> dict:
-    """Damage ``count`` files, and return how many were read and refused, and what it took."""
+    """Damage ``count`` files; return how many were read and refused, peak memory, longest time."""
     dice = random.Random(seed)
-    came: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     longest_s, slowest = 0.0, ""
     sys.addaudithook(_watch)
-    with tempfile.TemporaryDirectory() as place:
-        (Path(place) / "secret.dat").write_bytes(SIGNAL_UV.T.tobytes())
+    with tempfile.TemporaryDirectory() as temp_folder:
+        (Path(temp_folder) / "secret.dat").write_bytes(SIGNAL_UV.T.tobytes())
         written = {}
-        for form in FORMS:
-            (folder := Path(place, "in", form.__name__)).mkdir(parents=True)
-            written[form.__name__] = form(folder)
+        for write in WRITERS:
+            (folder := Path(temp_folder, "in", write.__name__)).mkdir(parents=True)
+            written[write.__name__] = write(folder)
             if not outcomes(folder)["read"]:
-                raise ValueError(f"{form.__name__} is not read when it is whole")
+                raise ValueError(f"{write.__name__} is not read when undamaged")
         for i in range(count):
-            name = FORMS[i % len(FORMS)].__name__
+            name = WRITERS[i % len(WRITERS)].__name__
             file = dice.choice(written[name])
-            whole = file.read_bytes()
-            ways = [dice.choice(BYTES if b"\0" in whole[:2000] else TEXT) for _ in range(2)]
-            content = whole
-            for way in ways[: dice.randint(1, 2)]:
-                content = way(bytearray(content or b"\0"), dice)
+            intact = file.read_bytes()
+            mutations = [
+                dice.choice(BYTE_MUTATIONS if b"\0" in intact[:2000] else TEXT_MUTATIONS)
+                for _ in range(2)
+            ]
+            content = intact
+            for mutation in mutations[: dice.randint(1, 2)]:
+                content = mutation(bytearray(content or b"\0"), dice)
             file.write_bytes(content)
             start_s = time.perf_counter()
             _folder[:] = [str(file.parent)]
             try:
-                came += outcomes(file.parent) or Counter(nothing=1)
+                counts += outcomes(file.parent) or Counter(nothing=1)
             except Exception as error:
-                told = f"{name} {file.name} {i} after {[w.__name__ for w in ways]}"
-                raise RuntimeError(f"{told}: {type(error).__name__}: {error}") from error
+                case = f"{name} {file.name} {i} after {[m.__name__ for m in mutations]}"
+                raise RuntimeError(f"{case}: {type(error).__name__}: {error}") from error
             _folder.clear()
             if time.perf_counter() - start_s > longest_s:
                 longest_s, slowest = time.perf_counter() - start_s, f"{name} {i}"
-            file.write_bytes(whole)
-    told = {"peak_mb": round(peak_mb()), "longest_s": round(longest_s, 2), "slowest": slowest}
-    return {**came, **told, "strayed": sorted(set(_strayed))}
+            file.write_bytes(intact)
+    cost = {"peak_mb": round(peak_mb()), "longest_s": round(longest_s, 2), "slowest": slowest}
+    return {**counts, **cost, "strayed": sorted(set(_strayed))}
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:] + ["200", "0"][len(sys.argv) - 1 :]
-    print(json.dumps(main(int(given[0]), int(given[1]))))
+    count, seed = sys.argv[1:] + ["200", "0"][len(sys.argv) - 1 :]
+    print(json.dumps(main(int(count), int(seed))))

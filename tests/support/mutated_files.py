@@ -1,9 +1,9 @@
-"""Files of every vendor format, damaged in every way: each is read or refused, nothing else.
+"""Files of every vendor format, damaged in every mutation: each is read or refused, nothing else.
 
-Run by test_records_mutated.py in a process of its own, so that a crash, a hang or hunger for memory
+Run by test_records_mutated.py in a process of its own, so that a crash, a hang or its use of memory
 shows. By hand, for more of them and from real files::
 
-    python tests/unit/mutated_files.py 2000 [SEED] [FOLDER]
+    python tests/support/mutated_files.py 2000 [SEED] [FOLDER]
 """
 
 import json
@@ -43,7 +43,7 @@ def flip(content: bytearray, dice: random.Random) -> bytes:
 
 
 def overwrite(content: bytearray, dice: random.Random) -> bytes:
-    """Put noise over a stretch."""
+    """Overwrite a stretch with noise."""
     at = dice.randrange(len(content))
     length = min(dice.randint(1, 200), len(content) - at)
     content[at : at + length] = dice.randbytes(length)
@@ -71,7 +71,7 @@ def absurd_number(content: bytearray, dice: random.Random) -> bytes:
 
 
 def drop(content: bytearray, dice: random.Random) -> bytes:
-    """Take a stretch out, an element where there are any."""
+    """Remove a stretch, an element where there are any."""
     elements = list(re.finditer(rb"<(\w+)[^<>]*>[^<>]{0,80}</\1>", bytes(content[:80_000])))
     if elements and dice.random() < 0.8:
         start, end = dice.choice(elements).span()
@@ -83,7 +83,7 @@ def drop(content: bytearray, dice: random.Random) -> bytes:
 
 
 def repeat(content: bytearray, dice: random.Random) -> bytes:
-    """Put a stretch in again, some hundred times."""
+    """Repeat a stretch some hundred times."""
     start = dice.randrange(len(content))
     stretch = bytes(content[start : start + dice.randint(1, 2000)])
     content[start:start] = stretch * dice.randint(1, 300)
@@ -100,18 +100,18 @@ def entities(content: bytearray, dice: random.Random) -> bytes:
 def nest(content: bytearray, dice: random.Random) -> bytes:
     """Put the text of an element thousands of elements deep."""
     depth = dice.choice((100, 5_000, 100_000))
-    places = [found.end() for found in re.finditer(rb"<\w+>", bytes(content[:80_000]))] or [0]
-    at = dice.choice(places)
+    starts = [tag.end() for tag in re.finditer(rb"<\w+>", bytes(content[:80_000]))] or [0]
+    at = dice.choice(starts)
     content[at:at] = b"<a>" * depth + b"</a>" * depth
     return bytes(content)
 
 
 def mix(content: bytearray, dice: random.Random) -> bytes:
-    """Put noise behind, or everything once more."""
+    """Append noise, or the whole file again."""
     return bytes(content) + (bytes(content) if dice.random() < 0.5 else dice.randbytes(5000))
 
 
-WAYS: tuple[Callable[[bytearray, random.Random], bytes], ...] = (
+MUTATIONS: tuple[Callable[[bytearray, random.Random], bytes], ...] = (
     cut,
     flip,
     overwrite,
@@ -136,7 +136,7 @@ def originals(folder: Path) -> list[Path]:
 
 
 def outcome(file: Path) -> str:
-    """Return what came of reading a file; whatever is no record and no refusal passes through."""
+    """Return ``read`` or ``refused``; any other error passes through."""
     read_header(file)
     try:
         record = read_record(file)
@@ -153,35 +153,35 @@ def outcome(file: Path) -> str:
 
 
 def peak_mb() -> float:
-    """Return the most memory this process has had, its libraries' pages included, in MB.
+    """Return this process's peak memory, its libraries' pages included, in MB.
 
     Not ``ru_maxrss``: a child starts with its parent's, as large as the test run has grown.
     """
     status = Path("/proc/self/status").read_text()
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)
-    return int(found[1]) / 1024 if found else float("nan")
+    match = re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)
+    return int(match[1]) / 1024 if match else float("nan")
 
 
 def main(count: int, seed: int, real: Path | None) -> dict:
-    """Damage ``count`` files, and return how many were read and refused, and what it took."""
+    """Damage ``count`` files; return how many were read and refused, peak memory, longest time."""
     dice = random.Random(seed)
     outcomes: Counter[str] = Counter()
     longest_s, slowest = 0.0, ""
-    with tempfile.TemporaryDirectory() as place:
-        files = [f for f in real.rglob("*") if f.is_file()] if real else originals(Path(place))
+    with tempfile.TemporaryDirectory() as folder:
+        files = [f for f in real.rglob("*") if f.is_file()] if real else originals(Path(folder))
         for _ in range(count):
-            source, way = dice.choice(files), dice.choice(WAYS)
-            damaged = Path(place) / f"damaged{source.suffix}"
-            damaged.write_bytes(way(bytearray(source.read_bytes() or b"\0"), dice))
+            source, mutation = dice.choice(files), dice.choice(MUTATIONS)
+            damaged = Path(folder) / f"damaged{source.suffix}"
+            damaged.write_bytes(mutation(bytearray(source.read_bytes() or b"\0"), dice))
             start_s = time.perf_counter()
             try:
                 outcomes[outcome(damaged)] += 1
             except Exception as error:
-                told = f"{source.name} after {way.__name__}: {type(error).__name__}: {error}"
-                raise RuntimeError(told) from error
+                case = f"{source.name} after {mutation.__name__}: {type(error).__name__}: {error}"
+                raise RuntimeError(case) from error
             took_s = time.perf_counter() - start_s
             if took_s > longest_s:
-                longest_s, slowest = took_s, f"{source.name} after {way.__name__}"
+                longest_s, slowest = took_s, f"{source.name} after {mutation.__name__}"
     return {
         **outcomes,
         "peak_mb": round(peak_mb()),
@@ -191,5 +191,5 @@ def main(count: int, seed: int, real: Path | None) -> dict:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:] + ["200", "0", ""][len(sys.argv) - 1 :]
-    print(json.dumps(main(int(given[0]), int(given[1]), Path(given[2]) if given[2] else None)))
+    count, seed, real = sys.argv[1:] + ["200", "0", ""][len(sys.argv) - 1 :]
+    print(json.dumps(main(int(count), int(seed), Path(real) if real else None)))

@@ -1,4 +1,4 @@
-"""A recording in every format, with a name in every field that may identify someone."""
+"""Recordings in every format, with a name in every field that may identify someone."""
 
 import zipfile
 from pathlib import Path
@@ -19,7 +19,7 @@ COMMENTS = (
     f"Name: {PERSON.family}, {PERSON.given}",
     f"Patient ID: {PERSON.number}",
     f"Patient: {PERSON.family}",
-    f"Physician: {PERSON.doctor} at {PERSON.place}",
+    f"Physician: {PERSON.doctor} at {PERSON.hospital}",
     f"{PERSON.given} {PERSON.family}, born 14-03-1937",
 )
 
@@ -36,11 +36,11 @@ WORDS = (
         "1999-06-02",
     ),
 )
-"""What is searched for afterwards, in small letters; a bare year may stand in any number."""
+"""Words to search for afterwards, in lower case; a bare year may be part of any number."""
 
 
 def traces(content: str | bytes) -> list[str]:
-    """Return what of WORDS stands in a text, or in a file's content in any plain encoding."""
+    """Return the WORDS in a text, or in a file's content in any plain encoding."""
     if isinstance(content, bytes):
         content = f"{content.decode('latin-1')} {content.decode('utf-16-le', 'replace')}"
     return [word for word in WORDS if word in content.lower()]
@@ -66,34 +66,36 @@ def _signal_uv(seed: int) -> np.ndarray:
 
 def _csv(file: Path, signal_uv: np.ndarray) -> Path:
     head = [f"# {PERSON.given} {PERSON.family}, {PERSON.number}", "# fs_hz=500, unit=mV"]
-    head += [f"# Dr. {PERSON.doctor}, {PERSON.place}, 02.06.1999"]
+    head += [f"# Dr. {PERSON.doctor}, {PERSON.hospital}, 02.06.1999"]
     columns = ",".join((*LEADS, PERSON.family))
     table = np.column_stack([signal_uv.T / 1000, np.zeros(signal_uv.shape[1])])
     return write_csv(file, table, "\n".join([*head, columns]))
 
 
 def _mat(file: Path, signal_uv: np.ndarray) -> Path:
-    told = {"name": PERSON.family, "id": PERSON.number, "doctor": PERSON.doctor}
-    savemat(file, {"val": signal_uv / 1000, "fs": 500.0, "unit": "mV", "sex": "female", **told})
+    identifying = {"name": PERSON.family, "id": PERSON.number, "doctor": PERSON.doctor}
+    savemat(
+        file, {"val": signal_uv / 1000, "fs": 500.0, "unit": "mV", "sex": "female", **identifying}
+    )
     return file
 
 
 def _hdf5(file: Path, signal_uv: np.ndarray) -> Path:
-    with h5py.File(file, "w") as made:
-        made["ecg"] = (signal_uv / 1000).astype("<f2")
-        made["name"] = f"{PERSON.given} {PERSON.family}"
-        made.attrs["patient"] = made["ecg"].attrs["patient"] = PERSON.number
-        made.attrs["comment"] = f"{PERSON.doctor}, {PERSON.place}, born 1937"
+    with h5py.File(file, "w") as hdf5:
+        hdf5["ecg"] = (signal_uv / 1000).astype("<f2")
+        hdf5["name"] = f"{PERSON.given} {PERSON.family}"
+        hdf5.attrs["patient"] = hdf5["ecg"].attrs["patient"] = PERSON.number
+        hdf5.attrs["comment"] = f"{PERSON.doctor}, {PERSON.hospital}, born 1937"
     return file
 
 
 def _zip(folder: Path, stem: str) -> Path:
     inside = write_wfdb(folder / "packed", f"{stem}54", _signal_uv(54), comments=COMMENTS)
     packed = folder / f"{stem}55.zip"
-    with zipfile.ZipFile(packed, "w") as made:
-        made.comment = f"{PERSON.given} {PERSON.family}".encode()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.comment = f"{PERSON.given} {PERSON.family}".encode()
         for file in sorted(inside.parent.iterdir()):
-            made.write(file, f"{stem}/{file.name}")
+            archive.write(file, f"{stem}/{file.name}")
             file.unlink()
     inside.parent.rmdir()
     return packed

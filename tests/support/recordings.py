@@ -1,4 +1,4 @@
-"""Writing recordings as sources do, tidy and untidy, from a signal of known shape."""
+"""Writers of WFDB and CSV recordings, tidy and untidy, from a signal of known shape."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Writing tiny recordings in binary formats: DICOM, EDF, SCP-ECG, ISHNE."""
+"""Writers of small recordings in binary formats: DICOM, EDF, SCP-ECG, ISHNE."""
 
 import binascii
 import struct
@@ -39,7 +39,7 @@ def write_dicom(
     head.AcquisitionDateTime = head.StudyDate + "101500"
     head.PatientSex = "F"
     head.ReferringPhysicianName = head.OperatorsName = person.doctor
-    head.InstitutionName = head.PatientAddress = person.place
+    head.InstitutionName = head.PatientAddress = person.hospital
     head.PatientComments = head.ImageComments = f"{person.given} complains of pain"
     head.WaveformSequence = []
     for label in groups:
@@ -58,9 +58,9 @@ def write_dicom(
         if padding is not None:
             group.WaveformPaddingValue = padding
         head.WaveformSequence.append(group)
-    head.WaveformAnnotationSequence = [_noted(t) for t in ("Sinus rhythm", SIGNED, QUOTED)]
-    head.WaveformAnnotationSequence.append(_measured("QRS Duration", 92))
-    head.WaveformAnnotationSequence.append(_measured("PR Interval", 0))
+    head.WaveformAnnotationSequence = [_statement(t) for t in ("Sinus rhythm", SIGNED, QUOTED)]
+    head.WaveformAnnotationSequence.append(_measurement("QRS Duration", 92))
+    head.WaveformAnnotationSequence.append(_measurement("PR Interval", 0))
     head.save_as(file, enforce_file_format=True)
     return file
 
@@ -82,7 +82,7 @@ def _channel(lead: str, unit: str):
     return channel
 
 
-def _noted(sentence: str):
+def _statement(sentence: str):
     from pydicom.dataset import Dataset
 
     annotation = Dataset()
@@ -90,7 +90,7 @@ def _noted(sentence: str):
     return annotation
 
 
-def _measured(meaning: str, value: int):
+def _measurement(meaning: str, value: int):
     from pydicom.dataset import Dataset
 
     annotation, concept = Dataset(), Dataset()
@@ -118,7 +118,7 @@ def write_edf(
         out.setPatientCode(person.number)
         out.setTechnician(person.doctor)
         out.setAdmincode(person.number)
-        out.setPatientAdditional(person.place)
+        out.setPatientAdditional(person.hospital)
         out.setBirthdate(date(*person.born))
         out.setStartdatetime(datetime(*person.on))
         out.setSex(0)
@@ -179,7 +179,7 @@ def _scp_person(person: Person) -> bytes:
         20: person.doctor,
         21: person.doctor,
         22: person.doctor,
-        16: person.place,
+        16: person.hospital,
         30: f"{person.given} has pain",
         35: person.family,
     }
@@ -196,22 +196,22 @@ def _scp_statements(sentences: tuple[str, ...]) -> bytes:
 
 
 def _scp_record(sections: dict[int, bytes]) -> bytes:
-    """Put sections behind their pointers, each with its checksum."""
+    """Return sections after their pointers, each with its checksum."""
 
-    def whole(number: int, body: bytes) -> bytes:
+    def section(number: int, body: bytes) -> bytes:
         body += b"\0" * (len(body) % 2)
         head = struct.pack("<HIBB6s", number, len(body) + 16, 20, 20, b"SCPECG" * (number == 0))
         return struct.pack("<H", binascii.crc_hqx(head + body, 0xFFFF)) + head + body
 
-    made = {number: whole(number, body) for number, body in sections.items()}
+    complete = {number: section(number, body) for number, body in sections.items()}
     length = 16 + 10 * 12
-    places, at = [(0, length, 7)], 7 + length
+    pointers, at = [(0, length, 7)], 7 + length
     for number in range(1, 12):
-        size = len(made.get(number, b""))
-        places.append((number, size, at if size else 0))
+        size = len(complete.get(number, b""))
+        pointers.append((number, size, at if size else 0))
         at += size
-    first = whole(0, b"".join(struct.pack("<HII", *place) for place in places))
-    rest = first + b"".join(made.values())
+    first = section(0, b"".join(struct.pack("<HII", *pointer) for pointer in pointers))
+    rest = first + b"".join(complete.values())
     sized = struct.pack("<I", len(rest) + 6) + rest
     return struct.pack("<H", binascii.crc_hqx(sized, 0xFFFF)) + sized
 
@@ -251,7 +251,7 @@ def write_ishne(
     struct.pack_into("<h", head, 156, len(leads))
     struct.pack_into("<12h", head, 158, *(codes + [-9] * (12 - len(codes))))
     struct.pack_into("<12h", head, 206, *[1000] * 12)
-    struct.pack_into("<h40sh", head, 230, 0, person.place.encode(), fs_hz)
+    struct.pack_into("<h40sh", head, 230, 0, person.hospital.encode(), fs_hz)
     table = np.stack(list(rows(signal_uv, leads).values()), axis=1).astype("<i2")
     file.write_bytes(bytes(head) + comment + table.tobytes())
     return file

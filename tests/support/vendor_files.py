@@ -1,4 +1,4 @@
-"""Tiny recordings in every vendor format that is read, written here: all simulated."""
+"""Writers of small simulated recordings in every vendor format that is read."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,4 +25,4 @@ WRITERS: dict[str, tuple[str, Callable[..., Path]]] = {
     "mortara": (".xml", write_mortara),
     "schiller": (".xml", write_schiller),
 }
-"""Suffix and writer of each format, by its kind."""
+"""Suffix and writer of each format, by its name in ``file_format``."""

@@ -1,4 +1,4 @@
-"""Whom the vendors' files are about, and what every writer of them shares. All simulated."""
+"""The simulated patient of the vendors' files, and constants that their writers share."""
 
 from typing import NamedTuple
 
@@ -8,24 +8,24 @@ from ecgcore.records.record import LEADS
 
 EIGHT = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 SCP_CODES = dict(zip(LEADS, (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), strict=True))
-"""Each lead's number in SCP-ECG, which DICOM's codes end in, too."""
+"""Each lead's number in SCP-ECG, which also ends DICOM's codes."""
 
 
 class Person(NamedTuple):
-    """Someone whose name, number and birth date must not get into a record."""
+    """A person whose name, number and birth date must not get into a record."""
 
     family: str = "Quillfeather"
     given: str = "Zebulon"
     number: str = "ZQ77190042"
     doctor: str = "Grimsbottom"
-    place: str = "Lazarettenberg"
+    hospital: str = "Lazarettenberg"
     born: tuple[int, int, int] = (1937, 3, 14)
     on: tuple[int, int, int] = (1999, 6, 2)
 
     @property
     def traces(self) -> tuple[str, ...]:
-        """What is searched for afterwards, in small letters."""
-        words = (self.family, self.given, self.number, self.doctor, self.place)
+        """Words to search for afterwards, in lower case."""
+        words = (self.family, self.given, self.number, self.doctor, self.hospital)
         return (*(word.lower() for word in words), "77190042", "1937", "1999", "grimsb")
 
 

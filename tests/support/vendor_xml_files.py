@@ -1,4 +1,4 @@
-"""Writing tiny recordings as XML: HL7 aECG, MUSE, CardioSoft, Philips, Mortara, Schiller."""
+"""Writers of small recordings as XML: HL7 aECG, MUSE, CardioSoft, Philips, Mortara, Schiller."""
 
 import base64
 import struct
@@ -35,12 +35,12 @@ def write_aecg(
         "</value></sequence></component>"
     )
     born = "{:04}{:02}{:02}".format(*person.born)
-    spoken = "".join(
+    statements = "".join(
         f'<component><annotation><code code="MDC_ECG_INTERPRETATION_STATEMENT"/>'
-        f'<value xsi:type="ST">{told}</value></annotation></component>'
-        for told in ("Sinus rhythm", SIGNED, QUOTED)
+        f'<value xsi:type="ST">{sentence}</value></annotation></component>'
+        for sentence in ("Sinus rhythm", SIGNED, QUOTED)
     )
-    measured = (
+    measurement = (
         '<component><annotation><code code="MDC_ECG_TIME_PD_QRS"/>'
         '<value xsi:type="PQ" value="92" unit="ms"/></annotation></component>'
     )
@@ -56,11 +56,11 @@ def write_aecg(
         f'<id extension="{person.number}"/><location><trialSite><responsibleParty>'
         "<trialInvestigator>"
         f"<investigatorPerson><name>{person.doctor}</name></investigatorPerson></trialInvestigator>"
-        f"</responsibleParty><location><name>{person.place}</name></location></trialSite></location>"
+        f"</responsibleParty><location><name>{person.hospital}</name></location></trialSite></location>"
         "</clinicalTrial></componentOf></subjectAssignment></componentOf></timepointEvent>"
         '</componentOf><component><series><code code="RHYTHM"/><effectiveTime>'
         f'<low value="{person.on[0]}0602101500"/></effectiveTime>'
-        f"<subjectOf><annotationSet>{spoken}{measured}</annotationSet></subjectOf>"
+        f"<subjectOf><annotationSet>{statements}{measurement}</annotationSet></subjectOf>"
         + (
             f"<component><sequenceSet>{time}{sequences}</sequenceSet></component>"
             if waveform
@@ -94,22 +94,22 @@ def write_muse(
         for block in blocks
     )
     on, born = ("{1:02}-{2:02}-{0:04}".format(*day) for day in (person.on, person.born))
-    spoken = "".join(
+    statements = "".join(
         "<DiagnosisStatement><StmtFlag>ENDSLINE</StmtFlag>"
-        f"<StmtText>{told}</StmtText></DiagnosisStatement>"
-        for told in ("Sinus rhythm", SIGNED, QUOTED, f"Referred by: {person.doctor}")
+        f"<StmtText>{sentence}</StmtText></DiagnosisStatement>"
+        for sentence in ("Sinus rhythm", SIGNED, QUOTED, f"Referred by: {person.doctor}")
     )
     file.write_text(
         f'<?xml version="1.0" encoding="ISO-8859-1"?>{head}<RestingECG><PatientDemographics>'
         f"<PatientID>{person.number}</PatientID><DateofBirth>{born}</DateofBirth>"
         f"<Gender>FEMALE</Gender><PatientLastName>{person.family}</PatientLastName>"
         f"<PatientFirstName>{person.given}</PatientFirstName></PatientDemographics>"
-        f"<TestDemographics><AcquisitionDate>{on}</AcquisitionDate><SiteName>{person.place}"
+        f"<TestDemographics><AcquisitionDate>{on}</AcquisitionDate><SiteName>{person.hospital}"
         f"</SiteName><OverreaderLastName>{person.doctor}</OverreaderLastName><ReferringMDLastName>"
         f"{person.doctor}</ReferringMDLastName></TestDemographics><RestingECGMeasurements>"
         "<VentricularRate>61</VentricularRate><PRInterval>0</PRInterval><QRSDuration>92"
         "</QRSDuration><RAxis>0</RAxis></RestingECGMeasurements>"
-        f"<Diagnosis><Modality>RESTING</Modality>{spoken}</Diagnosis>"
+        f"<Diagnosis><Modality>RESTING</Modality>{statements}</Diagnosis>"
         f"<ExtraQuestions><Answer>{person.given}</Answer></ExtraQuestions>{waveforms}</RestingECG>",
         "latin-1",
     )
@@ -159,7 +159,7 @@ def write_cardiosoft(
             f"<PersonID>{person.number}</PersonID></{tag}>"
         )
 
-    spoken = "".join(
+    statements = "".join(
         f"<DiagnosisText>{t}</DiagnosisText>" for t in ("Sinus rhythm", SIGNED, QUOTED)
     )
     file.write_text(
@@ -168,10 +168,10 @@ def write_cardiosoft(
         f"</ReasonForStudy>{human('Technician', person.doctor)}<ObservationComment>{person.family}"
         f"</ObservationComment></ClinicalInfo><PatientVisit>"
         f"{human('AttendingDoctor', person.doctor)}"
-        f"<ServicingFacility><Name>{person.place}</Name></ServicingFacility></PatientVisit>"
+        f"<ServicingFacility><Name>{person.hospital}</Name></ServicingFacility></PatientVisit>"
         f"<PatientInfo><PID>{person.number}</PID>{human('Name', person.family)}"
         f"{day('BirthDateTime', person.born)}<Gender>FEMALE</Gender></PatientInfo>"
-        f"<Interpretation><Diagnosis>{spoken}</Diagnosis></Interpretation><RestingECGMeasurements>"
+        f"<Interpretation><Diagnosis>{statements}</Diagnosis></Interpretation><RestingECGMeasurements>"
         '<QRSDuration units="ms">92</QRSDuration><PQInterval units="ms"></PQInterval>'
         f"{block('MedianSamples', signal_uv[:, :60])}</RestingECGMeasurements>"
         f"{block('StripData', signal_uv)}</CardiologyXML>",
@@ -196,16 +196,16 @@ def write_philips(
     data = stream or (xli(signal_uv) if packed else signal_uv.astype("<i2").tobytes())
     how = 'compression="XLI"' if packed else 'compression="Uncompressed"'
     on, born = ("{:04}-{:02}-{:02}".format(*day) for day in (person.on, person.born))
-    spoken = "".join(
-        f"<statement><leftstatement>{told}</leftstatement></statement>"
-        for told in ("Sinus rhythm", SIGNED, QUOTED)
+    statements = "".join(
+        f"<statement><leftstatement>{sentence}</leftstatement></statement>"
+        for sentence in ("Sinus rhythm", SIGNED, QUOTED)
     )
     file.write_text(
         f'<?xml version="1.0" encoding="{encoding}"?>{head}<restingecgdata><documentinfo>'
         f"<documentname>{person.number}.xml</documentname><documenttype>PhilipsECG</documenttype>"
         f"<documentversion>{version}</documentversion><editor id='{person.doctor}'/></documentinfo>"
         f'<dataacquisition date="{on}" time="10:15:00"><acquirer><operator id="{person.doctor}"/>'
-        f"<facilityname>{person.place}</facilityname></acquirer><signalcharacteristics>"
+        f"<facilityname>{person.hospital}</facilityname></acquirer><signalcharacteristics>"
         f"<samplingrate>{fs_hz}</samplingrate><resolution>1</resolution>"
         "<bitspersample>16</bitspersample><acquisitiontype>STD-12</acquisitiontype>"
         "</signalcharacteristics></dataacquisition><patient><generalpatientdata>"
@@ -214,7 +214,7 @@ def write_philips(
         "<sex>Female</sex></generalpatientdata></patient><interpretations>"
         f'<interpretation date="{on}" time="10:16:00"><globalmeasurements>'
         "<qrsdur>92</qrsdur></globalmeasurements>"
-        f"<mdsignatureline>{SIGNED}</mdsignatureline>{spoken}"
+        f"<mdsignatureline>{SIGNED}</mdsignatureline>{statements}"
         "</interpretation></interpretations><waveforms>"
         f'<parsedwaveforms dataencoding="Base64" {how} numberofleads="12" leadlabels="'
         f'{" ".join(LEADS)}" durationperchannel="{signal_uv.shape[1] * 1000 // fs_hz}">'
@@ -227,7 +227,7 @@ def write_philips(
 def xli(signal_uv: np.ndarray) -> bytes:
     """Pack (12, T) as Philips does: limb leads as residuals, second differences, LZW of 10 bits.
 
-    Every byte is its own code, so that nothing gets shorter; a reader cannot tell.
+    Every byte is its own code, so that nothing gets shorter; a reader sees no difference.
     """
     leads = signal_uv.astype(np.int64).copy()
     one, two, three = leads[0].copy(), leads[1].copy(), leads[2].copy()
@@ -248,7 +248,7 @@ def _chunk(samples: np.ndarray) -> bytes:
 
 
 def lzw(codes: list[int]) -> bytes:
-    """Return codes of ten bits each as bytes, and the code that ends them."""
+    """Return codes of ten bits each as bytes, followed by the code that ends them."""
     bits = "".join(f"{code:010b}" for code in [*codes, 1023])
     bits += "0" * (-len(bits) % 8)
     return int(bits, 2).to_bytes(len(bits) // 8, "big")
@@ -275,7 +275,7 @@ def write_mortara(
         f'<ECG ACQUISITION_TIME="{person.on[0]}0602101500" '
         f'VENT_RATE="61"><SUBJECT LAST_NAME="{person.family}" FIRST_NAME="{person.given}" '
         f'ID="{person.number}" GENDER="Female" DOB="{person.born[0]}0314"/><SOURCE TYPE="WAM" '
-        f'MANUFACTURER="Mortara Instrument, Inc." MODEL="ELI 250" SITE="{person.place}"/>'
+        f'MANUFACTURER="Mortara Instrument, Inc." MODEL="ELI 250" SITE="{person.hospital}"/>'
         f"{channels}</ECG>",
         "utf-8",
     )

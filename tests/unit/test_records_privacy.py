@@ -1,6 +1,6 @@
-"""A name in every identifying field of every format is nowhere afterwards but in the private table.
+"""A name in any identifying field of any format ends up nowhere except in the private table.
 
-The path may stand there and in what a command prints to the caller's own stdout.
+The path may be stored there, and printed by a command to the caller's own stdout.
 """
 
 import contextlib
@@ -28,31 +28,31 @@ def run(monkeypatch, capfd, tmp_path):
         monkeypatch.setattr(sys, "argv", ["ecgcore", *map(str, arguments)])
         with contextlib.suppress(SystemExit):
             cli.main()
-        said = capfd.readouterr()
-        return said.out, said.err
+        output = capfd.readouterr()
+        return output.out, output.err
 
     return run
 
 
-def told_by(file) -> list[str]:
-    """Return what of the person a file holds, a compressed table's cells included."""
+def traces_in_file(file) -> list[str]:
+    """Return the traces of the person in a file, a compressed table's cells included."""
     inside = traces(file.read_bytes()) + traces(file.name)
     if file.suffix == ".parquet":
         inside += traces(pd.read_parquet(file).to_csv())
     return inside
 
 
-def test_what_is_planted_would_be_found(tmp_path):
+def test_planted_names_would_be_found(tmp_path):
     files = plant(tmp_path / "in", "x")
     assert len(files) == 15
     plain = [file for file in files if file.suffix not in (".mat", ".xml", ".zip")]
-    assert [file.name for file in plain if not told_by(file)] == []
+    assert [file.name for file in plain if not traces_in_file(file)] == []
     pd.DataFrame({"a": [PERSON.family] * 1000}).to_parquet(tmp_path / "a.parquet")
-    assert set(told_by(tmp_path / "a.parquet")) == {PERSON.family.lower()}
+    assert set(traces_in_file(tmp_path / "a.parquet")) == {PERSON.family.lower()}
     assert PERSON.doctor.lower() in WORDS
 
 
-def test_no_name_is_in_a_cohort_but_for_its_private_table(run, tmp_path):
+def test_no_name_is_in_a_cohort_except_in_its_private_table(run, tmp_path):
     person = f"{PERSON.family}_{PERSON.given}_"
     plant(tmp_path / "in", person)
     (tmp_path / "in" / f"{person}.pdf").write_bytes(b"%PDF-1.7")
@@ -62,33 +62,35 @@ def test_no_name_is_in_a_cohort_but_for_its_private_table(run, tmp_path):
     answer = json.loads(out.splitlines()[-1])
     assert (answer["found"], answer["read"]) == (16, 15)
     assert traces(err) == []
-    told = [{**row, "path": "", "reason": ""} for row in answer["rejected"]]
-    assert traces(json.dumps(answer | {"rejected": told})) == []
+    rejected = [{**row, "path": "", "reason": ""} for row in answer["rejected"]]
+    assert traces(json.dumps(answer | {"rejected": rejected})) == []
     for command in (("label", "audit", "x"), ("cohorts",)):
         assert traces("".join(run(*command, "--json"))) == []
     files = [file for file in (tmp_path / "home").rglob("*") if file.is_file()]
     private = [file for file in files if file.parent.name == "private"]
     names = {file.name for file in files}
     assert {"cohort.json", "index.parquet", "measures.parquet", "signals.npy"} <= names
-    assert [file.name for file in files if file not in private and told_by(file)] == []
+    assert [file.name for file in files if file not in private and traces_in_file(file)] == []
     assert [file for file in private if file.stat().st_mode & 0o077] == []
 
 
-def test_no_name_is_in_what_commands_print_and_write_of_a_file(run, tmp_path):
+def test_no_name_is_in_the_output_of_commands(run, tmp_path):
     files = plant(tmp_path / "in", "x")
     for command in (("classify", "--run", SHIPPED), ("measure",)):
         out, err = run(command[0], tmp_path / "in", *command[1:], "--json")
         answers = [json.loads(line) for line in out.splitlines()]
         assert [answer["error"] for answer in answers] == [None] * 15
         assert traces(out) + traces(err) == []
-    said = "".join(run("explain", files[0], "--run", SHIPPED, "--json"))
-    said += "".join(run("label", "explain", files[2], "--json"))
-    assert json.loads(said.splitlines()[0])["lead_relevance"]
+    printed = "".join(run("explain", files[0], "--run", SHIPPED, "--json"))
+    printed += "".join(run("label", "explain", files[2], "--json"))
+    assert json.loads(printed.splitlines()[0])["lead_relevance"]
     for file in (files[0], files[10]):
-        said += "".join(run("page", file, "--to", tmp_path / f"{file.stem}.svg"))
-    assert traces(said) == []
+        printed += "".join(run("page", file, "--to", tmp_path / f"{file.stem}.svg"))
+    assert traces(printed) == []
     assert len(list(tmp_path.glob("*.svg"))) == 2
-    assert {page.name: told_by(page) for page in tmp_path.glob("*.svg") if told_by(page)} == {}
+    assert {
+        page.name: traces_in_file(page) for page in tmp_path.glob("*.svg") if traces_in_file(page)
+    } == {}
 
 
 def test_no_name_is_in_the_record_of_any_format(tmp_path):

@@ -1,7 +1,4 @@
-"""What other programs answer from nothing, and how they mistake leads: here refused, or right.
-
-Each through ``classify`` with a shipped network.
-"""
+"""Inputs that other programs misread, through ``classify``: empty signals refused, leads right."""
 
 import numpy as np
 import pytest
@@ -9,7 +6,7 @@ from recordings import DATA, limb_consistent_uv, write_csv, write_wfdb
 from scipy.io import savemat
 
 from ecgcore.inference.classify import classify_paths
-from ecgcore.inference.model import load
+from ecgcore.inference.model import load_model
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS
 from ecgcore.workspace import Workspace
@@ -20,7 +17,7 @@ RECORD = DATA / "ptb-xl" / "records100" / "00000" / "00001_lr.hea"
 @pytest.fixture(scope="module")
 def classify(tmp_path_factory):
     """Return a function that classifies a file with the shipped M-SE network."""
-    classifier = load("alexnet_m_se_gap", Workspace(tmp_path_factory.mktemp("home")))
+    classifier = load_model("alexnet_m_se_gap", Workspace(tmp_path_factory.mktemp("home")))
 
     def classify(path):
         (answer,) = classify_paths([path], classifier)
@@ -86,7 +83,7 @@ def mat_without_header(folder, signal_uv):
 
 
 @pytest.mark.parametrize(
-    ("made", "reason"),
+    ("write_input", "reason"),
     [
         (nan_csv, "no signal in any lead"),
         (missing_samples, "no signal in any lead"),
@@ -101,8 +98,10 @@ def mat_without_header(folder, signal_uv):
         (mat_without_header, "x.hea is missing beside x.mat"),
     ],
 )
-def test_nothing_is_answered_from_nothing(classify, tmp_path, signal_uv, made, reason):
-    answer = classify(made(tmp_path, signal_uv))
+def test_an_unusable_input_is_refused_for_its_reason(
+    classify, tmp_path, signal_uv, write_input, reason
+):
+    answer = classify(write_input(tmp_path, signal_uv))
     assert reason in answer["error"]
     assert answer["probabilities"] is answer["raw"] is answer["top"] is None
 
@@ -121,13 +120,13 @@ def test_named_leads_in_any_order_give_the_same_probabilities(
         table = signal_uv[list(order)].T / 1000
         file = write_csv(tmp_path / "x_100hz.csv", table, ",".join(names))
     else:
-        told = {"fs": 100.0, "unit": "uV", "leads": np.array(names)}
-        savemat(tmp_path / "x.mat", {"val": signal_uv[list(order)], **told})
+        metadata = {"fs": 100.0, "unit": "uV", "leads": np.array(names)}
+        savemat(tmp_path / "x.mat", {"val": signal_uv[list(order)], **metadata})
         file = tmp_path / "x.mat"
     assert classify(file)["probabilities"] == classify(RECORD)["probabilities"]
 
 
-def test_microvolts_without_a_unit_are_told_and_answered_as_millivolts(
+def test_microvolts_without_a_unit_are_noted_and_classified_as_millivolts(
     classify, tmp_path, signal_uv
 ):
     file = write_csv(tmp_path / "x_100hz.csv", signal_uv.T.astype(float))
@@ -136,7 +135,7 @@ def test_microvolts_without_a_unit_are_told_and_answered_as_millivolts(
     assert answer["probabilities"] == classify(RECORD)["probabilities"]
 
 
-def test_an_order_that_the_numbers_prove_is_taken_and_told(classify, tmp_path, signal_uv):
+def test_an_order_that_the_numbers_prove_is_used_and_noted(classify, tmp_path, signal_uv):
     file = write_csv(tmp_path / "x_100hz.csv", signal_uv.T / 1000, None)
     answer = classify(file)
     assert any(note.startswith("lead order assumed: columns 1–6 prove") for note in answer["notes"])

@@ -1,4 +1,4 @@
-"""Containers: zip files read as folders are, and refused where they would do harm."""
+"""Zip files: read like folders, and refused where they would do harm."""
 
 import io
 import os
@@ -23,16 +23,16 @@ PTB_XL = DATA / "ptb-xl"
 
 @pytest.fixture
 def zipped(tmp_path):
-    """Return a zip of a WFDB pair, a CSV, a licence and what packing leaves behind."""
+    """Return a zip of a WFDB pair, a CSV, a licence and residue of packing."""
     write_wfdb(tmp_path / "in", "A0001", SIGNAL_UV, suffix=".mat", comments=("Dx: 426783006",))
     write_csv(tmp_path / "in" / "x_500hz.csv", SIGNAL_UV.T / 1000)
     path = tmp_path / "x.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted((tmp_path / "in").iterdir()):
-            made.write(file, f"some where/{file.name}")
-        made.writestr("LICENSE.txt", "Creative Commons")
-        made.writestr("__MACOSX/some where/._A0001.hea", "x")
-        made.writestr("some where/.DS_Store", "x")
+            archive.write(file, f"some where/{file.name}")
+        archive.writestr("LICENSE.txt", "Creative Commons")
+        archive.writestr("__MACOSX/some where/._A0001.hea", "x")
+        archive.writestr("some where/.DS_Store", "x")
     return path
 
 
@@ -44,9 +44,9 @@ def refusal(path) -> str:
 
 
 def pack(path: Path, **files: bytes | str) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            made.writestr(name, content)
+            archive.writestr(name, content)
     return path
 
 
@@ -72,9 +72,9 @@ def test_a_record_in_a_zip_is_the_record_outside(zipped):
 def test_zips_in_zips_are_opened_and_not_without_end(zipped, tmp_path):
     inner = zipped.read_bytes()
     outer = pack(tmp_path / "outer.zip", **{"a/inner.zip": inner})
-    found = list(find_records([outer]))
-    assert found[0] == outer / "a" / "inner.zip" / "some where" / "A0001.hea"
-    assert read_record(found[0]).name == "A0001"
+    records = list(find_records([outer]))
+    assert records[0] == outer / "a" / "inner.zip" / "some where" / "A0001.hea"
+    assert read_record(records[0]).name == "A0001"
     for depth in range(4):
         inner = pack(tmp_path / f"{depth}.zip", **{"inner.zip": inner}).read_bytes()
     [deep] = find_records([tmp_path / "3.zip"])
@@ -83,36 +83,36 @@ def test_zips_in_zips_are_opened_and_not_without_end(zipped, tmp_path):
 
 def test_ptb_xl_s_table_is_found_inside_a_zip(tmp_path):
     path = tmp_path / "ptb-xl.zip"
-    with zipfile.ZipFile(path, "w") as made:
+    with zipfile.ZipFile(path, "w") as archive:
         for file in (*PTB_XL.glob("*.csv"), *PTB_XL.glob("records100/00000/00004_lr.*")):
-            made.write(file, f"ptb-xl/{file.relative_to(PTB_XL)}")
-    [found] = find_records([path])
-    inside = read_record(found)
+            archive.write(file, f"ptb-xl/{file.relative_to(PTB_XL)}")
+    [record] = find_records([path])
+    inside = read_record(record)
     outside = read_record(PTB_XL / "records100" / "00000" / "00004_lr.hea")
     assert inside.statements == outside.statements != ()
     assert (inside.patient, inside.fold) == (outside.patient, outside.fold)
 
 
 def test_nothing_of_a_zip_stays_on_disk(zipped, tmp_path, monkeypatch):
-    place = tmp_path / "temp"
-    place.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(place))
+    temp_folder = tmp_path / "temp"
+    temp_folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temp_folder))
     read_record(zipped / "some where" / "A0001.hea")
-    assert [p for p in place.rglob("*") if p.is_file()] == []
-    assert {p.stat().st_mode & 0o777 for p in place.iterdir()} == {0o700}
+    assert [p for p in temp_folder.rglob("*") if p.is_file()] == []
+    assert {p.stat().st_mode & 0o777 for p in temp_folder.iterdir()} == {0o700}
     archives.close_archives()
-    assert list(place.iterdir()) == []
+    assert list(temp_folder.iterdir()) == []
 
 
 def test_a_zip_is_opened_once_for_all_its_records(zipped, monkeypatch):
     opened = []
 
-    def counting(*given):
-        opened.append(given)
-        return whole(*given)
+    def open_counted(*arguments):
+        opened.append(arguments)
+        return open_zip(*arguments)
 
-    whole = zipfile.ZipFile
-    monkeypatch.setattr("zipfile.ZipFile", counting)
+    open_zip = zipfile.ZipFile
+    monkeypatch.setattr("zipfile.ZipFile", open_counted)
     archives.close_archives()
     for path in [*find_records([zipped]), *find_records([zipped])]:
         read_record(path)
@@ -130,8 +130,8 @@ def test_a_changed_zip_is_opened_anew(zipped, tmp_path):
     "name", ["../../evil.hea", "/etc/evil.hea", "..\\evil.hea", "C:\\evil.hea", "a/../../evil.hea"]
 )
 def test_a_zip_whose_names_lead_out_of_it_is_refused_whole(zipped, tmp_path, name):
-    with zipfile.ZipFile(zipped, "a") as made:
-        made.writestr(name, "x 12 500 5000\n")
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.writestr(name, "x 12 500 5000\n")
     assert list(find_records([zipped])) == [zipped]
     assert "whose name leads out of it" in refusal(zipped)
     assert "whose name leads out of it" in refusal(zipped / "some where" / "A0001.hea")
@@ -142,8 +142,8 @@ def test_a_zip_bomb_is_refused_by_its_growth(tmp_path):
     bomb = pack(tmp_path / "x.zip", **{"x.hea": b"\0" * 50_000_000})
     assert "would grow" in refusal(bomb)
     inner = pack(tmp_path / "y.zip", **{"x.zip": bomb.read_bytes()})
-    [found] = find_records([inner])
-    assert "would grow" in refusal(found)
+    [nested] = find_records([inner])
+    assert "would grow" in refusal(nested)
 
 
 def test_a_zip_that_lies_of_sizes_is_refused(zipped):
@@ -155,12 +155,12 @@ def test_a_zip_that_lies_of_sizes_is_refused(zipped):
 
 
 def test_an_encrypted_or_cut_off_zip_is_refused_by_its_reason(zipped, tmp_path):
-    whole = zipped.read_bytes()
-    locked = bytearray(whole)
-    locked[whole.find(b"PK\x01\x02") + 8] |= 1
+    intact = zipped.read_bytes()
+    locked = bytearray(intact)
+    locked[intact.find(b"PK\x01\x02") + 8] |= 1
     (tmp_path / "locked.zip").write_bytes(bytes(locked))
     assert "is encrypted" in refusal(tmp_path / "locked.zip")
-    (tmp_path / "cut.zip").write_bytes(whole[:-100])
+    (tmp_path / "cut.zip").write_bytes(intact[:-100])
     assert "cut.zip is a damaged zip file" in refusal(tmp_path / "cut.zip")
     assert "cut.zip is a damaged zip file" in refusal(tmp_path / "cut.zip" / "a.hea")
 
@@ -174,7 +174,7 @@ def test_a_zip_of_one_record_is_that_record_and_others_must_name_one(zipped, tmp
     assert refusal(empty) == "none.zip holds no ECG that is read."
 
 
-def test_what_is_not_there_is_said(zipped):
+def test_a_missing_member_is_named(zipped):
     assert refusal(zipped / "b.hea") == "There is no file b.hea in x.zip."
     csv = zipped.parent / "in" / "x_500hz.csv"
     assert "is a file, not a folder" in refusal(csv / "b.hea")
@@ -182,16 +182,14 @@ def test_what_is_not_there_is_said(zipped):
 
 
 def test_an_uploaded_zip_gives_its_records(zipped):
-    answers = read_uploads({"x.zip": zipped.read_bytes(), "note.txt": b"Dear colleague"})
-    assert [name for name, _ in answers] == ["A0001.hea", "x_500hz.csv", "note.txt"]
-    assert [isinstance(record, Record) for _, record in answers] == [True, True, False]
+    results = read_uploads({"x.zip": zipped.read_bytes(), "note.txt": b"Dear colleague"})
+    assert [name for name, _ in results] == ["A0001.hea", "x_500hz.csv", "note.txt"]
+    assert [isinstance(record, Record) for _, record in results] == [True, True, False]
 
 
-def test_every_file_of_a_zip_is_accounted_for(zipped):
-    told = {
-        str(path.relative_to(zipped.parent)): what for path, what in describe_files(zipped.parent)
-    }
-    assert told == {
+def test_every_file_of_a_zip_has_a_role(zipped):
+    files = describe_files(zipped.parent)
+    assert {str(path.relative_to(zipped.parent)): role for path, role in files} == {
         "in/A0001.hea": "record",
         "in/A0001.mat": "companion of A0001.hea",
         "in/x_500hz.csv": "record",
@@ -205,17 +203,17 @@ def test_every_file_of_a_zip_is_accounted_for(zipped):
 
 @pytest.mark.data
 def test_the_real_zips_give_what_they_hold():
-    place = real("formats") / "zip"
-    found = {str(path.relative_to(place)) for path in find_records([place])}
-    assert {path for path in found if "wfdb" in path} == {
+    folder = real("formats") / "zip"
+    records = {str(path.relative_to(folder)) for path in find_records([folder])}
+    assert {path for path in records if "wfdb" in path} == {
         "wfdb_pair_in_folder.zip/batch/rec/E07500.hea",
         "nested.zip/inner/wfdb_pair_in_folder.zip/batch/rec/E07500.hea",
     }
     same = read_record(real("formats") / "wfdb" / "cinc2021" / "E07500.hea")
-    for path in found:
+    for path in records:
         if path.endswith("E07500.hea"):
-            np.testing.assert_array_equal(read_record(place / path).signal_mv, same.signal_mv)
-    assert "traversal_name.zip" in found
+            np.testing.assert_array_equal(read_record(folder / path).signal_mv, same.signal_mv)
+    assert "traversal_name.zip" in records
 
 
 def test_a_zip_without_end_is_not_searched_for_long():

@@ -1,4 +1,4 @@
-"""Finding: each record's own file once, in stable order, and nothing else."""
+"""Discovery: each record's own file once, in stable order, and nothing else."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ SIGNAL_UV = limb_consistent_uv(200)
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two WFDB records with companions, one CSV, and much that is none."""
+    """Return a folder of two WFDB records with companions, one CSV, and many other files."""
     write_wfdb(tmp_path / "b", "A0002", SIGNAL_UV, suffix=".mat")
     write_wfdb(tmp_path / "a", "1", SIGNAL_UV)
     for mark in ("i", "ii", "v6", "atr"):
@@ -27,8 +27,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def names(found) -> list[str]:
-    return [Path(path).name for path in found]
+def names(paths) -> list[str]:
+    return [Path(path).name for path in paths]
 
 
 def test_a_folder_gives_each_record_once_and_no_companion(folder):
@@ -50,17 +50,17 @@ def test_a_glob_gives_records(folder):
 
 
 def test_tables_and_licences_named_one_by_one_give_none(folder):
-    given = [folder / n for n in ("LICENSE.txt", "RECORDS", "ptbxl_database.csv", "meta.csv")]
-    assert names(find_records(given)) == []
+    tables = [folder / n for n in ("LICENSE.txt", "RECORDS", "ptbxl_database.csv", "meta.csv")]
+    assert names(find_records(tables)) == []
 
 
-def test_what_cannot_be_read_is_given_so_that_it_can_be_told(folder):
+def test_unreadable_files_are_yielded_so_that_they_are_reported(folder):
     (folder / "letter.hea").write_text("Dear patient,\n")
     (folder / "empty.csv").write_text("")
     assert {"letter.hea", "empty.csv"} <= set(names(find_records([folder])))
-    given = [folder / "not_there.hea", folder / "scan.pdf"]
+    paths = [folder / "not_there.hea", folder / "scan.pdf"]
     (folder / "scan.pdf").write_bytes(b"%PDF")
-    assert list(find_records(given)) == given
+    assert list(find_records(paths)) == paths
 
 
 def test_segments_are_part_of_their_record(tmp_path):
@@ -78,11 +78,11 @@ def test_a_signal_without_header_is_found_and_one_of_another_name_is_a_companion
 
 
 def test_linked_folders_are_followed_once_and_not_in_circles(folder, tmp_path_factory):
-    place = tmp_path_factory.mktemp("links")
-    (place / "far").symlink_to(folder / "a")
-    (place / "again").symlink_to(folder / "a")
-    (place / "circle").symlink_to(place)
-    assert names(find_records([place])) == ["1.hea"]
+    links = tmp_path_factory.mktemp("links")
+    (links / "far").symlink_to(folder / "a")
+    (links / "again").symlink_to(folder / "a")
+    (links / "circle").symlink_to(links)
+    assert names(find_records([links])) == ["1.hea"]
 
 
 def test_the_published_layout_gives_its_records():
