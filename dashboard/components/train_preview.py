@@ -44,7 +44,7 @@ def show(requests: Sequence[TrainConfig]) -> list[ResolvedConfig]:
 
 def _is_measured(cohort: str) -> bool:
     """Tell whether a cohort is measured; offer to measure it where it is not."""
-    if cached.cohort(cohort).is_measured_as_today:
+    if cached.cohort(cohort).is_measured:
         return True
     st.info(
         "Labels by criteria need measurements, and not all records of this cohort are measured. "

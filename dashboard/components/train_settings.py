@@ -55,16 +55,20 @@ def recipe_values(recipe: str, network: str) -> Values:
 
 
 def _choose_recipe() -> str:
+    """Let the visitor choose a recipe."""
     names = list(RECIPES)
-    return st.selectbox(
-        "Recipe",
-        names,
-        index=names.index(DEFAULT),
-        key=key_of("recipe"),
-        bind=state.URL,
-        format_func=lambda name: f"{name}: {RECIPES[name].title}",
-        help="A named set of settings. It fills in the form; all of it can be changed below.",
-    )
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    with left:
+        recipe = st.selectbox(
+            "Recipe",
+            names,
+            index=names.index(DEFAULT),
+            key=key_of("recipe"),
+            bind=state.URL,
+            help="A named set of settings. It fills in the form; all of it can be changed below.",
+        )
+    right.caption(RECIPES[recipe].title)
+    return recipe
 
 
 def _fill_in(base: Values) -> None:
