@@ -282,7 +282,7 @@ def likenesses(data: Path, ptbxl: list[Record]) -> str:
 ## The same recording twice
 
 A fingerprint of 512 bytes a record (`ecgcore/cohort/fingerprints.py`); two are one recording from a
-likeness of {LIKE}. Among {len(prints):,} records ({len(ptbxl):,} of PTB-XL at 100 Hz,
+likeness of {MIN_LIKENESS}. Among {len(prints):,} records ({len(ptbxl):,} of PTB-XL at 100 Hz,
 {len(others)} at 500 Hz from PTB-XL and from the Challenge's `HR…`):
 
 * {len(twice)} recordings are there more than once; {len(twice & found)} of them are found, and
@@ -329,7 +329,7 @@ def _changed(data: Path) -> str:
     rows = []
     for name, way in ways.items():
         like = [likeness(_sketch(r), fingerprint(*way(r.signal_mv))) for r in some]
-        rows.append([name, f"{min(like):.3f}", f"{np.mean(np.array(like) >= LIKE):.0%}"])
+        rows.append([name, f"{min(like):.3f}", f"{np.mean(np.array(like) >= MIN_LIKENESS):.0%}"])
     return table_of(("80 records of PTB-XL at 500 Hz, and a copy", "least likeness", "same"), rows)
 
 

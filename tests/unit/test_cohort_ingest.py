@@ -56,7 +56,7 @@ def check_form(answer) -> None:
     for told in answer.targets.values():
         assert set(told) == {"used", "left_out", "classes"}
         assert told["used"] + sum(told["left_out"].values()) == answer.read
-    json.dumps(answer, allow_nan=False)
+    json.dumps(answer.as_json(), allow_nan=False)
 
 
 def test_found_is_read_and_rejected_and_duplicates(folder, workspace):
@@ -355,10 +355,10 @@ def test_a_name_that_is_no_folder_s_is_refused(folder, workspace, name):
 
 
 def test_another_form_needs_another_name(folder, workspace):
-    with pytest.raises(RequestError, match="kept at 100 or 500 Hz, not at 250 Hz"):
+    with pytest.raises(RequestError, match="stored at 100 or 500 Hz, not at 250 Hz"):
         ingest(folder, "c", workspace, store_fs_hz=250)
     ingest(folder, "c", workspace)
-    with pytest.raises(RequestError, match="holds 10 s from 0 s on at 500 Hz"):
+    with pytest.raises(RequestError, match="holds 10 s from second 0 at 500 Hz"):
         ingest(folder, "c", workspace, store_fs_hz=100)
 
 

@@ -101,9 +101,9 @@ def test_length_and_window_can_be_asked_for_and_stay(workspace, tmp_path):
     signal = limb_consistent_uv(15_000, seed_of("A0001"))
     np.testing.assert_array_equal(np.rint(cohort.signals([0])[0] * 1000), signal[:, 5000:7500])
     assert json.loads(cohort.index["notes"][0])[0].startswith("from 10 s on")
-    with pytest.raises(RequestError, match="holds 5 s from 10 s on at 500 Hz"):
+    with pytest.raises(RequestError, match="holds 5 s from second 10 at 500 Hz"):
         ingest(folder, "c", workspace)
-    with pytest.raises(RequestError, match=r"keeps 1 to 600 s of a record, not 0\.5 s"):
+    with pytest.raises(RequestError, match=r"stores 1 to 600 s of a record, not 0\.5 s"):
         ingest(folder, "d", workspace, duration_s=0.5)
 
 

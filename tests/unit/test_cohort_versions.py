@@ -78,16 +78,18 @@ def test_records_are_measured_anew_only_when_measuring_changed(
     assert reads == []
 
 
-def test_a_draft_of_an_earlier_version_is_not_gone_on_with(folder, workspace, reads, monkeypatch):
+def test_a_partial_shard_of_an_earlier_version_is_not_continued(
+    folder, workspace, reads, monkeypatch
+):
     def stop(*of):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(shards.Draft, "finish", stop)
+        patched.setattr(shards.PartialShard, "finish", stop)
         with pytest.raises(KeyboardInterrupt):
             ingest(folder, "c", workspace)
     assert reads == ["A0000", "A0001"]
-    monkeypatch.setattr(shards.likeness, "VERSION", 1000)
+    monkeypatch.setattr(shards.fingerprints, "VERSION", 1000)
     ingest(folder, "c", workspace)
     assert reads == ["A0000", "A0001"] * 2
 
@@ -125,8 +127,8 @@ def test_labels_are_made_anew_whatever_else_an_ingest_finds(
     folder, workspace, tmp_path, monkeypatch, also
 ):
     ingest(folder, "c", workspace)
-    for place in ("update", "totals", "shards"):
-        monkeypatch.setattr(f"ecgcore.cohort.{place}.tables_hash", lambda: "another")
+    for module in ("update", "summary", "shards"):
+        monkeypatch.setattr(f"ecgcore.cohort.{module}.tables_hash", lambda: "another")
     ones = {f"{tier}_{code}": 1 for tier in ("core", "broad") for code in CODES}
     monkeypatch.setattr("ecgcore.cohort.index._labels", lambda *of: ones)
     if also == "a new record":

@@ -1,4 +1,4 @@
-"""Leak check: a patient or a recording in two parts is result; the result states what was examined."""
+"""Leak check: a patient or recording in two parts is found; the text states what was examined."""
 
 from dataclasses import replace
 

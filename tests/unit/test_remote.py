@@ -111,7 +111,7 @@ def test_cohort_json_is_written_last(examples_home, tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError("the line went down")
 
-    monkeypatch.setattr(remote_push, "_put_last", refuse)
+    monkeypatch.setattr(remote_push, "_write_whole", refuse)
     url = f"file://{tmp_path / 'there'}"
     with pytest.raises(EcgError, match="cannot be reached: the line went down"):
         push("examples", url, examples_home)
@@ -154,9 +154,12 @@ def test_a_run_remembers_where_its_cohort_lies(examples_home, workspace, url):
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("memory://nothing", "No cohort is at memory://nothing. Bring one there: ecgcore cohorts"),
-        ("s3://me:secret@bucket/x", "A URL is kept and shown, so it holds no user or password"),
-        ("what://is/this", "what://is/this is no place that can be read: Protocol not known"),
+        ("memory://nothing", "No cohort is at memory://nothing. Upload one: ecgcore cohorts"),
+        (
+            "s3://me:secret@bucket/x",
+            "A URL is stored and shown, so it must hold no user or password",
+        ),
+        ("what://is/this", "what://is/this is not a readable URL: Protocol not known"),
     ],
 )
 def test_what_cannot_be_opened_is_told_in_one_line(workspace, place, message):
@@ -180,7 +183,7 @@ def test_another_cohort_is_not_written_over(examples_home, tmp_path, url):
     write_wfdb(tmp_path / "in", "one", limb_consistent_uv(), fs_hz=100)
     ingest(tmp_path / "in", "other", mine, measure=False)
     push("examples", url, examples_home)
-    with pytest.raises(RequestError, match="holds the cohort 'examples'; push 'other' to a place"):
+    with pytest.raises(RequestError, match="holds the cohort 'examples'; push 'other' to a URL"):
         push("other", url, mine)
     assert json.loads(files_at(url)["cohort.json"])["name"] == "examples"
 
@@ -197,5 +200,5 @@ def test_what_only_its_maker_can_do_is_refused(examples_home, workspace, tmp_pat
         ensure_measured(url, workspace)
     with pytest.raises(RequestError, match="A cohort cannot be called"):
         ingest(tmp_path / "in", url, workspace)
-    with pytest.raises(RequestError, match="Name a cohort of this home to push, not a place"):
+    with pytest.raises(RequestError, match="Name a cohort of this home to push, not a URL"):
         push(url, url, workspace)

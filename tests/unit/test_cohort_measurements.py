@@ -57,10 +57,10 @@ def test_a_record_is_measured_at_its_own_rate_and_in_its_stored_window(
 
     def watched(record, duration_s):
         seen.append((record.fs_hz, record.duration_s, duration_s))
-        return row_of(record, duration_s)
+        return measure_row(record, duration_s)
 
-    row_of = measurements_table.measure_row
-    monkeypatch.setattr(measurements_table, "row_of", watched)
+    measure_row = measurements_table.measure_row
+    monkeypatch.setattr(measurements_table, "measure_row", watched)
     write_wfdb(tmp_path / "in", "A0001", limb_consistent_uv(30_000), fs_hz=1000)
     ingest(tmp_path / "in", "c", workspace, store_fs_hz=100)
     assert seen == [(1000, 30, 10)]

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from jobs_for_engines import dies_always, dies_once, refuses, square
+from executor_jobs import dies_always, dies_once, refuses, square
 
 from ecgcore.errors import EcgError, RequestError, UnreadableRecord
 from ecgcore.executors import local, select
@@ -62,7 +62,7 @@ def test_jobs_are_asked_for_as_there_is_room(tmp_path):
 @pytest.mark.parametrize("on", ["spark", "ray:", "ray://host", "Local"])
 def test_only_places_that_are_meant_are_accepted(on):
     with pytest.raises(RequestError, match=r"local, ray and ray://HOST:PORT are accepted"):
-        select.check(on)
+        select.check_executor(on)
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
@@ -70,16 +70,16 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
     with pytest.raises(
         RequestError, match=r"--executor ray needs the extra: pip install 'ecgcore\[cl"
     ):
-        select.check("ray")
-    select.check("local")
+        select.check_executor("ray")
+    select.check_executor("local")
 
 
 def test_ray_is_the_cluster_of_the_environment_or_one_started_here(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    assert select.address_of("ray") is None
+    assert select.ray_address("ray") is None
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
-    assert select.address_of("ray") == "head:6379"
-    assert select.address_of("ray://other:10001") == "ray://other:10001"
+    assert select.ray_address("ray") == "head:6379"
+    assert select.ray_address("ray://other:10001") == "ray://other:10001"
 
 
 def test_the_modules_of_engines_need_no_ray():

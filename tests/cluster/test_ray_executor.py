@@ -6,7 +6,7 @@ import pytest
 
 from ecgcore.errors import EcgError, UnreadableRecord
 from ecgcore.executors import ray_cluster
-from ecgcore.executors.select import engine
+from ecgcore.executors.select import open_executor
 
 pytestmark = pytest.mark.cluster
 
@@ -17,7 +17,7 @@ def jobs(ray_here, request, monkeypatch):
     from importlib import import_module
 
     monkeypatch.syspath_prepend(request.config.rootpath / "tests" / "support")
-    found = import_module("jobs_for_engines")
+    found = import_module("executor_jobs")
     ray_here.cloudpickle.register_pickle_by_value(found)
     yield found
     ray_here.cloudpickle.unregister_pickle_by_value(found)
@@ -53,11 +53,11 @@ def test_what_the_work_says_comes_through(jobs, tmp_path):
 
 
 def test_the_folder_must_be_one_that_all_machines_see(jobs, tmp_path, monkeypatch):
-    assert run(jobs.square, tmp_path, n=1, shared=tmp_path / "new")[1] == 3
+    assert run(jobs.square, tmp_path, n=1, shared_folder=tmp_path / "new")[1] == 3
     assert list((tmp_path / "new").iterdir()) == []  # the mark is gone
     monkeypatch.setattr(ray_cluster.Path, "touch", lambda self: None)  # as on a disk of its own
     with pytest.raises(EcgError, match=r"does not see .*new: give a folder that all share"):
-        run(jobs.square, tmp_path, n=1, shared=tmp_path / "new")
+        run(jobs.square, tmp_path, n=1, shared_folder=tmp_path / "new")
 
 
 def test_another_version_is_refused(jobs, tmp_path, monkeypatch):
@@ -67,9 +67,9 @@ def test_another_version_is_refused(jobs, tmp_path, monkeypatch):
 
 
 def test_a_training_has_a_machine_for_itself(ray_here):
-    share = ray_cluster.share_of_training(on_gpu=False)
-    assert share.cpus == ray_here.cluster_resources()["CPU"]
-    assert ray_cluster.places(share) == 1
+    resources = ray_cluster.training_resources(on_gpu=False)
+    assert resources.cpus == ray_here.cluster_resources()["CPU"]
+    assert ray_cluster.task_slots(resources) == 1
 
 
 def test_a_cluster_that_is_not_there_is_one_line(ray_here, monkeypatch):
@@ -82,6 +82,6 @@ def test_a_cluster_that_is_not_there_is_one_line(ray_here, monkeypatch):
     monkeypatch.setattr(ray, "init", refuse)
     with (
         pytest.raises(EcgError, match=r"at ray://h:1 does not answer \(nobody at ray://h:1\)"),
-        engine("ray://h:1"),
+        open_executor("ray://h:1"),
     ):
         secrets.token_hex()
