@@ -1,15 +1,15 @@
-"""A run: one training's folder, and what can be read from it while it works and afterwards.
+"""A run: the folder of one training, and what can be read from it during and after the training.
 
-run.json            written once, at the start: what was asked, on what, with what
-status.json         where it stands now
-history.jsonl       one row an epoch
-weights.safetensors the best epoch's weights
-calibration.json    temperature, thresholds, refer band, and the part they come from
-predictions.parquet validation, test and untouched records: targets, logits, probabilities
-evaluation.json     the scores of its test part
-learnt.parquet      names and hashes of its training and validation records (learnt.py)
-log.txt             what its process printed
-resume.safetensors  while it is not done: all that is needed to go on (going_on.py)
+run.json               written once at the start: configuration, data, label source, versions
+split.parquet          written once at the start: every record's part and targets (split.py)
+status.json            current state
+history.jsonl          one row an epoch
+weights.safetensors    weights of the best epoch
+calibration.json       temperature, thresholds, referral band, and the part they were fitted on
+predictions.parquet    validation, test and holdout records: targets, logits, probabilities
+evaluation.json        scores of the test part
+log.txt                output of the training process
+checkpoint.safetensors until the run is done: all that is needed to resume (training/checkpoint.py)
 """
 
 import json
@@ -21,37 +21,69 @@ from typing import Any
 import pandas as pd
 
 from ecgcore import resources
-from ecgcore.atomic import read_json
+from ecgcore.atomic import read_json, sha256_file
 from ecgcore.background import interrupted_status, is_alive, read_status, update_status
 from ecgcore.errors import DamagedFile, NotFound, RequestError
-from ecgcore.runs.config import ResolvedConfig
+from ecgcore.runs.config import OLD_NAMES, ResolvedConfig
 from ecgcore.workspace import Workspace
 
 SHIPPED = resources.CHECKPOINTS
 ALIVE = ("queued", "running")
-CRASHED = "Its process ended without a word; `ecgcore runs resume {id}` goes on where it was."
-CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume {id}` goes on."
+CRASHED = (
+    "Its process ended unexpectedly. `ecgcore runs resume {id}` continues from the checkpoint."
+)
+CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume {id}` continues the training."
+OLD_PARTS = {"untouched": "holdout"}
+"""Parts as version 0.1.0 stored them, and their names since then."""
 
 
 class Cancelled(Exception):
     """Somebody asked the run to stop."""
 
 
+def current_part(name: str) -> str:
+    """Return the present name of a part that version 0.1.0 may have named."""
+    return OLD_PARTS.get(name, name)
+
+
+def with_current_parts(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return a stored table of predictions with the present names in its column ``part``."""
+    return predictions.assign(part=predictions["part"].replace(OLD_PARTS))
+
+
+def with_current_names(meta: dict[str, Any]) -> dict[str, Any]:
+    """Return stored metadata with the present names of settings and parts."""
+    config = {OLD_NAMES.get(name, name): value for name, value in meta["config"].items()}
+    split = meta["split"] | {
+        name: {current_part(part): n for part, n in meta["split"][name].items()}
+        for name in ("patients", "records")
+        if name in meta["split"]
+    }
+    notes = meta["split"].get("notes", ())
+    split["notes"] = [note.replace("Untouched: ", "Holdout: ") for note in notes]
+    return meta | {"config": config, "split": split}
+
+
 @dataclass(frozen=True)
 class Run:
-    """One run folder. Everything is read from disk when asked for: another process may write it."""
+    """One run folder; every property reads the disk, since another process may write to it."""
 
     folder: Path
 
     @property
     def id(self) -> str:
-        """The run's id, which is its folder's name."""
+        """Id of the run: the name of its folder."""
         return self.folder.name
 
     @property
     def weights(self) -> Path:
-        """The file of the best epoch's weights."""
+        """File of the best epoch's weights."""
         return self.folder / "weights.safetensors"
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 of the best epoch's weights."""
+        return sha256_file(self.weights)
 
     def require_weights(self) -> None:
         """Refuse a run that has no weights yet."""
@@ -63,20 +95,20 @@ class Run:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What was fixed at the start (run.json)."""
-        return read_json(self.folder / "run.json")
+        """Content of run.json, fixed at the start of the training."""
+        return with_current_names(read_json(self.folder / "run.json"))
 
     @property
     def config(self) -> ResolvedConfig:
-        """The training as it was asked for, defaults made explicit."""
+        """Configuration of the training, with every default made explicit."""
         return ResolvedConfig.from_json(self.meta["config"])
 
     @property
     def status(self) -> dict[str, Any]:
-        """Where the run stands: ``state`` (queued, running, done, cancelled, failed or crashed),
+        """State of the run: ``state`` (queued, running, done, cancelled, failed or crashed),
         ``epoch``, ``epochs``, ``eta_s``, ``message``.
 
-        What a killed process left behind is put right: it crashed, or was to be cancelled anyway.
+        A run whose process is gone is reported as crashed, or as cancelled if that was requested.
         """
         status = read_status(self.folder)
         heartbeat_at = (self.folder / "status.json").stat().st_mtime
@@ -87,7 +119,7 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row an epoch: losses, validation scores, seconds. Empty before the first ends."""
+        """One row an epoch: losses, validation scores, seconds; empty before the first one ends."""
         file = self.folder / "history.jsonl"
         text = file.read_text("utf-8") if file.exists() else ""
         lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
@@ -95,70 +127,70 @@ class Run:
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """Targets ``y_``, logits ``z_`` and probabilities ``p_`` by class, a row a record."""
+        """One row a record: targets ``y_``, logits ``z_`` and probabilities ``p_`` by class."""
         file = self.folder / "predictions.parquet"
         if not file.exists():
             raise NotFound(
                 f"Run {self.id} has no predictions yet: it is {self.status['state']}. "
-                "They come when it is done."
+                "They are written when it is done."
             )
-        return pd.read_parquet(file)
+        return with_current_parts(pd.read_parquet(file))
 
     @property
     def calibration(self) -> dict[str, Any]:
-        """Temperature, per-class thresholds and refer band, and the part they come from."""
+        """Temperature, thresholds by class, referral band, and the part they were fitted on."""
         return read_json(self.folder / "calibration.json")
 
     @property
     def evaluation(self) -> dict[str, Any] | None:
-        """The scores of the test part, None before the run is done."""
+        """Scores of the test part, None before the run is done."""
         file = self.folder / "evaluation.json"
         return read_json(file) if file.exists() else None
 
     @property
     def log(self) -> str:
-        """What the run's process printed."""
+        """Output of the run's process."""
         file = self.folder / "log.txt"
         return file.read_text("utf-8", errors="replace") if file.exists() else ""
 
     @property
     def cancel_requested(self) -> bool:
-        """Whether somebody asked the run to stop."""
+        """Tell whether somebody asked the run to stop."""
         return (self.folder / "cancel").exists()
 
     def cancel(self) -> None:
-        """Ask the run to stop. It ends within a batch and keeps the best epoch so far."""
+        """Ask the run to stop: it ends within a batch and keeps the best epoch so far."""
         state = self.status["state"]
         if state not in ALIVE:
             raise NotFound(f"Run {self.id} cannot be cancelled: it is {state}.")
         (self.folder / "cancel").touch()
 
     def clear_cancel(self) -> None:
-        """Take back what ``cancel`` asked for."""
+        """Withdraw the request to stop."""
         (self.folder / "cancel").unlink(missing_ok=True)
 
     def require_idle(self, pid: int | None = None) -> None:
-        """Refuse a run that is done, or that another process waits or works for.
+        """Refuse a run that is done, or that another process trains or queues for.
 
-        ``pid`` is the process that may work on it already, by default this one.
+        ``pid`` is the process that may already hold it, by default this one.
         """
         status = self.status
         if status["state"] == "done":
             raise RequestError(f"Run {self.id} is done; there is nothing to resume.")
-        at_work = status["state"] in ALIVE and status.get("queued_at")
-        if at_work and status["pid"] != (pid or os.getpid()):
+        is_active = status["state"] in ALIVE and status.get("queued_at")
+        if is_active and status["pid"] != (pid or os.getpid()):
             raise RequestError(
                 f"Run {self.id} is {status['state']} already, in process {status['pid']}; there is "
                 "nothing to resume."
             )
 
-    def report(self, **changes: Any) -> None:
-        """Change some entries of the run's status."""
+    def update_status(self, **changes: Any) -> None:
+        """Change some entries of status.json."""
         update_status(self.folder, **changes)
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
-    """Return all runs of a home, the newest first."""
+    """Return all runs of a workspace, the newest first."""
     return [
         Run(file.parent) for file in sorted(workspace.runs.glob("[!.]*/run.json"), reverse=True)
     ]
@@ -171,10 +203,9 @@ def shipped_models() -> list[Run]:
 
 def find_run(reference: str, workspace: Workspace) -> Run:
     """Return the run of that id, else of that folder, else the shipped model of that name."""
-    places = (workspace.runs / reference, Path(reference), SHIPPED / reference)
-    for place in places:
-        if (place / "run.json").is_file():
-            return Run(place.resolve())
+    for folder in (workspace.runs / reference, Path(reference), SHIPPED / reference):
+        if (folder / "run.json").is_file():
+            return Run(folder.resolve())
     if Path(reference).is_dir():
         raise DamagedFile(f"The folder {Path(reference).name} is no run: it has no run.json.")
     known = [run.id for run in (*shipped_models(), *list_runs(workspace))]

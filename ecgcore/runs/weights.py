@@ -1,4 +1,4 @@
-"""Tensors on disk: written whole, read without executing anything."""
+"""Tensors on disk: written atomically, read without executing anything."""
 
 import os
 from collections.abc import Mapping
@@ -11,37 +11,46 @@ from torch import Tensor, nn
 from ecgcore.atomic import write_atomic
 from ecgcore.errors import DamagedFile
 
+_TEXT = "told"
+"""Key of the text among a file's metadata."""
 
-def write_tensors(file: Path, tensors: Mapping[str, Tensor], told: str = "") -> None:
-    """Write tensors (and a text that belongs to them) whole; they survive a loss of power.
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor], text: str = "") -> None:
+    """Write tensors and an accompanying text atomically; they survive a loss of power.
 
     Raises
     ------
     NotWritten
-        The disk is full or refuses; what was there before is left as it was.
+        The disk is full or refuses; the old content of ``file`` is unchanged.
     """
     content = {name: tensor.contiguous() for name, tensor in tensors.items()}
 
-    def write(beside: Path) -> None:
+    def write(path: Path) -> None:
         try:
-            save_file(content, beside, metadata={"told": told})
+            save_file(content, path, metadata={_TEXT: text})
         except SafetensorError as error:
             raise OSError(str(error)) from error
-        handle = os.open(beside, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(handle)
+            os.fsync(descriptor)
         finally:
-            os.close(handle)
+            os.close(descriptor)
 
     write_atomic(file, write)
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors of a file and the text that belongs to them, or say what is wrong."""
+    """Return the tensors of a file and the accompanying text.
+
+    Raises
+    ------
+    DamagedFile
+        The file is missing or is not a complete safetensors file.
+    """
     try:
         with safe_open(file, framework="pt") as opened:
-            told = (opened.metadata() or {}).get("told", "")
-            return {name: opened.get_tensor(name) for name in opened.keys()}, told
+            text = (opened.metadata() or {}).get(_TEXT, "")
+            return {name: opened.get_tensor(name) for name in opened.keys()}, text
     except (SafetensorError, OSError) as error:
         raise DamagedFile(
             f"{file.parent.name}/{file.name} is no whole safetensors file ({error}); fetch it "
@@ -49,15 +58,21 @@ def read_tensors(file: Path) -> tuple[dict[str, Tensor], str]:
         ) from error
 
 
-def fill(model: nn.Module, tensors: Mapping[str, Tensor], file: Path, name: str) -> None:
-    """Give a network its weights, or say in one line what does not fit."""
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], file: Path, name: str) -> None:
+    """Load tensors of ``file`` into the network called ``name``.
+
+    Raises
+    ------
+    DamagedFile
+        A tensor is missing, superfluous, of another shape or type, or not finite.
+    """
     own = model.state_dict()
-    for wrong, said in (
+    for names, problem in (
         (sorted(set(own) - set(tensors)), "lacks"),
-        (sorted(set(tensors) - set(own)), "has, beside what belongs there,"),
+        (sorted(set(tensors) - set(own)), "has the unexpected"),
     ):
-        if wrong:
-            raise _unfit(file, name, f"it {said} {wrong[0]} and {len(wrong) - 1} more tensors")
+        if names:
+            raise _unfit(file, name, f"it {problem} {names[0]} and {len(names) - 1} more tensors")
     for key, tensor in tensors.items():
         if tensor.shape != own[key].shape:
             shapes = f"{tuple(tensor.shape)}, not {tuple(own[key].shape)}"
@@ -71,7 +86,8 @@ def fill(model: nn.Module, tensors: Mapping[str, Tensor], file: Path, name: str)
     )
 
 
-def _unfit(file: Path, name: str, why: str) -> DamagedFile:
+def _unfit(file: Path, name: str, reason: str) -> DamagedFile:
     return DamagedFile(
-        f"{file.parent.name}/{file.name} does not fit {name}: {why}. Fetch it again or train anew."
+        f"{file.parent.name}/{file.name} does not fit {name}: {reason}. Fetch it again or train "
+        "anew."
     )

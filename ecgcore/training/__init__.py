@@ -1,1 +1,1 @@
-"""Training: from a cohort and a network's name to a run folder that tells its own story."""
+"""Training: from a cohort and a network's name to a run folder with weights and scores."""

@@ -1,11 +1,11 @@
-"""Which augmentations a training uses, and how many of a batch's recordings get each."""
+"""The augmenter: the transforms of a training, and the share of recordings that each changes."""
 
 from torch import Tensor
 
 from ecgcore.training.augmentation import (
     Batch,
     BatchRng,
-    Kind,
+    Transform,
     baseline_wander,
     crop,
     gain,
@@ -17,9 +17,12 @@ from ecgcore.training.augmentation import (
 )
 from ecgcore.training.mixing import st_mix, voltage_mix
 
-# name → (what it does, to what share of the recordings), in the order in which they are applied
-MIXING: dict[str, tuple[Kind, float]] = {"st_mix": (st_mix, 0.5), "voltage_mix": (voltage_mix, 0.5)}
-STANDARD: dict[str, tuple[Kind, float]] = {
+# name → (transform, share of recordings that it changes), in the order of application
+MIXING: dict[str, tuple[Transform, float]] = {
+    "st_mix": (st_mix, 0.5),
+    "voltage_mix": (voltage_mix, 0.5),
+}
+STANDARD: dict[str, tuple[Transform, float]] = {
     "time_warp": (time_warp, 0.3),
     "time_shift": (time_shift, 0.5),
     "crop": (crop, 0.2),
@@ -32,34 +35,34 @@ STANDARD: dict[str, tuple[Kind, float]] = {
 
 
 class Augmenter:
-    """Makes each batch anew; the same seed makes the same, batch by batch.
+    """Augments batches; the same seed gives the same sequence of batches.
 
     Parameters
     ----------
     name
-        ``standard``, or ``targeted``: mixing near the borderlines, then the standard ones.
+        ``standard``, or ``targeted``: mixing near the borderlines, then the standard transforms.
     """
 
     def __init__(self, name: str, seed: int) -> None:
         self.mixing = MIXING if name == "targeted" else {}
-        self.chance = BatchRng(seed)
+        self.rng = BatchRng(seed)
 
     @property
     def needs_beats(self) -> bool:
-        """Whether the R peaks must be known."""
+        """Tell whether the transforms need R peaks."""
         return bool(self.mixing)
 
     def __call__(self, batch: Batch) -> Batch:
-        """Return the batch with each augmentation done to some of its recordings."""
-        for mix, share in self.mixing.values():  # partners come from the whole batch
-            rows = self._some(batch, share)
-            batch = batch.put(rows, mix(batch, self.chance).some(rows))
-        for change, share in STANDARD.values():
-            rows = self._some(batch, share)
+        """Return the batch with each transform applied to some of its recordings."""
+        for transform, share in self.mixing.values():  # partners come from the whole batch
+            rows = self._choose(batch, share)
+            batch = batch.replace_rows(rows, transform(batch, self.rng).select(rows))
+        for transform, share in STANDARD.values():
+            rows = self._choose(batch, share)
             if len(rows):
-                batch = batch.put(rows, change(batch.some(rows), self.chance))
+                batch = batch.replace_rows(rows, transform(batch.select(rows), self.rng))
         return batch
 
-    def _some(self, batch: Batch, share: float) -> Tensor:
-        chosen = self.chance.uniform(len(batch.signal_mv)) < share
-        return chosen.nonzero().flatten()
+    def _choose(self, batch: Batch, share: float) -> Tensor:
+        """Return the rows of a random share of the batch."""
+        return (self.rng.uniform(len(batch.signal_mv)) < share).nonzero().flatten()

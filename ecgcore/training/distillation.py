@@ -1,7 +1,8 @@
-"""Learning from another network's answers beside the labels (Hinton et al. 2015, arXiv:1503.02531).
+"""Distillation: training on a teacher's answers and the labels (Hinton et al. 2015,
+arXiv:1503.02531).
 
-The other network says of each training record how probable each class is. From that a network
-learns more than from a label: what a record is like, and where its label is doubtful.
+The teacher gives a probability of each class for each training record. These carry more information
+than labels alone: what a record resembles, and where its label is doubtful.
 """
 
 from dataclasses import dataclass
@@ -15,50 +16,51 @@ from ecgcore.cohort.subsets import Split
 from ecgcore.errors import RequestError
 from ecgcore.runs.config import ResolvedConfig
 from ecgcore.runs.run import Run, find_run
-from ecgcore.runs.weights import fill, read_tensors
-from ecgcore.training.context import TrainContext
+from ecgcore.runs.weights import load_weights, read_tensors
 from ecgcore.training.distributed import Team
-from ecgcore.training.pretrained import SourceRun, need_unchanged
+from ecgcore.training.pretrained import SourceRun, require_unchanged
+from ecgcore.training.state import TrainContext
 from ecgcore.workspace import Workspace
 
-SHARE = 0.7
-"""What the teacher's answer makes of a training record's target; the label makes the rest."""
+TEACHER_WEIGHT = 0.7
+"""Weight of the teacher's answer in a training record's target; the label has the rest."""
 
 
 @dataclass(frozen=True)
 class Teacher(SourceRun):
-    """The run whose answers a training learns from beside the labels."""
+    """The run whose answers a training learns from, along with the labels."""
 
-    takes = "Is taught by"
+    relation = "Is taught by"
     role = "teacher"
-    apart = ("validation", "test", "untouched")
-    judged = "validated or tested"
+    disjoint_parts = ("validation", "test", "holdout")
+    usage = "validated or tested"
 
-    def check_classes(self, recipe: ResolvedConfig, plan: Split) -> None:
-        """Refuse a teacher that answers another question."""
+    def check_classes(self, config: ResolvedConfig, split: Split) -> None:
+        """Refuse a teacher of other classes or another target mode."""
         meta = self.run.meta
-        theirs = (tuple(meta["classes"]), meta["target_mode"])
-        if theirs != (plan.classes, recipe.target_mode):
+        classes, mode = tuple(meta["classes"]), meta["target_mode"]
+        if (classes, mode) != (split.classes, config.target_mode):
             raise RequestError(
-                f"Run {self.run.id} answers {len(theirs[0])} classes, {theirs[1]}; this training "
-                f"asks {len(plan.classes)}, {recipe.target_mode}. Name a teacher of the same "
+                f"Run {self.run.id} answers {len(classes)} classes, {mode}; this training "
+                f"asks {len(split.classes)}, {config.target_mode}. Name a teacher of the same "
                 "classes and target mode."
             )
 
 
-def taught(
-    plan: Split, run: Run, workspace: Workspace, cohort: Cohort, device: torch.device, team: Team
+def soft_targets(
+    split: Split, run: Run, workspace: Workspace, cohort: Cohort, device: torch.device, team: Team
 ) -> np.ndarray | None:
-    """Return the targets (N, classes) of a run's training records, as its teacher moves them.
+    """Return the targets (N, classes) of the training records, mixed with the teacher's answers.
 
-    Unknown ones (NaN) stay unknown. None where the run has no teacher.
+    Unknown targets (NaN) stay unknown. None where the run has no teacher.
     """
     if run.config.teacher is None:
         return None
     teacher = find_run(run.config.teacher, workspace)
-    need_unchanged(teacher, Teacher.role, run.meta)
-    working = TrainContext(teacher, teacher.config, cohort, plan, device, torch.float32, team)
-    fill(working.model, read_tensors(teacher.weights)[0], teacher.weights, teacher.meta["model"])
-    logits, targets = working.predict("train", exact=True)
+    require_unchanged(teacher, Teacher.role, run.meta)
+    context = TrainContext(teacher, teacher.config, cohort, split, device, torch.float32, team)
+    tensors, _ = read_tensors(teacher.weights)
+    load_weights(context.model, tensors, teacher.weights, teacher.meta["model"])
+    logits, targets = context.predict("train", full_precision=True)
     answers = probabilities(logits, teacher.meta["target_mode"])
-    return ((1 - SHARE) * targets + SHARE * answers).astype(np.float32)
+    return ((1 - TEACHER_WEIGHT) * targets + TEACHER_WEIGHT * answers).astype(np.float32)

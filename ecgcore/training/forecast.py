@@ -1,4 +1,4 @@
-"""Before a training: how long it will take, how much disk, and how sure its score can be."""
+"""Forecast of a training: its duration, its disk space, and the width of its score's interval."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,17 +19,30 @@ from ecgcore.training.device import find_devices
 from ecgcore.workspace import Workspace
 
 ASSUMED_ACCURACY = 0.8
-SCORED = ("test", "untouched")
+TESTED_PARTS = ("test", "holdout")
 _MOMENTS = {"sgd": 1, "adamw": 2}
-# what changes how long a record takes, beside the network
-_PACE = ("model_options", "sides_px", "augmentation", "precision", "batch_size", "ema_decay")
+"""Tensors of an optimiser for each parameter."""
+_PACE_SETTINGS = (
+    "model_options",
+    "sides_px",
+    "augmentation",
+    "precision",
+    "batch_size",
+    "ema_decay",
+)
+"""Settings other than the network that change how long a record takes."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How quickly a network learnt here before.
+    """Speed of an earlier training of the same network in this workspace.
 
-    ``seconds`` a training record and epoch, validation included; ``epochs`` of run ``run`` tell it.
+    Attributes
+    ----------
+    seconds
+        For each training record and epoch, validation included.
+    run, epochs
+        The earlier run, and how many of its epochs were used.
     """
 
     seconds: float
@@ -39,16 +52,16 @@ class Pace:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What can be said of a training before it starts.
+    """Expected duration and disk space of a training.
 
     Attributes
     ----------
     seconds
-        Of all its epochs, scoring not included; None where no run of this home tells.
+        Of all its epochs, without scoring; None where no earlier run shows the pace.
     pace
-        What that rests on.
+        The pace that this rests on.
     disk_bytes, kept_bytes
-        Of the network's state while it trains, and what stays.
+        Needed during the training, and afterwards.
     free_bytes
         On the disk.
     """
@@ -60,81 +73,83 @@ class Forecast:
     free_bytes: int
 
 
-def forecast(recipe: ResolvedConfig, plan: Split, workspace: Workspace) -> Forecast:
-    """Say how long a training will take and how much disk, as far as that is known."""
-    parameters, pace = count_parameters(recipe, len(plan.classes)), find_pace(recipe, workspace)
-    records = int((plan.part == "train").sum())
+def forecast(config: ResolvedConfig, split: Split, workspace: Workspace) -> Forecast:
+    """Return the expected duration and disk space of a training."""
+    parameters, pace = count_parameters(config, len(split.classes)), find_pace(config, workspace)
+    records = int((split.part == "train").sum())
     return Forecast(
-        seconds=None if pace is None else pace.seconds * records * recipe.epochs,
+        seconds=None if pace is None else pace.seconds * records * config.epochs,
         pace=pace,
-        disk_bytes=disk_bytes(parameters, recipe),
+        disk_bytes=disk_bytes(parameters, config),
         kept_bytes=4 * parameters,
         free_bytes=workspace.free_bytes(),
     )
 
 
-def expected_intervals(cohort: Cohort, plan: Split) -> dict[str, dict]:
-    """Return the interval that an accuracy of 0.8 would get: part → interval, patients, records.
+def expected_intervals(cohort: Cohort, split: Split) -> dict[str, dict]:
+    """Return the interval of an accuracy of 0.8: part → interval, patients, records.
 
-    Over the records with exactly one stated class, one a patient: several records of a patient are
+    It counts patients with a record of exactly one stated class: several records of a patient are
     not more certain than one.
     """
-    group = splits.groups(cohort.index)[plan.rows]
-    single = (plan.y == 1).sum(axis=1) == 1
-    found = {}
-    for part in SCORED:
-        rows = (plan.part == part) & single
+    patient = splits.groups(cohort.index)[split.rows]
+    has_one_class = (split.y == 1).sum(axis=1) == 1
+    intervals = {}
+    for part in TESTED_PARTS:
+        rows = (split.part == part) & has_one_class
         if rows.any():
-            patients = len(np.unique(group[rows]))
-            found[part] = expected_interval(ASSUMED_ACCURACY, patients) | {
+            patients = len(np.unique(patient[rows]))
+            intervals[part] = expected_interval(ASSUMED_ACCURACY, patients) | {
                 "patients": patients,
                 "records": int(rows.sum()),
             }
-    return found
+    return intervals
 
 
-def count_parameters(recipe: ResolvedConfig, classes: int) -> int:
-    """Return the number of a network's parameters; it is not built for that."""
+def count_parameters(config: ResolvedConfig, classes: int) -> int:
+    """Return the number of a network's parameters without allocating them."""
     with torch.device("meta"):
-        model = create_model(recipe.model, classes, **recipe.model_options)
+        model = create_model(config.model, classes, **config.model_options)
     return sum(p.numel() for p in model.parameters())
 
 
-def disk_bytes(parameters: int, recipe: ResolvedConfig) -> int:
-    """Return the room for the best weights and for what is needed to go on.
+def disk_bytes(parameters: int, config: ResolvedConfig) -> int:
+    """Return the space of the best weights and of the checkpoint.
 
-    The latter is there twice while it is written anew.
+    The checkpoint exists twice while it is rewritten.
     """
-    copies = 1 + 2 * (1 + _MOMENTS[recipe.optimizer] + (recipe.ema_decay > 0))
+    copies = 1 + 2 * (1 + _MOMENTS[config.optimizer] + (config.ema_decay > 0))
     return 4 * parameters * copies
 
 
-def find_pace(recipe: ResolvedConfig, workspace: Workspace) -> Pace | None:
-    """Return how quickly the newest run of the same network and pictures learnt, on such a device.
+def find_pace(config: ResolvedConfig, workspace: Workspace) -> Pace | None:
+    """Return the pace of the newest run of the same network, images and kind of device.
 
     The first epoch warms up and counts only where it is the only one.
     """
-    devices = {name.partition(":")[0] for name in find_devices(recipe.device)}
+    devices = {name.partition(":")[0] for name in find_devices(config.device)}
     for run in list_runs(workspace):
         with suppress(RequestError):  # settings of another version
-            if run.meta["model"] == recipe.model and _alike(run.config, recipe):
-                found = _pace(run, devices)
-                if found is not None:
-                    return found
+            if run.meta["model"] == config.model and _is_comparable(run.config, config):
+                pace = _pace_of(run, devices)
+                if pace is not None:
+                    return pace
     return None
 
 
-def _alike(one: ResolvedConfig, other: ResolvedConfig) -> bool:
-    of_signals = model_info(one.model).input == "signal"
-    drawn_alike = of_signals or one.layout == other.layout
-    return drawn_alike and all(getattr(one, name) == getattr(other, name) for name in _PACE)
+def _is_comparable(one: ResolvedConfig, other: ResolvedConfig) -> bool:
+    reads_signals = model_info(one.model).input == "signal"
+    same_images = reads_signals or one.layout == other.layout
+    return same_images and all(
+        getattr(one, name) == getattr(other, name) for name in _PACE_SETTINGS
+    )
 
 
-def _pace(run: Run, devices: set[str]) -> Pace | None:
+def _pace_of(run: Run, devices: set[str]) -> Pace | None:
     status, history = run.status, run.history
     if not len(history) or str(status.get("device")).partition(":")[0] not in devices:
         return None
     records = run.meta["split"]["records"].get("train")
     seconds = history["seconds"].tolist()
-    told = seconds[1:] or seconds
-    return Pace(median(told) / records, run.id, len(told)) if records else None
+    seconds = seconds[1:] or seconds
+    return Pace(median(seconds) / records, run.id, len(seconds)) if records else None

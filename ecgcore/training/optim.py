@@ -1,4 +1,4 @@
-"""The optimiser, its rate over the steps, and the running average of the weights."""
+"""The optimiser, the learning-rate schedule, and the moving average of the weights."""
 
 from math import cos, pi
 
@@ -8,48 +8,54 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ecgcore.runs.config import ResolvedConfig
 
-LAST_RATE_SHARE = 0.01
-STEPS_AT = (0.5, 0.75)
+FINAL_LR_FACTOR = 0.01
+MILESTONES = (0.5, 0.75)
 """Where ``step`` divides the rate by ten, as He et al. 2016 (doi:10.1109/CVPR.2016.90) do."""
 
 
 def lr_factor(step: int, steps: int, schedule: str, warmup_fraction: float = 0.05) -> float:
-    """Return the share of the learning rate at a step, after a linear warm-up.
+    """Return the factor of the learning rate at a step, after a linear warm-up.
 
     ``cosine`` falls to a hundredth along half a cosine, ``step`` by ten at a half and at three
     quarters, ``constant`` stays (and does not warm up).
     """
     if schedule == "constant":
         return 1.0
-    warming = max(1, round(warmup_fraction * steps)) if warmup_fraction else 0
-    if step < warming:
-        return (step + 1) / warming
+    warmup_steps = max(1, round(warmup_fraction * steps)) if warmup_fraction else 0
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
     if schedule == "step":
-        return 0.1 ** sum(step >= share * steps for share in STEPS_AT)
-    gone = (step - warming) / max(1, steps - warming)
-    return LAST_RATE_SHARE + (1 - LAST_RATE_SHARE) * (1 + cos(pi * gone)) / 2
+        return 0.1 ** sum(step >= milestone * steps for milestone in MILESTONES)
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return FINAL_LR_FACTOR + (1 - FINAL_LR_FACTOR) * (1 + cos(pi * progress)) / 2
 
 
 def make_optimizer(model: nn.Module, config: ResolvedConfig) -> torch.optim.Optimizer:
-    """Return the optimiser asked for, fused: one pass over the parameters instead of several.
+    """Return the configured optimiser, fused: one pass over the parameters instead of several.
 
-    Each group's ``share`` is what it takes of the learning rate: all for the head, ``trunk_rate``
-    for what stands before it. At 0 that is frozen and no part of it.
+    Each group's ``lr_factor`` scales the learning rate: 1 for the head, ``backbone_lr_factor`` for
+    all layers before it. At 0 these are frozen and left out.
     """
     head = list(model.get_submodule("head").parameters())
-    groups = [{"params": head, "share": 1.0}]
+    groups = [{"params": head, "lr_factor": 1.0}]
     if config.backbone_lr_factor:
-        own = {id(p) for p in head}
-        trunk = [p for p in model.parameters() if id(p) not in own]
-        groups = [{"params": trunk, "share": config.backbone_lr_factor}, *groups]
+        head_ids = {id(p) for p in head}
+        backbone = [p for p in model.parameters() if id(p) not in head_ids]
+        groups = [{"params": backbone, "lr_factor": config.backbone_lr_factor}, *groups]
     decay, rate = config.weight_decay, config.learning_rate
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, rate, weight_decay=decay, fused=True)
     return torch.optim.SGD(groups, rate, momentum=0.9, weight_decay=decay, fused=True)
 
 
-def freeze(model: nn.Module) -> None:
-    """Let only the head learn; running averages of what stands before it stay, too."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of every group, scaled by the group's own factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["lr_factor"]
+
+
+def freeze_backbone(model: nn.Module) -> None:
+    """Freeze all layers before the head, with their running statistics."""
     head = model.get_submodule("head")
     for module in model.children():
         if module is not head:

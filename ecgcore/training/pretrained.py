@@ -1,106 +1,163 @@
-"""Earlier runs that a training takes something from; what they learnt from must stay apart."""
+"""Earlier runs that a training builds on: checks that keep their patients out of its test records,
+and the pretrained weights of one (paper 002).
 
-from dataclasses import dataclass
+A run that starts from another takes its network, its input and its weights; the head starts afresh
+where the classes differ.
+"""
+
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from torch import nn
 
-from ecgcore.atomic import sha256_file
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.subsets import Split
 from ecgcore.errors import DamagedFile, RequestError
-from ecgcore.runs.provenance import PARTS, seen_in
+from ecgcore.runs.config import ResolvedConfig
+from ecgcore.runs.provenance import find_contamination
 from ecgcore.runs.run import Run, find_run
+from ecgcore.runs.split import LEARNT_PARTS
+from ecgcore.runs.weights import load_weights, read_tensors
 from ecgcore.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class SourceRun:
-    """An earlier run, and what a training takes from it.
+    """An earlier run that a training builds on.
 
     Attributes
     ----------
-    takes
-        The beginning of the sentence that says so.
+    relation
+        Beginning of the sentence that says how the training uses the run.
     role
-        Under what ``run.json`` names it.
-    apart
-        Parts of the training whose patients it must not have learnt from.
-    judged
-        What becomes of these parts' records.
+        Key of the run in ``run.json``.
+    disjoint_parts
+        Parts of the training whose patients the run must not have learnt from.
+    usage
+        How the training uses the records of these parts.
     """
 
     run: Run
-    takes: ClassVar[str]
+    relation: ClassVar[str]
     role: ClassVar[str]
-    apart: ClassVar[tuple[str, ...]]
-    judged: ClassVar[str]
+    disjoint_parts: ClassVar[tuple[str, ...]]
+    usage: ClassVar[str]
 
     @classmethod
     def find(cls, reference: str | None, workspace: Workspace) -> Self | None:
-        """Return the run that is asked for, None where none is."""
+        """Return the run of that id, folder or name, None without a reference."""
         if reference is None:
             return None
         run = find_run(reference, workspace)
-        run.need_weights()
+        run.require_weights()
         return cls(run)
 
     @property
-    def told(self) -> dict[str, Any]:
-        """What ``run.json`` keeps of it."""
-        return {self.role: {"run": self.run.id, "weights": sha256_file(self.run.weights)}}
+    def meta(self) -> dict[str, Any]:
+        """Entry of the run in ``run.json``: its id and the hash of its weights."""
+        return {self.role: {"run": self.run.id, "weights": self.run.weights_hash}}
 
-    def check(self, cohort: Cohort) -> None:
-        """Refuse a cohort of another rate or length than the run reads."""
-        own = self.run.meta["input"]
-        asked = (own["fs_hz"], own["duration_s"])
-        if (cohort.fs_hz, cohort.duration_s) != asked:
+    def check_cohort(self, cohort: Cohort) -> None:
+        """Refuse a cohort of another sampling rate or duration than the run reads."""
+        model_input = self.run.meta["input"]
+        fs_hz, duration_s = model_input["fs_hz"], model_input["duration_s"]
+        if (cohort.fs_hz, cohort.duration_s) != (fs_hz, duration_s):
             raise RequestError(
-                f"Run {self.run.id} reads {asked[1]:g} s at {asked[0]:g} Hz; cohort "
+                f"Run {self.run.id} reads {duration_s:g} s at {fs_hz:g} Hz; cohort "
                 f"'{cohort.name}' holds {cohort.duration_s:g} s at {cohort.fs_hz:g} Hz. Ingest its "
-                f"folder again under another name with --fs-hz {asked[0]:g} --seconds "
-                f"{asked[1]:g}."
+                f"folder again under another name with --store-fs-hz {fs_hz:g} --duration-s "
+                f"{duration_s:g}."
             )
 
-    def note(self, cohort: Cohort, plan: Split, workspace: Workspace) -> str:
-        """Say what is known of patients on both sides; refuse where there are any.
+    def check_contamination(self, cohort: Cohort, split: Split, workspace: Workspace) -> str:
+        """Return a sentence on patients that both runs share; refuse those of disjoint parts.
 
         Raises
         ------
         RequestError
-            The run learnt from patients or recordings that would be judged here.
+            The run learnt from patients or recordings of a disjoint part.
         """
-        # what validated both was learnt from by neither
-        learnt = {part: PARTS[:1] if part == "validation" else PARTS for part in self.apart}
-        seen = {
-            parts: seen_in(cohort, self.run, workspace, parts) for parts in set(learnt.values())
+        # neither run learnt from the records that validated both
+        learnt_parts = {
+            part: LEARNT_PARTS[:1] if part == "validation" else LEARNT_PARTS
+            for part in self.disjoint_parts
+        }
+        contamination = {
+            parts: find_contamination(cohort, self.run, workspace, parts)
+            for parts in set(learnt_parts.values())
         }
         shared = sum(
-            int((seen[parts].why[plan.rows[plan.part == part]] != "").sum())
-            for part, parts in learnt.items()
+            int((contamination[parts].why[split.rows[split.part == part]] != "").sum())
+            for part, parts in learnt_parts.items()
         )
         if shared:
-            judged = int(np.isin(plan.part, self.apart).sum())
+            n = int(np.isin(split.part, self.disjoint_parts).sum())
             raise RequestError(
-                f"Run {self.run.id} learnt from {shared:,} of the {judged:,} records "
-                f"that would be {self.judged} here, or from their patients. Choose the split and "
+                f"Run {self.run.id} learnt from {shared:,} of the {n:,} records "
+                f"that would be {self.usage} here, or from their patients. Choose the split and "
                 "seed that it was trained with, or another cohort."
             )
-        if notes := seen[PARTS].notes:
-            return f"{self.takes} run {self.run.id}. {' '.join(notes)}"
+        if notes := contamination[LEARNT_PARTS].notes:
+            return f"{self.relation} run {self.run.id}. {' '.join(notes)}"
         return (
-            f"{self.takes} run {self.run.id}; no patient that it learnt from is {self.judged} here."
+            f"{self.relation} run {self.run.id}; no patient that it learnt from is {self.usage} "
+            "here."
         )
 
 
-def is_unchanged(elder: Run, role: str, meta: dict[str, Any]) -> bool:
-    """Whether a run's weights are those which the run of ``meta`` was prepared with."""
-    return sha256_file(elder.weights) == meta[role]["weights"]
+@dataclass(frozen=True)
+class Parent(SourceRun):
+    """The run whose weights a training starts from."""
+
+    relation = "Starts from"
+    role = "init"
+    disjoint_parts = ("test", "holdout")
+    usage = "tested"
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """Input of its network; a run that starts from it reads the same."""
+        return self.run.meta["input"]
+
+    def inherit(self, config: ResolvedConfig) -> ResolvedConfig:
+        """Return a configuration with the parent's images; refuse another network."""
+        own = self.run.config
+        if (own.model, own.model_options) != (config.model, config.model_options):
+            raise RequestError(
+                f"Run {self.run.id} is {_network(own)}, not {_network(config)}; name the same "
+                "network to start from it."
+            )
+        return replace(config, layout=own.layout, size=own.size, rhythm=own.rhythm)
 
 
-def need_unchanged(elder: Run, role: str, meta: dict[str, Any]) -> None:
-    """Refuse weights that are not those which the run of ``meta`` was prepared with."""
-    if not is_unchanged(elder, role, meta):
+def load_pretrained(model: nn.Module, parent: Run, meta: dict[str, Any]) -> None:
+    """Load the weights of another run; a head for other classes keeps its initial weights.
+
+    ``meta`` is the new run's: its classes, and the hash of the weights that it was prepared with.
+    """
+    require_unchanged(parent, Parent.role, meta)
+    file, classes = parent.weights, meta["classes"]
+    tensors, _ = read_tensors(file)
+    if parent.meta["classes"] != classes:
+        head = {f"head.{k}": v for k, v in model.get_submodule("head").state_dict().items()}
+        tensors = {k: v for k, v in tensors.items() if not k.startswith("head.")} | head
+    load_weights(model, tensors, file, parent.meta["model"])
+
+
+def is_unchanged(source: Run, role: str, meta: dict[str, Any]) -> bool:
+    """Tell whether a run's weights are those that the run of ``meta`` was prepared with."""
+    return source.weights_hash == meta[role]["weights"]
+
+
+def require_unchanged(source: Run, role: str, meta: dict[str, Any]) -> None:
+    """Refuse weights other than those that the run of ``meta`` was prepared with."""
+    if not is_unchanged(source, role, meta):
         raise DamagedFile(
-            f"The weights of run {elder.id} have changed since this run was prepared; train anew."
+            f"The weights of run {source.id} have changed since this run was prepared; train anew."
         )
+
+
+def _network(config: ResolvedConfig) -> str:
+    options = ", ".join(f"{name} {value}" for name, value in config.model_options.items())
+    return f"{config.model} ({options})" if options else config.model

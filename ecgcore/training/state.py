@@ -1,4 +1,4 @@
-"""What changes in a training from batch to batch."""
+"""A training in two objects: its fixed context, and the state that changes with every batch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -8,44 +8,161 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from ecgcore.cohort.store import Cohort
+from ecgcore.cohort.subsets import Split
+from ecgcore.imaging import Geometry, geometry_from_json
+from ecgcore.models import create_model
+from ecgcore.runs.config import ResolvedConfig
+from ecgcore.runs.run import Run
 from ecgcore.training.augmenter import Augmenter
-from ecgcore.training.context import TrainContext
 from ecgcore.training.dataloader import BatchLoader
-from ecgcore.training.distributed import Team
-from ecgcore.training.loss import EpochSampler, Loss, class_weights
-from ecgcore.training.optim import make_ema, make_optimizer
+from ecgcore.training.distributed import SINGLE_PROCESS, Team
+from ecgcore.training.loss import Loss, class_weights
+from ecgcore.training.optim import freeze_backbone, make_ema, make_optimizer
+from ecgcore.training.sampler import EpochSampler
+
+PREDICTION_BATCH_SIZE = 32
+
+
+@dataclass
+class TrainContext:
+    """Data, network and device of one training.
+
+    Attributes
+    ----------
+    team
+        The workers of this training.
+    soft_targets
+        (N, classes) targets of the training records, mixed with a teacher's answers; None: labels.
+    model
+        The network.
+    ddp_model
+        The network as it is trained: with several workers, a wrapper that averages gradients.
+    geometry
+        Of the images; None: the network reads signals.
+    beats
+        Row → R peaks in seconds, shared by all loaders.
+    """
+
+    run: Run
+    config: ResolvedConfig
+    cohort: Cohort
+    split: Split
+    device: torch.device
+    precision: torch.dtype
+    team: Team = SINGLE_PROCESS
+    soft_targets: np.ndarray | None = None
+    model: nn.Module = field(init=False)
+    ddp_model: nn.Module = field(init=False)
+    geometry: Geometry | None = field(init=False)
+    beats: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        model_input = self.run.meta["input"]
+        self.geometry = geometry_from_json(model_input) if "layout" in model_input else None
+        torch.manual_seed(self.config.seed)
+        torch.use_deterministic_algorithms(self.config.deterministic)
+        n_classes = self.split.y.shape[1]
+        model = create_model(self.config.model, n_classes, **self.config.model_options)
+        model = model.to(self.device)
+        if self.reads_images:
+            model = model.to(memory_format=torch.channels_last)
+        self.model = self.ddp_model = self.team.sync_batchnorm(model)
+
+    def wrap_ddp(self) -> None:
+        """Average gradients over the workers from now on, starting from rank 0's weights."""
+        if not self.config.backbone_lr_factor:
+            freeze_backbone(self.model)
+        self.ddp_model = self.team.wrap_ddp(self.model)
+
+    @property
+    def reads_images(self) -> bool:
+        """Tell whether the network reads images; else signals."""
+        return self.geometry is not None
+
+    def loader(self, part: str) -> BatchLoader:
+        """Return the loader of one part's records."""
+        rows = self.split.part == part
+        return BatchLoader(
+            self.cohort,
+            self.split.rows[rows],
+            self.split.y[rows],
+            self.geometry,
+            self.device,
+            self.beats,
+        )
+
+    def forward(self, inputs: Tensor, model: nn.Module | None = None) -> Tensor:
+        """Return float32 logits (B, classes), computed in the run's precision."""
+        if self.reads_images:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.precision is torch.bfloat16
+        ):
+            return (model or self.model)(inputs).float()
+
+    @torch.no_grad()
+    def predict(
+        self, part: str, model: nn.Module | None = None, full_precision: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (logits, targets) of a part, each (N, classes).
+
+        Several workers predict some of the batches each, and all receive all logits.
+
+        Parameters
+        ----------
+        model
+            By default the network that is trained.
+        full_precision
+            Compute in float32, whatever the run's precision.
+        """
+        model = (model or self.model).eval()
+        loader = self.loader(part)
+        logits = torch.zeros(loader.targets.shape)
+        batches = -(-len(logits) // PREDICTION_BATCH_SIZE)
+        own = self.team.slice_of(batches)
+        rows = slice(own.start * PREDICTION_BATCH_SIZE, own.stop * PREDICTION_BATCH_SIZE)
+        own_logits = [
+            (model(inputs) if full_precision else self.forward(inputs, model)).cpu()
+            for inputs, _ in loader.batches(PREDICTION_BATCH_SIZE, np.arange(len(logits))[rows])
+        ]
+        if own_logits:
+            logits[rows] = torch.cat(own_logits)
+        return self.team.sum(logits).numpy(), loader.targets
 
 
 @dataclass
 class TrainState:
-    """One training under way.
+    """Everything that changes during a training; a checkpoint holds exactly this.
 
     Attributes
     ----------
+    ema
+        Moving average of the weights, None where none is kept.
     epoch
-        The epoch under way, from 1.
+        Current epoch, from 1.
     batch
-        How many of its batches are done.
+        Number of its finished batches.
     losses
-        Of these batches, on the device.
+        Losses of these batches, on the device.
     seconds
-        What they took.
+        Time that they took.
     best, best_epoch
-        The highest validation score so far and its epoch.
-    order_at
-        The order's random state at the beginning of the epoch.
+        Highest validation score so far, and its epoch.
+    sampler_state
+        Random state of the sampler at the beginning of the epoch.
     """
 
     epochs: int
     batch_size: int
     patience: int | None
     model: nn.Module
-    feed: BatchLoader
+    loader: BatchLoader
     optimizer: torch.optim.Optimizer
-    objective: Loss
-    order: EpochSampler
+    loss: Loss
+    sampler: EpochSampler
     augmenter: Augmenter | None
-    average: AveragedModel | None
+    ema: AveragedModel | None
     team: Team
     epoch: int = 1
     batch: int = 0
@@ -53,74 +170,76 @@ class TrainState:
     seconds: float = 0.0
     best: float = -np.inf
     best_epoch: int = 0
-    order_at: Tensor = field(init=False)
+    sampler_state: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.order_at = self.order.generator.get_state()
+        self.sampler_state = self.sampler.generator.get_state()
 
     @classmethod
-    def of(cls, working: TrainContext) -> "Training":
-        """Return a run's training at its beginning."""
-        config, feed = working.config, working.feed("train")
-        weights = None
+    def initial(cls, context: TrainContext) -> "TrainState":
+        """Return the state of a training at its beginning."""
+        config, loader = context.config, context.loader("train")
+        labels, weights = loader.targets, None
+        if context.soft_targets is not None:
+            loader = replace(loader, targets=context.soft_targets)
         if config.class_balance == "weights":
-            found = class_weights(feed.targets, config.target_mode)
-            weights = torch.from_numpy(found).to(working.device)
+            weights = torch.from_numpy(class_weights(labels, config.target_mode))
+            weights = weights.to(context.device)
+        augmenter = None
+        if config.augmentation != "none":
+            augmenter = Augmenter(config.augmentation, config.seed)
         return cls(
             epochs=config.epochs,
             batch_size=config.batch_size,
             patience=config.patience,
-            model=working.model,
-            feed=feed
-            if working.soft_targets is None
-            else replace(feed, targets=working.soft_targets),
-            optimizer=make_optimizer(working.model, config),
-            objective=Loss(config.target_mode, config.label_smoothing, weights),
-            order=EpochSampler(feed.targets, config.seed, config.class_balance == "sampling"),
-            augmenter=None
-            if config.augmentation == "none"
-            else Augmenter(config.augmentation, config.seed),
-            average=make_ema(working.model, config.ema_decay) if config.ema_decay else None,
-            team=working.team,
+            model=context.model,
+            loader=loader,
+            optimizer=make_optimizer(context.model, config),
+            loss=Loss(config.target_mode, config.label_smoothing, weights),
+            sampler=EpochSampler(labels, config.seed, config.class_balance == "sampling"),
+            augmenter=augmenter,
+            ema=make_ema(context.model, config.ema_decay) if config.ema_decay else None,
+            team=context.team,
         )
 
     @property
-    def steps(self) -> int:
-        """Batches of an epoch."""
-        return self.order.steps(self.batch_size)
+    def batches_per_epoch(self) -> int:
+        """Number of batches of an epoch."""
+        return self.sampler.batches(self.batch_size)
 
     @property
     def step(self) -> int:
-        """Batches done so far, of all epochs."""
-        return (self.epoch - 1) * self.steps + self.batch
+        """Number of finished batches, of all epochs."""
+        return (self.epoch - 1) * self.batches_per_epoch + self.batch
 
     @property
-    def all_steps(self) -> int:
-        """Batches of all epochs."""
-        return self.epochs * self.steps
+    def total_steps(self) -> int:
+        """Number of batches of all epochs."""
+        return self.epochs * self.batches_per_epoch
 
     @property
     def is_done(self) -> bool:
-        """Whether no epoch is left, or ``patience`` epochs have brought nothing better."""
-        waited = self.epoch - 1 - self.best_epoch
-        return self.epoch > self.epochs or (self.patience is not None and waited >= self.patience)
+        """Tell whether no epoch is left, or ``patience`` epochs have brought no improvement."""
+        without_improvement = self.epoch - 1 - self.best_epoch
+        is_stopped = self.patience is not None and without_improvement >= self.patience
+        return self.epoch > self.epochs or is_stopped
 
     @property
-    def judged(self) -> nn.Module:
-        """The network that is validated and kept: the running average where there is one."""
-        return self.model if self.average is None else self.average.module
+    def validated_model(self) -> nn.Module:
+        """The network that is validated and stored: the moving average where there is one."""
+        return self.model if self.ema is None else self.ema.module
 
     @property
     def mean_loss(self) -> float:
-        """Over the epoch's batches so far."""
+        """Mean loss of the epoch's finished batches."""
         return float(torch.stack(self.losses).mean())
 
-    def batches_left(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield inputs (this worker's) and targets (all) of the batches left of the epoch."""
-        rows = self.order.of_epoch(self.batch_size)[self.batch * self.batch_size :]
-        return self.feed.batches(self.batch_size, rows, self.augmenter, self.team)
+    def remaining_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield inputs (this worker's) and targets (all) of the epoch's remaining batches."""
+        rows = self.sampler.epoch_rows(self.batch_size)[self.batch * self.batch_size :]
+        return self.loader.batches(self.batch_size, rows, self.augmenter, self.team)
 
     def next_epoch(self) -> None:
         """Begin the next epoch."""
         self.epoch, self.batch, self.losses, self.seconds = self.epoch + 1, 0, [], 0.0
-        self.order_at = self.order.generator.get_state()
+        self.sampler_state = self.sampler.generator.get_state()

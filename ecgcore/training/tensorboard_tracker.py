@@ -1,4 +1,4 @@
-"""TensorBoard's event files of a run."""
+"""The TensorBoard tracker: event files of a run."""
 
 import re
 import shutil
@@ -10,9 +10,9 @@ from ecgcore.runs.run import Run
 
 
 class TensorBoard:
-    """Event files, begun anew whenever the training goes on, so that they equal history.jsonl.
+    """Event files, started anew whenever the training is resumed, so that they equal history.jsonl.
 
-    Written at once: torch's SummaryWriter has a thread of its own, whose errors none can catch.
+    Events are written directly: errors in the thread of torch's SummaryWriter cannot be caught.
     """
 
     name = "TensorBoard"
@@ -21,30 +21,30 @@ class TensorBoard:
         self.run = run
         self.folder = run.folder / "tensorboard"
 
-    def begin(self, asked: dict[str, Any]) -> None:
+    def begin(self, settings: dict[str, Any]) -> None:
         from tensorboard.plugins.text.summary_v2 import text_pb
 
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
         self.file = self.folder / f"events.out.tfevents.{time.time():.0f}.ecgcore"
-        self.told = 0
+        self.n_logged = 0
         self._write(file_version="brain.Event:2")
-        rows = "\n".join(f"| {name} | {value} |" for name, value in asked.items())
+        rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
         text = f"{RESEARCH_USE_ONLY}\n\n| | |\n|---|---|\n| run | {self.run.id} |\n{rows}"
         self._write(summary=text_pb("run", text))
 
-    def tell(self, rows: list[dict[str, float]]) -> None:
-        for row in rows[self.told :]:
-            self._numbers(row, int(row["epoch"]))
-            self.told += 1
+    def log_epochs(self, rows: list[dict[str, float]]) -> None:
+        for row in rows[self.n_logged :]:
+            self._log_scalars(row, int(row["epoch"]))
+            self.n_logged += 1
 
-    def end(self, ending: str, scores: dict[str, float], epoch: int) -> None:
-        self._numbers(scores, epoch)
+    def finish(self, outcome: str, scores: dict[str, float], epoch: int) -> None:
+        self._log_scalars(scores, epoch)
 
-    def _numbers(self, numbers: dict[str, float], epoch: int) -> None:
+    def _log_scalars(self, scalars: dict[str, float], epoch: int) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        tags = {re.sub("^(train|val|test)_", r"\1/", k): v for k, v in numbers.items()}
+        tags = {re.sub("^(train|val|test)_", r"\1/", k): v for k, v in scalars.items()}
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in tags.items()]
         self._write(step=epoch, summary=Summary(value=values))
 

@@ -1,7 +1,7 @@
-"""``python -m ecgcore.training.worker RUN HOME``: one worker of a team, as torchrun starts it.
+"""``python -m ecgcore.training.worker RUN WORKSPACE``: one worker, as torchrun starts it.
 
-Whoever started the team reads from the run's folder what became of it; an error that can be told
-is told there, and the worker ends well: torchrun would only begin again.
+Errors of the training are written into the run's folder, where the launcher reads them. The worker
+then ends with exit code 0: torchrun would only start it again.
 """
 
 import signal
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from ecgcore.errors import EcgError
 from ecgcore.runs.run import Run
-from ecgcore.training.distributed import joined
-from ecgcore.training.trainer import work_together
+from ecgcore.training.distributed import join_team
+from ecgcore.training.trainer import train_as_worker
 from ecgcore.workspace import Workspace
 
 
 def main(folder: str, workspace: str) -> None:
-    """Work on a run as one of the team that this process was started for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run is asked to stop, and all hear of it
-    with suppress(EcgError), joined() as team:
-        work_together(team, Run(Path(folder)), Workspace(Path(workspace)))
+    """Train a run as one of the workers that torchrun started."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the launcher cancels the run for all workers
+    with suppress(EcgError), join_team() as team:
+        train_as_worker(team, Run(Path(folder)), Workspace(Path(workspace)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A study on Ray: the cells that one process would have trained, whoever is killed meanwhile."""
+"""A study on Ray: the same trials as from one process, even if workers are killed."""
 
 import json
 import os
@@ -14,15 +14,15 @@ from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run, list_runs
 from ecgcore.studies import study
 from ecgcore.studies.study import Study, train_missing, train_missing_on_ray
-from ecgcore.studies.trial import Cell
+from ecgcore.studies.trial import TrialConfig
 from ecgcore.workspace import Workspace
 
 pytestmark = pytest.mark.cluster
 EPOCHS = 16
 
 
-def cells(cohort, finished):
-    """Return two cells, and one that starts from a third's weights."""
+def trials(cohort, finished):
+    """Return two trials, and one that starts from a third's weights."""
 
     def config(seed, **more):
         return TrainConfig(
@@ -30,32 +30,37 @@ def cells(cohort, finished):
             **more
         )  # fmt: skip
 
-    plain = [Cell(f"s{seed}", config(seed)) for seed in (1, 2)]
-    return [*plain, Cell("from-s1", config(1, learning_rate=1e-4), Cell("parent", config(1)))]
+    plain = [TrialConfig(f"s{seed}", config(seed)) for seed in (1, 2)]
+    return [
+        *plain,
+        TrialConfig("from-s1", config(1, learning_rate=1e-4), TrialConfig("parent", config(1))),
+    ]
 
 
-STUDY = Study("tiny", "Does it keep its word?", cells, lambda finished: f"{len(finished)}\n")
+STUDY = Study("tiny", "Does it keep its word?", trials, lambda finished: f"{len(finished)}\n")
 
 
 def contents(folder):
-    """Return what is kept of each cell, without seconds and the random ids of runs."""
-    kept = {}
+    """Return the stored content of each trial, without seconds and the random ids of runs."""
+    by_name = {}
     for file in (folder / "tiny" / "cells").glob("*.json"):
-        told = json.loads(file.read_text())
-        for row in told["history"]:
+        content = json.loads(file.read_text())
+        for row in content["history"]:
             del row["seconds"]
-        notes = told["split"]["notes"]
-        told["split"]["notes"] = [re.sub(r"from run \S+;", "from run …;", note) for note in notes]
-        kept[file.stem] = told
-    return kept
+        notes = content["split"]["notes"]
+        content["split"]["notes"] = [
+            re.sub(r"from run \S+;", "from run …;", note) for note in notes
+        ]
+        by_name[file.stem] = content
+    return by_name
 
 
 def assert_same(folder, smooth):
-    """Two folders of cells tell the same: what is told exactly, predictions to 1e-6."""
+    """Compare two folders of trials: contents exactly, predictions to 1e-6."""
     assert contents(folder) == contents(smooth)
     for file in (smooth / "tiny" / "cells").glob("*.parquet"):
-        there = pd.read_parquet(folder / "tiny" / "cells" / file.name)
-        pd.testing.assert_frame_equal(there, pd.read_parquet(file), atol=1e-6, rtol=0)
+        table = pd.read_parquet(folder / "tiny" / "cells" / file.name)
+        pd.testing.assert_frame_equal(table, pd.read_parquet(file), atol=1e-6, rtol=0)
 
 
 @pytest.fixture
@@ -66,22 +71,22 @@ def workspace(examples_home, tmp_path):
 
 @pytest.fixture(scope="module")
 def smooth(examples_home, tmp_path_factory):
-    """Return the folder of cells that this process trained, one after another, undisturbed."""
+    """Return the folder of trials that this process trained one after another."""
     folder = tmp_path_factory.mktemp("smooth")
-    done = train_missing(STUDY, "examples", examples_home, folder, "*", lambda run, now: None)
-    assert [cell.name for cell in done] == ["s1", "s2", "from-s1"]
+    done = train_missing(STUDY, "examples", examples_home, folder, "*", lambda run, progress: None)
+    assert [trial.name for trial in done] == ["s1", "s2", "from-s1"]
     return folder
 
 
-def test_cells_are_the_same_on_ray(ray_here, workspace, smooth, tmp_path):
-    told = []
+def test_trials_are_the_same_on_ray(ray_here, workspace, smooth, tmp_path):
+    counts = []
     done = train_missing_on_ray(
-        STUDY, "examples", workspace, tmp_path, "*", lambda *now: told.append(now)
+        STUDY, "examples", workspace, tmp_path, "*", lambda *count: counts.append(count)
     )
-    assert {cell.name for cell in done} == {"s1", "s2", "from-s1"}
+    assert {trial.name for trial in done} == {"s1", "s2", "from-s1"}
     assert_same(tmp_path, smooth)
-    assert told[-1] == (3, 3)
-    [parent] = list_runs(workspace)  # alone is left: others may start from it
+    assert counts[-1] == (3, 3)
+    [parent] = list_runs(workspace)  # only the parent stays: others may start from it
     assert (parent.folder / "study").read_text() == "tiny/parent"
     assert list(train_missing_on_ray(STUDY, "examples", workspace, tmp_path, "*")) == []
 
@@ -89,17 +94,17 @@ def test_cells_are_the_same_on_ray(ray_here, workspace, smooth, tmp_path):
 def test_a_worker_killed_meanwhile_changes_nothing(ray_here, workspace, smooth, tmp_path):
     killed = []
 
-    def kill_once(done, asked):
+    def kill_once(done, total):
         if not killed and any(len(run.history) >= 2 for run in running(workspace)):
             [worker] = workers_of_ray()
             killed.append(worker.pid)
             os.kill(worker.pid, signal.SIGKILL)
 
-    asked = ("examples", workspace, tmp_path, "s*")
-    done = train_missing_on_ray(STUDY, *asked, kill_once)
-    assert sorted(cell.name for cell in done) == ["s1", "s2"]  # the killed one may come last
+    request = ("examples", workspace, tmp_path, "s*")
+    done = train_missing_on_ray(STUDY, *request, kill_once)
+    assert sorted(trial.name for trial in done) == ["s1", "s2"]  # the killed one may come last
     assert killed
-    assert all(len(told["history"]) == EPOCHS for told in contents(tmp_path).values())
+    assert all(len(content["history"]) == EPOCHS for content in contents(tmp_path).values())
     for name in ("s1", "s2"):
         assert contents(tmp_path)[name] == contents(smooth)[name]
     assert list_runs(workspace) == []
@@ -111,12 +116,14 @@ def running(workspace) -> list[Run]:
     return [run for run in list_runs(workspace) if run.status["state"] == "running"]
 
 
-def test_what_a_killed_process_had_finished_is_not_trained_again(workspace, smooth, tmp_path):
+def test_a_trial_that_a_killed_process_had_finished_is_not_trained_again(
+    workspace, smooth, tmp_path
+):
     shutil.copytree(smooth / "tiny", tmp_path / "tiny")
-    kept = tmp_path / "tiny" / "cells" / "s1.json"
-    before = kept.stat().st_mtime_ns
-    shelf = study._Shelf("tiny", True, workspace, tmp_path)
-    cell = cells("examples", [])[0]
-    assert study._train(shelf, cell, None)
-    assert kept.stat().st_mtime_ns == before
+    stored = tmp_path / "tiny" / "cells" / "s1.json"
+    before = stored.stat().st_mtime_ns
+    store = study._TrialStore("tiny", True, workspace, tmp_path)
+    trial = trials("examples", [])[0]
+    assert study._train(store, trial, None)
+    assert stored.stat().st_mtime_ns == before
     assert list_runs(workspace) == []

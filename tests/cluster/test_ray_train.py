@@ -1,4 +1,4 @@
-"""Training by Ray Train: what torchrun's workers find, whoever is killed or cancelled meanwhile."""
+"""Training by Ray Train: the results of torchrun's workers, even if killed or cancelled."""
 
 import signal
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from ecgcore.training.ray_train import train_on_ray
 from ecgcore.workspace import Workspace
 
 pytestmark = pytest.mark.cluster
-# All that changes in a training: dropout, augmentation, mixing, BatchNorm, a running average.
-ASKED = TrainConfig(
+# Everything random or stateful: dropout, augmentation, mixing, BatchNorm, a moving average.
+CONFIG = TrainConfig(
     "examples",
     "resnet1d",
     "60",
@@ -37,29 +37,29 @@ ASKED = TrainConfig(
 
 
 @pytest.fixture(scope="module")
-def place(examples_home, tmp_path_factory) -> Workspace:
-    """Return a home of its own with the example cohort."""
+def workspace(examples_home, tmp_path_factory) -> Workspace:
+    """Return a workspace of its own with the example cohort."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "cohorts").symlink_to(examples_home.cohorts)
     return Workspace(folder)
 
 
 @pytest.fixture(scope="module")
-def smooth(place):
-    """Return what two workers of torchrun found, undisturbed."""
-    run = prepare(ASKED, place)
-    train_with_workers(2, run, place, lambda run, now: None)
-    return told(run)
+def uninterrupted(workspace):
+    """Return the results of two uninterrupted workers of torchrun."""
+    run = prepare(CONFIG, workspace)
+    train_with_workers(2, run, workspace, lambda run, progress: None)
+    return results(run)
 
 
-def told(run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what a run found, without its name and the time it took."""
+def results(run: Run) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return evaluation and history of a run, without its name and its duration."""
     assert run.status["state"] == "done"
     return run.evaluation | {"run": ""}, run.history.drop(columns="seconds").to_dict("records")
 
 
 def workers_of_ray_train() -> list[psutil.Process]:
-    """Return the processes that train for the cluster that this process has started."""
+    """Return the workers of the cluster that this process has started."""
     return _children("RayTrainWorker")
 
 
@@ -69,53 +69,53 @@ def workers_of_torchrun() -> list[psutil.Process]:
 
 
 def _children(word: str) -> list[psutil.Process]:
-    found = psutil.Process().children(recursive=True)
-    return [child for child in found if word in " ".join(child.cmdline())]
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if word in " ".join(child.cmdline())]
 
 
 class Killer:
-    """Kills one of the workers when the third epoch is done, once."""
+    """Kills one worker when the third epoch is done."""
 
     def __init__(self, workers: Callable[[], list[psutil.Process]]) -> None:
         self.workers, self.killed = workers, None
 
-    def __call__(self, run: Run, now: dict[str, Any]) -> None:
-        if self.killed is None and now["epoch"] >= 3:
+    def __call__(self, run: Run, progress: dict[str, Any]) -> None:
+        if self.killed is None and progress["epoch"] >= 3:
             self.killed = self.workers()[-1]
-            assert len(run.history) < ASKED.epochs
+            assert len(run.history) < CONFIG.epochs
             self.killed.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.parametrize("on", ["ray", "local"])
-def test_a_worker_killed_meanwhile_changes_nothing(ray_here, place, smooth, on):
-    run = prepare(ASKED, place)
-    if on == "ray":
+@pytest.mark.parametrize("executor", ["ray", "local"])
+def test_a_worker_killed_meanwhile_changes_nothing(ray_here, workspace, uninterrupted, executor):
+    run = prepare(CONFIG, workspace)
+    if executor == "ray":
         killer = Killer(workers_of_ray_train)
-        train_on_ray(2, "ray", run, place, killer)
+        train_on_ray(2, "ray", run, workspace, killer)
     else:
         killer = Killer(workers_of_torchrun)
-        train_with_workers(2, run, place, killer)
+        train_with_workers(2, run, workspace, killer)
     assert killer.killed is not None
     assert list(run.history["epoch"]) == list(range(1, 13))  # nothing twice, nothing lost
-    assert told(run) == smooth
-    assert not (place.runs / ".ray").exists()
+    assert results(run) == uninterrupted
+    assert not (workspace.runs / ".ray").exists()
 
 
-def test_what_was_cancelled_on_ray_goes_on_with_torchrun(ray_here, place, smooth):
-    run = prepare(ASKED, place)
+def test_a_training_cancelled_on_ray_resumes_with_torchrun(ray_here, workspace, uninterrupted):
+    run = prepare(CONFIG, workspace)
 
-    def cancel(run: Run, now: dict[str, Any]) -> None:
-        if now["epoch"] >= 2 and run.status["state"] == "running":
+    def cancel(run: Run, progress: dict[str, Any]) -> None:
+        if progress["epoch"] >= 2 and run.status["state"] == "running":
             run.cancel()
 
-    train_on_ray(2, "ray", run, place, cancel)
+    train_on_ray(2, "ray", run, workspace, cancel)
     assert run.status["state"] == "cancelled"
-    assert 2 <= len(run.history) < ASKED.epochs
-    train_with_workers(2, run, place, lambda run, now: None)
-    assert told(run) == smooth
+    assert 2 <= len(run.history) < CONFIG.epochs
+    train_with_workers(2, run, workspace, lambda run, progress: None)
+    assert results(run) == uninterrupted
 
 
-def test_more_workers_than_there_is_room_for_are_refused(ray_here, place):
-    run = prepare(replace(ASKED, batch_size=64), place)
-    with pytest.raises(RequestError, match=r"^64 workers want a CPU each; the Ray cluster has \d"):
-        train_on_ray(64, "ray", run, place, lambda run, now: None)
+def test_more_workers_than_there_is_room_for_are_refused(ray_here, workspace):
+    run = prepare(replace(CONFIG, batch_size=64), workspace)
+    with pytest.raises(RequestError, match=r"^64 workers need a CPU each; the Ray cluster has \d"):
+        train_on_ray(64, "ray", run, workspace, lambda run, progress: None)

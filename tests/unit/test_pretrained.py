@@ -1,4 +1,4 @@
-"""Starting from another run: its weights and pictures, and nobody's data on both sides."""
+"""Pretrained weights: start from another run, its images included, with no patient in both."""
 
 import re
 import shutil
@@ -17,19 +17,19 @@ from ecgcore.models import create_model
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run
 from ecgcore.runs.weights import read_tensors
-from ecgcore.training.finetune import load_pretrained
 from ecgcore.training.prepare import prepare
+from ecgcore.training.pretrained import load_pretrained
 from ecgcore.training.trainer import train
 from ecgcore.workspace import Workspace
 
-AGAIN = TrainConfig(
+FINE_TUNE = TrainConfig(
     cohort="examples", model="alexnet_m_se_gap", level="all", epochs=1, device="cpu"
 )
 
 
 @pytest.fixture(scope="module")
 def family(small_pair, tmp_path_factory):
-    """Return (home, run A, run B) that may be added to."""
+    """Return (workspace, run A, run B); runs may be added."""
     workspace = Workspace(tmp_path_factory.mktemp("family") / "home")
     shutil.copytree(small_pair[0].path, workspace.path)
     return workspace, *(Run(workspace.runs / run.id) for run in small_pair[1:])
@@ -39,55 +39,57 @@ def weights_of(run):
     return read_tensors(run.folder / "weights.safetensors")[0]
 
 
-def test_a_training_starts_from_another_s_weights_and_pictures(family):
+def test_a_training_starts_from_the_weights_and_images_of_another(family):
     workspace, _, parent = family
     run = train(
-        replace(AGAIN, pretrained=parent.id, learning_rate=0.0, backbone_lr_factor=0.5), workspace
+        replace(FINE_TUNE, pretrained=parent.id, learning_rate=0.0, backbone_lr_factor=0.5),
+        workspace,
     )
     assert run.meta["input"] == parent.meta["input"]
     assert run.meta["init"]["run"] == parent.id
     before, after = weights_of(parent), weights_of(run)
-    moved = [name for name in before if not torch.equal(before[name], after[name])]
-    assert all("running_" in name or "num_batches" in name for name in moved)
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert all("running_" in name or "num_batches" in name for name in changed)
 
 
-def test_a_frozen_trunk_stays_to_the_bit_and_the_head_learns(family):
+def test_a_frozen_backbone_stays_bit_by_bit_and_the_head_learns(family):
     workspace, _, parent = family
     run = train(
-        replace(AGAIN, pretrained=parent.id, learning_rate=0.1, backbone_lr_factor=0.0), workspace
+        replace(FINE_TUNE, pretrained=parent.id, learning_rate=0.1, backbone_lr_factor=0.0),
+        workspace,
     )
     before, after = weights_of(parent), weights_of(run)
-    moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert moved == {name for name in before if name.startswith("head.")}
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if name.startswith("head.")}
 
 
 def test_another_network_than_the_parent_s_is_refused(family):
     workspace, _, parent = family
     with pytest.raises(RequestError, match="is alexnet_m_se_gap, not alexnet_gap; name the same"):
-        prepare(replace(AGAIN, model="alexnet_gap", pretrained=parent.id), workspace)
+        prepare(replace(FINE_TUNE, model="alexnet_gap", pretrained=parent.id), workspace)
 
 
 def test_a_parent_that_learnt_from_what_is_tested_is_refused(family):
     workspace, _, parent = family
     with pytest.raises(RequestError, match=r"learnt from .* records that would be tested here"):
-        prepare(replace(AGAIN, pretrained=parent.id, seed=2), workspace)
+        prepare(replace(FINE_TUNE, pretrained=parent.id, seed=2), workspace)
 
 
-def test_a_parent_that_is_not_there_is_refused_by_name(family):
+def test_an_unknown_parent_is_refused_by_name(family):
     with pytest.raises(NotFound, match="There is no run 'nobody'"):
-        prepare(replace(AGAIN, pretrained="nobody"), family[0])
+        prepare(replace(FINE_TUNE, pretrained="nobody"), family[0])
 
 
 def test_a_head_for_other_classes_starts_afresh(family):
     _, _, parent = family
     model = create_model("alexnet_m_se_gap", 3)
-    fresh = model.head[-1].weight.clone()
+    initial = model.head[-1].weight.clone()
     meta = {"classes": ["a", "b", "c"], "init": {"weights": None}}
     with pytest.raises(DamagedFile, match="have changed since"):
         load_pretrained(model, parent, meta)
     meta["init"]["weights"] = sha256_file(parent.weights)
     load_pretrained(model, parent, meta)
-    assert torch.equal(model.head[-1].weight, fresh)
+    assert torch.equal(model.head[-1].weight, initial)
     first = "features.0.0.weight"
     assert torch.equal(model.state_dict()[first], weights_of(parent)[first])
 
@@ -98,7 +100,7 @@ def test_a_parent_of_another_rate_is_refused_with_the_command_that_helps(family)
     with pytest.raises(
         RequestError, match="reads 10 s at 100 Hz; cohort 'shorter' holds 5 s"
     ) as no:
-        prepare(replace(AGAIN, cohort="shorter", pretrained=parent.id), workspace)
+        prepare(replace(FINE_TUNE, cohort="shorter", pretrained=parent.id), workspace)
     options = re.findall(r"--[\w-]+", str(no.value))
     known = typer.main.get_command(cli.app).commands["ingest"].params
     assert options == ["--store-fs-hz", "--duration-s"]
