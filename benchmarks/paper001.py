@@ -17,14 +17,14 @@ from ecgcore.studies.markdown import table
 from ecgcore.studies.paper001_tables import (
     AVERAGES,
     MEASURES,
-    Printed,
+    PrintedReport,
     contradictions,
     counts_fitting,
+    inconsistent_figures,
     matrices_fitting,
     mcnemar_over_pairings,
-    not_following,
     printed_reports,
-    reconstructed,
+    reconstruct_predictions,
 )
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "paper001.md"
@@ -71,38 +71,46 @@ MATRICES = """
 def page() -> str:
     """Return the page."""
     reports = printed_reports()
-    found = {
-        figure: evaluate(reconstructed(report), CODES, "exclusive", resamples=FEW)
+    evaluations = {
+        figure: evaluate(
+            reconstruct_predictions(report), CODES, "exclusive", resamples=FEW
+        ).as_json()
         for figure, report in reports.items()
     }
     parts = (
-        (HEAD, averages(reports, found)),
+        (HEAD, averages(reports, evaluations)),
         (ACCURACY, intervals(reports)),
         (PAIRED, pairings(reports)),
         (AGAINST, against(reports)),
-        (NOT_FOLLOWING, misprints(reports, found)),
+        (NOT_FOLLOWING, misprints(reports, evaluations)),
         (MATRICES, matrices(reports)),
     )
     return "".join(head + body for head, body in parts)
 
 
-def averages(reports: dict[int, Printed], found: dict[int, dict]) -> str:
+def averages(reports: dict[int, PrintedReport], evaluations: dict[int, dict]) -> str:
     """Return printed and reconstructed accuracy and averages."""
     rows = []
     for figure, report in reports.items():
-        printed, ours = report.rows, found[figure]
+        printed, ours = report.rows, evaluations[figure]
         accuracy = (printed.loc["accuracy", "f1"], f"{ours['accuracy']:.3f}")
         rows.append((f"Fig. {figure}", report.model, "accuracy", *accuracy))
         for kind in AVERAGES:
-            told = " ".join(printed.loc[kind, m] for m in MEASURES)
-            again = " ".join(f"{ours['averages'][kind][m]:.3f}" for m in MEASURES)
+            as_printed = " ".join(printed.loc[kind, m] for m in MEASURES)
+            ours_again = " ".join(f"{ours['averages'][kind][m]:.3f}" for m in MEASURES)
             rows.append(
-                (f"Fig. {figure}", report.model, f"{kind}: precision, recall, F1", told, again)
+                (
+                    f"Fig. {figure}",
+                    report.model,
+                    f"{kind}: precision, recall, F1",
+                    as_printed,
+                    ours_again,
+                )
             )
     return table(("", "network", "", "printed", "ours"), rows) + "\n"
 
 
-def intervals(reports: dict[int, Printed]) -> str:
+def intervals(reports: dict[int, PrintedReport]) -> str:
     """Return each accuracy with its exact interval."""
     rows = []
     for figure, report in reports.items():
@@ -113,7 +121,7 @@ def intervals(reports: dict[int, Printed]) -> str:
     return table(("", "network", "right", "accuracy", "interval"), rows)
 
 
-def pairings(reports: dict[int, Printed]) -> str:
+def pairings(reports: dict[int, PrintedReport]) -> str:
     """Return McNemar's p for every pairing of both comparisons."""
     rows = []
     for a, b in PAIRS:
@@ -129,21 +137,21 @@ def pairings(reports: dict[int, Printed]) -> str:
     )
 
 
-def against(reports: dict[int, Printed]) -> str:
+def against(reports: dict[int, PrintedReport]) -> str:
     """Return the contradictions between prose and tables."""
     rows = [
-        (c["text"], f"Fig. {figure}", c["of"], str(c["said"]), str(c["table"]))
+        (c["text"], f"Fig. {figure}", c["of"], str(c["prose"]), str(c["table"]))
         for figure, report in reports.items()
         for c in contradictions(report)
     ]
     return table(("prose", "report", "records", "prose says", "report says"), rows)
 
 
-def misprints(reports: dict[int, Printed], found: dict[int, dict]) -> str:
+def misprints(reports: dict[int, PrintedReport], evaluations: dict[int, dict]) -> str:
     """Return the printed figures that the reconstruction does not give."""
     rows = []
     for figure, report in reports.items():
-        for c in not_following(report, found[figure]):
+        for c in inconsistent_figures(report, evaluations[figure]):
             value = f"{c['value']:.{len(c['printed']) - 2}f}"
             rows.append((f"Fig. {figure}", c["row"], c["column"], c["printed"], value))
     return table(("", "row", "column", "printed", "follows"), rows) + (
@@ -152,7 +160,7 @@ def misprints(reports: dict[int, Printed], found: dict[int, dict]) -> str:
     )
 
 
-def matrices(reports: dict[int, Printed]) -> str:
+def matrices(reports: dict[int, PrintedReport]) -> str:
     """Return how far each report determines its matrix, and the errors of the first that fits."""
     rows = []
     for figure, report in reports.items():
@@ -166,8 +174,8 @@ def matrices(reports: dict[int, Printed]) -> str:
     return table(("", "network", "matrices that fit", "errors in the first of them"), rows)
 
 
-def right_of(report: Printed) -> int:
-    """Return how many records were called right."""
+def right_of(report: PrintedReport) -> int:
+    """Return the number of records predicted correctly."""
     return int(counts_fitting(report)[0].right.sum())
 
 

@@ -27,15 +27,15 @@ st.segmented_control(
 )  # fmt: skip
 chosen = there[st.session_state["studies_name"]]
 st.subheader(chosen.title)
-left = chosen.asked - chosen.finished
-said = f"{chosen.finished:,} of {chosen.asked:,} trainings finished."
+left = chosen.requested - chosen.finished
+said = f"{chosen.finished:,} of {chosen.requested:,} trainings finished."
 st.caption(f"{said} The others: `ecgcore study {chosen.name}`." if left > 0 else said)
-if chosen.came_out:
-    st.markdown(chosen.came_out)
+if chosen.outcome:
+    st.markdown(chosen.outcome)
 colour = palette.MODEL[state.is_dark()]["b"]
 drawn = figures_studies.trainings(cached_studies.points(chosen.name), colour)
 draw.figure(drawn, "studies_points", f"Macro AUC of each training of study {chosen.name}")
-with st.expander("All figures, and how they were made", expanded=not chosen.came_out):
+with st.expander("All figures, and how they were made", expanded=not chosen.outcome):
     for piece in chosen.page:
         if isinstance(piece, str):
             st.markdown(piece)

@@ -13,7 +13,7 @@ def trainings(points: pd.DataFrame, colour: str) -> go.Figure:
     known = points.dropna(subset="macro_auc")
     figure.add_scatter(
         x=known["macro_auc"], y=known["group"], mode="markers", name="a training",
-        text=known["cell"], marker={"color": colour, "size": 8, "opacity": 0.55},
+        text=known["trial"], marker={"color": colour, "size": 8, "opacity": 0.55},
         hovertemplate="%{text}: %{x:.3f}<extra></extra>",
     )  # fmt: skip
     means = known.groupby("group", sort=False)["macro_auc"].mean()

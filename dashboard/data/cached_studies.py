@@ -6,19 +6,22 @@ import pandas as pd
 import streamlit as st
 
 if TYPE_CHECKING:
-    from ecgcore.studies.overview import State
+    from ecgcore.studies.overview import StudyOverview
+
+if TYPE_CHECKING:
+    pass
 
 
-def states() -> list["State"]:
+def states() -> list["StudyOverview"]:
     """Return the studies of which something is finished."""
     return _states(_newest())
 
 
 @st.cache_data(max_entries=2, show_spinner="Reading the studies …")
-def _states(stamp: int) -> list["State"]:
-    from ecgcore.studies.overview import states as found
+def _states(stamp: int) -> list["StudyOverview"]:
+    from ecgcore.studies.overview import study_overviews
 
-    return found()
+    return study_overviews()
 
 
 def points(name: str) -> pd.DataFrame:
@@ -28,14 +31,14 @@ def points(name: str) -> pd.DataFrame:
 
 @st.cache_data(max_entries=8, show_spinner="Reading the finished trainings …")
 def _points(name: str, stamp: int) -> pd.DataFrame:
-    from ecgcore.studies.overview import points as found
+    from ecgcore.studies.overview import trial_scores
 
-    return found(name)
+    return trial_scores(name)
 
 
 def _newest() -> int:
     """Return the time in ns of the last change below the studies' folder."""
-    from ecgcore.studies.overview import KEPT
+    from ecgcore.studies.overview import STUDIES_FOLDER
 
-    folders = [KEPT, *KEPT.glob("*"), *KEPT.glob("*/cells")]
+    folders = [STUDIES_FOLDER, *STUDIES_FOLDER.glob("*"), *STUDIES_FOLDER.glob("*/cells")]
     return max((f.stat().st_mtime_ns for f in folders if f.exists()), default=0)

@@ -23,7 +23,6 @@ from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.studies.study import Study
-    from ecgcore.studies.trial import Cell
 
 
 class _StudyGroup(TyperGroup):
@@ -76,9 +75,9 @@ def study_run(
     check_executor(executor)
     study, home, n_trained = find_study(name), Workspace.find(workspace), 0
     if train:
-        for cell in _train_missing(study, cohort, home, to, only, executor):
+        for trial in _train_missing(study, cohort, home, to, only, executor):
             n_trained += 1
-            err.print(f"{cell.name} done", markup=False)
+            err.print(f"{trial.name} done", markup=False)
     with progress_bar() as progress:
         progress.add_task(f"Writing the page of {name}", total=None, note="")
         page, n_missing = study.write_page(to), len(study.missing(cohort, to, only))
@@ -151,11 +150,11 @@ def release(
 
     Example: ecgcore release resnet1d_scaled --to my_checkpoint
     """
-    from ecgcore.studies.release_study import make_shipped
+    from ecgcore.studies.release_study import train_and_release
 
     folder = to or Path("checkpoints") / name
     with _training_progress(name) as show:
-        size = make_shipped(name, cohort, Workspace.find(workspace), studies, folder, show)
+        size = train_and_release(name, cohort, Workspace.find(workspace), studies, folder, show)
     if as_json:
         print_json({"model": name, "folder": str(folder), "bytes": size})
     else:

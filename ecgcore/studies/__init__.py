@@ -1,1 +1,1 @@
-"""Studies: many trainings that answer one question, each kept as a small file."""
+"""Studies: trainings that together answer one question, each stored as a small file."""

@@ -1,4 +1,4 @@
-"""Claims: what a paper says, what came out here, and whether it holds."""
+"""Claims of the papers, with our result and verdict."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,27 +11,28 @@ HOLDS, OPEN, AGAINST = "holds", "is not shown", "does not hold"
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim and what speaks for or against it.
+    """One claim with the difference that supports or contradicts it.
 
     Attributes
     ----------
-    says
+    statement
         The claim, such as "M-SE reads better than AlexNet at level 204".
-    found
+    difference
         A difference with its interval: ``value``, ``low``, ``high``, ``unit``; the claim is that it
         is above zero.
-    what
-        What the difference is of, such as "macro AUC on 1,310 untouched records, 5 seeds".
+    basis
+        Metric, records and seeds of the difference, such as "macro AUC on 1,310 holdout records,
+        5 seeds".
     """
 
-    says: str
-    found: Mapping[str, Any]
-    what: str
+    statement: str
+    difference: Mapping[str, Any]
+    basis: str
 
     @property
     def verdict(self) -> str:
         """Whether the claim holds: the whole interval above zero, or below, or neither."""
-        low, high = self.found["low"], self.found["high"]
+        low, high = self.difference["low"], self.difference["high"]
         if low is None:
             return OPEN
         return HOLDS if low > 0 else AGAINST if high < 0 else OPEN
@@ -39,12 +40,12 @@ class Claim:
     @property
     def line(self) -> str:
         """The claim in one line of Markdown."""
-        figure = with_range(self.found, 3, signed=True)
-        return f"- {self.says}: **{self.verdict}**. {figure}, {self.what}.\n"
+        figure = with_range(self.difference, 3, signed=True)
+        return f"- {self.statement}: **{self.verdict}**. {figure}, {self.basis}.\n"
 
 
-def told(claims: list[Claim]) -> str:
-    """Return what holds and what does not, a paragraph of lines each."""
+def claims_text(claims: list[Claim]) -> str:
+    """Return the claims that hold and those that do not, each group as a list."""
     groups = (
         ("What holds", [c for c in claims if c.verdict == HOLDS]),
         ("What does not, or is not shown", [c for c in claims if c.verdict != HOLDS]),

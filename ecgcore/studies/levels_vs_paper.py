@@ -33,15 +33,15 @@ WHY = """\
 ## Why they differ
 
 * **Precision of the paper's figures.** Its test sets have 64 and 130 records, hence the width of
-  the intervals above. Its second difference (126 against 128 right) is compatible with no difference
-  ([the paper re-read](../../paper001.md)).
+  the intervals above. Its second difference (126 against 128 right) is compatible with no
+  difference ([the paper re-read](../../paper001.md)).
 * **Origin of the labels.** Ours are cardiologists' statements on PTB-XL's records, with all their
   uncertainty: two readers of one ECG do not always agree on LVH or ischaemia. The paper names
   thresholds (its section 2.3) and no readers. The sections on criteria above show networks trained
   on labels by these thresholds.
 * **Test records.** Ours are of other patients than the training records, and no recording is in
-  both sets. The paper does not describe its split. If images of one patient, or crops of one recording,
-  are in both sets, a network is rewarded for recognising them.
+  both sets. The paper does not describe its split. If images of one patient, or crops of one
+  recording, are in both sets, a network is rewarded for recognising them.
 * **Difficulty of the classes.** In the paper all ectopic beats are found at either level, by either
   network; here they are among the hardest. One early beat in ten seconds is a small detail in an
   image of 224 pixels; perhaps the paper's ectopic records were full of them. LVH, RVH, STEMI and
@@ -81,8 +81,8 @@ def compare_with_paper(finished: Sequence[TrialResult]) -> str:
         "macro-F1",
     )
     return (
-        "## Comparison with the paper\n\nThe paper's accuracies with Clopper–Pearson intervals; ours are "
-        "means over seeds, with intervals over seeds and patients.\n\n"
+        "## Comparison with the paper\n\nThe paper's accuracies with Clopper–Pearson intervals; "
+        "ours are means over seeds, with intervals over seeds and patients.\n\n"
         + table(head, rows)
         + "\nRecall of each class:\n\n"
         + table(("level", "network", "", *CODES), classes)

@@ -1,15 +1,15 @@
-"""Tables in Markdown, as the pages of studies print them."""
+"""Markdown tables of generated pages."""
 
 from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a table."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
 def span(values: Iterable[int]) -> str:
-    """Return the least and the largest number: ``63 to 66``, or one where they are the same."""
-    least, *_, largest = sorted(values) * 2
-    return f"{least:,}" if least == largest else f"{least:,} to {largest:,}"
+    """Return the range of the values, such as ``63 to 66``, or one value if all are equal."""
+    low, *_, high = sorted(values) * 2
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -1,8 +1,8 @@
-"""A paper's printed reports, re-read: which counts fit them, and what does not follow from them.
+"""Reconstruction of paper 001's printed reports: fitting counts, misprints and contradictions.
 
 ``paper001.csv`` holds what "Improved Accuracy for ECG Arrhythmia Classification using AlexNet-M-SE
 with Dropout and BatchNorm" (Pidugu & Devarakonda Venkata) prints in its figures 1, 2, 7 and 8,
-digit by digit; ``paper001_texts.csv`` what its prose says of the matrices shown as pictures.
+digit by digit; ``paper001_texts.csv`` the statements of its prose on the matrices shown as images.
 """
 
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ REPORTS = Path(__file__).with_name("paper001.csv")
 TEXTS = Path(__file__).with_name("paper001_texts.csv")
 MEASURES = ("precision", "recall", "f1")
 AVERAGES = ("macro", "weighted")
-_SURE, _UNSURE = 0.91, 0.01  # probabilities of a reconstructed record's class and of the others
+_TOP, _OTHER = 0.91, 0.01  # probabilities of a reconstructed record's class and of the others
 
 
 @dataclass(frozen=True)
-class Printed:
+class PrintedReport:
     """One printed classification report.
 
     Attributes
@@ -34,7 +34,7 @@ class Printed:
         Its number in the paper.
     rows
         Index: class codes, ``accuracy``, ``macro``, ``weighted`` and, where printed, ``test line``;
-        columns precision, recall, f1, support: the digits as text, "" where none.
+        columns precision, recall, f1, support: the digits as text, "" if not printed.
     """
 
     figure: int
@@ -54,115 +54,117 @@ class Printed:
 
 @dataclass(frozen=True)
 class Counts:
-    """What a report says of its matrix: (C,) records called right, and called at all, a class."""
+    """Margins of a report's matrix: (C,) correct and predicted records of each class."""
 
     support: np.ndarray
     right: np.ndarray
-    called: np.ndarray
+    predicted: np.ndarray
 
     @property
-    def lost(self) -> np.ndarray:
-        """(C,) records of a class that were called something else."""
+    def missed(self) -> np.ndarray:
+        """(C,) records of a class that were predicted as another."""
         return self.support - self.right
 
     @property
-    def false_calls(self) -> np.ndarray:
-        """(C,) records of other classes that were called this one."""
-        return self.called - self.right
+    def false_positives(self) -> np.ndarray:
+        """(C,) records of other classes that were predicted as this one."""
+        return self.predicted - self.right
 
 
-def printed_reports() -> dict[int, Printed]:
+def printed_reports() -> dict[int, PrintedReport]:
     """Return the printed reports by figure."""
     table = pd.read_csv(REPORTS, dtype=str, keep_default_na=False)
     return {
-        int(figure): Printed(int(figure), rows["model"].iloc[0], rows.set_index("row"))
+        int(figure): PrintedReport(int(figure), rows["model"].iloc[0], rows.set_index("row"))
         for figure, rows in table.groupby("figure", sort=False)
     }
 
 
-def counts_fitting(report: Printed) -> list[Counts]:
+def counts_fitting(report: PrintedReport) -> list[Counts]:
     """Return all counts that give the printed precisions, recalls and accuracy.
 
-    Every record is called once, so that the calls add up to the records. A recall that no count of
-    the class's records gives is a misprint, and any is tried.
+    Every record is predicted once, so that the predictions add up to the records. A recall that no
+    count of the class's records gives is a misprint, and every count is tried.
     """
     choices = [
         _of_class(report.rows.loc[code, "precision"], report.rows.loc[code, "recall"], int(n))
         for code, n in zip(CODES, report.support, strict=True)
     ]
     accuracy = report.rows.loc["accuracy", "f1"]
-    found = []
-    for chosen in _adding_up(choices, report.n):
-        right, called = np.array(chosen).T
+    fitting = []
+    for choice in _adding_up(choices, report.n):
+        right, predicted = np.array(choice).T
         if as_printed(right.sum() / report.n) == accuracy:
-            found.append(Counts(report.support, right, called))
-    return found
+            fitting.append(Counts(report.support, right, predicted))
+    return fitting
 
 
 def as_printed(value: float | None) -> str:
-    """Return three decimals; 0.000 for what is not defined, as scikit-learn prints it."""
+    """Return three decimals; 0.000 for an undefined value, as scikit-learn prints it."""
     return f"{value or 0:.3f}"
 
 
 def _of_class(precision: str, recall: str, n: int) -> list[tuple[int, int]]:
-    """Return all (right, called) of a class of n records that give its printed figures."""
+    """Return all (right, predicted) of a class of n records that give its printed figures."""
     rights = [r for r in range(n + 1) if as_printed(r / n) == recall] or range(n + 1)
     most = 20 * n
     fits = []
     for right in rights:
-        for called in range(right, most + 1):
-            if as_printed(right / called if called else None) == precision:
-                fits.append((right, called))
+        for predicted in range(right, most + 1):
+            if as_printed(right / predicted if predicted else None) == precision:
+                fits.append((right, predicted))
     return fits
 
 
-def _adding_up(choices: list[list[tuple[int, int]]], calls: int) -> Iterator[list[tuple[int, int]]]:
-    """Yield one choice a class such that the calls add up."""
+def _adding_up(
+    choices: list[list[tuple[int, int]]], n_predicted: int
+) -> Iterator[list[tuple[int, int]]]:
+    """Yield one choice for each class such that the predictions add up."""
     if not choices:
-        if calls == 0:
+        if n_predicted == 0:
             yield []
         return
-    least_after = sum(min(called for _, called in choice) for choice in choices[1:])
-    for right, called in choices[0]:
-        if called + least_after <= calls:
-            for rest in _adding_up(choices[1:], calls - called):
-                yield [(right, called), *rest]
+    least_after = sum(min(predicted for _, predicted in choice) for choice in choices[1:])
+    for right, predicted in choices[0]:
+        if predicted + least_after <= n_predicted:
+            for others in _adding_up(choices[1:], n_predicted - predicted):
+                yield [(right, predicted), *others]
 
 
 def matrices_fitting(counts: Counts) -> Iterator[np.ndarray]:
     """Yield all (C, C) confusion matrices with these margins and diagonal, rows the label."""
-    for errors in _errors(list(counts.lost), list(counts.false_calls), 0):
+    for errors in _errors(list(counts.missed), list(counts.false_positives), 0):
         yield np.diag(counts.right) + np.array(errors)
 
 
-def _errors(lost: list[int], false_calls: list[int], row: int) -> Iterator[list[list[int]]]:
-    """Yield rows of wrong calls, from ``row`` on, whose sums are as given."""
-    if row == len(lost):
-        if not any(false_calls):
+def _errors(missed: list[int], false_positives: list[int], row: int) -> Iterator[list[list[int]]]:
+    """Yield the rows of errors, from ``row`` on, with the given row and column sums."""
+    if row == len(missed):
+        if not any(false_positives):
             yield []
         return
-    for called in _spread(lost[row], false_calls, row):
-        left = [f - c for f, c in zip(false_calls, called, strict=True)]
-        for rest in _errors(lost, left, row + 1):
-            yield [called, *rest]
+    for errors in _spread(missed[row], false_positives, row):
+        remaining = [f - e for f, e in zip(false_positives, errors, strict=True)]
+        for rows_below in _errors(missed, remaining, row + 1):
+            yield [errors, *rows_below]
 
 
 def _spread(errors: int, room: list[int], without: int) -> Iterator[list[int]]:
-    """Yield all ways to spread a class's errors over the columns' room, not onto itself."""
+    """Yield all ways to spread a class's errors over the columns' room, except onto itself."""
     if not room:
         if errors == 0:
             yield []
         return
     most = 0 if without == 0 else min(errors, room[0])
-    for here in range(most, -1, -1):
-        for rest in _spread(errors - here, room[1:], without - 1):
-            yield [here, *rest]
+    for n in range(most, -1, -1):
+        for others in _spread(errors - n, room[1:], without - 1):
+            yield [n, *others]
 
 
-def reconstructed(report: Printed) -> pd.DataFrame:
-    """Return predictions that give the printed report: a table as a run's, each record a patient.
+def reconstruct_predictions(report: PrintedReport) -> pd.DataFrame:
+    """Return predictions that give the printed report, as a run's table; each record is a patient.
 
-    Its confusion matrix is the first of those that fit; accuracy and averages are the same for all.
+    Its confusion matrix is the first of those that fit; all give the same accuracy and averages.
 
     Raises
     ------
@@ -177,45 +179,45 @@ def reconstructed(report: Printed) -> pd.DataFrame:
     times = matrix[truth, top]
     truth, top = np.repeat(truth, times), np.repeat(top, times)
     y = np.eye(len(CODES))[truth]
-    p = np.full(y.shape, _UNSURE)
-    p[np.arange(len(p)), top] = _SURE
+    p = np.full(y.shape, _OTHER)
+    p[np.arange(len(p)), top] = _TOP
     table = pd.DataFrame({"record": [f"r{i:03}" for i in range(len(y))], "part": "test"})
     labels = {f"y_{code}": y[:, i] for i, code in enumerate(CODES)}
-    told = {f"p_{code}": p[:, i] for i, code in enumerate(CODES)}
-    return table.assign(patient=table["record"], **labels, **told)
+    probabilities = {f"p_{code}": p[:, i] for i, code in enumerate(CODES)}
+    return table.assign(patient=table["record"], **labels, **probabilities)
 
 
-def not_following(report: Printed, evaluation: dict) -> list[dict]:
-    """Return the printed figures that the reconstruction does not give: row, column, both figures.
+def inconsistent_figures(report: PrintedReport, evaluation: dict) -> list[dict]:
+    """Return the printed figures that the reconstruction does not give: row, column, both values.
 
     ``evaluation`` is :func:`ecgcore.evaluation.evaluate.evaluate`'s of the reconstruction.
     """
     computed = {code: evaluation["classes"][code] for code in CODES}
     computed |= {kind: evaluation["averages"][kind] for kind in AVERAGES}
     computed["accuracy"] = {"f1": evaluation["accuracy"]}
-    cells = [
+    figures = [
         {"row": row, "column": measure, "printed": report.rows.loc[row, measure], "value": value}
-        for row, found in computed.items()
-        for measure, value in ((m, found.get(m)) for m in MEASURES)
+        for row, values in computed.items()
+        for measure, value in ((m, values.get(m)) for m in MEASURES)
         if report.rows.loc[row, measure]
     ]
     if "test line" in report.rows.index:
-        told = report.rows.loc["test line", "f1"]
-        accuracy = {"row": "accuracy", "column": "test line", "printed": told}
-        cells.append(accuracy | {"value": evaluation["accuracy"]})
-    return [c for c in cells if f"{c['value'] or 0:.{len(c['printed']) - 2}f}" != c["printed"]]
+        printed = report.rows.loc["test line", "f1"]
+        accuracy = {"row": "accuracy", "column": "test line", "printed": printed}
+        figures.append(accuracy | {"value": evaluation["accuracy"]})
+    return [c for c in figures if f"{c['value'] or 0:.{len(c['printed']) - 2}f}" != c["printed"]]
 
 
-def contradictions(report: Printed) -> list[dict]:
-    """Return what the paper's prose says of a report's matrix and the report excludes.
+def contradictions(report: PrintedReport) -> list[dict]:
+    """Return the statements of the paper's prose that a report's matrix contradicts.
 
-    Where the prose lists the errors, it says that all other records are on the diagonal.
+    Where the prose lists the errors, it implies that all other records are on the diagonal.
 
     Returns
     -------
     list of dict
-        text (where it stands), of (``LVH right``, ``LVH lost``, ``wrongly called LVH``), said and
-        table: how many records, by the prose and by the printed precision and recall.
+        text (its place in the paper), of (``LVH right``, ``LVH lost``, ``wrongly called LVH``), and
+        the number of records by the prose and by the printed precision and recall (table).
     """
     [counts] = counts_fitting(report)
     claims = pd.read_csv(TEXTS, keep_default_na=False)
@@ -223,25 +225,25 @@ def contradictions(report: Printed) -> list[dict]:
     kinds = [("right", "class", "{} right", counts.right)]
     if (claims["claim"] == "error").any():
         kinds += [
-            ("error", "class", "{} lost", counts.lost),
-            ("error", "as", "wrongly called {}", counts.false_calls),
+            ("error", "class", "{} lost", counts.missed),
+            ("error", "as", "wrongly called {}", counts.false_positives),
         ]
-    found = []
+    contradicted = []
     for kind, column, words, table in kinds:
-        told = claims[claims["claim"] == kind]
-        said = told.groupby(column)["count"].sum()
+        of_kind = claims[claims["claim"] == kind]
+        claimed = of_kind.groupby(column)["count"].sum()
         for code, count in zip(CODES, table, strict=True):
-            claimed = int(said.get(code, 0))
-            if claimed != count and not told.empty:
-                where = {"text": told["text"].iloc[0], "of": words.format(code)}
-                found.append(where | {"said": claimed, "table": int(count)})
-    return found
+            n_claimed = int(claimed.get(code, 0))
+            if n_claimed != count and not of_kind.empty:
+                claim = {"text": of_kind["text"].iloc[0], "of": words.format(code)}
+                contradicted.append(claim | {"prose": n_claimed, "table": int(count)})
+    return contradicted
 
 
 def mcnemar_over_pairings(right_a: int, right_b: int, n: int) -> list[dict]:
     """Return McNemar's exact test for every pairing of two printed accuracies on n records.
 
-    Two totals do not say which records both have right; each number that is possible is tried.
+    Two totals do not determine how many records both have right; every possible number is tried.
     """
     rows = np.arange(n)
     return [

@@ -1,15 +1,15 @@
-"""The studies by name."""
+"""Registry of the studies by name."""
 
 from ecgcore.errors import NotFound
 from ecgcore.studies import ablation, finetune, levels, rates, scale, shipped
 from ecgcore.studies.study import Study
 
-_ALL = (rates, levels, ablation, finetune, scale, shipped)
-STUDIES = {study.STUDY.name: study.STUDY for study in _ALL}
+_MODULES = (rates, levels, ablation, finetune, scale, shipped)
+STUDIES = {module.STUDY.name: module.STUDY for module in _MODULES}
 
 
 def find_study(name: str) -> Study:
-    """Return the study of that name, or say which there are."""
+    """Return the study of that name."""
     if name not in STUDIES:
         raise NotFound.among("study", name, STUDIES)
     return STUDIES[name]

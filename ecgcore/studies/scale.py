@@ -1,8 +1,8 @@
-"""Which shape should a residual network on signals have (paper 003)?
+"""Study ``scale``: depth, width and kernel of a residual network on signals (paper 003).
 
 The paper finds shallower networks, more channels and smaller kernels better, and that the best
 shape may depend on the target. All shapes are trained alike, on two label sets, and scored on the
-validation fold: a shape is chosen, so no test record is looked at.
+validation fold: as a shape is selected, no test record is used.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
 from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
-from ecgcore.studies.trial import Cell, TrialResult
+from ecgcore.studies.trial import TrialConfig, TrialResult
 
 SHAPES = (
     (4, 8, 3),
@@ -39,7 +39,7 @@ SHAPES = (
     (4, 64, 3),
     (8, 32, 9),
 )
-"""(depth, width, kernel), from the cheapest to the dearest, as they are trained."""
+"""(depth, width, kernel), in the order of training: from the cheapest to the most expensive."""
 LABEL_SETS = ("paper10", "ptbxl5")
 SEEDS = (1, 2)
 EPOCHS = 3
@@ -48,28 +48,30 @@ SAMPLES = 1000  # 10 s at 100 Hz, for the multiply-adds
 
 HEAD = """\
 {n} shapes, {seeds} seeds, {epochs} epochs of batches of {batch} on folds 1 to 3 of cohort
-`{cohort}` ({train:,} records), scored on fold 4 ({validation:,} records); no test record was looked
-at. AUC is the macro AUC after the last epoch.{noise}
+`{cohort}` ({train:,} records), scored on fold 4 ({validation:,} records); no test record was used.
+AUC is the macro AUC after the last epoch.{noise}
 
 """
 
 
-def cells(cohort: str, _finished: Sequence[TrialResult]) -> list[Cell]:
-    """Return a training a shape, label set and seed."""
+def trials(cohort: str, _finished: Sequence[TrialResult]) -> list[TrialConfig]:
+    """Return a trial for each shape, label set and seed."""
     return [
-        Cell(f"{of}-d{d}w{w}k{k}-s{seed}", _config(cohort, of, d, w, k, seed))
+        TrialConfig(f"{label_set}-d{d}w{w}k{k}-s{seed}", _config(cohort, label_set, d, w, k, seed))
         for d, w, k in SHAPES
-        for of in LABEL_SETS
+        for label_set in LABEL_SETS
         for seed in SEEDS
     ]
 
 
-def _config(cohort: str, of: str, depth: int, width: int, kernel: int, seed: int) -> TrainConfig:
+def _config(
+    cohort: str, label_set: str, depth: int, width: int, kernel: int, seed: int
+) -> TrainConfig:
     return TrainConfig(
         cohort,
         "resnet1d",
         "all",
-        label_set=of,
+        label_set=label_set,
         split="folds",
         depth=depth,
         width=width,
@@ -85,12 +87,12 @@ def _config(cohort: str, of: str, depth: int, width: int, kernel: int, seed: int
 
 
 def page(finished: Sequence[TrialResult]) -> str:
-    """Return for each label set the shapes in order of cost, and what each axis is worth."""
+    """Return for each label set the shapes in order of cost, and the effect of each axis."""
     first = finished[0].content
     config, records = finished[0].config, first["split"]["records"]
     text = HEAD.format(
         n=len(_by_shape(finished)),
-        seeds=len({cell.config.seed for cell in finished}),
+        seeds=len({trial.config.seed for trial in finished}),
         epochs=config.epochs,
         batch=config.batch_size,
         cohort=first["cohort"]["name"],
@@ -98,62 +100,61 @@ def page(finished: Sequence[TrialResult]) -> str:
         validation=records["validation"],
         noise=_noise(finished),
     )
-    for of in LABEL_SETS:
-        there = [cell for cell in finished if cell.config.label_set == of]
-        if there:
-            text += f"## `{of}`\n\n{_shapes(there)}\n{_worths(there)}\n"
+    for label_set in LABEL_SETS:
+        if trials := _of_label_set(label_set, finished):
+            text += f"## `{label_set}`\n\n{_shapes_table(trials)}\n{_effects_table(trials)}\n"
     return text
 
 
-def _by_shape(cells: Sequence[TrialResult]) -> dict[tuple[int, int, int], list[float]]:
-    found: dict[tuple[int, int, int], list[float]] = {}
-    for cell in cells:
-        c = cell.config
-        found.setdefault((c.depth or 0, c.width or 0, c.kernel or 0), []).append(
-            STUDY.validated(cell)
-        )
-    return found
+def _of_label_set(label_set: str, trials: Sequence[TrialResult]) -> list[TrialResult]:
+    return [trial for trial in trials if trial.config.label_set == label_set]
 
 
-def _noise(cells: Sequence[TrialResult]) -> str:
-    """Say what two seeds of a shape differ by, once there are two."""
-    apart = [
+def _by_shape(trials: Sequence[TrialResult]) -> dict[tuple[int, int, int], list[float]]:
+    by_shape: dict[tuple[int, int, int], list[float]] = {}
+    for trial in trials:
+        by_shape.setdefault(_shape(trial), []).append(STUDY.validated(trial))
+    return by_shape
+
+
+def _shape(trial: TrialResult) -> tuple[int, int, int]:
+    config = trial.config
+    return config.depth or 0, config.width or 0, config.kernel or 0
+
+
+def _noise(trials: Sequence[TrialResult]) -> str:
+    """Return the difference between two seeds of a shape in words, once there are two."""
+    differences = [
         np.ptp(values)
-        for of in LABEL_SETS
-        for values in _by_shape([c for c in cells if c.config.label_set == of]).values()
+        for label_set in LABEL_SETS
+        for values in _by_shape(_of_label_set(label_set, trials)).values()
         if len(values) > 1
     ]
-    if not apart:
+    if not differences:
         return ""
     return (
-        f" Two seeds of one shape differ by {np.sqrt(np.mean(np.square(apart))):.4f} (root mean "
-        "square), and smaller differences mean nothing."
+        f" Two seeds of one shape differ by {np.sqrt(np.mean(np.square(differences))):.4f} (root "
+        "mean square); smaller differences are not meaningful."
     )
 
 
-def _shapes(cells: Sequence[TrialResult]) -> str:
-    found = _by_shape(cells)
-    best = max(found, key=lambda shape: np.mean(found[shape]))
+def _shapes_table(trials: Sequence[TrialResult]) -> str:
+    by_shape = _by_shape(trials)
+    best = max(by_shape, key=lambda shape: np.mean(by_shape[shape]))
     rows = []
-    for shape in sorted(found, key=_multiply_adds):
-        mean = number(float(np.mean(found[shape])), 4)
-        seconds = np.mean(
-            [
-                c.history["seconds"].mean()
-                for c in cells
-                if (c.config.depth, c.config.width, c.config.kernel) == shape
-            ]
+    for shape in sorted(by_shape, key=_multiply_adds):
+        mean = number(float(np.mean(by_shape[shape])), 4)
+        of_shape = [trial for trial in trials if _shape(trial) == shape]
+        seconds = np.mean([trial.history["seconds"].mean() for trial in of_shape])
+        row = (
+            *shape,
+            f"{_parameters(shape):,}",
+            f"{_multiply_adds(shape) / 1e6:.1f}",
+            f"{seconds:.0f}",
+            f"**{mean}**" if shape == best else mean,
+            ", ".join(number(value, 4) for value in by_shape[shape]),
         )
-        rows.append(
-            (
-                *shape,
-                f"{_parameters(shape):,}",
-                f"{_multiply_adds(shape) / 1e6:.1f}",
-                f"{seconds:.0f}",
-                f"**{mean}**" if shape == best else mean,
-                ", ".join(number(value, 4) for value in found[shape]),
-            )
-        )
+        rows.append(row)
     head = (*AXES, "parameters", "M multiply-adds", "s an epoch", "AUC", "each seed")
     return table(head, rows)
 
@@ -174,44 +175,48 @@ def _multiply_adds(shape: tuple[int, int, int]) -> int:
 
 def claims(finished: Sequence[TrialResult]) -> list[Claim]:
     """Return the paper's three claims, for each label set."""
-    found = []
-    for of in LABEL_SETS:
-        worth = _worth([cell for cell in finished if cell.config.label_set == of])
-        for axis, says, sign in (
+    tested = []
+    for label_set in LABEL_SETS:
+        effects = _effects(_of_label_set(label_set, finished))
+        for axis, statement, sign in (
             ("depth", "shallower is better", -1),
             ("width", "wider is better", 1),
             ("kernel", "a smaller kernel is better", -1),
         ):
-            if axis in worth:
-                apart = _apart(sign * worth[axis][0], worth[axis][1])
-                word = {1: "twice", -1: "half"}[sign]
-                what = f"macro AUC on validation for {word} the {axis}"
-                found.append(Claim(f"On `{of}`, {says}", apart, what))
-    return found
+            if axis in effects:
+                slope, half_width = effects[axis]
+                factor = {1: "twice", -1: "half"}[sign]
+                basis = f"macro AUC on validation for {factor} the {axis}"
+                difference = _interval(sign * slope, half_width)
+                tested.append(Claim(f"On `{label_set}`, {statement}", difference, basis))
+    return tested
 
 
-def _worth(cells: Sequence[TrialResult]) -> dict[str, tuple[float, float]]:
-    """Return what twice the depth, width or kernel adds to the AUC, and half its interval.
+def _effects(trials: Sequence[TrialResult]) -> dict[str, tuple[float, float]]:
+    """Return the gain in AUC per doubling of depth, width and kernel, and half its interval.
 
-    Least squares of a shape's mean AUC on the three logarithms, Student's t: what no straight line
-    tells counts as noise. Empty where there are too few shapes, or all are alike on an axis.
+    Least squares of a shape's mean AUC on the three logarithms, Student's t: deviations from a
+    straight line count as noise. Empty with too few shapes, or if an axis does not vary.
     """
-    found = _by_shape(cells)
-    x = np.column_stack([np.ones(len(found)), np.log2(np.array(list(found), float))])
-    if len(found) <= x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
+    by_shape = _by_shape(trials)
+    x = np.column_stack([np.ones(len(by_shape)), np.log2(np.array(list(by_shape), float))])
+    if len(by_shape) <= x.shape[1] or np.linalg.matrix_rank(x) < x.shape[1]:
         return {}
-    y = np.array([np.mean(values) for values in found.values()])
+    y = np.array([np.mean(values) for values in by_shape.values()])
     slopes, *_ = np.linalg.lstsq(x, y)
-    free = len(y) - x.shape[1]
-    spread = np.linalg.pinv(x.T @ x) * ((y - x @ slopes) ** 2).sum() / free
-    reach = t.ppf((1 + LEVEL) / 2, free) * np.sqrt(np.diag(spread))
-    return {a: (float(s), float(r)) for a, s, r in zip(AXES, slopes[1:], reach[1:], strict=True)}
+    freedom = len(y) - x.shape[1]
+    covariance = np.linalg.pinv(x.T @ x) * ((y - x @ slopes) ** 2).sum() / freedom
+    half_widths = t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(np.diag(covariance))
+    return {
+        axis: (float(slope), float(half_width))
+        for axis, slope, half_width in zip(AXES, slopes[1:], half_widths[1:], strict=True)
+    }
 
 
-def _worths(cells: Sequence[TrialResult]) -> str:
+def _effects_table(trials: Sequence[TrialResult]) -> str:
     rows = [
-        (f"twice the {axis}", with_range(_apart(s, r), 4, signed=True))
-        for axis, (s, r) in _worth(cells).items()
+        (f"twice the {axis}", with_range(_interval(slope, half_width), 4, signed=True))
+        for axis, (slope, half_width) in _effects(trials).items()
     ]
     if not rows:
         return ""
@@ -221,37 +226,42 @@ def _worths(cells: Sequence[TrialResult]) -> str:
     )
 
 
-def _apart(value: float, reach: float) -> dict[str, float]:
-    return {"value": value, "low": value - reach, "high": value + reach}
+def _interval(value: float, half_width: float) -> dict[str, float]:
+    return {"value": value, "low": value - half_width, "high": value + half_width}
 
 
 def summary(finished: Sequence[TrialResult]) -> str:
-    """Return the best shape of each label set, and whether both put the shapes in one order."""
-    found = {of: _by_shape([c for c in finished if c.config.label_set == of]) for of in LABEL_SETS}
-    means = {of: {s: float(np.mean(aucs)) for s, aucs in by.items()} for of, by in found.items()}
-    shared = sorted(set.intersection(*(set(by) for by in means.values())))
+    """Return the best shape of each label set, and the rank correlation of the two orders."""
+    means = {
+        label_set: {
+            shape: float(np.mean(aucs))
+            for shape, aucs in _by_shape(_of_label_set(label_set, finished)).items()
+        }
+        for label_set in LABEL_SETS
+    }
+    shared = sorted(set.intersection(*(set(of_set) for of_set in means.values())))
     if len(shared) <= len(AXES):
         return ""
-    best = {of: max(by, key=lambda shape: by[shape]) for of, by in means.items()}
-    told = "; ".join(
-        f"on `{of}` {_words(shape)} (AUC {number(means[of][shape], 4)})"
-        for of, shape in best.items()
+    best = {name: max(of_set, key=lambda shape: of_set[shape]) for name, of_set in means.items()}
+    texts = "; ".join(
+        f"on `{name}` {_shape_text(shape)} (AUC {number(means[name][shape], 4)})"
+        for name, shape in best.items()
     )
-    first, second = ([by[shape] for shape in shared] for by in means.values())
+    first, second = ([of_set[shape] for shape in shared] for of_set in means.values())
     return (
-        f"Does the best shape depend on the target? Best is {told}. Over {len(shared)} shapes the "
+        f"Does the best shape depend on the target? Best is {texts}. Over {len(shared)} shapes the "
         f"two orders agree by Spearman's ρ {number(spearmanr(first, second).statistic, 2)}."
     )
 
 
-def _words(shape: tuple[int, int, int]) -> str:
+def _shape_text(shape: tuple[int, int, int]) -> str:
     return ", ".join(f"{axis} {size}" for axis, size in zip(AXES, shape, strict=True))
 
 
 STUDY = Study(
     "scale",
     "Depth, width and kernel of a network on signals",
-    cells,
+    trials,
     page,
     scored=False,
     claims=claims,

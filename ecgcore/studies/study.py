@@ -1,7 +1,7 @@
-"""A study: the cells it asks for, the work on those that are not there yet, and its page.
+"""A study: the trainings it requests, their execution, and the page that reports them.
 
-Each finished cell is a small committed file: a study that was cut off, or cloned, does only what
-is missing, and its page is written again without training.
+Each finished training is a small committed file: a study that was interrupted, or cloned, trains
+only what is missing, and its page is written again without training.
 """
 
 import os
@@ -24,7 +24,7 @@ from ecgcore.report.figures import svg
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run, find_run, list_runs
 from ecgcore.studies.claims import Claim
-from ecgcore.studies.trial import Cell, TrialResult, keep
+from ecgcore.studies.trial import TrialConfig, TrialResult, store_trial
 from ecgcore.training.distillation import Teacher
 from ecgcore.training.distributed import SINGLE_PROCESS, Team
 from ecgcore.training.loop import Progress
@@ -35,95 +35,99 @@ from ecgcore.workspace import Workspace
 
 PAGE = "README.md"
 MARK = "study"
-"""File in a run's folder: the study and cell that it belongs to."""
+"""File in a run's folder that names the study and trial that it belongs to."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """What a study asks, trains and says.
+    """A study, as the functions that define its trainings and its texts.
 
     Attributes
     ----------
     name, title
-        Its folder's name, and what it asks.
-    cells
-        Cohort's name and the cells that are there → the trainings asked for. A later round may
-        follow from what an earlier one found.
+        Name of its folder, and its question.
+    trials
+        Name of the cohort and finished trials → the trials requested. A later round may depend on
+        the results of an earlier one.
     page
-        Finished cells → Markdown.
+        Finished trials → Markdown.
     scored
-        Whether test records are looked at; their predictions are then kept.
+        Whether test records are scored; their predictions are then stored.
     validated
-        A finished cell → its macro AUC on validation, as a study judges by it that looks at no test
-        record; by default that of the last epoch.
+        A finished trial → its macro AUC on validation, for a study that scores no test record; by
+        default that of the last epoch.
     claims
-        Finished cells → what a paper says and whether it holds, as far as it is tried.
+        Finished trials → the papers' claims with their verdicts, as far as they are tested.
     figures
-        Finished cells → the SVG files that the page shows.
+        Finished trials → the SVG files of the page.
     summary
-        Finished cells → what came out, in a paragraph; empty where the claims say it all.
+        Finished trials → the outcome in a paragraph; empty where the claims are the outcome.
     """
 
     name: str
     title: str
-    cells: Callable[[str, Sequence[TrialResult]], list[Cell]]
+    trials: Callable[[str, Sequence[TrialResult]], list[TrialConfig]]
     page: Callable[[Sequence[TrialResult]], str]
     scored: bool = True
-    validated: Callable[[TrialResult], float] = lambda cell: float(
-        cell.history["val_macro_auc"].iloc[-1]
+    validated: Callable[[TrialResult], float] = lambda trial: float(
+        trial.history["val_macro_auc"].iloc[-1]
     )
     claims: Callable[[Sequence[TrialResult]], list[Claim]] = lambda finished: []
     figures: Callable[[Sequence[TrialResult]], dict[str, Figure]] = lambda finished: {}
     summary: Callable[[Sequence[TrialResult]], str] = lambda finished: ""
 
     def finished(self, folder: Path, cohort: str | None = None) -> list[TrialResult]:
-        """Return the cells that are there, by name.
+        """Return the finished trials, by name.
 
         Parameters
         ----------
+        folder
+            Folder of all studies.
         cohort
-            The one that they were asked of; by default what the first one says.
+            Cohort that they are requested for; by default that of the first one.
 
         Raises
         ------
         RequestError
-            One is not as the study asks for it, or they are of two states of a cohort.
+            A trial differs from the one requested, or they are of two states of a cohort.
         """
         files = sorted((folder / self.name / "cells").glob("*.json"))
-        found = [TrialResult.read(file) for file in files]
-        if found:
-            asked = {cell.name: cell for cell in self.asked(found, cohort)}
-            _check(found, asked, folder / self.name)
-        return found
+        results = [TrialResult.read(file) for file in files]
+        if results:
+            requested = {trial.name: trial for trial in self.requested(results, cohort)}
+            _check_consistent(results, requested, folder / self.name)
+        return results
 
-    def asked(self, finished: Sequence[TrialResult], cohort: str | None = None) -> list[Cell]:
-        """Return the trainings asked for, by default of the cohort of those that are finished."""
-        return self.cells(cohort or finished[0].config.cohort, finished)
+    def requested(
+        self, finished: Sequence[TrialResult], cohort: str | None = None
+    ) -> list[TrialConfig]:
+        """Return the trials requested, by default for the cohort of the finished ones."""
+        return self.trials(cohort or finished[0].config.cohort, finished)
 
-    def missing(self, cohort: str, folder: Path, only: str = "*") -> list[Cell]:
-        """Return the cells that match ``only`` (a pattern such as ``alexnet_gap-*``) and lack.
+    def missing(self, cohort: str, folder: Path, only: str = "*") -> list[TrialConfig]:
+        """Return the unfinished trials that match ``only`` (a pattern such as ``alexnet_gap-*``).
 
         Raises
         ------
         RequestError
-            No cell matches, or one that is there was trained in another way.
+            No trial matches, or a finished one was trained with other settings.
         """
         finished = self.finished(folder, cohort)
-        cells = self.cells(cohort, finished)
-        asked = [cell for cell in cells if fnmatch(cell.name, only)]
-        if not asked:
-            some = ", ".join(cell.name for cell in cells[:3])
+        trials = self.trials(cohort, finished)
+        matching = [trial for trial in trials if fnmatch(trial.name, only)]
+        if not matching:
+            some = ", ".join(trial.name for trial in trials[:3])
             raise RequestError(
-                f"No cell of study '{self.name}' matches '{only}'; there are {some} and so on."
+                f"No trial of study '{self.name}' matches '{only}'; there are {some} and so on."
             )
-        there = {cell.name for cell in finished}
-        return [cell for cell in asked if cell.name not in there]
+        names = {trial.name for trial in finished}
+        return [trial for trial in matching if trial.name not in names]
 
     def write_page(self, folder: Path) -> Path:
-        """Write the study's page from the cells that are there, and return its file."""
+        """Write the study's page from its finished trials, and return its path."""
         finished = self.finished(folder)
         if not finished:
-            raise RequestError(f"Study '{self.name}' has no finished cell in {folder} yet.")
+            raise RequestError(f"Study '{self.name}' has no finished trial in {folder} yet.")
         for name, figure in self.figures(finished).items():
             write_atomic(folder / self.name / name, partial(_write, svg(figure)))
         text = f"# {self.title}\n\n{self.page(finished)}"
@@ -132,25 +136,28 @@ class Study:
         return page
 
 
-def _check(found: Sequence[TrialResult], asked: dict[str, Cell], folder: Path) -> None:
-    """Refuse cells that the study does not ask for so, or that do not belong together."""
-    states: dict[str, TrialResult] = {}
-    for one in found:
-        if one.name not in asked:
+def _check_consistent(
+    results: Sequence[TrialResult], requested: dict[str, TrialConfig], folder: Path
+) -> None:
+    """Refuse trials that the study does not request, or that do not belong together."""
+    first_of_cohort: dict[str, TrialResult] = {}
+    for result in results:
+        if result.name not in requested:
             raise RequestError(
-                f"Cell {one.name} in {folder} is none that the study asks for; delete its files."
+                f"Trial {result.name} in {folder} is not one that the study requests; delete its "
+                "files."
             )
-        if not one.is_of(asked[one.name]):
+        if not result.matches(requested[result.name]):
             raise RequestError(
-                f"Cell {one.name} in {folder} was trained with other settings; delete its files "
-                "to train it again."
+                f"Trial {result.name} in {folder} was trained with other settings; delete its "
+                "files to train it again."
             )
-        first = states.setdefault(one.content["cohort"]["name"], one)
-        if one.state != first.state:
+        cohort = result.content["cohort"]["name"]
+        first = first_of_cohort.setdefault(cohort, result)
+        if result.state != first.state:
             raise RequestError(
-                f"Cells {first.name} and {one.name} in {folder} are of two states of cohort "
-                f"'{one.content['cohort']['name']}' or of its labels; delete the files of those "
-                "that are out of date."
+                f"Trials {first.name} and {result.name} in {folder} are of two states of cohort "
+                f"'{cohort}' or of its labels; delete the files of those that are out of date."
             )
 
 
@@ -160,18 +167,18 @@ def _write(content: bytes, path: Path) -> None:
 
 def train_missing(
     study: Study, cohort: str, workspace: Workspace, folder: Path, only: str, on_progress: Progress
-) -> Iterator[Cell]:
-    """Train what lacks, one cell after another, and yield each when it is finished.
+) -> Iterator[TrialConfig]:
+    """Train the missing trials one after another, and yield each when it is finished.
 
-    A cell that another process works on is left to it.
+    A trial that another process is training is left to it.
     """
-    shelf, tried = _Shelf.of(study, cohort, workspace, folder), set[str]()
-    while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
-        _need_cohorts(lacking, workspace)
-        cell = lacking[0]
-        tried.add(cell.name)
-        if _train(shelf, cell, on_progress):
-            yield cell
+    store, tried = _TrialStore.of(study, cohort, workspace, folder), set[str]()
+    while missing := [t for t in study.missing(cohort, folder, only) if t.name not in tried]:
+        _require_cohorts(missing, workspace)
+        trial = missing[0]
+        tried.add(trial.name)
+        if _train(store, trial, on_progress):
+            yield trial
 
 
 def train_missing_on_ray(
@@ -180,55 +187,55 @@ def train_missing_on_ray(
     workspace: Workspace,
     folder: Path,
     only: str,
-    on_done: Callable[[int, int], None] = lambda done, asked: None,
-) -> Iterator[Cell]:
-    """Train what lacks on the Ray cluster that this process is connected to, many cells at once.
+    on_done: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[TrialConfig]:
+    """Train the missing trials in parallel on the Ray cluster that this process is connected to.
 
-    Each has a GPU or a machine's processors for itself; Ray says when and where, not the home's
-    queue. Home and ``folder`` must be such that all machines share them. ``on_done`` is told how
-    many cells are done, of how many that were asked for so far.
+    Each has a GPU or a machine's processors to itself; Ray schedules them instead of the
+    workspace's queue. All machines must share the workspace and ``folder``. ``on_done`` receives
+    the numbers of finished and of submitted trials.
     """
     from ecgcore.executors import ray_cluster
 
-    alone = Team(uses_queue=False)
-    shelf, tried = _Shelf.of(study, cohort, workspace, folder.absolute(), alone), set[str]()
-    while lacking := [c for c in study.missing(cohort, folder, only) if c.name not in tried]:
-        _need_cohorts(lacking, workspace)
-        tried |= {cell.name for cell in lacking}
-        done_before, asked = len(tried) - len(lacking), len(tried)
+    team = Team(uses_queue=False)
+    store, tried = _TrialStore.of(study, cohort, workspace, folder.absolute(), team), set[str]()
+    while missing := [t for t in study.missing(cohort, folder, only) if t.name not in tried]:
+        _require_cohorts(missing, workspace)
+        n_before = len(tried)
+        tried |= {trial.name for trial in missing}
         progress = ProgressCounter(
-            partial(_told_of, on_done, done_before, asked), lambda refused: None
+            partial(_count_done, on_done, n_before, len(tried)), lambda refused: None
         )
-        resources = ray_cluster.training_resources(any(c.config.device != "cpu" for c in lacking))
-        jobs = [(shelf, cell) for cell in lacking]
-        for cell in ray_cluster.iter_results(
-            _train_there,
+        resources = ray_cluster.training_resources(any(t.config.device != "cpu" for t in missing))
+        jobs = [(store, trial) for trial in missing]
+        for trial in ray_cluster.iter_results(
+            _train_on_worker,
             jobs,
             None,
             progress,
             resources,
             preload=("torch",),
-            shared_folder=shelf.folder,
+            shared_folder=store.folder,
         ):
-            if cell is not None:
-                yield cell
+            if trial is not None:
+                yield trial
 
 
-def _need_cohorts(cells: Sequence[Cell], workspace: Workspace) -> None:
-    """Refuse, before hours of training, cells of a cohort that is not there."""
-    for name in sorted({cell.config.cohort for cell in cells}):
+def _require_cohorts(trials: Sequence[TrialConfig], workspace: Workspace) -> None:
+    """Refuse trials of a missing cohort before hours of training."""
+    for name in sorted({trial.config.cohort for trial in trials}):
         Cohort.open(name, workspace)
 
 
-def _told_of(on_done: Callable[[int, int], None], before: int, asked: int, done: int) -> None:
-    on_done(before + done, asked)
+def _count_done(on_done: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    on_done(before + done, total)
 
 
 @dataclass(frozen=True)
-class _Shelf:
-    """Where trained cells are kept, and in what way they are trained; told to every worker.
+class _TrialStore:
+    """Folder of a study's finished trials, and how they are trained; sent to every worker.
 
-    ``parents`` are cells that others need: their runs stay in the home.
+    ``parents`` are the trials that others start from: their runs stay in the workspace.
     """
 
     study: str
@@ -246,99 +253,101 @@ class _Shelf:
         workspace: Workspace,
         folder: Path,
         team: Team = SINGLE_PROCESS,
-    ) -> "_Shelf":
-        cells = study.cells(cohort, study.finished(folder, cohort))
-        parents = frozenset(cell.parent.name for cell in cells if cell.parent is not None)
-        shelf = cls(study.name, study.scored, workspace, folder, team, parents)
-        shelf.sweep(cells)
-        return shelf
+    ) -> "_TrialStore":
+        trials = study.trials(cohort, study.finished(folder, cohort))
+        parents = frozenset(trial.parent.name for trial in trials if trial.parent is not None)
+        store = cls(study.name, study.scored, workspace, folder, team, parents)
+        store.remove_leftover_runs(trials)
+        return store
 
     @property
-    def cells(self) -> Path:
-        """The folder of finished cells."""
+    def trials_folder(self) -> Path:
+        """Folder of the finished trials."""
         return self.folder / self.study / "cells"
 
-    def lock(self, cell: Cell) -> FileLock:
-        """Return what a cell is held by while it is trained, whatever the home."""
-        self.cells.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.cells / f".{cell.name}.lock")
+    def lock(self, trial: TrialConfig) -> FileLock:
+        """Return the lock of a trial that is being trained, whatever the workspace."""
+        self.trials_folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.trials_folder / f".{trial.name}.lock")
 
-    def has(self, cell: Cell) -> bool:
-        """Whether the cell is finished."""
-        return (self.cells / f"{cell.name}.json").exists()
+    def has(self, trial: TrialConfig) -> bool:
+        """Return whether the trial is finished."""
+        return (self.trials_folder / f"{trial.name}.json").exists()
 
-    def sweep(self, cells: Sequence[Cell]) -> None:
-        """Remove runs that are kept as cells; a process was killed before it did."""
+    def remove_leftover_runs(self, trials: Sequence[TrialConfig]) -> None:
+        """Remove runs of stored trials, which a killed process left behind."""
         runs = [(run, mark) for run in list_runs(self.workspace) if (mark := _mark_of(run))]
-        for cell in cells:
-            left = [run for run, mark in runs if mark == self.mark(cell)]
-            if left and self.has(cell) and cell.name not in self.parents:
-                with suppress(Timeout), self.lock(cell).acquire(blocking=False):
-                    for run in left:
+        for trial in trials:
+            leftover = [run for run, mark in runs if mark == self.mark(trial)]
+            if leftover and self.has(trial) and trial.name not in self.parents:
+                with suppress(Timeout), self.lock(trial).acquire(blocking=False):
+                    for run in leftover:
                         _remove(run)
 
-    def mark(self, cell: Cell) -> str:
-        """Return what stands in the run's folder of a cell."""
-        return f"{self.study}/{cell.name}"
+    def mark(self, trial: TrialConfig) -> str:
+        """Return the content of MARK in the run's folder of a trial."""
+        return f"{self.study}/{trial.name}"
 
 
-def _train_there(shelf: _Shelf, cell: Cell, on_record: Callable[[], None]) -> Cell | None:
-    """On a machine of a cluster: train a cell; return it unless another process is at it."""
-    is_trained = _train(shelf, cell, None)
+def _train_on_worker(
+    store: _TrialStore, trial: TrialConfig, on_record: Callable[[], None]
+) -> TrialConfig | None:
+    """Train a trial on a machine of a cluster; return it unless another process is training it."""
+    is_trained = _train(store, trial, None)
     on_record()
-    return cell if is_trained else None
+    return trial if is_trained else None
 
 
-def _train(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> bool:
-    """Train a cell unless another process is at it, keep what is small, and delete its run.
+def _train(store: _TrialStore, trial: TrialConfig, on_progress: Progress | None) -> bool:
+    """Train and store a trial, and delete its run; return False if another process is training it.
 
-    The run of a parent stays in the home, where other cells need it. What a killed process
-    had finished is not trained again.
+    The run of a parent stays in the workspace for the trials that start from it. A trial that a
+    killed process had finished is not trained again.
     """
     try:
-        with shelf.lock(cell).acquire(blocking=False):
-            if not shelf.has(cell):
-                _train_alone(shelf, cell, on_progress)
+        with store.lock(trial).acquire(blocking=False):
+            if not store.has(trial):
+                _train_locked(store, trial, on_progress)
     except Timeout:
         return False
     return True
 
 
-def _train_alone(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> None:
-    parent, begins = None, cell
-    if cell.parent is not None:
-        with shelf.lock(cell.parent):
-            parent = _trained(shelf, cell.parent, on_progress)
-        begins = cell.after(parent.id)
-    run = _trained(shelf, begins, on_progress)
-    keep(cell, run, shelf.cells, shelf.workspace, shelf.scored, parent)
-    if cell.name not in shelf.parents:
+def _train_locked(store: _TrialStore, trial: TrialConfig, on_progress: Progress | None) -> None:
+    parent, with_parent = None, trial
+    if trial.parent is not None:
+        with store.lock(trial.parent):
+            parent = _finished_run(store, trial.parent, on_progress)
+        with_parent = trial.with_parent_run(parent.id)
+    run = _finished_run(store, with_parent, on_progress)
+    store_trial(trial, run, store.trials_folder, store.workspace, store.scored, parent)
+    if trial.name not in store.parents:
         _remove(run)
 
 
 def _remove(run: Run) -> None:
-    """Remove a run; nobody sees half of one."""
-    gone = run.folder.with_name(f".{run.id}.gone")
-    os.replace(run.folder, gone)
-    shutil.rmtree(gone)
+    """Remove a run atomically, so that no process reads a partial one."""
+    renamed = run.folder.with_name(f".{run.id}.gone")
+    os.replace(run.folder, renamed)
+    shutil.rmtree(renamed)
 
 
-def _trained(shelf: _Shelf, cell: Cell, on_progress: Progress | None) -> Run:
-    """Return a cell's run when it is done."""
-    run = begun(shelf.mark(cell), cell.config, shelf.workspace)
+def _finished_run(store: _TrialStore, trial: TrialConfig, on_progress: Progress | None) -> Run:
+    """Return a trial's run, trained to its end."""
+    run = find_or_prepare_run(store.mark(trial), trial.config, store.workspace)
     if run.status["state"] != "done":
         run.require_idle()
-        train_as_worker(shelf.team, run, shelf.workspace, on_progress)
+        train_as_worker(store.team, run, store.workspace, on_progress)
     if run.status["state"] != "done":
-        raise EcgError(f"Cell {cell.name}: {run.status['message']}")
+        raise EcgError(f"Trial {trial.name}: {run.status['message']}")
     return run
 
 
-def begun(mark: str, config: TrainConfig, workspace: Workspace) -> Run:
-    """Return the run of a cell that was begun before (or finished since), else a new one.
+def find_or_prepare_run(mark: str, config: TrainConfig, workspace: Workspace) -> Run:
+    """Return an existing run of a trial, unfinished or finished, else a new one.
 
-    ``mark`` says which cell of which study it is. A run of another state of the cohort, or that
-    took something from weights which have changed, is none of it.
+    ``mark`` names the study and the trial. A run of another state of the cohort, or of weights that
+    have changed since, does not count.
     """
     for run in list_runs(workspace):
         if _mark_of(run) == mark and run.config == config.resolve() and _is_current(run, workspace):
@@ -349,18 +358,19 @@ def begun(mark: str, config: TrainConfig, workspace: Workspace) -> Run:
 
 
 def _mark_of(run: Run) -> str | None:
-    """Return the cell that a run belongs to, None where it is nobody's but the user's."""
+    """Return the study and trial that a run belongs to, or None for a user's own run."""
     file = run.folder / MARK
     return file.read_text("utf-8") if file.exists() else None
 
 
 def _is_current(run: Run, workspace: Workspace) -> bool:
+    """Return whether the run's cohort and the weights that it used are unchanged."""
     meta, config = run.meta, run.config
     if meta["cohort"]["hash"] != Cohort.open(config.cohort, workspace).hash:
         return False
-    elders = ((Parent.role, config.pretrained), (Teacher.role, config.teacher))
+    sources = ((Parent.role, config.pretrained), (Teacher.role, config.teacher))
     return all(
         is_unchanged(find_run(name, workspace), role, meta)
-        for role, name in elders
+        for role, name in sources
         if name is not None
     )

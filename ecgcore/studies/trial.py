@@ -1,9 +1,11 @@
-"""A cell: one training of a study, and the small file that is kept of it.
+"""A trial: one training of a study, and the small file that stores its result.
 
 ``NAME.json`` holds configuration, split, history and versions; ``NAME.parquet``, where the study
-scores test records, labels (int8) and logits (float16: 0.1 % of a logit) of every scored part, and
-what subgroups are made of. No weights are kept. A patient is named by the first of her records in
-the cohort, so that cells which were trained in different homes go together.
+scores test records, holds labels (int8) and logits (float16: 0.1 % of a logit) of every scored
+part, and the traits that subgroups need. No weights are stored. A patient is named by their first
+record in the cohort, so that trials which were trained in different workspaces are comparable.
+
+The stored files call a trial ``cell`` and stand in a folder ``cells``.
 """
 
 from collections.abc import Sequence
@@ -20,76 +22,76 @@ from ecgcore.calibration.scores import Scores
 from ecgcore.cohort.store import Cohort
 from ecgcore.evaluation.subgroups import TRAITS
 from ecgcore.runs.config import ResolvedConfig, TrainConfig
-from ecgcore.runs.run import Run
+from ecgcore.runs.run import Run, with_current_names, with_current_parts
 from ecgcore.workspace import Workspace
 
 UNKNOWN = -1
-OF_PARENT = {"only": "where", "epochs": "epochs"}
+PARENT_SETTINGS = {"only": "where", "epochs": "epochs"}
 """Keys stored of a parent's configuration, and the settings that they hold."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One training that a study asks for.
+class TrialConfig:
+    """One training that a study requests.
 
     Attributes
     ----------
     parent
-        One that is trained before it.
+        A trial that is trained before it.
     role
-        What of its configuration names the parent: ``init`` (it starts from the parent's weights)
-        or ``teacher``.
+        Use of the parent: ``init`` (its weights initialise this one) or ``teacher``.
     """
 
     name: str
     config: TrainConfig
-    parent: "Cell | None" = None
+    parent: "TrialConfig | None" = None
     role: str = "init"
 
-    def after(self, parent: str) -> "Cell":
-        """Return the cell with its parent's run named."""
+    def with_parent_run(self, run_id: str) -> "TrialConfig":
+        """Return the trial with the run of its parent in its configuration."""
         if self.role == "teacher":
-            return replace(self, config=replace(self.config, teacher=parent))
-        return replace(self, config=replace(self.config, pretrained=parent))
+            return replace(self, config=replace(self.config, teacher=run_id))
+        return replace(self, config=replace(self.config, pretrained=run_id))
 
     @property
-    def recipe(self) -> ResolvedConfig:
+    def resolved(self) -> ResolvedConfig:
         """The configuration with every default made explicit."""
-        return self.config.filled()
+        return self.config.resolve()
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What is kept of a finished cell."""
+    """Stored result of a finished trial."""
 
     file: Path
     content: dict[str, Any]
 
     @classmethod
     def read(cls, file: Path) -> "TrialResult":
-        """Read a cell's ``NAME.json``."""
-        return cls(file, read_json(file))
+        """Read a trial's ``NAME.json``."""
+        return cls(file, with_current_names(read_json(file)))
 
     @property
     def name(self) -> str:
-        """The cell's name."""
+        """Name of the trial."""
         return self.content["cell"]
 
     @property
     def config(self) -> ResolvedConfig:
-        """How it was trained."""
+        """Configuration of its training."""
         return ResolvedConfig.from_json(self.content["config"])
 
     @property
     def state(self) -> tuple[str, str]:
-        """Of which state of its cohort and of the label tables it is."""
+        """Hashes of its cohort and of the label tables."""
         return self.content["cohort"]["hash"], self.content["labels"]["hash"]
 
-    def is_of(self, cell: Cell) -> bool:
-        """Whether it was trained as ``cell`` asks, and its parent, too."""
-        told = self.content.get("parent") or {}
-        asked = {} if cell.parent is None else _of_parent(cell.parent.recipe)
-        return self.config == cell.recipe and {k: told[k] for k in OF_PARENT if k in told} == asked
+    def matches(self, trial: TrialConfig) -> bool:
+        """Return whether it was trained as ``trial`` requests, and its parent, too."""
+        parent = self.content.get("parent") or {}
+        stored = {key: parent[key] for key in PARENT_SETTINGS if key in parent}
+        requested = {} if trial.parent is None else _parent_settings(trial.parent.resolved)
+        return self.config == trial.resolved and stored == requested
 
     @property
     def history(self) -> pd.DataFrame:
@@ -99,42 +101,42 @@ class TrialResult:
     @property
     def predictions(self) -> pd.DataFrame:
         """The table of ``predictions.parquet`` without probabilities: labels float, NaN unknown."""
-        kept = pd.read_parquet(self.file.with_suffix(".parquet"))
-        labels = [f"y_{c}" for c in self.content["classes"]]
-        known = kept[labels].astype(np.float32)
-        return kept.assign(**known.where(known != UNKNOWN))
+        table = with_current_parts(pd.read_parquet(self.file.with_suffix(".parquet")))
+        columns = [f"y_{c}" for c in self.content["classes"]]
+        labels = table[columns].astype(np.float32)
+        return table.assign(**labels.where(labels != UNKNOWN))
 
     def scores(self, part: str) -> Scores:
-        """Return labels and probabilities of a part, at the cell's own thresholds."""
-        told = self.content
-        classes, mode = told["classes"], told["target_mode"]
-        table = with_probabilities(self.predictions, classes, mode, told.get("temperature"))
-        return Scores.read(table, classes, mode, told["thresholds"], self.name, part)
+        """Return labels and probabilities of a part, at the trial's own thresholds."""
+        classes, mode = self.content["classes"], self.content["target_mode"]
+        temperature, thresholds = self.content.get("temperature"), self.content["thresholds"]
+        table = with_probabilities(self.predictions, classes, mode, temperature)
+        return Scores.from_predictions(table, classes, mode, thresholds, self.name, part)
 
 
-def keep(
-    cell: Cell,
+def store_trial(
+    trial: TrialConfig,
     run: Run,
     folder: Path,
     workspace: Workspace,
     scored: bool,
     parent: Run | None = None,
 ) -> None:
-    """Write what is kept of a cell's finished run; predictions where it is ``scored``.
+    """Write the result of a trial's finished run, with its predictions if it is ``scored``.
 
     ``parent`` is the run of its parent.
     """
-    meta, name = run.meta, cell.name
+    meta, name = run.meta, trial.name
     if scored:
         index = Cohort.open(run.config.cohort, workspace).index
-        first = index.groupby("patient")["record"].min()
+        first_record = index.groupby("patient")["record"].min()
         rows = run.predictions
-        rows = rows.assign(patient=rows["patient"].map(first))
-        write_atomic(folder / f"{name}.parquet", _compact(rows, meta["classes"]))
+        rows = rows.assign(patient=rows["patient"].map(first_record))
+        write_atomic(folder / f"{name}.parquet", _compact_writer(rows, meta["classes"]))
     content = {
         "cell": name,
-        "parent": None if parent is None else _told_of(parent) | {"role": cell.role},
-        "config": asdict(cell.recipe),
+        "parent": None if parent is None else _parent_content(parent) | {"role": trial.role},
+        "config": asdict(trial.resolved),
         **{name: meta[name] for name in ("parameters", "classes", "target_mode")},
         **{name: meta[name] for name in ("input", "cohort", "labels", "split", "versions")},
         "best_epoch": run.status["best_epoch"],
@@ -147,19 +149,19 @@ def keep(
     write_json(folder / f"{name}.json", content)
 
 
-def _told_of(parent: Run) -> dict[str, Any]:
-    """Return what a cell tells of its parent's run."""
-    return _of_parent(parent.config) | {"records": parent.meta["split"]["records"]["train"]}
+def _parent_content(parent: Run) -> dict[str, Any]:
+    """Return what is stored of a parent's run."""
+    return _parent_settings(parent.config) | {"records": parent.meta["split"]["records"]["train"]}
 
 
-def _of_parent(recipe: ResolvedConfig) -> dict[str, Any]:
-    return {key: getattr(recipe, name) for key, name in OF_PARENT.items()}
+def _parent_settings(config: ResolvedConfig) -> dict[str, Any]:
+    return {key: getattr(config, name) for key, name in PARENT_SETTINGS.items()}
 
 
-def _compact(predictions: pd.DataFrame, classes: Sequence[str]) -> Any:
-    """Return a writer of the table without probabilities, which the logits give again."""
+def _compact_writer(predictions: pd.DataFrame, classes: Sequence[str]) -> Any:
+    """Return a writer of the table without probabilities, which follow from the logits."""
     labels = predictions[[f"y_{c}" for c in classes]].fillna(UNKNOWN).astype(np.int8)
     logits = predictions[[f"z_{c}" for c in classes]].astype(np.float16)
-    told = [c for c in ("record", "patient", "part", *TRAITS) if c in predictions]
-    table = pd.concat([predictions[told], labels, logits], axis=1)
+    columns = [c for c in ("record", "patient", "part", *TRAITS) if c in predictions]
+    table = pd.concat([predictions[columns], labels, logits], axis=1)
     return lambda path: table.to_parquet(path, index=False, compression="zstd")

@@ -1,4 +1,4 @@
-"""The studies' pages: what they compare, from which records, and what they leave open."""
+"""Pages of the studies: their comparisons, records and verdicts."""
 
 import shutil
 from dataclasses import asdict, replace
@@ -9,16 +9,16 @@ import pytest
 from ecgcore.runs.run import list_runs
 from ecgcore.studies import ablation, finetune, scale
 from ecgcore.studies.claims import Claim
-from ecgcore.studies.overview import KEPT
+from ecgcore.studies.overview import STUDIES_FOLDER
 from ecgcore.studies.study import train_missing
-from ecgcore.studies.trial import TrialResult, keep
+from ecgcore.studies.trial import TrialResult, store_trial
 
 
-def ignored(run, now):
-    """Take no notice of progress."""
+def no_progress(run, status):
+    """Ignore progress."""
 
 
-def test_fine_tuning_starts_from_a_parent_that_knows_no_tested_patient(
+def test_fine_tuning_starts_from_a_parent_without_tested_patients(
     examples_home, tmp_path, monkeypatch
 ):
     tiny = {"depth": 4, "width": 4, "epochs": 1, "augmentation": "none", "device": "cpu"}
@@ -32,28 +32,28 @@ def test_fine_tuning_starts_from_a_parent_that_knows_no_tested_patient(
     monkeypatch.setattr(finetune, "CHILD", replace(finetune.CHILD, **tiny))
     before = {run.id for run in list_runs(examples_home)}
     study = finetune.STUDY
-    done = list(train_missing(study, "examples", examples_home, tmp_path, "*", ignored))
+    done = list(train_missing(study, "examples", examples_home, tmp_path, "*", no_progress))
     assert len(done) == 8  # four arms, two draws
     parents = [run for run in list_runs(examples_home) if run.id not in before]
-    assert len(parents) == 2  # kept in the home, where other cells start from them
+    assert len(parents) == 2  # kept in the workspace, as other trials start from them
 
-    there = {cell.name: cell for cell in study.finished(tmp_path)}
-    started = there["t-30-several-s1"].content
+    by_name = {trial.name: trial for trial in study.finished(tmp_path)}
+    started = by_name["t-30-several-s1"].content
     assert started["parent"]["records"] == parents[0].meta["split"]["records"]["train"]
     assert any("no patient that it learnt from is tested" in n for n in started["split"]["notes"])
-    assert there["t-30-scratch-s1"].content["parent"] is None
-    arms = [there[f"t-30-{arm}-s1"].content["split"] for arm in finetune.ARMS]
+    assert by_name["t-30-scratch-s1"].content["parent"] is None
+    arms = [by_name[f"t-30-{arm}-s1"].content["split"] for arm in finetune.ARMS]
     assert len({split["hash"] for split in arms}) == 1  # the same draw and test for all
-    assert study.missing("examples", tmp_path) == []  # what starts from a parent is found again
+    assert study.missing("examples", tmp_path) == []  # trials with a parent are recognised
 
     page = study.write_page(tmp_path).read_text("utf-8")
-    assert "## records of a middle axis: 30 records asked" in page
+    assert "## records of a middle axis: 30 records requested" in page
     assert "**fine-tuned from several − from scratch**" in page
     assert "Spearman's ρ" in page
 
 
-def _shaped(of, shape, seed, auc):
-    config = scale._config("examples", of, *shape, seed).filled()
+def _trial_of_shape(of, shape, seed, auc):
+    config = scale._config("examples", of, *shape, seed).resolve()
     return TrialResult(
         None,
         {
@@ -69,12 +69,14 @@ def _shaped(of, shape, seed, auc):
     )
 
 
-def test_the_scale_page_tells_what_twice_the_width_is_worth():
+def test_the_scale_page_shows_the_effect_of_twice_the_width():
     def auc(shape, seed):  # width is worth 0.01 a doubling, nothing else anything
         return 0.80 + 0.01 * log2(shape[1] / 8) + 0.0002 * seed
 
-    cells = [_shaped("paper10", s, seed, auc(s, seed)) for s in scale.SHAPES for seed in (1, 2)]
-    page = scale.page(cells)
+    trials = [
+        _trial_of_shape("paper10", s, seed, auc(s, seed)) for s in scale.SHAPES for seed in (1, 2)
+    ]
+    page = scale.page(trials)
     assert "Two seeds of one shape differ by 0.0002" in page
     assert "| twice the width | +0.0100 (0." in page
     assert "| twice the depth | +0.0000 (" in page or "| twice the depth | −0.0000 (" in page
@@ -83,29 +85,29 @@ def test_the_scale_page_tells_what_twice_the_width_is_worth():
     assert "## `ptbxl5`" not in page
 
 
-def test_shapes_are_trained_from_the_cheapest_to_the_dearest():
+def test_shapes_are_trained_in_order_of_cost():
     costs = [scale._multiply_adds(shape) for shape in scale.SHAPES]
     assert costs == sorted(set(costs))
 
 
-def test_shapes_of_one_depth_say_nothing_of_depth():
+def test_shapes_of_one_depth_give_no_effect_of_depth():
     shallow = [shape for shape in scale.SHAPES if shape[0] == 4]
-    cells = [_shaped("paper10", shape, 1, 0.8 + shape[1] / 1000) for shape in shallow]
-    assert scale.claims(cells) == []
-    page = scale.page(cells)
+    trials = [_trial_of_shape("paper10", shape, 1, 0.8 + shape[1] / 1000) for shape in shallow]
+    assert scale.claims(trials) == []
+    page = scale.page(trials)
     assert "twice the depth" not in page
     assert "nan" not in page
 
 
-def test_the_results_of_scale_tell_whether_both_targets_like_the_same_shape():
+def test_the_summary_of_scale_compares_the_best_shapes_of_both_targets():
     alike = [
-        _shaped(of, shape, 1, 0.8 + shape[1] / 1000)
+        _trial_of_shape(of, shape, 1, 0.8 + shape[1] / 1000)
         for of in scale.LABEL_SETS
         for shape in scale.SHAPES
     ]
-    told = scale.summary(alike)
-    assert "on `ptbxl5` depth 4, width 64, kernel 3 (AUC 0.8640)" in told
-    assert "Spearman's ρ 1.00" in told
+    text = scale.summary(alike)
+    assert "on `ptbxl5` depth 4, width 64, kernel 3 (AUC 0.8640)" in text
+    assert "Spearman's ρ 1.00" in text
 
 
 def test_the_ablation_page_compares_each_part_with_the_plain_network(
@@ -113,30 +115,30 @@ def test_the_ablation_page_compares_each_part_with_the_plain_network(
 ):
     workspace, *runs = small_pair
     for name, run in zip((ablation.PLAIN, ablation.BOTH), runs, strict=True):
-        cell = ablation._cell("examples", name, "stacked", 1)
-        keep(cell, run, tmp_path / "ablation" / "cells", workspace, scored=True)
+        trial = ablation._trial("examples", name, "stacked", 1)
+        store_trial(trial, run, tmp_path / "ablation" / "cells", workspace, scored=True)
     page = ablation.STUDY.write_page(tmp_path).read_text("utf-8")
     assert "| with both: M-SE | macro AUC |" in page
     assert "macro AUC, difference from plain (local response normalisation)" in page
-    assert "| with BatchNorm" not in page  # none of its cells is there
+    assert "| with BatchNorm" not in page  # none of its trials is finished
     assert "## The layouts" not in page  # nor those of other layouts
-    assert "| with both: M-SE | 0." in page.partition("## On the way")[2]
+    assert "| with both: M-SE | 0." in page.partition("## Validation by epoch")[2]
 
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [(0.01, 0.2, "holds"), (-0.2, -0.01, "does not hold"), (-0.1, 0.1, "is not shown")],
 )
-def test_a_claim_holds_where_its_whole_interval_speaks_for_it(low, high, verdict):
+def test_a_claim_holds_if_its_whole_interval_supports_it(low, high, verdict):
     claim = Claim("It works", {"value": (low + high) / 2, "low": low, "high": high}, "AUC")
     assert claim.line.startswith(f"- It works: **{verdict}**. ")
     assert Claim("It works", {"value": 0.1, "low": None, "high": None}, "AUC").verdict != "holds"
 
 
-def test_the_results_name_each_study_and_what_holds(tmp_path, run):
+def test_the_results_name_each_study_and_its_verdicts(tmp_path, run):
     for pattern in ("rates/cells/*", "levels/cells/*_gap-204-s*"):
-        for file in KEPT.glob(pattern):
-            copy = tmp_path / "studies" / file.relative_to(KEPT)
+        for file in STUDIES_FOLDER.glob(pattern):
+            copy = tmp_path / "studies" / file.relative_to(STUDIES_FOLDER)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
     (tmp_path / "studies" / "levels" / "README.md").touch()
@@ -151,8 +153,8 @@ def test_the_results_name_each_study_and_what_holds(tmp_path, run):
 @pytest.mark.parametrize(
     ("study", "least"), [(ablation.STUDY, 12), (finetune.STUDY, 160), (scale.STUDY, 48)]
 )
-def test_a_study_asks_for_each_training_once(study, least):
-    names = [cell.name for cell in study.cells("ptbxl", [])]
+def test_a_study_requests_each_training_once(study, least):
+    names = [trial.name for trial in study.trials("ptbxl", [])]
     assert len(names) == len(set(names)) >= least
-    for cell in study.cells("ptbxl", []):
-        assert cell.recipe.cohort in ("ptbxl", "others")
+    for trial in study.trials("ptbxl", []):
+        assert trial.resolved.cohort in ("ptbxl", "others")

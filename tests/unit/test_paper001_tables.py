@@ -1,4 +1,4 @@
-"""Paper 001's printed reports, re-read: what fits them, what follows, what does not."""
+"""Paper 001's printed reports: fitting counts, reconstructed predictions, misprints."""
 
 import runpy
 from pathlib import Path
@@ -13,11 +13,11 @@ from ecgcore.studies.paper001_tables import (
     MEASURES,
     contradictions,
     counts_fitting,
+    inconsistent_figures,
     matrices_fitting,
     mcnemar_over_pairings,
-    not_following,
     printed_reports,
-    reconstructed,
+    reconstruct_predictions,
 )
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -31,7 +31,9 @@ def reports():
 @pytest.fixture(scope="module")
 def evaluations(reports):
     return {
-        figure: evaluate(reconstructed(report), CODES, "exclusive", resamples=20)
+        figure: evaluate(
+            reconstruct_predictions(report), CODES, "exclusive", resamples=20
+        ).as_json()
         for figure, report in reports.items()
     }
 
@@ -42,12 +44,12 @@ def test_one_set_of_counts_fits_each_printed_report(reports):
     for figure, report in reports.items():
         [counts] = counts_fitting(report)
         assert counts.right.sum() == right[figure]
-        assert counts.called.sum() == report.n == counts.support.sum()
+        assert counts.predicted.sum() == report.n == counts.support.sum()
         fitting = list(matrices_fitting(counts))
         assert len({m.tobytes() for m in fitting}) == len(fitting) == matrices[figure]
         for matrix in fitting:
             assert (matrix.diagonal() == counts.right).all()
-            assert (matrix.sum(axis=0) == counts.called).all()
+            assert (matrix.sum(axis=0) == counts.predicted).all()
             assert (matrix.sum(axis=1) == counts.support).all()
 
 
@@ -66,34 +68,34 @@ def test_our_report_gives_the_papers_accuracy_macro_and_weighted_averages(report
     assert differ == [(7, "macro", "recall", "0.965"), (7, "macro", "f1", "0.965")]
 
 
-def test_misprints_are_found_and_what_fits_is_said(reports, evaluations):
-    [told_of_7, told_of_8] = (not_following(reports[f], evaluations[f]) for f in (7, 8))
-    assert not not_following(reports[1], evaluations[1])
-    assert not not_following(reports[2], evaluations[2])
-    normal = {c["column"]: c for c in told_of_7 if c["row"] == "NSR"}
+def test_misprints_are_found_with_the_values_that_fit(reports, evaluations):
+    [of_7, of_8_figures] = (inconsistent_figures(reports[f], evaluations[f]) for f in (7, 8))
+    assert not inconsistent_figures(reports[1], evaluations[1])
+    assert not inconsistent_figures(reports[2], evaluations[2])
+    normal = {c["column"]: c for c in of_7 if c["row"] == "NSR"}
     assert normal["recall"]["printed"] == "0.046"
     assert normal["recall"]["value"] == pytest.approx(11 / 13)
     assert normal["f1"]["printed"] == "0.017"
     assert f"{normal['f1']['value']:.3f}" == "0.917"
-    f1 = {c["row"]: (c["printed"], c["value"]) for c in told_of_7 if c["column"] == "f1"}
+    f1 = {c["row"]: (c["printed"], c["value"]) for c in of_7 if c["column"] == "f1"}
     for code in ("STEMI", "STD"):
         assert f1[code] == ("0.968", pytest.approx(0.96))
-    [line] = told_of_8
+    [line] = of_8_figures
     assert (line["printed"], f"{line['value']:.4f}") == ("0.9848", "0.9846")
 
 
 def test_the_contradictions_between_prose_and_tables_are_computed(reports):
-    def against(figure):
-        return {c["of"]: (c["said"], c["table"]) for c in contradictions(reports[figure])}
+    def contradicted(figure):
+        return {c["of"]: (c["prose"], c["table"]) for c in contradictions(reports[figure])}
 
-    assert against(1) == {"LVH right": (1, 2), "RVH right": (2, 0), "STD right": (3, 0)}
-    assert against(2)["wrongly called RVH"] == (1, 0)
-    assert against(7) == {
+    assert contradicted(1) == {"LVH right": (1, 2), "RVH right": (2, 0), "STD right": (3, 0)}
+    assert contradicted(2)["wrongly called RVH"] == (1, 0)
+    assert contradicted(7) == {
         "wrongly called STEMI": (1, 0),
         "wrongly called STD": (1, 0),
         "wrongly called ECT": (0, 2),
     }
-    of_8 = against(8)
+    of_8 = contradicted(8)
     assert of_8["wrongly called RVH"] == (1, 0)
     assert of_8["wrongly called RBBB"] == (0, 1)
     assert of_8["STEMI lost"] == (2, 1)
@@ -128,5 +130,5 @@ def test_the_first_difference_is_significant_under_every_pairing_the_second_unde
 
 
 def test_the_page_is_what_its_script_writes():
-    page = runpy.run_path(str(DOCS / "paper001.py"))["page"]()
+    page = runpy.run_path(str(DOCS.parent / "benchmarks" / "paper001.py"))["page"]()
     assert page == (DOCS / "paper001.md").read_text("utf-8")
