@@ -1,10 +1,9 @@
-"""Write the figures of docs/measurements.md: how far our intervals are from others'.
+"""Write the figures of docs/measurements.md: our intervals compared with those of others.
 
     .venv/bin/python benchmarks/measurements.py data
 
-What stands above the line FIGURES is written by hand and kept. Reads the recordings unpacked in
-``data`` (LUDB and PTB-XL are needed, vendors' files are taken where they are); two minutes of one
-core.
+The text above the line FIGURES is written by hand and preserved. Reads the recordings unpacked in
+``data`` (LUDB and PTB-XL are required, vendors' files optional); takes two minutes of one core.
 """
 
 import ast
@@ -36,19 +35,30 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "measurements.md"
 FIGURES = "<!-- what follows is made by benchmarks/measurements.py -->\n"
 GOALS = {"qrs_ms": (8, 25, 0.75), "pr_ms": (7, 22, 0.80), "qt_ms": (10, 45, 0.75)}
 PARAMETERS = [
-    (spatial_velocity, "QRS_HZ"), (spatial_velocity, "P_HZ"), (spatial_velocity, "T_HZ"),
-    (delineation, "QRS_ONSET_REST"), (delineation, "QRS_OFFSET_REST"), (delineation, "QRS_NOISE"),
-    (delineation, "QRS_FAST"), (delineation, "VALLEY"), (delineation, "WIDEST_S"),
-    (delineation, "T_REST"), (delineation, "T_NOISE"), (delineation, "T_FAST"),
-    (p_wave, "ONSET_REST"), (p_wave, "NOISE"), (p_wave, "HIGHEST_REST"), (p_wave, "ALIKE"),
+    (spatial_velocity, "QRS_HZ"),
+    (spatial_velocity, "P_HZ"),
+    (spatial_velocity, "T_HZ"),
+    (delineation, "QRS_ONSET_REST"),
+    (delineation, "QRS_OFFSET_REST"),
+    (delineation, "QRS_NOISE"),
+    (delineation, "QRS_FAST"),
+    (delineation, "VALLEY"),
+    (delineation, "WIDEST_S"),
+    (delineation, "T_REST"),
+    (delineation, "T_NOISE"),
+    (delineation, "T_FAST"),
+    (p_wave, "ONSET_REST"),
+    (p_wave, "NOISE"),
+    (p_wave, "HIGHEST_REST"),
+    (p_wave, "ALIKE"),
     (p_wave, "STANDS_OUT"),
-]  # fmt: skip
-MOST = 400
-"""Records of one kind."""
+]
+MAX_RECORDS = 400
+"""Records of one kind, at most."""
 
 
-class Marked(NamedTuple):
-    """A record of LUDB, and the intervals that its marks give."""
+class AnnotatedRecord(NamedTuple):
+    """A record of LUDB, and the intervals of its annotations."""
 
     record: Record
     intervals_ms: dict[str, float]
@@ -57,36 +67,36 @@ class Marked(NamedTuple):
 def main(data: Path) -> None:
     """Measure, and write docs/measurements.md."""
     ludb = [
-        Marked(read_record(path), reference_of(path).intervals_ms)
+        AnnotatedRecord(read_record(path), reference_of(path).intervals_ms)
         for path in sorted((data / "ludb").rglob("*.hea"))
     ]
     method, _ = PAGE.read_text(encoding="utf-8").split(FIGURES)
     parts = [
         method + FIGURES,
-        against_marks(bench_measurements(data / "ludb")),
-        changed(ludb),
-        flatness(ludb),
+        annotation_errors(bench_measurements(data / "ludb")),
+        altered_records(ludb),
+        sensitivity(ludb),
         two_rates(data / "ptb-xl"),
         statements(data / "ptb-xl"),
-        long_marks(data / "ludb/ludb.csv", ludb),
+        long_qrs(data / "ludb/ludb.csv", ludb),
         machines(data / "formats"),
         speed(data / "ptb-xl"),
     ]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 
-def against_marks(answer: dict[str, Any]) -> str:
-    """Return how far LUDB's marks are."""
+def annotation_errors(answer: dict[str, Any]) -> str:
+    """Return the errors against LUDB's annotations."""
     rows = []
     for name, goal in GOALS.items():
         parts = (answer["intervals"], *answer["halves"])
-        told = [
+        errors = [
             f"{part[name]['median_ms']} / {part[name]['percentile_90_ms']} / {part[name]['r']}"
             for part in parts
         ]
         of_all = answer["intervals"][name]
-        asked = f"≤ {goal[0]} / ≤ {goal[1]} / ≥ {goal[2]}"
-        rows.append([name, of_all["n"], of_all["missing"], asked, *told, of_all["bias_ms"]])
+        limits = f"≤ {goal[0]} / ≤ {goal[1]} / ≥ {goal[2]}"
+        rows.append([name, of_all["n"], of_all["missing"], limits, *errors, of_all["bias_ms"]])
     head = ("interval", "records", "missing", "goal", "all", "1st half", "2nd half", "bias, ms")
     return f"""
 ## Against a cardiologist's marks
@@ -102,23 +112,25 @@ PR interval. Measuring took {answer["ms_per_record"]} ms of one core a record of
 """
 
 
-def errors_ms(marked: list[Marked], intervals: list[dict[str, float | None]]) -> list[str]:
+def errors_ms(
+    annotated: list[AnnotatedRecord], intervals: list[dict[str, float | None]]
+) -> list[str]:
     """Return the median absolute error by interval, as text."""
-    told = []
+    errors = []
     for name in INTERVALS:
-        off = [
+        of_interval = [
             np.inf if (value := ours[name]) is None else abs(value - one.intervals_ms[name])
-            for one, ours in zip(marked, intervals, strict=True)
+            for one, ours in zip(annotated, intervals, strict=True)
             if not np.isnan(one.intervals_ms[name])
         ]
-        told.append(f"{np.percentile(off, 50, method='higher'):.1f}")
-    return told
+        errors.append(f"{np.percentile(of_interval, 50, method='higher'):.1f}")
+    return errors
 
 
-def changed(ludb: list[Marked]) -> str:
+def altered_records(ludb: list[AnnotatedRecord]) -> str:
     """Return the errors on altered records."""
     rng = np.random.default_rng(0)
-    ways: dict[str, Callable[[Record], Record]] = {
+    alterations: dict[str, Callable[[Record], Record]] = {
         "as they are": lambda r: r,
         "brought to 100 Hz": lambda r: at_rate(r, 100),
         "brought to 1000 Hz": lambda r: at_rate(r, 1000),
@@ -128,8 +140,8 @@ def changed(ludb: list[Marked]) -> str:
         "with 50 µV of white noise": lambda r: noisy(r, 0.05, rng),
     }
     rows = []
-    for name, way in ways.items():
-        measured = [measure(way(one.record)) for one in ludb]
+    for name, alter in alterations.items():
+        measured = [measure(alter(one.record)) for one in ludb]
         rows.append([name, *errors_ms(ludb, [m.as_json() for m in measured])])
     return f"""
 The same records altered; median absolute error in ms against the same marks:
@@ -155,7 +167,7 @@ def noisy(record: Record, noise_mv: float, rng: np.random.Generator) -> Record:
     return replace(record, signal_mv=(record.signal_mv + noise).astype(np.float32))
 
 
-def flatness(ludb: list[Marked]) -> str:
+def sensitivity(ludb: list[AnnotatedRecord]) -> str:
     """Return the errors with each parameter a quarter smaller and larger."""
     beats: list[tuple[Any, float | None, float]] = []
     for one in ludb:
@@ -163,29 +175,29 @@ def flatness(ludb: list[Marked]) -> str:
         beat = median_beat(one.record.signal_mv, one.record.fs_hz, peaks_s)
         beats.append((beat, median_rr_s(peaks_s), rr_change(peaks_s)))
 
-    def told() -> list[str]:
+    def current_errors() -> list[str]:
         return errors_ms(ludb, [intervals(delineate(*beat)) for beat in beats])
 
     rows = []
     for module, name in PARAMETERS:
         row = [f"`{module.__name__.split('.')[-1]}.{name}`", f"{getattr(module, name):g}"]
         for factor in (0.75, 1.25):
-            with altered(module, name, factor):
-                row.append(" / ".join(told()))
+            with scaled_parameter(module, name, factor):
+                row.append(" / ".join(current_errors()))
         rows.append(row)
     return f"""
-## How flat it is around each parameter
+## Sensitivity to each parameter
 
-Median absolute errors of QRS / PR / QT in ms on LUDB ({" / ".join(told())} with the values in use),
-with one parameter a quarter smaller, and a quarter larger. The low-pass of QRS moves both of its
-ends; its thresholds belong to it.
+Median absolute errors of QRS / PR / QT in ms on LUDB
+({" / ".join(current_errors())} with the values in use), with one parameter a quarter smaller, and a
+quarter larger. The low-pass of QRS moves both of its ends; its thresholds belong to it.
 
 {table_of(("parameter", "value", "× 0.75", "× 1.25"), rows)}"""
 
 
 @contextmanager
-def altered(module: Any, name: str, factor: float) -> Iterator[None]:
-    """Multiply a parameter for a while."""
+def scaled_parameter(module: Any, name: str, factor: float) -> Iterator[None]:
+    """Multiply a parameter within a block."""
     value = getattr(module, name)
     setattr(module, name, value * factor)
     spatial_velocity._responses.cache_clear()
@@ -196,21 +208,21 @@ def altered(module: Any, name: str, factor: float) -> Iterator[None]:
         spatial_velocity._responses.cache_clear()
 
 
-def intervals(marks: Fiducials) -> dict[str, float | None]:
-    """Return the intervals between marks on a median beat, in ms."""
+def intervals(fiducials: Fiducials) -> dict[str, float | None]:
+    """Return the intervals of a median beat in ms."""
 
     def ms(start: float | None, stop: float | None) -> float | None:
         return None if start is None or stop is None else 2 * (stop - start)
 
     return {
-        "qrs_ms": ms(marks.qrs_onset, marks.qrs_offset),
-        "pr_ms": ms(marks.p_onset, marks.qrs_onset),
-        "qt_ms": ms(marks.qrs_onset, marks.t_offset),
+        "qrs_ms": ms(fiducials.qrs_onset, fiducials.qrs_offset),
+        "pr_ms": ms(fiducials.p_onset, fiducials.qrs_onset),
+        "qt_ms": ms(fiducials.qrs_onset, fiducials.t_offset),
     }
 
 
 def two_rates(ptbxl: Path) -> str:
-    """Return how recordings that are there at 100 and 500 Hz agree."""
+    """Return the agreement of recordings that exist at 100 and 500 Hz."""
     low = {path.stem[:5]: path for path in (ptbxl / "records100").rglob("*.hea")}
     pairs = [
         (measure(read_record(low[path.stem[:5]])), measure(read_record(path)))
@@ -219,11 +231,11 @@ def two_rates(ptbxl: Path) -> str:
     rows = []
     for name in ("rate_bpm", *INTERVALS, "axis_deg", "sokolow_lyon_mv", "cornell_mv"):
         both = np.array([[number(m, name) for m in pair] for pair in pairs])
-        there = ~np.isnan(both)
-        off = (both[:, 0] - both[:, 1])[there.all(axis=1)]
-        spots = [*np.percentile(np.abs(off), [50, 90, 100]), np.median(off)]
-        alone = int((there[:, 0] != there[:, 1]).sum())
-        rows.append([name, len(off), alone, *(f"{spot:.2f}" for spot in spots)])
+        known = ~np.isnan(both)
+        difference = (both[:, 0] - both[:, 1])[known.all(axis=1)]
+        values = [*np.percentile(np.abs(difference), [50, 90, 100]), np.median(difference)]
+        n_single = int((known[:, 0] != known[:, 1]).sum())
+        rows.append([name, len(difference), n_single, *(f"{value:.2f}" for value in values)])
     head = ("value", "records", "at one rate only", "median difference", "90 %", "largest", "bias")
     return f"""
 ## The same recording at 100 and at 500 Hz
@@ -241,7 +253,7 @@ def number(measured: Measurements, name: str) -> float:
 
 
 def statements(ptbxl: Path) -> str:
-    """Return what is measured where PTB-XL's experts state this or that."""
+    """Return the measurements by the statements of PTB-XL's experts."""
     table = pd.read_csv(ptbxl / "ptbxl_database.csv").set_index("ecg_id")
     codes = table["scp_codes"].map(ast.literal_eval)
     path_of = {int(p.stem[:5]): p for p in (ptbxl / "records100").rglob("*.hea")}
@@ -257,22 +269,29 @@ def statements(ptbxl: Path) -> str:
     rows = []
     for name, is_it in kinds.items():
         ids = [i for i in codes.index[codes.map(is_it)] if i in path_of]
-        ids = ids[:: max(1, len(ids) // MOST)][:MOST]
+        ids = ids[:: max(1, len(ids) // MAX_RECORDS)][:MAX_RECORDS]
         rows.append([name, len(ids), *described([measure(read_record(path_of[i])) for i in ids])])
-    head = ("stated", "records", "QRS, ms: 5 %, median, 95 %", "≥ 120 ms", "PR, ms", "no PR",
-            "QTcF, ms")  # fmt: skip
+    head = (
+        "stated",
+        "records",
+        "QRS, ms: 5 %, median, 95 %",
+        "≥ 120 ms",
+        "PR, ms",
+        "no PR",
+        "QTcF, ms",
+    )
     return f"""
-## Beside what PTB-XL's experts state
+## By the statements of PTB-XL's experts
 
-At 100 Hz, at most {MOST} records of each kind, evenly over the database. Five hundred normal ECGs
-had a say in where between LUDB's and the machines' marks QRS begins and ends; nothing else was
+At 100 Hz, at most {MAX_RECORDS} records of each kind, evenly over the database. Five hundred normal
+ECGs influenced where between LUDB's and the machines' marks QRS begins and ends; nothing else was
 chosen on them.
 
 {table_of(head, rows)}"""
 
 
-def long_marks(table: Path, ludb: list[Marked]) -> str:
-    """Return how long LUDB's own marks are where nothing is wrong with conduction."""
+def long_qrs(table: Path, ludb: list[AnnotatedRecord]) -> str:
+    """Return the QRS durations of LUDB's annotations in records with normal conduction."""
     stated = pd.read_csv(table).set_index("ID")["Conduction abnormalities"]
     plain = [one for one in ludb if pd.isna(stated[int(one.record.name)])]
     theirs = np.array([one.intervals_ms["qrs_ms"] for one in plain])
@@ -307,59 +326,59 @@ def described(some: list[Measurements]) -> list[str]:
 
 
 def machines(formats: Path) -> str:
-    """Return the machines' own values beside ours, one line a recording."""
+    """Return the machines' own values with ours, one row for each recording."""
     names = ("rate_bpm", *INTERVALS, "axis_deg")
     rows: list[list[str]] = []
-    apart: list[list[float]] = []
+    differences: list[list[float]] = []
     seen: set[tuple[float | str | None, ...]] = set()
     for path in find_records([formats]):
         try:
             record = read_record(path)
         except UnreadableRecord:
             continue
-        told = tuple(record.machine.get(name) for name in names)
-        if not any(told[1:]) or told in seen:
+        machine = tuple(record.machine.get(name) for name in names)
+        if not any(machine[1:]) or machine in seen:
             continue
-        seen.add(told)
+        seen.add(machine)
         ours = measure(record)
-        apart.append(
+        differences.append(
             [
                 number(ours, name) - (np.nan if theirs is None else float(theirs))
-                for name, theirs in zip(names, told, strict=True)
+                for name, theirs in zip(names, machine, strict=True)
             ]
         )
         both = [
-            f"{whole(getattr(ours, name))} ({whole(theirs)})"
-            for name, theirs in zip(names, told, strict=True)
+            f"{as_integer(getattr(ours, name))} ({as_integer(theirs)})"
+            for name, theirs in zip(names, machine, strict=True)
         ]
         rows.append([f"`{path.relative_to(formats)}`", *both])
     rows.append(
-        ["median of ours minus theirs", *(f"{v:+.0f}" for v in np.nanmedian(apart, axis=0))]
+        ["median of ours minus theirs", *(f"{v:+.0f}" for v in np.nanmedian(differences, axis=0))]
     )
     return f"""
-## Beside the machines' own
+## Compared with the machines' own
 
 Vendors' example files, ours (the machine's). `liryc_hl7aecg_example.xml` is a drawing, not a heart.
 
 {table_of(("file", *names), rows)}"""
 
 
-def whole(value: float | str | None) -> str:
+def as_integer(value: float | str | None) -> str:
     """Return a value without decimals."""
     return "–" if value is None else f"{float(value):.0f}"
 
 
 def speed(ptbxl: Path) -> str:
-    """Return how long a record takes."""
+    """Return the time per record."""
     rows = []
     for fs_hz in (100, 500):
         paths = sorted((ptbxl / f"records{fs_hz}").rglob("*.hea"))[:80]
-        took = []
+        times_ms = []
         for record in map(read_record, paths):
-            began = time.process_time()
+            start = time.process_time()
             measure(record)
-            took.append(1000 * (time.process_time() - began))
-        rows.append([f"{fs_hz} Hz", *(f"{spot:.1f}" for spot in np.percentile(took, [50, 95]))])
+            times_ms.append(1000 * (time.process_time() - start))
+        rows.append([f"{fs_hz} Hz", *(f"{spot:.1f}" for spot in np.percentile(times_ms, [50, 95]))])
     head = ("10 s at", "median", "95 %")
     return f"\n## Time\n\nms of one core a record:\n\n{table_of(head, rows)}"
 

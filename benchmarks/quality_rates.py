@@ -1,9 +1,9 @@
-"""Write docs/quality.md: every threshold with its source, and what the checks say of real data.
+"""Write docs/quality.md: every threshold with its source, and the flags raised on real data.
 
     .venv/bin/python benchmarks/quality_rates.py data
 
-Reads the recordings unpacked in ``data`` (PTB-XL's folds 1–5 are needed, the others are taken where
-they are); two minutes of one core.
+Reads the recordings unpacked in ``data`` (PTB-XL's folds 1–5 are required, the others optional);
+takes two minutes of one core.
 """
 
 import csv
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.cohort.duplicates import find_duplicates
-from ecgcore.cohort.fingerprints import as_table, fingerprint, likeness
+from ecgcore.cohort.fingerprints import MIN_LIKENESS, as_table, fingerprint, likeness
 from ecgcore.errors import UnreadableRecord
 from ecgcore.measure.lead_reversal import CORRECTIONS
 from ecgcore.measure.quality import quality
@@ -29,7 +29,7 @@ from ecgcore.records.resample import resample_signal
 from ecgcore.studies.markdown import table as table_of
 
 ROOT = Path(__file__).resolve().parents[1]
-SETS = {
+FOLDERS = {
     "PTB-XL, folds 1–5, 100 Hz": "ptb-xl/records100",
     "PTB-XL, 500 Hz": "ptb-xl/records500",
     "CPSC": "challenge-2021/cpsc_2018",
@@ -89,7 +89,7 @@ def codes(record: Record) -> set[str]:
 
 
 def opening() -> str:
-    """Return what the page is about."""
+    """Return the introduction of the page."""
     return """# What is doubtful about a recording
 
 Automatic checks, unconfirmed; research use only. A flag refuses nothing: it says what to look at.
@@ -112,14 +112,14 @@ def thresholds() -> str:
 
 
 def rates(data: Path, ptbxl: list[Record]) -> str:
-    """Return how often each flag is raised, by source."""
+    """Return the rate of each flag, by source."""
     counted = {}
-    for name, folder in SETS.items():
-        found = ptbxl if folder == "ptb-xl/records100" else list(records(data / folder))
-        if found:
-            flags = [codes(record) for record in found]
+    for name, folder in FOLDERS.items():
+        of_source = ptbxl if folder == "ptb-xl/records100" else list(records(data / folder))
+        if of_source:
+            flags = [codes(record) for record in of_source]
             every = Counter(code for some in flags for code in some)
-            counted[name] = (len(found), sum(map(bool, flags)), every)
+            counted[name] = (len(of_source), sum(map(bool, flags)), every)
     shown = sorted({code for _, _, every in counted.values() for code in every})
     rows = [
         [name, n, f"{any_flag / n:.1%}", *(f"{every[code] / n:.2%}" for code in shown)]
@@ -135,7 +135,7 @@ upper bound of the false flags.
 
 
 def remarks(ptbxl: list[Record], rows: pd.DataFrame) -> str:
-    """Return how flags agree with the remarks that PTB-XL's annotators made."""
+    """Return the agreement of flags with the remarks of PTB-XL's annotators."""
     flags = [codes(record) for record in ptbxl]
     lines = []
     for code, remark in (("baseline", "baseline_drift"), ("noise", "static_noise"),
@@ -157,7 +157,7 @@ and 1 mm. The remark `static_noise` says little about 20–45 Hz: at 100 Hz main
 
 
 def laws(ptbxl: list[Record]) -> str:
-    """Return which records of PTB-XL break Einthoven's or Goldberger's law."""
+    """Return the records of PTB-XL that break Einthoven's or Goldberger's law."""
     rows = [
         [record.name, "; ".join(str(f) for f in quality(record) if f.code in _LAWS)]
         for record in ptbxl
@@ -175,17 +175,17 @@ def exchanged(record: Record, electrodes: str) -> Record:
 
 
 def reversals(late: list[Record]) -> str:
-    """Return how exchanged electrodes are recognised, on records not fitted to."""
+    """Return the detection rates of exchanged electrodes, on records not used for fitting."""
     rows = []
     as_is = ["".join(map(str, quality(record))) for record in late]
     for electrodes in CORRECTIONS:
-        words = f"electrodes of {electrodes} exchanged"
-        found = np.mean(
-            [words in "".join(map(str, quality(exchanged(r, electrodes)))) for r in late]
+        message = f"electrodes of {electrodes} exchanged"
+        detected = np.mean(
+            [message in "".join(map(str, quality(exchanged(r, electrodes)))) for r in late]
         )
-        false = np.mean([words in said for said in as_is])
-        rows.append([electrodes, f"{found:.2%}", f"{1 - false:.2%}"])
-    any_false = np.mean(["reversal:" in said for said in as_is])
+        false = np.mean([message in flags for flags in as_is])
+        rows.append([electrodes, f"{detected:.2%}", f"{1 - false:.2%}"])
+    any_false = np.mean(["reversal:" in flags for flags in as_is])
     return f"""
 ## Exchanged limb electrodes
 
@@ -202,7 +202,7 @@ electrodes are not checked either.
 
 
 def gains(late: list[Record]) -> str:
-    """Return how often a wrong gain is suspected."""
+    """Return the detection rate of a wrong gain."""
     some = late[::10]
     rows = []
     for gain in GAINS:
@@ -219,7 +219,7 @@ leave the voltages of a heart can't be told.
 
 
 def traps(data: Path) -> str:
-    """Return what is said of recordings known to be odd."""
+    """Return the flags of recordings with known faults."""
     rows = []
     for folder, names in TRAPS.items():
         by_name = {path.stem: path for path in find_records([data / folder])}
@@ -244,39 +244,39 @@ records, `einthoven` or `goldberger` in {laws:.0%}; as read here (1 µV a unit) 
 
 
 def speed(data: Path) -> str:
-    """Return how long a record takes."""
+    """Return the time per record."""
     rows = []
     for fs_hz, folder in ((100, "ptb-xl/records100/00000"), (500, "ptb-xl/records500")):
         some = list(records(data / folder))[:80]
-        for name, work in (("quality", quality), ("fingerprint", _sketch)):
-            took = []
+        for name, work in (("quality", quality), ("fingerprint", _fingerprint)):
+            times_ms = []
             for record in some:
-                began = time.process_time()
+                start = time.process_time()
                 work(record)
-                took.append(1000 * (time.process_time() - began))
-            rows.append([name, f"{fs_hz} Hz", f"{np.median(took):.1f}"])
+                times_ms.append(1000 * (time.process_time() - start))
+            rows.append([name, f"{fs_hz} Hz", f"{np.median(times_ms):.1f}"])
     return "\n## Time\n\n" + table_of(("what", "rate", "ms of one core a record (median)"), rows)
 
 
-def _sketch(record: Record) -> bytes:
+def _fingerprint(record: Record) -> bytes:
     return fingerprint(record.signal_mv, record.fs_hz)
 
 
 def likenesses(data: Path, ptbxl: list[Record]) -> str:
-    """Return what is the same and what is not, by fingerprint."""
+    """Return the copies found by fingerprint, and the errors."""
     others = [*records(data / "ptb-xl/records500"), *records(data / "challenge-2021/ptb-xl")]
     everything = [*ptbxl, *others]
-    prints = [_sketch(record) for record in everything]
+    prints = [_fingerprint(record) for record in everything]
     ids = [int(record.name.removeprefix("HR")[:5]) for record in everything]
     matrix = np.frombuffer(b"".join(prints), np.int8).reshape(len(prints), -1).astype(np.float32)
     matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
     true, false = _extremes(matrix, np.array(ids))
-    began = time.process_time()
+    start = time.process_time()
     groups = find_duplicates([as_table(prints)])
-    took = time.process_time() - began
+    elapsed_s = time.process_time() - start
     wrong = [{ids[i] for i in group} for group in groups if len({ids[i] for i in group}) > 1]
     twice = {i for i, n in Counter(ids).items() if n > 1}
-    found = {ids[group[0]] for group in groups}
+    detected = {ids[group[0]] for group in groups}
     copies = "; ".join(f"{a} and {b} ({like:.3f})" for like, a, b in false[:3])
     return f"""
 ## The same recording twice
@@ -285,11 +285,11 @@ A fingerprint of 512 bytes a record (`ecgcore/cohort/fingerprints.py`); two are 
 likeness of {MIN_LIKENESS}. Among {len(prints):,} records ({len(ptbxl):,} of PTB-XL at 100 Hz,
 {len(others)} at 500 Hz from PTB-XL and from the Challenge's `HR…`):
 
-* {len(twice)} recordings are there more than once; {len(twice & found)} of them are found, and
+* {len(twice)} recordings are there more than once; {len(twice & detected)} of them are found, and
   {len(wrong)} pairs of different recordings with them. All pairs were compared, too: the least like
   copies have {true:.3f}; the likest different recordings are {copies}.
 * PTB-XL itself holds no recording twice.
-* `find_same` took {took:.1f} s.
+* `find_duplicates` took {elapsed_s:.1f} s.
 
 {_changed(data)}
 Not recognised, by design: a copy that begins at another moment, or was delayed by more than about
@@ -298,7 +298,7 @@ Not recognised, by design: a copy that begins at another moment, or was delayed 
 
 
 def _extremes(matrix: np.ndarray, ids: np.ndarray) -> tuple[float, list[tuple[float, int, int]]]:
-    """Return the least likeness of copies, and the likest pairs that are none."""
+    """Return the least likeness of copies, and the pairs of different recordings most alike."""
     least, likest = 1.0, []
     for start in range(0, len(matrix), 1000):
         like = matrix[start : start + 1000] @ matrix.T
@@ -314,7 +314,7 @@ def _extremes(matrix: np.ndarray, ids: np.ndarray) -> tuple[float, list[tuple[fl
 def _changed(data: Path) -> str:
     """Return the likeness of altered copies of real records at 500 Hz."""
     some = list(records(data / "ptb-xl/records500"))
-    ways = {
+    alterations = {
         **{f"at {hz} Hz": (lambda mv, hz=hz: (resample_signal(mv, 500, hz), hz))
            for hz in (100, 128, 250, 257, 360, 1000)},
         "every fifth sample": lambda mv: (mv[:, ::5], 100),
@@ -327,8 +327,8 @@ def _changed(data: Path) -> str:
         "4 ms later": lambda mv: (mv[:, 2:], 500),
     }  # fmt: skip
     rows = []
-    for name, way in ways.items():
-        like = [likeness(_sketch(r), fingerprint(*way(r.signal_mv))) for r in some]
+    for name, alter in alterations.items():
+        like = [likeness(_fingerprint(r), fingerprint(*alter(r.signal_mv))) for r in some]
         rows.append([name, f"{min(like):.3f}", f"{np.mean(np.array(like) >= MIN_LIKENESS):.0%}"])
     return table_of(("80 records of PTB-XL at 500 Hz, and a copy", "least likeness", "same"), rows)
 

@@ -8,9 +8,6 @@ import streamlit as st
 if TYPE_CHECKING:
     from ecgcore.studies.overview import StudyOverview
 
-if TYPE_CHECKING:
-    pass
-
 
 def states() -> list["StudyOverview"]:
     """Return the studies of which something is finished."""
