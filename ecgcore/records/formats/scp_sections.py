@@ -94,7 +94,8 @@ def _section_starts(path: Path, data: bytes) -> dict[int, int]:
 
 def _leads(start: int, data: bytes) -> list[Lead]:
     offsets = [start + 2 + 9 * i for i in range(data[start])]
-    return [Lead(*struct.unpack_from("<IIB", data, offset), offset) for offset in offsets]
+    fields = ((*struct.unpack_from("<IIB", data, offset), offset) for offset in offsets)
+    return [Lead(*numbers) for numbers in fields]
 
 
 def _refuse_implausible(path: Path, leads: list[Lead]) -> None:
