@@ -1,4 +1,4 @@
-"""Draw what each augmentation does to an example ECG: docs/augmentation.png.
+"""Draw the effect of each augmentation on an example ECG: docs/augmentation.png.
 
 Run from the checkout:  .venv/bin/python benchmarks/augmentation.py
 """
@@ -22,8 +22,8 @@ HERE = Path(__file__).resolve().parents[1] / "docs"
 EXAMPLES = HERE.parent / "examples" / "ptb-xl" / "records100"
 # A normal ECG, one with ST elevation, one with left ventricular hypertrophy (PTB-XL, CC BY 4.0).
 NORMAL, STEMI, LVH = "01000/01509_lr", "07000/07835_lr", "12000/12325_lr"
-FS_HZ = 500.0  # so that the mains can be seen
-# name → leads, seconds, what to look at; each tile is as high as its traces need
+FS_HZ = 500.0  # so that mains noise is visible
+# name → leads, seconds, description; each tile is as high as its traces
 TILES = {
     "time_shift": (("V5",), 10, "begins up to 0.5 s earlier or later"),
     "crop": (("V5",), 10, "80 to 100 % is kept, the rest stays empty; the rate stays"),
@@ -37,7 +37,7 @@ TILES = {
     "voltage_mix": (("V2", "V5"), 2.5, "QRS of another mixed in"),
 }
 GAP_MV = 0.3  # between two traces
-DRAWS = 20  # the one that changes most is shown
+DRAWS = 20  # the one with the largest change is shown
 BEFORE, AFTER = "#c4a46a", "#1d4ed8"
 
 
@@ -56,7 +56,7 @@ def recordings(*names: str) -> Batch:
 
 def tile(axes, name: str, before: Batch, after: Batch) -> None:
     """Draw the first recording before and after, its leads one above the other."""
-    leads, shown_s, told = TILES[name]
+    leads, shown_s, description = TILES[name]
     seconds = np.arange(before.signal_mv.shape[-1]) / FS_HZ
     shown = seconds < shown_s
     top_mv = 0.0
@@ -70,14 +70,14 @@ def tile(axes, name: str, before: Batch, after: Batch) -> None:
     axes.plot([shown_s * 1.01] * 2, [-1, 0], "k", linewidth=1.5, clip_on=False)
     axes.text(shown_s * 1.016, -0.5, "1 mV", fontsize=7, va="center")
     axes.set_title(caption(name, after), fontsize=9.5, loc="left", weight="bold")
-    axes.set_title(told, fontsize=8, loc="right", color="#374151")
+    axes.set_title(description, fontsize=8, loc="right", color="#374151")
     axes.set(xlim=(0, shown_s), ylim=(min(top_mv, -1.1), 0.1), yticks=[])
     axes.tick_params(labelsize=7)
     axes.spines[["left", "right", "top"]].set_visible(False)
 
 
-def clearest(name: str, kind: Transform, before: Batch) -> Batch:
-    """Return what changes the shown leads most of some draws."""
+def clearest_draw(name: str, kind: Transform, before: Batch) -> Batch:
+    """Return the draw that changes the shown leads most."""
     leads = [LEADS.index(lead) for lead in TILES[name][0]]
 
     def change(after: Batch) -> float:
@@ -88,14 +88,14 @@ def clearest(name: str, kind: Transform, before: Batch) -> Batch:
 
 
 def caption(name: str, after: Batch) -> str:
-    """Return the name, and the targets where they are shared."""
-    told = {code: float(v) for code, v in zip(CODES, after.targets[0], strict=True) if 0 < v}
-    shares = ", ".join(f"{code} {share:.2f}" for code, share in told.items())
+    """Return the name, with the targets if classes are mixed."""
+    targets = {code: float(v) for code, v in zip(CODES, after.targets[0], strict=True) if 0 < v}
+    shares = ", ".join(f"{code} {share:.2f}" for code, share in targets.items())
     return name.replace("_", " ") + (f"   ({shares})" if name in MIXING else "")
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the figure."""
     kinds = STANDARD | MIXING
     figure = Figure(figsize=(11, 13), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
@@ -103,7 +103,7 @@ def main() -> None:
     for axes, name in zip(grid, TILES, strict=True):
         partner = {"st_mix": [STEMI], "voltage_mix": [STEMI, LVH]}.get(name, [])
         before = recordings(NORMAL, *partner)
-        tile(axes, name, before, clearest(name, kinds[name][0], before))
+        tile(axes, name, before, clearest_draw(name, kinds[name][0], before))
     figure.supxlabel(
         f"Seconds. Wide, ochre: as recorded; thin, blue: as trained on (the clearest of {DRAWS} "
         "draws). PTB-XL 1509, mixed with 7835 and 12325 (CC BY 4.0).",

@@ -1,11 +1,11 @@
-"""Write docs/explanation.md: where trained networks look, against chance, and whether it is true.
+"""Write docs/explanation.md: relevance of trained networks against chance, and its trust.
 
     .venv/bin/python benchmarks/explanation.py --cohort ptbxl --records 10
 
-Real records of fold 4, which the shipped pair learnt from, as from all folds. What was found is
-kept in docs/explanation.csv, a row a record; rows that are there are not computed again, so that it
-goes on where it stopped (delete those of a network that has changed). Ten records a class take
-about five minutes of one core.
+Real records of fold 4, which is part of the training data of the shipped pair, as are all folds.
+The results are kept in docs/explanation.csv, a row a record; existing rows are not computed again,
+so that an interrupted run resumes (delete the rows of a network that has changed). Ten records a
+class take about five minutes on one core.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from ecgcore.workspace import Workspace
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 import explained as simulated
 
-PAGE, FOUND = (
+PAGE, ROWS = (
     Path(__file__).resolve().parents[1] / "docs" / f"explanation{end}" for end in (".md", ".csv")
 )
 RUNS, CLASSES, FOLD = ("alexnet_gap", "alexnet_m_se_gap"), ("LBBB", "RBBB", "ECT"), 4
@@ -42,24 +42,26 @@ SIMULATED = 100
 
 
 def main() -> None:
-    """Compute what lacks, and write the page."""
+    """Compute missing rows, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cohort", default="ptbxl")
     parser.add_argument("--records", type=int, default=10, help="of each class, 0: none anew")
-    parser.add_argument("--home", type=Path)
-    given = parser.parse_args()
+    parser.add_argument("--home", type=Path, dest="workspace")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = pd.read_csv(FOUND).to_dict("records") if FOUND.exists() else []
+    rows = pd.read_csv(ROWS).to_dict("records") if ROWS.exists() else []
     done = {(row["run"], row["class"], str(row["record"])) for row in rows}
-    workspace = Workspace.find(given.workspace)
-    for row in chain(verdicts(done), looked(workspace, given.cohort, given.records, done)):
+    workspace = Workspace.find(arguments.workspace)
+    for row in chain(
+        simulated_rows(done), real_rows(workspace, arguments.cohort, arguments.records, done)
+    ):
         rows.append(row)
-        pd.DataFrame(rows).to_csv(FOUND, index=False, float_format="%.4f")
+        pd.DataFrame(rows).to_csv(ROWS, index=False, float_format="%.4f")
     PAGE.write_text(page(pd.DataFrame(rows)), encoding="utf-8")
 
 
-def looked(workspace: Workspace, cohort_name: str, records: int, done: set) -> Iterator[dict]:
-    """Yield where each shipped network looked in real records of each class."""
+def real_rows(workspace: Workspace, cohort_name: str, records: int, done: set) -> Iterator[dict]:
+    """Yield the relevance of each shipped network in real records of each class."""
     cohort = Cohort.open(cohort_name, workspace)
     states, in_fold = cohort.states("core"), (cohort.index["fold"] == FOLD).to_numpy()
     for name in RUNS if records else ():
@@ -68,23 +70,23 @@ def looked(workspace: Workspace, cohort_name: str, records: int, done: set) -> I
             rows = np.flatnonzero(in_fold & (states[:, CODES.index(code)] == 1))[:records]
             for record in (cohort.record(int(row)) for row in rows):
                 if (name, code, record.name) not in done:
-                    yield where(classifier, record, code)
+                    yield relevance_row(classifier, record, code)
 
 
-def where(classifier, record, code: str) -> dict:
+def relevance_row(classifier, record, code: str) -> dict:
     """Return the shares of relevance by wave and on early beats, and Grad-CAM's over leads."""
-    found = explain(classifier, record, code, "integrated_gradients")
+    explanation = explain(classifier, record, code, "integrated_gradients")
     cam = explain(classifier, record, code, "grad_cam")
     leads = np.array([share for share in cam.lead_relevance.values() if share is not None])
     row = {"run": classifier.run_id, "class": code, "record": record.name}
-    for wave, share in (found.wave_relevance or {}).items():
-        row |= {f"{wave}": share, f"{wave}_time": found.wave_time[wave]}
+    for wave, share in (explanation.wave_relevance or {}).items():
+        row |= {f"{wave}": share, f"{wave}_time": explanation.wave_time[wave]}
     target = Target.of(classifier, record, code)
     early = np.zeros(target.signal.shape[2], bool)
     for (start, stop), is_early in zip(target.waves.edges, target.waves.early, strict=True):
         early[start:stop] |= bool(is_early)
-    if early.any() and found.by_lead_time is not None:
-        steps = found.by_lead_time.sum(axis=0)
+    if early.any() and explanation.by_lead_time is not None:
+        steps = explanation.by_lead_time.sum(axis=0)
         at = (np.arange(len(steps)) + 0.5) * len(early) / len(steps)
         row |= {"early": steps[early[at.astype(int)]].sum() / steps.sum()}
         row |= {"early_time": early.mean()}
@@ -94,33 +96,35 @@ def where(classifier, record, code: str) -> dict:
     return row
 
 
-def verdicts(done: set) -> Iterator[dict]:
-    """Yield the verdict on simulated blocks of a net that learnt them, of it shuffled, of none."""
+def simulated_rows(done: set) -> Iterator[dict]:
+    """Yield verdicts on simulated blocks: of a trained, a shuffled and an untrained network."""
     torch.manual_seed(1)
-    make = {"depth": 4, "width": 8}
-    net = simulated.Classifier(create_model("resnet1d", 2, **make))
+    options = {"depth": 4, "width": 8}
+    net = simulated.Classifier(create_model("resnet1d", 2, **options))
     nets = {
         "learnt": simulated.trained(net, seed=1, steps=40),
         "shuffled": replace(net, model=shuffle_weights(net.model, 3)),
-        "untrained": replace(net, model=create_model("resnet1d", 2, **make).eval()),
+        "untrained": replace(net, model=create_model("resnet1d", 2, **options).eval()),
     }
     rng = np.random.default_rng(1000)
     records = [simulated.ecg(rng, block=True, name=f"s{i:03d}") for i in range(SIMULATED)]
     for who, classifier in nets.items():
         for record in records if who == "learnt" else records[:20]:
             if (who, "RBBB", record.name) not in done:
-                yield verdict(who, classifier, record)
+                yield verdict_row(who, classifier, record)
 
 
-def verdict(who: str, classifier, record) -> dict:
-    """Return the verdict on integrated gradients of a simulated record, and each check's value."""
-    found = explain(classifier, record, "RBBB", "integrated_gradients")
-    trust = check_trust(found, classifier, record).trust
+def verdict_row(who: str, classifier, record) -> dict:
+    """Return the verdict on integrated gradients of a simulated record, and each check value."""
+    explanation = explain(classifier, record, "RBBB", "integrated_gradients")
+    trust = check_trust(explanation, classifier, record).trust
     values = {f"check_{name}": check["value"] for name, check in trust["checks"].items()}
-    waves = found.wave_relevance or {}
+    waves = explanation.wave_relevance or {}
     row = {"run": who, "class": "RBBB", "record": record.name, "QRS": waves.get("QRS")}
     return (
-        row | {"QRS_time": (found.wave_time or {}).get("QRS"), "verdict": trust["verdict"]} | values
+        row
+        | {"QRS_time": (explanation.wave_time or {}).get("QRS"), "verdict": trust["verdict"]}
+        | values
     )
 
 
@@ -172,19 +176,19 @@ def page(rows: pd.DataFrame) -> str:
 
 
 def controls(rows: pd.DataFrame) -> str:
-    """Return what became of the verdict's controls."""
-    said = "\n## Controls of the verdict\n\nA small `resnet1d` that learnt simulated right bundle "
-    said += "branch block, the same with its weights shuffled, and an untrained one; integrated "
-    said += "gradients. A failure of the first is a false alarm.\n\n"
-    said += "| network | n | passes | QRS share | time | response (median) |\n"
-    said += "|---|--:|--:|--:|--:|--:|\n"
+    """Return the table of the verdict's controls."""
+    text = "\n## Controls of the verdict\n\nA small `resnet1d` that learnt simulated right bundle "
+    text += "branch block, the same with its weights shuffled, and an untrained one; integrated "
+    text += "gradients. A failure of the first is a false alarm.\n\n"
+    text += "| network | n | passes | QRS share | time | response (median) |\n"
+    text += "|---|--:|--:|--:|--:|--:|\n"
     for who in ("learnt", "shuffled", "untrained"):
         of = rows[rows["run"] == who]
         passed = (of["verdict"] == PASSES).sum()
         medians = f"{of['QRS'].median():.0%} | {of['QRS_time'].median():.0%}"
         response = of["check_response"].median()
-        said += f"| {who} | {len(of)} | {passed} | {medians} | {response:.1f} |\n"
-    return said
+        text += f"| {who} | {len(of)} | {passed} | {medians} | {response:.1f} |\n"
+    return text
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Write docs/layouts.md: which layout and size of the image reads best, by class, on validation.
+"""Write docs/layouts.md: accuracy by image layout and size, by class, on validation records.
 
     .venv/bin/python benchmarks/layouts.py RUN RUN …
 
-The first run is what the others are compared with. Each is trained alike, on PTB-XL's folds 1–3,
-with the epoch chosen on fold 4 (about half an hour of two cores):
+The other runs are compared with the first. Each is trained in the same way on PTB-XL's folds 1–3,
+with the epoch chosen on fold 4 (about half an hour on two cores):
 
     ecgcore train --cohort ptbxl --model alexnet_m_se_gap --level all --split folds --epochs 8 \\
         --optimizer adamw --learning-rate 0.0005 --seed 1 --layout clinical --size 224
@@ -22,7 +22,7 @@ from ecgcore.studies.markdown import table
 from ecgcore.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "layouts.md"
-MAY_DIFFER = {"layout", "size", "rhythm"}
+IMAGE_SETTINGS = {"layout", "size", "rhythm"}
 HEAD = """# Which image reads best
 
 `alexnet_m_se_gap`, trained alike but for the picture:
@@ -37,29 +37,31 @@ picture: they hold for these trained networks, not for the luck of another start
 
 
 def main(runs: list[Run]) -> None:
-    """Check that the runs differ in the picture alone, and write the page."""
+    """Check that the runs differ in the image only, and write the page."""
     first, *others = runs
     for run in others:
         ours, theirs = (vars(r.config) for r in (first, run))
-        if strange := {k for k in ours if ours[k] != theirs[k]} - MAY_DIFFER:
-            raise RequestError(f"{run.id} differs from {first.id} in {', '.join(sorted(strange))}.")
-    found = [evaluate_run(run, "validation").as_json() for run in runs]
+        if other := {k for k in ours if ours[k] != theirs[k]} - IMAGE_SETTINGS:
+            raise RequestError(f"{run.id} differs from {first.id} in {', '.join(sorted(other))}.")
+    evaluations = [evaluate_run(run, "validation").as_json() for run in runs]
     config = first.config
     recipe = (
         f"{config.optimizer}, learning rate {config.learning_rate:g}, batch {config.batch_size}, "
         f"{config.epochs} epochs, seed {config.seed}"
     )
-    names = [picture(run) for run in runs]
+    names = [image_name(run) for run in runs]
     parts = [
         HEAD.format(
             recipe=recipe,
-            n=found[0]["n"],
-            patients=found[0]["patients"],
-            best=max(zip(found, names, strict=True), key=lambda of: of[0]["macro_auc"]["value"])[1],
+            n=evaluations[0]["n"],
+            patients=evaluations[0]["patients"],
+            best=max(
+                zip(evaluations, names, strict=True), key=lambda pair: pair[0]["macro_auc"]["value"]
+            )[1],
         ),
-        overall(runs, names, found),
+        overall(runs, names, evaluations),
         "\nAUC by class:\n\n",
-        by_class(names, found),
+        by_class(names, evaluations),
         f"\nDifference to {names[0]} on the same records:\n\n",
         differences(first, others, names[1:]),
     ]
@@ -67,13 +69,13 @@ def main(runs: list[Run]) -> None:
     print("".join(parts))
 
 
-def picture(run: Run) -> str:
-    """Return layout and size of a run's picture."""
+def image_name(run: Run) -> str:
+    """Return layout and size of a run's image."""
     height, width = run.config.sides_px
     return f"`{run.config.layout}` {height}×{width}"
 
 
-def overall(runs: list[Run], names: list[str], found: list[dict]) -> str:
+def overall(runs: list[Run], names: list[str], evaluations: list[dict]) -> str:
     """Return the scores over all classes."""
     rows = [
         (
@@ -84,7 +86,7 @@ def overall(runs: list[Run], names: list[str], found: list[dict]) -> str:
             number(e["accuracy"]),
             f"{run.history['seconds'].sum() / 60:.0f}",
         )
-        for run, name, e in zip(runs, names, found, strict=True)
+        for run, name, e in zip(runs, names, evaluations, strict=True)
     ]
     head = (
         "picture",
@@ -97,14 +99,14 @@ def overall(runs: list[Run], names: list[str], found: list[dict]) -> str:
     return table(head, rows)
 
 
-def by_class(names: list[str], found: list[dict]) -> str:
+def by_class(names: list[str], evaluations: list[dict]) -> str:
     """Return the AUC of each class, the highest in bold."""
     rows = []
     for code in CODES:
-        aucs = [e["classes"][code]["auc"] for e in found]
+        aucs = [e["classes"][code]["auc"] for e in evaluations]
         best = max(auc for auc in aucs if auc is not None)
         cells = [f"**{number(auc)}**" if auc == best else number(auc) for auc in aucs]
-        rows.append((code, str(found[0]["classes"][code]["n"]), *cells))
+        rows.append((code, str(evaluations[0]["classes"][code]["n"]), *cells))
     return table(("class", "records", *names), rows)
 
 
@@ -112,7 +114,7 @@ def differences(first: Run, others: list[Run], names: list[str]) -> str:
     """Return the paired differences to the first run."""
     rows = []
     for run, name in zip(others, names, strict=True):
-        difference = compare(first, run, "validation")["differences"]
+        difference = compare(first, run, "validation").as_json()["differences"]
         rows.append(
             (
                 name,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from ecgcore.bench.ingest import EXAMPLES, link_some
+from ecgcore.bench.ingest import EXAMPLES, link_records
 from ecgcore.cohort.ingest import ingest
 from ecgcore.executors.local import cores
 from ecgcore.executors.ray_cluster import connected
@@ -48,7 +48,7 @@ def main() -> None:
     options = asked.parse_args()
     with tempfile.TemporaryDirectory(dir=options.data.parent) as place, started() as start_s:
         folder = Path(place) / "in"
-        link_some(options.data.resolve(), options.records, folder)
+        link_records(options.data.resolve(), options.records, folder)
         for on in ENGINES:
             ingested(EXAMPLES, Path(place), on)
         found = list(rounds(folder, Path(place), options.rounds))

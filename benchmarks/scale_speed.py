@@ -22,7 +22,7 @@ from typing import Any
 
 from many_records import write_records
 
-from ecgcore.bench.ingest import Watched, watch, watch_python
+from ecgcore.bench.ingest import MonitoredRun, monitor, monitor_python
 from ecgcore.cohort.leakage import check_leakage
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.subsets import build_split
@@ -110,7 +110,7 @@ def step(name: str, command: list[str], n: int) -> Step:
     began = time.monotonic()
     # Two threads of one small network wait for each other where other work shares the cores.
     os.environ["OMP_NUM_THREADS"] = "1"
-    seen = watch_python([__file__, *command]) if name == "split" else watch(command)
+    seen = monitor_python([__file__, *command]) if name == "split" else monitor(command)
     if name in ("ingest", "measured") and seen.answer["found"] != n:
         raise RuntimeError(f"{n} records were made and {seen.answer['found']} found")
     found = Step(time.monotonic() - began, seen.cpu_s, needed(seen))
@@ -118,14 +118,14 @@ def step(name: str, command: list[str], n: int) -> Step:
     return found
 
 
-def needed(seen: Watched) -> float:
+def needed(seen: MonitoredRun) -> float:
     """Return the peak anonymous memory of the largest process in MB."""
     if seen.largest_mb is None:
         raise RuntimeError("this system does not tell a process's anonymous memory")
     return seen.largest_mb
 
 
-def told(name: str, seen: Watched) -> str:
+def told(name: str, seen: MonitoredRun) -> str:
     """Return what became of the records."""
     if name != "ingest":
         return ""

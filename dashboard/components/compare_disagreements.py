@@ -128,6 +128,6 @@ def _maps(record: Record, pair: Sequence[Run], names: Sequence[str], code: str) 
             explanation_view.on_image(found, name)
             explanation_view.told(found)
     st.caption(
-        f"{METHODS[METHOD].title}. Amber to dark red: relevance relative to each map's own maximum, "
-        "one scale for both."
+        f"{METHODS[METHOD].title}. Amber to dark red: relevance relative to each map's own "
+        "maximum, one scale for both."
     )

@@ -1,1 +1,1 @@
-"""Benches: how fast this machine is, in the forms that machines read (DESIGN section 10)."""
+"""Benchmarks of this machine and of measurements and labels, for ``ecgcore bench``."""

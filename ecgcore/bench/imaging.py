@@ -1,6 +1,6 @@
-"""How many network images a second are drawn from signals in memory, and what others take.
+"""Benchmark of drawing network images, against matplotlib and against filling memory.
 
-Simulated signals, in batches that training uses; the best of several rounds, since other work on
+Simulated signals, in the batch size of training; the best of several rounds, since other work on
 the machine can only slow a round down.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ecgcore.bench.disk_to_tensor import disk_ms
-from ecgcore.bench.matplotlib_baseline import WAYS, matplotlib_ms
+from ecgcore.bench.matplotlib_baseline import VARIANTS, matplotlib_ms
 from ecgcore.bench.paper import page_ms
 from ecgcore.imaging.drawing import draw
 from ecgcore.imaging.geometry import LAYOUTS
@@ -38,7 +38,7 @@ def bench_imaging(full: bool = False) -> dict[str, Any]:
     Parameters
     ----------
     full
-        Longer rounds and series; otherwise it answers within 50 s.
+        Longer rounds and series; the default takes at most 50 s.
 
     Returns
     -------
@@ -46,10 +46,10 @@ def bench_imaging(full: bool = False) -> dict[str, Any]:
         ``images_per_s`` (rate → layout → v, R peaks known), ``matplotlib_ms`` (``reused_figure``,
         ``twelve_subplots``; null with ``matplotlib_why`` where it is not installed),
         ``fill_share`` (``stacked`` at 100 Hz as a share of the rate at which the same tensor can
-        merely be filled; ``fill_shares`` has all), ``fill_per_s`` (measured between the drawing
+        be filled; ``fill_shares`` has all), ``fill_per_s`` (measured between the drawing
         rounds), ``one_thread`` (images a second on one core, which other work on the machine
         disturbs less), ``disk_ms`` (rate → layout → a record's .hea and .mat to its image),
-        ``page_ms`` (the page for people, by form; null where matplotlib is not installed),
+        ``page_ms`` (the paper page, by format; null where matplotlib is not installed),
         ``ms_by_records``, ``ms_by_side_px`` (``stacked`` at 100 Hz) and ``growth`` (exponents of
         these with records and with pixels: 1 is linear), ``cuda`` (null without one), ``cores``,
         ``load`` (average over the last minute, when it began), ``versions``.
@@ -99,25 +99,25 @@ def _layouts(round_s: float) -> tuple[dict, dict, float]:
     for hz in RATES_HZ:
         signals_mv = simulated(BATCH, hz)
         for layout in LAYOUTS:
-            drawn_s, filled_s = _beside(signals_mv, hz, layout, SIZE_PX, round_s)
+            drawn_s, filled_s = _draw_and_fill_s(signals_mv, hz, layout, SIZE_PX, round_s)
             per_s[str(hz)][layout] = round(BATCH / drawn_s, 1)
             shares[str(hz)][layout] = round(filled_s / drawn_s, 4)
             fills.append(BATCH / filled_s)
     return per_s, shares, round(max(fills), 1)
 
 
-def _beside(
+def _draw_and_fill_s(
     signals_mv: torch.Tensor, fs_hz: int, layout: str, size: int, round_s: float
 ) -> tuple[float, float]:
-    """Return the best seconds a batch of drawing, and of filling such a tensor, in turns."""
+    """Return the best seconds a batch for drawing, and for filling such a tensor, in turns."""
     beats = peaks_s(len(signals_mv))
-    paper = torch.empty(len(signals_mv), 3, size, size)
+    tensor = torch.empty(len(signals_mv), 3, size, size)
     drawn_s: list[float] = []
     filled_s: list[float] = []
     until = time.perf_counter() + round_s
     while time.perf_counter() < until or len(drawn_s) < 5:
         drawn_s.append(_seconds(lambda: draw(signals_mv, fs_hz, layout, size, beats)))
-        filled_s.append(min(_seconds(lambda: paper.fill_(0.5)) for _ in range(3)))
+        filled_s.append(min(_seconds(lambda: tensor.fill_(0.5)) for _ in range(3)))
     return min(drawn_s), min(filled_s)
 
 
@@ -142,10 +142,10 @@ def _series(records: tuple[int, ...], sides_px: tuple[int, ...], round_s: float)
     fs_hz = RATES_HZ[0]
     by_records, by_side = {}, {}
     for n in records:
-        drawn_s, _ = _beside(simulated(n, fs_hz), fs_hz, "stacked", SIZE_PX, round_s)
+        drawn_s, _ = _draw_and_fill_s(simulated(n, fs_hz), fs_hz, "stacked", SIZE_PX, round_s)
         by_records[str(n)] = round(1000 * drawn_s, 3)
     for side in sides_px:
-        drawn_s, _ = _beside(simulated(BATCH, fs_hz), fs_hz, "stacked", side, round_s)
+        drawn_s, _ = _draw_and_fill_s(simulated(BATCH, fs_hz), fs_hz, "stacked", side, round_s)
         by_side[str(side)] = round(1000 * drawn_s / BATCH, 4)
     growth = {
         "records": _exponent(by_records),
@@ -161,7 +161,7 @@ def _exponent(series: dict[str, float]) -> float:
 
 
 def _on_cuda(round_s: float) -> dict[str, Any]:
-    """Return images a second, and the share of the memory bandwidth that writing them takes.
+    """Return images a second, and the share of the memory bandwidth used to write them.
 
     The bandwidth is measured in the same run, by copying a large tensor.
     """
@@ -169,19 +169,19 @@ def _on_cuda(round_s: float) -> dict[str, Any]:
     s = round_s / 4
     bytes_per_s = 2 * source.numel() / _best_cuda_s(source.clone, s)
     image_bytes = 4 * 3 * SIZE_PX**2
-    told: dict[str, Any] = {"device": torch.cuda.get_device_name(), "images_per_s": {}}
+    results: dict[str, Any] = {"device": torch.cuda.get_device_name(), "images_per_s": {}}
     for hz in RATES_HZ:
         signals_mv, beats = simulated(512, hz).cuda(), peaks_s(512)
-        told["images_per_s"][str(hz)] = {
+        results["images_per_s"][str(hz)] = {
             layout: round(
                 512 / _best_cuda_s(partial(draw, signals_mv, hz, layout, beats=beats), s), 1
             )
             for layout in LAYOUTS
         }
-    stacked_per_s = told["images_per_s"]["100"]["stacked"]
-    told["bandwidth_gb_s"] = round(bytes_per_s / 1e9, 1)
-    told["bandwidth_share"] = round(stacked_per_s * image_bytes / bytes_per_s, 4)
-    return told
+    stacked_per_s = results["images_per_s"]["100"]["stacked"]
+    results["bandwidth_gb_s"] = round(bytes_per_s / 1e9, 1)
+    results["bandwidth_share"] = round(stacked_per_s * image_bytes / bytes_per_s, 4)
+    return results
 
 
 def _best_cuda_s(work: Callable[[], object], round_s: float) -> float:
@@ -196,15 +196,15 @@ def _best_cuda_s(work: Callable[[], object], round_s: float) -> float:
 
 
 def _matplotlib(round_s: float) -> dict[str, Any]:
-    """Return the milliseconds of matplotlib's ways, or why there are none."""
+    """Return the milliseconds of matplotlib's variants, or the reason why there are none."""
     if _version("matplotlib") is None:
         why = "matplotlib is not installed"
-        return {"matplotlib_ms": dict.fromkeys(WAYS), "matplotlib_why": why}
+        return {"matplotlib_ms": dict.fromkeys(VARIANTS), "matplotlib_why": why}
     return {"matplotlib_ms": matplotlib_ms(simulated(4, 500).numpy(), round_s)}
 
 
 def _pages_ms(round_s: float) -> dict[str, float] | None:
-    """Return the milliseconds of a page; its PNG and PDF need matplotlib."""
+    """Return the milliseconds of a page; PNG and PDF need matplotlib."""
     if _version("matplotlib") is None:
         return None
     return page_ms(simulated(1, 500)[0].numpy(), 500, round_s)

@@ -1,8 +1,8 @@
-"""How many recordings a second are ingested, and how much memory that takes.
+"""Benchmark of ingest: recordings a second, and memory.
 
-The command that a user would type runs in processes of its own, which are watched from outside.
-Without a folder of recordings the example ECGs are repeated, each copy turned round in time by
-another shift, so that none is another's duplicate.
+The command runs in processes of its own, which are monitored from outside. Without a folder of
+recordings the example ECGs are repeated, each copy rotated in time by another shift, so that no
+copy is a duplicate.
 """
 
 import json
@@ -35,8 +35,8 @@ _SHIFT_SAMPLES = 37
 
 
 @dataclass(frozen=True)
-class Watched:
-    """A command that was watched: what it answered, and what it took.
+class MonitoredRun:
+    """Answer and resource use of a command.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Watched:
         Processor seconds of all its processes.
     largest_mb, all_mb
         Peak anonymous memory (RssAnon) of its largest process and of all together; None where the
-        system does not tell.
+        system does not report it.
     """
 
     answer: dict[str, Any]
@@ -61,23 +61,22 @@ def bench_ingest(data: Path | None = None, full: bool = False) -> dict[str, Any]
     data
         A folder of WFDB records; by default the example ECGs, repeated.
     full
-        Also the memory at 1,000 and 10,896 records.
+        Also measure the memory at 1,000 and 10,896 records.
 
     Returns
     -------
     dict
         ``records_per_s`` (``plain`` without and ``measured`` with measurements and beats),
-        ``cpu_ms_per_record`` (likewise; what other work on the machine hardly changes),
+        ``cpu_ms_per_record`` (likewise; hardly affected by other work on the machine),
         ``memory_mb`` (records → peak RssAnon of the largest process, while measuring),
         ``memory_all_mb`` (of all processes together), ``records``, ``cores``, ``load``.
     """
     if data is not None and not data.is_dir():
         raise RequestError(f"There is no folder {data}.")
-    with tempfile.TemporaryDirectory(prefix="ecgcore-bench-") as place:
-        runs = {
-            kind: _ingested(data, n, Path(place), kind == "measured") for kind, n in RECORDS.items()
-        }
-        series = {n: _ingested(data, n, Path(place), True) for n in SERIES} if full else {}
+    with tempfile.TemporaryDirectory(prefix="ecgcore-bench-") as folder:
+        root = Path(folder)
+        runs = {kind: _run_ingest(data, n, root, kind == "measured") for kind, n in RECORDS.items()}
+        series = {n: _run_ingest(data, n, root, True) for n in SERIES} if full else {}
     watched = series or {runs["measured"].answer["found"]: runs["measured"]}
     return {
         "records_per_s": {k: round(_per_s(run), 1) for k, run in runs.items()},
@@ -90,62 +89,63 @@ def bench_ingest(data: Path | None = None, full: bool = False) -> dict[str, Any]
     }
 
 
-def _per_s(run: Watched) -> float:
+def _per_s(run: MonitoredRun) -> float:
     return run.answer["found"] / max(run.answer["seconds"], 1e-3)
 
 
-def _cpu_ms(run: Watched) -> float:
+def _cpu_ms(run: MonitoredRun) -> float:
     return 1000 * run.cpu_s / run.answer["found"]
 
 
-def _ingested(data: Path | None, n: int, place: Path, measured: bool) -> Watched:
-    """Ingest ``n`` records from a folder of their own, into a home of its own."""
-    folder, workspace = place / "in", place / "home"
-    repeat_examples(n, folder) if data is None else link_some(data, n, folder)
+def _run_ingest(data: Path | None, n: int, root: Path, measured: bool) -> MonitoredRun:
+    """Ingest ``n`` records from a temporary folder into a temporary workspace."""
+    folder, workspace = root / "in", root / "workspace"
+    repeat_examples(n, folder) if data is None else link_records(data, n, folder)
     option = "--measure" if measured else "--no-measure"
     command = ["ingest", str(folder), "--cohort", "bench"]
     try:
-        return watch([*command, option, "--home", str(workspace), "--json"])
+        return monitor([*command, option, "--home", str(workspace), "--json"])
     finally:
         shutil.rmtree(folder)
         shutil.rmtree(workspace, ignore_errors=True)
 
 
 def repeat_examples(n: int, folder: Path) -> None:
-    """Write ``n`` records as PTB-XL has them: the examples, and copies turned round in time."""
+    """Write ``n`` records in PTB-XL's layout: the examples, and copies rotated in time."""
     rows = pd.read_csv(EXAMPLES / TABLE)
-    there = {int(path.stem[:5]): path for path in find_records([EXAMPLES])}
-    rows = rows[rows["ecg_id"].isin(there)]
+    headers = {int(path.stem[:5]): path for path in find_records([EXAMPLES])}
+    rows = rows[rows["ecg_id"].isin(headers)]
     copies = []
     for number in range(1, n + 1):
-        turn, row = divmod(number - 1, len(rows))
-        told = rows.iloc[row]
-        place = folder / "records100" / f"{number // 1000 * 1000:05d}"
-        _write_turned(there[int(told.ecg_id)], place, f"{number:05d}_lr", turn * _SHIFT_SAMPLES)
-        copies.append(told.to_dict() | {"ecg_id": number, "patient_id": number})
+        turn, index = divmod(number - 1, len(rows))
+        row = rows.iloc[index]
+        subfolder = folder / "records100" / f"{number // 1000 * 1000:05d}"
+        header = headers[int(row.ecg_id)]
+        _write_rotated(header, subfolder, f"{number:05d}_lr", turn * _SHIFT_SAMPLES)
+        copies.append(row.to_dict() | {"ecg_id": number, "patient_id": number})
     pd.DataFrame(copies).to_csv(folder / TABLE, index=False)
 
 
-def _write_turned(header: Path, place: Path, name: str, shift_samples: int) -> None:
-    place.mkdir(parents=True, exist_ok=True)
-    told = header.read_text().replace(header.stem, name)
-    (place / f"{name}.hea").write_text(told)
+def _write_rotated(header: Path, folder: Path, name: str, shift_samples: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    text = header.read_text().replace(header.stem, name)
+    (folder / f"{name}.hea").write_text(text)
     samples = np.fromfile(header.with_suffix(".dat"), "<i2").reshape(-1, 12)
-    np.roll(samples, shift_samples, axis=0).tofile(place / f"{name}.dat")
+    np.roll(samples, shift_samples, axis=0).tofile(folder / f"{name}.dat")
 
 
-def link_some(data: Path, n: int, folder: Path) -> None:
+def link_records(data: Path, n: int, folder: Path) -> None:
     """Link the first ``n`` WFDB records of a folder, and the tables above them, into another."""
     headers = [p for p in islice(find_records([data]), n) if p.suffix == ".hea"]
     if not headers:
         raise RequestError(f"{data} holds no WFDB record (.hea with .dat or .mat).")
     tables = {table for name in METADATA_TABLES if (table := find_above(headers[0], name))}
     for file in (*tables, *(file for header in headers for file in _files(header))):
-        inside = file.is_relative_to(data)
-        to = folder / (file.relative_to(data) if inside else file.name)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        if not to.exists():
-            _link(file, to)
+        is_inside = file.is_relative_to(data)
+        link = folder / (file.relative_to(data) if is_inside else file.name)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.exists():
+            _link(file, link)
 
 
 def _files(header: Path) -> Iterator[Path]:
@@ -153,46 +153,46 @@ def _files(header: Path) -> Iterator[Path]:
     yield from (f for s in (".dat", ".mat") if (f := header.with_suffix(s)).is_file())
 
 
-def _link(file: Path, to: Path) -> None:
+def _link(file: Path, link: Path) -> None:
     try:
-        os.link(file, to)
+        os.link(file, link)
     except OSError:  # another disk
-        shutil.copyfile(file, to)
+        shutil.copyfile(file, link)
 
 
-def watch(command: list[str]) -> Watched:
-    """Run a command of ours (``["ingest", …, "--json"]``) and watch its processes to the end."""
-    return watch_python(["-m", "ecgcore", *command])
+def monitor(command: list[str]) -> MonitoredRun:
+    """Run an ``ecgcore`` command (``["ingest", …, "--json"]``) and monitor its processes."""
+    return monitor_python(["-m", "ecgcore", *command])
 
 
-def watch_python(arguments: list[str]) -> Watched:
-    """Run Python with these arguments, as ``watch`` does; its last line of stdout is JSON."""
+def monitor_python(arguments: list[str]) -> MonitoredRun:
+    """Run Python with these arguments and monitor it; its last line of stdout is JSON."""
     largest_kb, all_kb, cpu_s = 0, 0, dict[int, float]()
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as errors:
-        running = psutil.Popen([sys.executable, *arguments], stdout=said, stderr=errors)
-        while running.poll() is None:
-            kb = [_look(process, cpu_s) for process in _family(running)]
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        process = psutil.Popen([sys.executable, *arguments], stdout=stdout, stderr=stderr)
+        while process.poll() is None:
+            kb = [_sample(member, cpu_s) for member in _family(process)]
             largest_kb, all_kb = max(largest_kb, *kb, 0), max(all_kb, sum(kb))
             time.sleep(_POLL_S)
-        for file in (said, errors):
+        for file in (stdout, stderr):
             file.seek(0)
-        if running.returncode:
-            why = errors.read().decode(errors="replace").strip()
-            raise EcgError(f"`{' '.join(arguments[:3])}` failed: {why}")
-        answer = json.loads(said.read().splitlines()[-1])
+        if process.returncode:
+            reason = stderr.read().decode(errors="replace").strip()
+            raise EcgError(f"`{' '.join(arguments[:3])}` failed: {reason}")
+        answer = json.loads(stdout.read().splitlines()[-1])
     mb = (round(largest_kb / 1000, 1), round(all_kb / 1000, 1)) if largest_kb else (None, None)
-    return Watched(answer, sum(cpu_s.values()), *mb)
+    return MonitoredRun(answer, sum(cpu_s.values()), *mb)
 
 
-def _family(running: psutil.Process) -> list[psutil.Process]:
+def _family(process: psutil.Process) -> list[psutil.Process]:
     try:
-        return [running, *running.children(recursive=True)]
+        return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
 
 
-def _look(process: psutil.Process, cpu_s: dict[int, float]) -> int:
-    """Note the processor time of a process; return its anonymous memory in kB."""
+def _sample(process: psutil.Process, cpu_s: dict[int, float]) -> int:
+    """Record the processor time of a process and return its anonymous memory in kB."""
     try:
         times = process.cpu_times()
         cpu_s[process.pid] = times.user + times.system
@@ -202,7 +202,7 @@ def _look(process: psutil.Process, cpu_s: dict[int, float]) -> int:
 
 
 def _anonymous_kb(pid: int) -> int:
-    """Return RssAnon of a process in kB, 0 where the system does not tell."""
+    """Return RssAnon of a process in kB, 0 where the system does not report it."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

@@ -1,7 +1,7 @@
-"""How the labels of PTB-XL come about, and how far criteria agree with its experts.
+"""Agreement of criteria labels with the expert labels of PTB-XL, and the page docs/labels.md.
 
-Thresholds that their sources leave open were chosen on folds 1 to 3; what is shown is folds 4 and
-5. Expert labels are no truth here, but another reader.
+Thresholds that their sources leave open were chosen on folds 1 to 3; results are shown for folds 4
+and 5. Expert labels are not the truth here, but another reader.
 """
 
 import csv
@@ -65,10 +65,10 @@ def bench_labels(cohort: Cohort) -> dict[str, Any]:
     }
 
 
-def _agreement(expert: np.ndarray, found: np.ndarray, name: str) -> dict[str, dict[str, Any]]:
+def _agreement(expert: np.ndarray, criteria: np.ndarray, name: str) -> dict[str, dict[str, Any]]:
     """Return the agreement for the classes that a set of thresholds defines itself."""
     own = {line.code_class for line in criteria_rows() if line.set == name}
-    compared = agreement(expert, found)
+    compared = agreement(expert, criteria)
     return {code: compared[code].as_json() for code in CODES if code in own}
 
 
@@ -89,7 +89,7 @@ def _histogram(rate_bpm: pd.Series) -> list[int]:
 
 
 def document(answer: dict[str, Any]) -> str:
-    """Return docs/labels.md from what ``bench_labels`` found."""
+    """Return docs/labels.md from the answer of ``bench_labels``."""
     parts = [
         _HEAD.format(**answer),
         _thresholds_text(),
@@ -156,8 +156,10 @@ def _thresholds_text() -> str:
         where = f" in {' '.join(line.leads)} ({line.combine})" if line.leads else ""
         term = f"{line.term}: {line.measure}{where} {line.comparison} {line.threshold:g}"
         who = " ".join(word for word in (line.sex, _age(line.age)) if word != "any") or "all"
-        told = (line.set, line.code_class, f"{line.criterion} ({line.tier})")
-        rows += _row(*told, f"{term} {'' if line.unit == 'yes' else line.unit}", who, line.citation)
+        labels = (line.set, line.code_class, f"{line.criterion} ({line.tier})")
+        rows += _row(
+            *labels, f"{term} {'' if line.unit == 'yes' else line.unit}", who, line.citation
+        )
     return "\n".join(rows)
 
 

@@ -1,8 +1,8 @@
-"""How far our measurements are from a cardiologist's marks on LUDB (doi:10.13026/eegm-h675).
+"""Error of the measurements against a cardiologist's annotations of LUDB (doi:10.13026/eegm-h675).
 
-LUDB marks P, QRS and T in every lead by hand. A record's reference: each beat's onset is the 10th
-percentile of its onsets over the leads, its end the 90th of its ends; intervals are the median
-over beats. A value that is missing where the reference has one counts as infinitely wrong.
+LUDB annotates P, QRS and T manually in every lead. A record's reference: each beat's onset is the
+10th percentile of its onsets over the leads, its end the 90th percentile of its ends; intervals are
+the median over beats. A missing value counts as an infinite error where the reference has one.
 """
 
 import time
@@ -21,18 +21,18 @@ RATE_WITHIN_BPM = 2.0
 ONSET_PERCENTILE, END_PERCENTILE = 10, 90
 _SYMBOLS = {"p": "p", "N": "qrs", "t": "t"}
 _SAME_BEAT_S = 0.12
-_SEEN_IN = 6
+_MIN_LEADS = 6
 
 
 class Reference(NamedTuple):
-    """What the marks of a record say; NaN where it has no such wave."""
+    """Annotated beats and intervals of a record; NaN where it has no such wave."""
 
     beats_s: np.ndarray
     intervals_ms: dict[str, float]
 
 
 def bench_measurements(folder: Path) -> dict[str, Any]:
-    """Measure all records of a folder in LUDB's layout and compare with its marks.
+    """Measure all records of a folder in LUDB's layout and compare with its annotations.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ def bench_measurements(folder: Path) -> dict[str, Any]:
     dict
         ``records``; ``intervals`` (name → ``n``, ``missing``, ``median_ms`` and
         ``percentile_90_ms`` of the absolute error, ``bias_ms``, ``r``); ``halves`` (the same for
-        every other record: were one much better, the other would have been tuned to);
-        ``rate_within_2_bpm`` over the beats that are marked; ``without_p`` and
+        every other record, as a check against tuning on one half);
+        ``rate_within_2_bpm`` over the annotated beats; ``without_p`` and
         ``p_found_where_none``; ``ms_per_record`` of processor time.
 
     Raises
     ------
     RequestError
-        No record with marks is there.
+        The folder holds no annotated record.
     """
     headers = sorted(folder.rglob("*.hea"), key=lambda path: (len(path.stem), path.stem))
     headers = [path for path in headers if path.with_suffix(f".{LEADS[0].lower()}").exists()]
@@ -60,14 +60,14 @@ def bench_measurements(folder: Path) -> dict[str, Any]:
             f"No record with marks in {folder}; LUDB's layout is needed: data/1.hea with 1.i … "
             "1.v6 beside it. Get it: ecgcore download ludb."
         )
-    measure(read_record(headers[0]))  # imports and filters are made once
+    measure(read_record(headers[0]))  # imports and filter designs happen once
     rows, spent_s = [], 0.0
     for header in headers:
         record, reference = read_record(header), reference_of(header)
         started = time.process_time()
         measured = measure(record)
         spent_s += time.process_time() - started
-        rows.append(_compared(measured, reference))
+        rows.append(_compare(measured, reference))
     return _summary(rows) | {"ms_per_record": round(1000 * spent_s / len(rows), 1)}
 
 
@@ -79,7 +79,7 @@ def reference_of(header: Path) -> Reference:
     leads = [_marks(header, lead, fs_hz) for lead in LEADS]
     peaks_s = np.sort(np.concatenate([waves["qrs"][:, 1] for waves in leads]))
     groups = np.split(peaks_s, np.flatnonzero(np.diff(peaks_s) > _SAME_BEAT_S) + 1)
-    beats_s = np.array([np.median(group) for group in groups if len(group) >= _SEEN_IN])
+    beats_s = np.array([np.median(group) for group in groups if len(group) >= _MIN_LEADS])
     marks = np.array([_beat_marks(leads, beats_s, i) for i in range(len(beats_s))])
     p_on, q_on, q_off, t_off = 1000 * marks.T
     spans = {"qrs_ms": q_off - q_on, "pr_ms": q_on - p_on, "qt_ms": t_off - q_on}
@@ -90,16 +90,16 @@ def _marks(header: Path, lead: str, fs_hz: float) -> dict[str, np.ndarray]:
     """Return (n, 3) onset, peak and end in s by wave; NaN where a mark is missing."""
     import wfdb
 
-    notes = wfdb.rdann(str(header.with_suffix("")), lead.lower())
-    at = np.concatenate([[np.nan], notes.sample / fs_hz, [np.nan]])
-    symbols = ["", *notes.symbol, ""]
-    found: dict[str, list[tuple[float, float, float]]] = {"p": [], "qrs": [], "t": []}
+    annotations = wfdb.rdann(str(header.with_suffix("")), lead.lower())
+    at = np.concatenate([[np.nan], annotations.sample / fs_hz, [np.nan]])
+    symbols = ["", *annotations.symbol, ""]
+    waves: dict[str, list[tuple[float, float, float]]] = {"p": [], "qrs": [], "t": []}
     for i, symbol in enumerate(symbols):
         if symbol in _SYMBOLS:
             onset = at[i - 1] if symbols[i - 1] == "(" else np.nan
             end = at[i + 1] if symbols[i + 1] == ")" else np.nan
-            found[_SYMBOLS[symbol]].append((onset, at[i], end))
-    return {wave: np.array(rows, dtype=float).reshape(-1, 3) for wave, rows in found.items()}
+            waves[_SYMBOLS[symbol]].append((onset, at[i], end))
+    return {wave: np.array(rows, dtype=float).reshape(-1, 3) for wave, rows in waves.items()}
 
 
 def _beat_marks(
@@ -142,7 +142,7 @@ def _median(values: np.ndarray) -> float:
     return _percentile(values, 50)
 
 
-def _compared(measured: Measurements, reference: Reference) -> dict[str, Any]:
+def _compare(measured: Measurements, reference: Reference) -> dict[str, Any]:
     ours = {name: getattr(measured, name) for name in INTERVALS}
     return {
         "ours": {k: float("nan") if v is None else v for k, v in ours.items()},
@@ -152,7 +152,7 @@ def _compared(measured: Measurements, reference: Reference) -> dict[str, Any]:
 
 
 def _rate_off_bpm(ours_s: np.ndarray, theirs_s: np.ndarray) -> float:
-    """Return how far the rates over the beats that are marked are apart."""
+    """Return the difference of the rates over the annotated beats."""
     inside = (ours_s > theirs_s[0] - _SAME_BEAT_S) & (ours_s < theirs_s[-1] + _SAME_BEAT_S)
     if inside.sum() < 2:
         return float("inf")
@@ -163,37 +163,37 @@ def _rate_off_bpm(ours_s: np.ndarray, theirs_s: np.ndarray) -> float:
 def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     off = np.array([row["rate_off_bpm"] for row in rows])
     without_p = [row for row in rows if np.isnan(row["theirs"]["pr_ms"])]
-    found = sum(not np.isnan(row["ours"]["pr_ms"]) for row in without_p)
+    p_found = sum(not np.isnan(row["ours"]["pr_ms"]) for row in without_p)
     return {
         "records": len(rows),
         "intervals": _errors(rows),
         "halves": [_errors(rows[start::2]) for start in (0, 1)],
         "rate_within_2_bpm": round(float(np.mean(off <= RATE_WITHIN_BPM)), 4),
         "without_p": len(without_p),
-        "p_found_where_none": found,
+        "p_found_where_none": p_found,
     }
 
 
 def _errors(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | int | None]]:
-    found: dict[str, dict[str, float | int | None]] = {}
+    errors: dict[str, dict[str, float | int | None]] = {}
     for name in INTERVALS:
         ours, theirs = (np.array([row[who][name] for row in rows]) for who in ("ours", "theirs"))
         ours, theirs = ours[~np.isnan(theirs)], theirs[~np.isnan(theirs)]
-        there = ~np.isnan(ours)
-        error = np.where(there, np.abs(ours - theirs), np.inf)
-        found[name] = {
+        known = ~np.isnan(ours)
+        error = np.where(known, np.abs(ours - theirs), np.inf)
+        errors[name] = {
             "n": len(theirs),
-            "missing": int((~there).sum()),
+            "missing": int((~known).sum()),
             "median_ms": _at_most(error, 50),
             "percentile_90_ms": _at_most(error, 90),
-            "bias_ms": _finite(_median((ours - theirs)[there])),
-            "r": _correlation(ours[there], theirs[there]),
+            "bias_ms": _finite(_median((ours - theirs)[known])),
+            "r": _correlation(ours[known], theirs[known]),
         }
-    return found
+    return errors
 
 
 def _at_most(error: np.ndarray, percentile: float) -> float | None:
-    """Return the error that this percentage of records does not exceed; None where infinite."""
+    """Return the error that this percentage of records does not exceed, None if infinite."""
     return _finite(np.percentile(error, percentile, method="higher")) if len(error) else None
 
 

@@ -1,4 +1,4 @@
-"""What a training step costs in each way of computing it: why the product takes this one."""
+"""Cost of a training step by precision, memory format, optimizer and compilation."""
 
 import time
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from ecgcore.training.loss import Loss
 SIDE_PX = 224
 CLASSES = 10
 STEPS = 4
-# way → precision, channels last, fused optimiser, compiled
-WAYS: dict[str, tuple[torch.dtype, bool, bool, bool]] = {
+# variant → precision, channels last, fused optimizer, compiled
+VARIANTS: dict[str, tuple[torch.dtype, bool, bool, bool]] = {
     "bfloat16, channels last, fused": (torch.bfloat16, True, True, False),
     "float32": (torch.float32, True, True, False),
     "channels first": (torch.bfloat16, False, True, False),
@@ -23,14 +23,14 @@ WAYS: dict[str, tuple[torch.dtype, bool, bool, bool]] = {
 
 
 def step_ms(model: str, batch: int, device: torch.device) -> dict[str, float]:
-    """Return the milliseconds of a step in each of WAYS; the first is the product's.
+    """Return milliseconds a step of each of VARIANTS; the first is the product's.
 
-    All but the first differ from it in the one thing that they name. Ways take turns; each's best
-    counts, since other work on the machine can only slow a step down.
+    The others differ from it in the one property that they name. Variants take turns; the best time
+    of each counts, since other work on the machine can only slow a step down.
     """
-    steps = {name: _way(model, batch, device, *way) for name, way in WAYS.items()}
+    steps = {name: _make_step(model, batch, device, *variant) for name, variant in VARIANTS.items()}
     best = dict.fromkeys(steps, inf)
-    for turn in range(1 + STEPS):  # the first builds what later ones reuse
+    for turn in range(1 + STEPS):  # the first turn builds caches
         for name, step in steps.items():
             started = time.perf_counter()
             step()
@@ -39,7 +39,7 @@ def step_ms(model: str, batch: int, device: torch.device) -> dict[str, float]:
     return {name: round(1000 * seconds, 1) for name, seconds in best.items()}
 
 
-def _way(
+def _make_step(
     name: str,
     batch: int,
     device: torch.device,
@@ -48,13 +48,13 @@ def _way(
     fused: bool,
     compiled: bool,
 ) -> Callable[[], object]:
-    """Return a function that takes one step on a random batch and waits for its end."""
-    form = torch.channels_last if channels_last else torch.contiguous_format
-    model = create_model(name, CLASSES).to(device).to(memory_format=form)
+    """Return a function that takes one step on a random batch and waits for it to finish."""
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    model = create_model(name, CLASSES).to(device).to(memory_format=memory_format)
     if compiled:
         model.compile()
     optimizer = torch.optim.SGD(model.parameters(), 1e-4, momentum=0.9, fused=fused)
-    images = torch.rand(batch, 3, SIDE_PX, SIDE_PX, device=device).to(memory_format=form)
+    images = torch.rand(batch, 3, SIDE_PX, SIDE_PX, device=device).to(memory_format=memory_format)
     targets = torch.eye(CLASSES, device=device)[torch.arange(batch) % CLASSES]
 
     def step() -> None:

@@ -1,4 +1,4 @@
-"""How fast this machine is."""
+"""Benchmark commands: speed of this machine, and errors of measurements and labels."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +8,8 @@ import typer
 from ecgcore.cli.base import JsonOption, WorkspaceOption, bench_app, err, out, print_json
 
 
-def _say(answer: dict[str, Any], as_json: bool) -> None:
-    """Print what was measured, on one line for machines."""
+def _print_answer(answer: dict[str, Any], as_json: bool) -> None:
+    """Print an answer, with ``--json`` on one line."""
     if as_json:
         print_json(answer)
     else:
@@ -18,10 +18,10 @@ def _say(answer: dict[str, Any], as_json: bool) -> None:
 
 @bench_app.command("imaging")
 def bench_imaging(
-    full: Annotated[bool, typer.Option("--full", help="Every series; takes minutes.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="All series; takes minutes.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how many images a second are drawn from signals in memory.
+    """Measure the images a second drawn from signals in memory.
 
     Example: ecgcore bench imaging --json
     """
@@ -29,17 +29,17 @@ def bench_imaging(
 
     with err.status("Drawing for up to 50 seconds ..."):
         answer = measure(full)
-    _say(answer, as_json)
+    _print_answer(answer, as_json)
 
 
 @bench_app.command("training")
 def bench_training(
     full: Annotated[
-        bool, typer.Option("--full", help="Also memory at 440 and 20,000 records; minutes.")
+        bool, typer.Option("--full", help="Also memory at 440 and 20,000 records; takes minutes.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the training loop against a bare one on batches that lie in memory.
+    """Measure the training loop against a bare loop on batches in memory.
 
     Example: ecgcore bench training --json
     """
@@ -47,7 +47,7 @@ def bench_training(
 
     with err.status("Training for about 45 seconds ..."):
         answer = measure(full)
-    _say(answer, as_json)
+    _print_answer(answer, as_json)
 
 
 @bench_app.command("ingest")
@@ -56,11 +56,11 @@ def bench_ingest(
         Path | None, typer.Option(help="Folder of WFDB records. Default: the examples, repeated.")
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Also memory at 1,000 and 10,896 records; minutes.")
+        bool, typer.Option("--full", help="Also memory at 1,000 and 10,896 records; takes minutes.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how many recordings a second are ingested, and in how much memory.
+    """Measure the recordings a second that are ingested, and the memory used.
 
     Example: ecgcore bench ingest --json
     """
@@ -68,17 +68,15 @@ def bench_ingest(
 
     with err.status("Ingesting ..."):
         answer = measure(data, full)
-    _say(answer, as_json)
+    _print_answer(answer, as_json)
 
 
 @bench_app.command("measurements")
 def bench_measurements(
-    data: Annotated[Path, typer.Option(help="LUDB, as published or a part of it.")] = Path(
-        "data/ludb"
-    ),
+    data: Annotated[Path, typer.Option(help="LUDB as published, or a subset.")] = Path("data/ludb"),
     as_json: JsonOption = False,
 ) -> None:
-    """Compare intervals (ms) and rates with a cardiologist's marks on the Lobachevsky database.
+    """Compare intervals (ms) and rates with a cardiologist's annotations of LUDB.
 
     Example: ecgcore bench measurements --data data/ludb --json
     """
@@ -86,17 +84,17 @@ def bench_measurements(
 
     with err.status("Measuring ..."):
         answer = compare(data)
-    _say(answer, as_json)
+    _print_answer(answer, as_json)
 
 
 @bench_app.command("labels")
 def bench_labels(
     cohort: Annotated[str, typer.Option(help="A cohort of PTB-XL.")] = "ptbxl",
-    to: Annotated[Path | None, typer.Option(help="Write the findings there (.md).")] = None,
+    to: Annotated[Path | None, typer.Option(help="File for the results (.md).")] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare labels from measurements with the experts' on PTB-XL, class by class.
+    """Compare criteria labels with expert labels on PTB-XL, class by class.
 
     Example: ecgcore bench labels --cohort ptbxl --to docs/labels.md
     """
@@ -106,7 +104,7 @@ def bench_labels(
     from ecgcore.cohort.measure_job import ensure_measured
     from ecgcore.workspace import Workspace
 
-    with err.status("Measuring what is not measured, and comparing ..."):
+    with err.status("Measuring records that lack measurements, and comparing ..."):
         answer = compare(ensure_measured(cohort, Workspace.find(workspace)))
     if to is not None:
         write_atomic(to, lambda path: path.write_text(document(answer), encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""As much of a classifier as explaining needs, and simulated ECGs of two classes to train it on."""
+"""Small classifier for explanations, and simulated ECGs of two classes to train it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ CLASSES = ("NSR", "RBBB")
 
 @dataclass
 class Classifier:
-    """A network with its input: signals of 5 s, or small pictures of them; some with a mark."""
+    """A network with its input: signals of 5 s, or small images of them; some with a mark."""
 
     model: nn.Module
     classes: tuple[str, ...] = CLASSES
@@ -35,8 +35,8 @@ class Classifier:
 
     @property
     def input(self) -> dict[str, Any]:
-        drawn = {"layout": "stacked", "size": [self.size] * 2, "pen": 2} if self.size else {}
-        return drawn | {"fs_hz": FS_HZ, "duration_s": 5.0}
+        image = {"layout": "stacked", "size": [self.size] * 2, "pen": 2} if self.size else {}
+        return image | {"fs_hz": FS_HZ, "duration_s": 5.0}
 
     def signals(self, records):
         return torch.from_numpy(np.stack([r.signal_mv for r in records]))
@@ -74,9 +74,9 @@ def ecg(rng: np.random.Generator, block: bool, name: str = "simulated") -> Recor
 def trained(
     classifier: Classifier, seed: int, steps: int, rate: float = 0.003, blocks: bool = True
 ) -> Classifier:
-    """Train a network for some steps on records of both classes, named 0 and 1, as it reads them.
+    """Train a network for some steps on records of both classes, named 0 and 1.
 
-    Without ``blocks`` all of them are NSR, and nothing but the name tells one from the other.
+    Without ``blocks`` all records are NSR, and only the name distinguishes them.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -86,9 +86,9 @@ def trained(
     optimizer = torch.optim.Adam(classifier.model.parameters(), rate)
     classifier.model.train()
     for _ in range(steps):
-        some = torch.from_numpy(rng.permutation(96)[:32])
+        batch = torch.from_numpy(rng.permutation(96)[:32])
         loss = nn.functional.binary_cross_entropy_with_logits(
-            classifier.model(inputs[some]), truth[some]
+            classifier.model(inputs[batch]), truth[batch]
         )
         optimizer.zero_grad()
         loss.backward()

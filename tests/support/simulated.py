@@ -1,4 +1,4 @@
-"""Simulated tables of predictions, as a run writes them, with one to four records a patient."""
+"""Simulated prediction tables in the form of a run, with one to four records a patient."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ def predictions(
     unknown: float = 0.03,
     truth_seed: int = 5,
 ) -> pd.DataFrame:
-    """Return n test records; tables that differ in seed and skill alone share their labels."""
+    """Return n test records; tables that differ only in seed and skill share their labels."""
     rng = np.random.default_rng(truth_seed)
     least, most = records_a_patient
     patient = np.repeat(np.arange(n), rng.integers(least, most + 1, n))[:n]

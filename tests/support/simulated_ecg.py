@@ -1,10 +1,10 @@
-"""ECGs whose intervals are known: waves of finite length that begin and end at rest."""
+"""Simulated ECGs with known intervals: waves of finite length that begin and end at rest."""
 
 import numpy as np
 
 from ecgcore.records.record import Record
 
-# What each wave gives to I, II, V1 … V6 in mV; the other limb leads follow.
+# Amplitude of each wave in I, II, V1 … V6 in mV; the other limb leads follow.
 WAVES = {
     "p": (0.08, 0.12, 0.06, 0.07, 0.06, 0.06, 0.05, 0.05),
     "q": (-0.06, -0.05, 0.25, 0.3, 0.1, -0.05, -0.12, -0.1),
@@ -60,7 +60,7 @@ def with_pulse(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
 
 
 def regular(duration_s: float, rate_bpm: float) -> np.ndarray:
-    """Return where QRS complexes begin at a steady rate, in s."""
+    """Return the QRS onsets at a steady rate, in s."""
     return np.arange(0.4, duration_s, 60 / rate_bpm)
 
 

@@ -66,5 +66,5 @@ def test_the_simulated_beats_stand_where_they_are_said_to():
 
 def test_what_is_written_for_the_disk_bench_is_read_back(tmp_path):
     signal_mv = bench.simulated(1, 100)[0].numpy()
-    record = read_record(disk_to_tensor._write(tmp_path, "r1", signal_mv, 100))
+    record = read_record(disk_to_tensor._write_record(tmp_path, "r1", signal_mv, 100))
     assert np.abs(record.signal_mv - signal_mv).max() < 0.00051

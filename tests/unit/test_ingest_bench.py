@@ -26,7 +26,7 @@ def test_repeated_examples_are_records_of_their_own_with_labels(tmp_path):
 
 def test_some_records_of_a_folder_are_linked_with_their_table(tmp_path):
     bench.repeat_examples(8, tmp_path / "in")
-    bench.link_some(tmp_path / "in", 5, tmp_path / "out")
+    bench.link_records(tmp_path / "in", 5, tmp_path / "out")
     assert len(list((tmp_path / "out").rglob("*.hea"))) == 5
     assert len(list((tmp_path / "out").rglob("*.dat"))) == 5
     assert len(pd.read_csv(tmp_path / "out" / "ptbxl_database.csv")) == 8
@@ -35,7 +35,7 @@ def test_some_records_of_a_folder_are_linked_with_their_table(tmp_path):
 def test_a_folder_without_records_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(RequestError, match="holds no WFDB record"):
-        bench.link_some(tmp_path / "empty", 5, tmp_path / "out")
+        bench.link_records(tmp_path / "empty", 5, tmp_path / "out")
     with pytest.raises(RequestError, match="There is no folder"):
         bench.bench_ingest(tmp_path / "nowhere")
 

@@ -42,7 +42,7 @@ def test_the_page_has_every_threshold_with_its_source(answer):
     table = page.split("## Criteria against experts")[0]
     assert table.count("\n| ") == len(criteria_rows()) + 1
     for line in criteria_rows():
-        assert f"| {line.cited} |" in table
+        assert f"| {line.citation} |" in table
 
 
 def test_the_pages_tables_are_whole(answer):
@@ -67,4 +67,4 @@ def test_the_committed_page_shows_the_thresholds_of_today():
     table = PAGE.read_text(encoding="utf-8")
     for line in criteria_rows():
         assert f"{line.comparison} {line.threshold:g}" in table
-        assert f"| {line.cited} |" in table
+        assert f"| {line.citation} |" in table
