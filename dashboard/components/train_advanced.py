@@ -72,6 +72,7 @@ def _control(one: Setting, form: Form) -> Any:
     """Show the control of one setting; return its value, the default where it has no effect."""
     is_off = one.name in _NO_EFFECT and _NO_EFFECT[one.name](form)
     options = _options(one, form)
+    value: Any
     if options is not None:
         value = _choice(one, options, form.defaults[one.name], is_off)
     elif one.kind == FLAG:
@@ -105,16 +106,16 @@ def _choice(one: Setting, options: Sequence[str], default: str | None, is_off: b
 def _number(one: Setting, default: float | None, is_off: bool) -> float | None:
     """Show a field for a number within its range; empty where the default has another meaning."""
     as_type: Callable[[float], float] = float if one.kind == NUMBER else int
-    low, high, step = (None if x is None else as_type(x) for x in (one.low, one.high, one.step))
+    limits = {"min_value": one.low, "max_value": one.high, "step": one.step, "value": default}
+    numbers: dict[str, Any] = {
+        name: None if x is None else as_type(x) for name, x in limits.items()
+    }
     return st.number_input(
         f"{one.title}, {one.unit}" if one.unit else one.title,
-        low,
-        high,
-        None if default is None else as_type(default),
-        step=step,
         format="%g" if one.kind == NUMBER else None,
         placeholder=one.default_text or None,
         disabled=is_off,
+        **numbers,
         **_common(one),
     )
 

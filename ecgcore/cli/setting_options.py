@@ -53,6 +53,6 @@ def _parameter(setting: Setting) -> inspect.Parameter:
     if setting.kind == FLAG:
         names += f"/--no-{setting.option.removeprefix('--')}"
     option = typer.Option(names, help=option_help(setting), rich_help_panel=setting.group)
-    annotation = Annotated[_TYPES[setting.kind] | None, option]  # type: ignore[valid-type]
+    annotation = Annotated[_TYPES[setting.kind] | None, option]  # type: ignore[valid-type,name-defined]
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Parameter(setting.name, kind, default=None, annotation=annotation)

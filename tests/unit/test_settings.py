@@ -1,4 +1,4 @@
-"""Training settings: described once; options, files, recipes, tables and refusals follow from it."""
+"""Training settings: described once; options, files, recipes, tables and checks follow from it."""
 
 import json
 import math
@@ -188,7 +188,7 @@ def test_what_names_no_cohort_file_or_recipe_is_refused_in_one_line(run, tmp_pat
     assert (code, len(err.splitlines())) == (2, 1)
     code, _, err = run("train", "--cohort", "examples", "--recipe", "strog", *home)
     assert code == 2
-    assert "There is no recipe 'strog'. Did you mean 'strong'? There is: paper, strong." in err
+    assert "There is no recipe 'strog'. Did you mean 'strong'? Available: paper, strong." in err
 
 
 def test_recipes_are_listed_with_their_settings_for_a_network(run):
