@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class _StudyGroup(TyperGroup):
     """Commands of ``study``; ``study NAME`` is short for ``study run NAME``."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
             args = ["run", *args]
         return super().parse_args(ctx, args)
@@ -89,7 +89,7 @@ def study_run(
 
 def _train_missing(
     study: "Study", cohort: str, workspace: Workspace, to: Path, only: str, executor: str
-) -> Iterator["Cell"]:
+) -> Iterator["TrialConfig"]:
     """Yield configurations as they are trained, locally or on a cluster, with a progress bar."""
     from ecgcore.studies.study import train_missing, train_missing_on_ray
 

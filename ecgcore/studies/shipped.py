@@ -34,9 +34,10 @@ DISTILLED = ("alexnet_m_se_gap", "alexnet_gap")
 those of its network of the same folds."""
 
 
-def _strong(model: str, **settings: str) -> TrainConfig:
+def _strong(model: str, label_set: str = "paper10") -> TrainConfig:
     """Return the recipe ``strong`` of a network (see ``runs.recipes``)."""
-    return TrainConfig(cohort="", model=model, **recipe_settings("strong", model), **settings)
+    settings = recipe_settings("strong", model)
+    return TrainConfig(cohort="", model=model, label_set=label_set, **settings)
 
 
 RECIPES = {
