@@ -23,6 +23,7 @@ from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.studies.study import Study
+    from ecgcore.studies.trial import TrialConfig
 
 
 class _StudyGroup(TyperGroup):
