@@ -119,6 +119,7 @@ class TrainConfig:
         224,
         help="Side of the image in pixels, or height x width, such as 224x448.",
         group=IMAGE,
+        label="Image size",
         unit="px",
         low=SMALLEST_SIDE_PX,
         high=4096,

@@ -57,8 +57,8 @@ def train_both(tab, open_tab, workspace: Path) -> tuple[str, str]:
     networks = tab.get_by_test_id("stButtonGroup").filter(has_text="resnet1d")
     for name in ("alexnet", "alexnet_m_se", *BOTH):  # the first two are chosen already
         networks.get_by_role("button", name=name, exact=True).click()
-    tab.get_by_text("More settings").click()
-    for label, value in (("Image side, px", "96"), ("Epochs", "2")):
+    tab.get_by_text("All settings").click()
+    for label, value in (("Image size, px", "96"), ("Epochs", "2")):
         tab.get_by_label(label, exact=True).fill(value)
         tab.keyboard.press("Tab")
     tab.get_by_role("button", name="Train both").click()
