@@ -3,7 +3,7 @@
 # make test-cluster   the tests that start Ray, one after another (installs the extra "cluster")
 # make test-fast   the quick ones, under two minutes
 # make test-wheel  the wheel in an empty environment: a script, a notebook, commands, the dashboard
-# make check   format, lint, types, layers, documentation
+# make check   format, lint, layers, types, documentation
 # make docs    the documentation site, in build/site
 # make setup   only the environment, in .venv/
 # make checkpoints PTBXL=path/to/ptb-xl   trains the shipped networks again (a night on two cores)
@@ -32,6 +32,7 @@ test-wheel: .venv/.dev
 check: .venv/.dev docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 docs: .venv/.dev
@@ -77,4 +78,4 @@ $(BIN)/uv:
 	@touch $@
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

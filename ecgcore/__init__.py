@@ -7,7 +7,7 @@ first use, so that ``import ecgcore`` stays light.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ecgcore.version import __version__
+from ecgcore.version import RESEARCH_USE_ONLY, __version__
 
 if TYPE_CHECKING:
     from ecgcore.api import (
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from ecgcore.runs.config import TrainConfig
     from ecgcore.runs.run import Run
     from ecgcore.workspace import Workspace
-
-RESEARCH_USE_ONLY = "Research use only. Not a medical device."
 
 _HOMES = {
     "Classifier": "inference.model",

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ecgcore import RESEARCH_USE_ONLY, __version__
 from ecgcore.cli.deprecated import translate
 from ecgcore.errors import EcgError, RequestError
+from ecgcore.version import RESEARCH_USE_ONLY, __version__
 
 app = typer.Typer(
     help=f"Clinical-research workplace for 12-lead ECGs. {RESEARCH_USE_ONLY}",

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.cli.base import (
     AssumeOrderOption,
     ExecutorOption,
@@ -24,6 +23,7 @@ from ecgcore.cli.base import (
 )
 from ecgcore.errors import RequestError
 from ecgcore.executors.select import LOCAL
+from ecgcore.version import RESEARCH_USE_ONLY
 from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.cli.base import (
     AssumeOrderOption,
     JsonOption,
@@ -14,6 +13,7 @@ from ecgcore.cli.base import (
     app,
     print_answers,
 )
+from ecgcore.version import RESEARCH_USE_ONLY
 
 _SHOWN = {
     "rate": ("rate_bpm", "/min"),

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.comparison.text import display_names, finding, p_text
 from ecgcore.evaluation.text import METRIC_TITLES, number, with_range
+from ecgcore.version import RESEARCH_USE_ONLY
 
 _ROW_PX, _LABEL_PX, _PLOT_PX, _AXIS_PX = 22, 110, 360, 34
 _TICK_PX = 40  # least distance of two tick labels

@@ -19,7 +19,6 @@ from urllib.parse import quote
 import numpy as np
 import torch
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.atomic import write_atomic
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import NotFound, RequestError, UnreadableRecord
@@ -31,6 +30,7 @@ from ecgcore.labels.classes import CODES
 from ecgcore.labels.targets import targets
 from ecgcore.records.record import LEADS, Record
 from ecgcore.records.resample import resample_record
+from ecgcore.version import RESEARCH_USE_ONLY
 
 FOLDER_MODES = ("exclusive", "priority")
 _BATCH = 32  # records a job

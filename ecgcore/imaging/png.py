@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, PngImagePlugin
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.atomic import write_atomic
 from ecgcore.errors import RequestError, UnreadableRecord
 from ecgcore.imaging.geometry import Geometry, geometry_from_json
-from ecgcore.version import __version__
+from ecgcore.version import RESEARCH_USE_ONLY, __version__
 
 _KEY = "ecgcore"
 _PAGE_KEY = "ecgcore-page"  # written by ecgcore.paper.render_mpl into the PNG of a paper page

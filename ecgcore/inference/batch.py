@@ -19,7 +19,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.atomic import write_json
 from ecgcore.cohort.store import Cohort, private_paths_file
 from ecgcore.errors import EcgError, RequestError
@@ -35,6 +34,7 @@ from ecgcore.inference.batch_parts import (
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import DEFAULT_READ_OPTIONS, ReadOptions
 from ecgcore.runs.run import SHIPPED, Run, find_run
+from ecgcore.version import RESEARCH_USE_ONLY
 from ecgcore.workspace import Workspace
 
 PART_RECORDS = 1000

@@ -19,7 +19,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.atomic import write_atomic
 from ecgcore.cohort.codec import decode_record, decode_signals_mv
 from ecgcore.cohort.exclusions import anonymous_reason
@@ -32,6 +31,7 @@ from ecgcore.inference.inputs import ClassifierInput, read_input
 from ecgcore.inference.model import BATCH_SIZE, Classifier, load_model
 from ecgcore.records.read import ReadOptions
 from ecgcore.runs.run import Run, find_run
+from ecgcore.version import RESEARCH_USE_ONLY
 from ecgcore.workspace import Workspace
 
 _FORMAT_VERSION = 2

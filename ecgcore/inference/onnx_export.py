@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ecgcore import RESEARCH_USE_ONLY, __version__
 from ecgcore.atomic import write_atomic
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.inference.model import Classifier
 from ecgcore.records.record import LEADS, Record
+from ecgcore.version import RESEARCH_USE_ONLY, __version__
 
 if TYPE_CHECKING:
     from torch.onnx import ONNXProgram

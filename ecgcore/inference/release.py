@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.atomic import atomic_dir, write_atomic
 from ecgcore.calibration.calibration import FITTED_ON, OUT_OF_FOLD
 from ecgcore.errors import RequestError
@@ -16,6 +15,7 @@ from ecgcore.runs.run import Run
 from ecgcore.runs.split import FILE as SPLIT
 from ecgcore.runs.split import OLD_FILE as OLD_SPLIT
 from ecgcore.runs.weights import read_tensors, write_tensors
+from ecgcore.version import RESEARCH_USE_ONLY
 
 SCORE_HEADINGS = {FITTED_ON: "## Test records", OUT_OF_FOLD: "## Out of fold"}
 """Heading above the scores, by the records of the calibration."""

@@ -19,7 +19,6 @@ from matplotlib.typing import CapStyleType
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.paper.page import (
     GRID_WIDTH_MM,
     SEPARATOR_WIDTH_MM,
@@ -30,7 +29,7 @@ from ecgcore.paper.page import (
     grid_lines,
 )
 from ecgcore.paper.text import TEXT_MM
-from ecgcore.version import __version__
+from ecgcore.version import RESEARCH_USE_ONLY, __version__
 
 _INCH_MM = 25.4
 _POINT_MM = _INCH_MM / 72

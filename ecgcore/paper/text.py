@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.paper.display_filter import describe_filter
 from ecgcore.paper.layout import PageLayout
 from ecgcore.records.record import LEADS, Record
+from ecgcore.version import RESEARCH_USE_ONLY
 
 TEXT_MM = 2.6
 _CHARACTER_MM = 0.58 * TEXT_MM  # a cautious mean width of a sans-serif letter

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from ecgcore import __version__
 from ecgcore.atomic import sha256_file
 from ecgcore.calibration.calibration import is_out_of_fold
 from ecgcore.calibration.scores import Scores
@@ -20,6 +19,7 @@ from ecgcore.evaluation.evaluate import run_scores, utility_report
 from ecgcore.evaluation.subgroups import run_traits
 from ecgcore.runs.config import settings_in_words
 from ecgcore.runs.run import Run
+from ecgcore.version import __version__
 from ecgcore.workspace import Workspace
 
 SHOWN_DISAGREEMENTS = 20

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.atomic import write_atomic
 from ecgcore.errors import RequestError
 from ecgcore.report.facts import Facts, gather
 from ecgcore.report.figures import FIGURES, svg
 from ecgcore.report.sections import sections
 from ecgcore.runs.run import Run
+from ecgcore.version import RESEARCH_USE_ONLY
 from ecgcore.workspace import Workspace
 
 _NUMBER = re.compile(r"[−+<]? ?[\d.,]+.*|n/a.*")

@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.atomic import write_atomic
 from ecgcore.errors import RequestError
 from ecgcore.studies.claims import claims_text
 from ecgcore.studies.registry import STUDIES
 from ecgcore.studies.study import PAGE, Study
 from ecgcore.studies.trial import TrialResult
+from ecgcore.version import RESEARCH_USE_ONLY
 
 PAPERS = {
     "rates": "001",

@@ -4,8 +4,8 @@ import os
 import time
 from typing import Any
 
-from ecgcore import RESEARCH_USE_ONLY, __version__
 from ecgcore.runs.run import Run
+from ecgcore.version import RESEARCH_USE_ONLY, __version__
 
 ROWS_PER_REQUEST = 100
 """MLflow accepts 1,000 numbers in a request."""

@@ -5,8 +5,8 @@ import shutil
 import time
 from typing import Any
 
-from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.runs.run import Run
+from ecgcore.version import RESEARCH_USE_ONLY
 
 
 class TensorBoard:

@@ -59,7 +59,7 @@ def click_cell(tab, matrix: str, codes: list[str], label: str, said: str) -> Non
 
 def test_a_click_on_a_cell_leads_to_its_records_and_their_ecgs(open_tab, pair):
     a, b, url = pair
-    found = compare(a, b)
+    found = compare(a, b).as_json()
     codes = list(found["evaluations"]["a"]["classes"])
     counts = found["evaluations"]["a"]["confusion"]
     n, row, column = max(
@@ -110,7 +110,7 @@ def test_curves_tell_thresholds_and_give_their_data(open_tab, pair):
 
 
 def test_disagreements_show_both_maps(open_tab, pair):
-    names = compare(*pair[:2])["disagreements"]
+    names = compare(*pair[:2]).disagreements
     tab = open_tab(pair[2] + "&compare_tab=Disagreements")
     tab.get_by_role("button", name="Next").click()
     expect(tab).to_have_url(re.compile(f"compare_record={names[0]}"))

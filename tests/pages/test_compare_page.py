@@ -51,7 +51,7 @@ def seeds(small_pair, tmp_path, monkeypatch, open_page):
 def test_the_page_shows_the_numbers_of_the_command(open_page, filled, small_pair):
     a, b = small_pair[1:]
     app = open_page("compare", a=a.id, b=b.id)
-    found = compare(a, b)
+    found = compare(a, b).as_json()
     assert finding(found) in words(app)
     rows = app.table[0].value
     change = found["differences"]["macro_auc"]
@@ -87,7 +87,7 @@ def test_all_seeds_come_at_a_click_and_give_three_intervals(open_page, seeds):
     shown = again.selectbox(key="compare_pair")
     assert [option[:6] for option in shown.options] == ["seed 1", "seed 2"]
     shown.select(shown.options[1]).run()
-    assert finding(compare(*(Run(workspace.runs / side[1]) for side in (a, b)))) in words(again)
+    assert compare(*(Run(workspace.runs / side[1]) for side in (a, b))).finding in words(again)
 
 
 def test_sides_of_unequal_numbers_of_seeds_are_refused_in_a_line(open_page, seeds):
@@ -133,7 +133,7 @@ def test_curves_mark_the_operating_point_and_tell_thresholds(open_tab, small_pai
 
 
 def test_a_cell_in_the_url_lists_its_records_and_leads_to_browse(open_tab, small_pair):
-    found = compare(*small_pair[1:])
+    found = compare(*small_pair[1:]).as_json()
     counts = found["evaluations"]["b"]["confusion"]
     codes = list(found["evaluations"]["b"]["classes"])
     row, column = max(
@@ -194,7 +194,7 @@ def test_the_time_of_an_ecg_is_measured_on_demand(open_tab):
 
 
 def test_disagreements_are_stepped_through_and_explained_on_demand(open_tab, small_pair):
-    found = compare(*small_pair[1:])
+    found = compare(*small_pair[1:]).as_json()
     names = found["disagreements"]
     app = open_tab("Disagreements")
     assert list(app.dataframe[0].value["record"]) == names

@@ -8,7 +8,6 @@ from reading import labels, links, words
 
 from ecgcore.cohort.store import Cohort
 from ecgcore.comparison.compare import compare
-from ecgcore.comparison.text import finding
 from ecgcore.inference.classify import classify_paths
 from ecgcore.inference.model import load_model
 from ecgcore.records.read import read_record
@@ -18,7 +17,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
 
 def test_overview_lists_cohort_and_runs_and_opens_with_the_finding(open_page, filled, small_pair):
     app = open_page("overview")
-    assert finding(compare(*small_pair[1:])) in words(app)
+    assert compare(*small_pair[1:]).finding in words(app)
     cohorts, runs = (table.value for table in app.dataframe)
     assert cohorts.loc[0, ["cohort", "records"]].tolist() == ["examples", 160]
     states = Cohort.open("examples", filled).states("core")

@@ -69,7 +69,7 @@ def test_the_disk_is_that_of_weights_and_of_what_is_needed_to_go_on(small_pair):
 
 def test_the_expected_interval_is_about_what_an_evaluation_gives():
     table = predictions(n=400, mode="exclusive", records_a_patient=(1, 1), skill=2.3)
-    span = evaluate(table, CODES, "exclusive", resamples=400)["intervals"]["accuracy"]
+    span = evaluate(table, CODES, "exclusive", resamples=400).as_json()["intervals"]["accuracy"]
     foreseen = expected_interval(span["value"], 400)
     assert foreseen["low"] == pytest.approx(span["low"], abs=0.004)
     assert foreseen["high"] == pytest.approx(span["high"], abs=0.004)

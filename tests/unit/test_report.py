@@ -15,7 +15,7 @@ from ecgcore.report.render import report_page, write_report
 @pytest.fixture(scope="module")
 def page(small_pair):
     workspace, a, b = small_pair
-    return report_page(gather(a, b, workspace, "untouched"))
+    return report_page(gather(a, b, workspace, "holdout"))
 
 
 def test_the_report_fetches_nothing(page):
@@ -31,7 +31,7 @@ def test_the_report_fetches_nothing(page):
 
 def test_its_numbers_are_the_comparisons(small_pair, page):
     _, a, b = small_pair
-    found = compare(a, b, "untouched")
+    found = compare(a, b, "holdout").as_json()
     change = found["differences"]["macro_auc"]
     assert f"{abs(change['value']):.3f} (" in page
     assert f"{found['n_common']:,} common records" in page
@@ -66,7 +66,7 @@ def test_every_item_of_the_checklist_points_to_a_section_or_to_the_author(page):
 
 def test_the_same_comparison_gives_the_same_page_but_for_the_moment(small_pair, page):
     workspace, a, b = small_pair
-    again = report_page(gather(a, b, workspace, "untouched"))
+    again = report_page(gather(a, b, workspace, "holdout"))
     moment = re.compile(r"Written \S+ \(UTC\)")
     assert moment.sub("", again) == moment.sub("", page)
 
