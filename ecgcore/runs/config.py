@@ -75,11 +75,12 @@ class TrainConfig:
     )
     target_mode: str | None = setting(
         None,
-        help="Answer: exclusive (one class a record), multilabel (each class by itself) or "
-        "priority (the class that ranks highest).",
+        help="Answer: exclusive (one class a record; by default for a number of records), "
+        "multilabel (each class by itself; by default for all) or priority (the class that ranks "
+        "highest).",
         group=DATA,
         among="ecgcore.labels.targets.MODES",
-        default_text="by level: exclusive for a number of records, multilabel for all",
+        default_text="by level",
     )
     label_tier: str = setting(
         "core",
@@ -158,11 +159,11 @@ class TrainConfig:
     )
     learning_rate: float | None = setting(
         None,
-        help="Highest learning rate.",
+        help="Highest learning rate; each network's own was found in a search.",
         group=OPTIMISATION,
         low=0,
         high=10,
-        default_text="by network, as found in a search",
+        default_text="by network",
         step=1e-4,
     )
     weight_decay: float | None = setting(
