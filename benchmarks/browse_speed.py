@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/browse_speed.py --cohort ptbxl
 
-``repeated`` makes a cohort of rows of a real index under new ids, its signals linked, not copied:
+``repeat_cohort`` makes a cohort of rows of a real index under new ids, with linked signals:
 45,000 records take seconds and hardly any room. Each figure comes from a server of its own, through
 its websocket (benchmarks/visitor.py) or a real Chromium. Takes some minutes.
 """
@@ -50,15 +50,16 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 def main() -> None:
     """Measure, and write the page."""
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--cohort", default="ptbxl", help="a measured cohort to repeat")
-    asked.add_argument("--home", default=None, help="its home; default ./workspace")
-    options = asked.parse_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cohort", default="ptbxl", help="a measured cohort to repeat")
+    parser.add_argument("--home", dest="workspace", help="its home; default ./workspace")
+    options = parser.parse_args()
     real = Cohort.open(options.cohort, Workspace.find(options.workspace))
-    with tempfile.TemporaryDirectory(dir=real.folder.parents[1]) as place:
-        workspace = Workspace(Path(place))
+    with tempfile.TemporaryDirectory(dir=real.folder.parents[1]) as folder:
+        workspace = Workspace(Path(folder))
         rows = [
-            measured_row(repeated(real, f"simulated-{n}", workspace, n), workspace) for n in SIZES
+            measured_row(repeat_cohort(real, f"simulated-{n}", workspace, n), workspace)
+            for n in SIZES
         ]
     (DOCS / "browse_speed.md").write_text(page(real, rows), "utf-8")
 
@@ -67,7 +68,7 @@ def measured_row(cohort: Cohort, workspace: Workspace) -> dict[str, str]:
     """Return one size's figures, in seconds."""
     with serving(workspace.path, Path(os.devnull)) as address:
         fresh_s = seconds(lambda: browser_opens(address, cohort, patience_s=300))
-        told, drawn = warm_filters(address, cohort), warm_keys(address, cohort)
+        filters_text, keys_text = warm_filters(address, cohort), warm_keys(address, cohort)
     with running(workspace.path) as (address, server):
         visitor, before_s = Visitor(address, 300), cpu_s(server.pid)
         whole_s = seconds(lambda: visitor.open("browse", cohort=cohort.name))
@@ -76,13 +77,13 @@ def measured_row(cohort: Cohort, workspace: Workspace) -> dict[str, str]:
         visitor.leave()
     row = {
         "records": f"{len(cohort):,}",
-        "cohort opened and listed": f"{seconds(lambda: listed(cohort, workspace)):.2f}",
+        "cohort opened and listed": f"{seconds(lambda: open_and_list(cohort, workspace)):.2f}",
         "first page of a fresh server, whole (websocket)": f"{whole_s:.2f}",
         "of that CPU time of the server": f"{server_s:.2f}",
         "the next visitor's first page (websocket)": f"{again_s:.2f}",
         "first page of a fresh server, ECG drawn (Chromium)": f"{fresh_s:.2f}",
-        "a filter changed, whole page (websocket)": told,
-        "a filter changed, count drawn (Chromium)": drawn,
+        "a filter changed, whole page (websocket)": filters_text,
+        "a filter changed, count drawn (Chromium)": keys_text,
     }
     print(row, flush=True)
     return row
@@ -94,8 +95,8 @@ def cpu_s(pid: int) -> float:
     return times.user + times.system
 
 
-def listed(cohort: Cohort, workspace: Workspace) -> None:
-    """Open a cohort and make the table that Browse shows at first."""
+def open_and_list(cohort: Cohort, workspace: Workspace) -> None:
+    """Open a cohort and build the table that Browse shows first."""
     listing = Listing(Cohort.open(cohort.name, workspace))
     listing.table(listing.select_rows(Filters())[:50_000], "core")
 
@@ -104,27 +105,27 @@ def warm_filters(address: str, cohort: Cohort) -> str:
     """Change filters one after another, as the server sees it; return median and longest."""
     visitor = Visitor(address, 300)
     visitor.open("browse", cohort=cohort.name)
-    taken = [
+    times_s = [
         seconds(lambda key=key, value=value: visitor.set(key, **value)) for key, value in CHANGES
     ]
     if errors := visitor.errors():
         raise RuntimeError("; ".join(errors))
     visitor.leave()
-    return f"{statistics.median(taken):.2f}, longest {max(taken):.2f}"
+    return f"{statistics.median(times_s):.2f}, longest {max(times_s):.2f}"
 
 
 def warm_keys(address: str, cohort: Cohort) -> str:
     """Press the keys of classes, as a visitor sees it; return median and longest."""
     counts = [int((Listing(cohort).states("core")[:, i] == 1).sum()) for i in range(5)]
     with tab(address, cohort, 300) as shown:
-        taken = []
+        times_s = []
         for i, count in enumerate(counts):
-            for kept in (count, len(cohort)):  # the filter on, and off again
+            for n_rows in (count, len(cohort)):  # the filter on, and off again
                 shown.keyboard.press(str(i + 1))
-                told = shown.get_by_text(f"{kept:,} of {len(cohort):,} records")
-                taken.append(seconds(told.wait_for))
+                label = shown.get_by_text(f"{n_rows:,} of {len(cohort):,} records")
+                times_s.append(seconds(label.wait_for))
                 shown.wait_for_timeout(1500)
-    return f"{statistics.median(taken):.2f}, longest {max(taken):.2f}"
+    return f"{statistics.median(times_s):.2f}, longest {max(times_s):.2f}"
 
 
 def browser_opens(address: str, cohort: Cohort, patience_s: float) -> None:
@@ -148,42 +149,42 @@ def tab(address: str, cohort: Cohort, patience_s: float) -> Iterator:
         browser.close()
 
 
-def seconds(act: Callable[[], object]) -> float:
-    """Return how long something takes."""
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
+def seconds(action: Callable[[], object]) -> float:
+    """Return the duration of an action in s."""
+    started_at = time.perf_counter()
+    action()
+    return time.perf_counter() - started_at
 
 
-def repeated(cohort: Cohort, name: str, workspace: Workspace, records: int) -> Cohort:
-    """Make a cohort of so many records by repeating those of another under new ids."""
+def repeat_cohort(cohort: Cohort, name: str, workspace: Workspace, records: int) -> Cohort:
+    """Create a cohort of a number of records by repeating those of another under new ids."""
     folder, sources = workspace.cohorts / name, cohort.meta["shards"]
     shards: list[str] = []
-    made = 0
-    while made < records:
+    n_written = 0
+    while n_written < records:
         source = cohort.folder / "shards" / sources[len(shards) % len(sources)]
         shards.append(f"{len(shards):05d}")
-        made += _repeated_shard(source, folder, shards[-1], records - made)
+        n_written += _repeat_shard(source, folder, shards[-1], records - n_written)
     meta = cohort.meta | {"name": name, "records": records, "patients": records, "shards": shards}
     write_json(folder / "cohort.json", meta | {"hash": f"simulated{records}"})
     load_columns(Cohort.open(name, workspace))  # as an ingest leaves them
     return Cohort.open(name, workspace)
 
 
-def _repeated_shard(source: Path, folder: Path, name: str, most: int) -> int:
-    """Copy a shard under new ids, at most so many of its records; return how many."""
-    index = pd.read_parquet(source / "index.parquet").iloc[:most]
+def _repeat_shard(source: Path, folder: Path, name: str, max_records: int) -> int:
+    """Copy at most ``max_records`` of a shard under new ids; return their number."""
+    index = pd.read_parquet(source / "index.parquet").iloc[:max_records]
     index["record"] = [f"{name}-{record}" for record in index["record"]]
     index["patient"] = [f"{name}-{i}" for i in range(len(index))]
     signals = np.load(source / "signals.npy", mmap_mode="r")
-    kept = np.arange(len(signals)) < most
-    with atomic_dir(folder / "shards" / name) as made:
-        write_index(made / "index.parquet", index.to_dict("records"), "")
-        if kept.all():
-            os.link(source / "signals.npy", made / "signals.npy")
+    keep = np.arange(len(signals)) < max_records
+    with atomic_dir(folder / "shards" / name) as new_shard:
+        write_index(new_shard / "index.parquet", index.to_dict("records"), "")
+        if keep.all():
+            os.link(source / "signals.npy", new_shard / "signals.npy")
         else:
-            np.save(made / "signals.npy", signals[kept])
-        measurements_table.copy(source, made, kept)
+            np.save(new_shard / "signals.npy", signals[keep])
+        measurements_table.copy(source, new_shard, keep)
     row = {"path": "", "stamp": "", "status": "read", "reason": "", "of": "", "fs_hz": 100.0}
     write_paths(folder, name, (row | {"key": r, "record": r} for r in index["record"]))
     return len(index)

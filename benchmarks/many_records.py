@@ -1,7 +1,7 @@
-"""A source of as many recordings as asked for, made on the fly from the real ones of a cohort.
+"""Source of any number of recordings, generated from the real ones of a cohort.
 
-Each is a real recording turned round in time, a little slower or quicker and a little taller or
-flatter, so that neither bytes nor signals are those of another; labels, age and sex stay (but NSR:
+Each is a real recording rotated in time, slightly slower or faster and slightly larger or smaller,
+so that neither bytes nor signals equal those of another; labels, age and sex are kept (but NSR:
 sinus rhythm that an unknown source states alone is not known to be normal). Written
 as WFDB records such as a hospital exports: a folder a thousand, statements in the header.
 """
@@ -20,28 +20,30 @@ from ecgcore.records.record import LEADS
 A_FOLDER = 1000
 _SHIFT_SAMPLES = 37
 _QUICKER, _TALLER = 0.004, 0.003
-"""By how much a copy's time and height differ from those of the copy before."""
+"""Change of a copy's time and amplitude from one copy to the next."""
 _SNOMED = dict(
     NSR="426783006", STACH="427084000", SBRAD="426177001", LBBB="164909002", RBBB="59118001",
     LVH="164873001", RVH="89792004", STEMI="57054005", STD="429622005", ECT="284470004",
 )  # fmt: skip
 _NO_CLASS = "39732003"
-"""Left axis deviation: what a record states here that states none of the ten classes."""
+"""Left axis deviation: the statement of a record that has none of the ten classes."""
 
 
 def write_records(cohort: Cohort, n: int, folder: Path, first: int = 0) -> None:
     """Write records ``first`` to ``n`` of the source that repeats a cohort's."""
-    told = _told(cohort)
+    comments = _comments(cohort)
     for number, (row, turn) in enumerate(_turns(len(cohort), n)):
         if number < first:
             continue
-        place = folder / f"{number // A_FOLDER:05d}"
+        subfolder = folder / f"{number // A_FOLDER:05d}"
         if number % A_FOLDER == 0 or number == first:
-            place.mkdir(parents=True, exist_ok=True)
+            subfolder.mkdir(parents=True, exist_ok=True)
         name = f"m{number:07d}"
         samples = changed(_uv(cohort, row), turn)
-        samples.tofile(place / f"{name}.dat")
-        (place / f"{name}.hea").write_text(header(name, cohort, len(samples), told[row], turn))
+        samples.tofile(subfolder / f"{name}.dat")
+        (subfolder / f"{name}.hea").write_text(
+            header(name, cohort, len(samples), comments[row], turn)
+        )
 
 
 def _turns(rows: int, n: int) -> Iterator[tuple[int, int]]:
@@ -64,19 +66,19 @@ def changed(signal_uv: np.ndarray, turn: int) -> np.ndarray:
     pace = 1 + _QUICKER * (turn % 9 - 4)
     at = (np.arange(n_samples) * pace + turn * _SHIFT_SAMPLES) % (n_samples - 1)
     before, share = at.astype(int), (at % 1)[:, None]
-    made = signal_uv[before] * (1 - share) + signal_uv[before + 1] * share
-    return np.clip(np.rint(made * (1 + _TALLER * turn)), -32767, 32767).astype("<i2")
+    stretched = signal_uv[before] * (1 - share) + signal_uv[before + 1] * share
+    return np.clip(np.rint(stretched * (1 + _TALLER * turn)), -32767, 32767).astype("<i2")
 
 
-def header(name: str, cohort: Cohort, n_samples: int, told: str, turn: int) -> str:
+def header(name: str, cohort: Cohort, n_samples: int, comments: str, turn: int) -> str:
     """Return the text of a WFDB header."""
     lines = [f"{name} {len(LEADS)} {cohort.fs_hz:g} {n_samples}"]
     lines += [f"{name}.dat 16 1000(0)/mV 16 0 0 0 0 {lead}" for lead in LEADS]
-    return "\n".join([*lines, told.format(turn=turn), ""])
+    return "\n".join([*lines, comments.format(turn=turn), ""])
 
 
-def _told(cohort: Cohort) -> list[str]:
-    """Return the comments of each record; a patient's copies are patients of their own."""
+def _comments(cohort: Cohort) -> list[str]:
+    """Return the header comments of each record; copies of a patient count as other patients."""
     index, states = cohort.index, cohort.states("core")
     patients = pd.factorize(index["patient"])[0]
     rows = zip(index["age"], index["sex"], patients, states, strict=True)

@@ -1,9 +1,9 @@
-"""Make docs/ray_overhead.md: what Ray costs on one machine beside plain processes.
+"""Make docs/ray_overhead.md: the cost of Ray on one machine, compared with plain processes.
 
     .venv/bin/python benchmarks/ray_overhead.py --data data/ptb-xl
 
 Ingests the same records by plain processes and by Ray on the same cores, in turns, in one run,
-after Ray has been started and both have ingested a few. Without measuring, which takes ten times as
+after Ray has started and both have ingested a few. Without measuring, which takes ten times as
 long and would hide what Ray costs. Takes some minutes.
 """
 
@@ -28,7 +28,7 @@ from ecgcore.executors.ray_cluster import connected
 from ecgcore.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "ray_overhead.md"
-ENGINES = ("local", "ray")
+EXECUTORS = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -41,54 +41,56 @@ class Round:
 
 def main() -> None:
     """Measure, and write the page."""
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--data", type=Path, required=True, help="a folder of WFDB records")
-    asked.add_argument("--records", type=int, default=5000)
-    asked.add_argument("--rounds", type=int, default=3, help="of each engine, in turns")
-    options = asked.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.data.parent) as place, started() as start_s:
-        folder = Path(place) / "in"
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, required=True, help="a folder of WFDB records")
+    parser.add_argument("--records", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=3, help="of each executor, in turns")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.data.parent) as name, started() as start_s:
+        work = Path(name)
+        folder = work / "in"
         link_records(options.data.resolve(), options.records, folder)
-        for on in ENGINES:
-            ingested(EXAMPLES, Path(place), on)
-        found = list(rounds(folder, Path(place), options.rounds))
-    PAGE.write_text(page(options.records, start_s, found), "utf-8")
+        for executor in EXECUTORS:
+            timed_ingest(EXAMPLES, work, executor)
+        results = list(rounds(folder, work, options.rounds))
+    PAGE.write_text(page(options.records, start_s, results), "utf-8")
 
 
 @contextmanager
 def started() -> Iterator[float]:
-    """Start Ray on this machine's cores, yield how many seconds that took, and end it."""
-    before = time.monotonic()
+    """Start Ray on this machine's cores, yield the seconds that took, and stop it at the end."""
+    started_at = time.monotonic()
     with connected(None):
-        yield time.monotonic() - before
+        yield time.monotonic() - started_at
 
 
-def rounds(folder: Path, place: Path, n: int) -> Iterator[dict[str, Round]]:
-    """Yield rounds of both engines; each begins every other one."""
+def rounds(folder: Path, work: Path, n: int) -> Iterator[dict[str, Round]]:
+    """Yield rounds of both executors, which take turns to be first."""
     for number in range(n):
-        order = ENGINES if number % 2 == 0 else ENGINES[::-1]
-        now = {on: ingested(folder, place, on) for on in order}
-        print(now, flush=True)
-        yield now
+        order = EXECUTORS if number % 2 == 0 else EXECUTORS[::-1]
+        times = {executor: timed_ingest(folder, work, executor) for executor in order}
+        print(times, flush=True)
+        yield times
 
 
-def ingested(folder: Path, place: Path, on: str) -> Round:
-    """Ingest a folder into a home of its own."""
-    workspace, cpu_before, before = Workspace(place / "home"), cpu_s(), time.monotonic()
-    answer = ingest(folder, "c", workspace, workers=cores(), measure=False, executor=on)
-    took = Round(time.monotonic() - before, cpu_s() - cpu_before)
-    assert answer.read + len(answer.duplicates) == answer.found, answer.rejected
+def timed_ingest(folder: Path, work: Path, executor: str) -> Round:
+    """Return the times of an ingest into a workspace of its own."""
+    workspace, cpu_before, started_at = Workspace(work / "home"), cpu_s(), time.monotonic()
+    result = ingest(folder, "c", workspace, workers=cores(), measure=False, executor=executor)
+    times = Round(time.monotonic() - started_at, cpu_s() - cpu_before)
+    assert result.read + len(result.duplicates) == result.found, result.rejected
     shutil.rmtree(workspace.path)
-    return took
+    return times
 
 
 def cpu_s() -> float:
-    """Return the processor seconds of this process and of all that came of it."""
-    here = psutil.Process()
-    return sum(sum(p.cpu_times()[:4]) for p in (here, *here.children(recursive=True)))
+    """Return the processor seconds of this process and all its descendants."""
+    process = psutil.Process()
+    family = (process, *process.children(recursive=True))
+    return sum(sum(member.cpu_times()[:4]) for member in family)
 
 
-def page(records: int, start_s: float, found: list[dict[str, Round]]) -> str:
+def page(records: int, start_s: float, results: list[dict[str, Round]]) -> str:
     """Return the page."""
     lines = [
         "# What Ray costs on one machine",
@@ -102,8 +104,8 @@ def page(records: int, start_s: float, found: list[dict[str, Round]]) -> str:
         "| round | local, s | Ray, s | ratio | processor, local, s | processor, Ray, s | ratio |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    lines += [row(n, now) for n, now in enumerate(found, start=1)]
-    lines.append(median_row(found))
+    lines += [row(n, times) for n, times in enumerate(results, start=1)]
+    lines.append(median_row(results))
     lines += [
         "",
         f"Starting Ray took {start_s:.0f} s, which is not counted. The ingests are without",
@@ -115,9 +117,9 @@ def page(records: int, start_s: float, found: list[dict[str, Round]]) -> str:
     return "\n".join(lines)
 
 
-def row(number: int, now: dict[str, Round]) -> str:
+def row(number: int, times: dict[str, Round]) -> str:
     """Return a round's row."""
-    local, ray = now["local"], now["ray"]
+    local, ray = times["local"], times["ray"]
     return (
         f"| {number} | {local.seconds:.1f} | {ray.seconds:.1f} | "
         f"{ray.seconds / local.seconds:.2f} | {local.cpu_s:.1f} | {ray.cpu_s:.1f} | "
@@ -125,10 +127,10 @@ def row(number: int, now: dict[str, Round]) -> str:
     )
 
 
-def median_row(found: list[dict[str, Round]]) -> str:
+def median_row(results: list[dict[str, Round]]) -> str:
     """Return the medians of the rounds' ratios."""
-    clock = statistics.median(now["ray"].seconds / now["local"].seconds for now in found)
-    cpu = statistics.median(now["ray"].cpu_s / now["local"].cpu_s for now in found)
+    clock = statistics.median(times["ray"].seconds / times["local"].seconds for times in results)
+    cpu = statistics.median(times["ray"].cpu_s / times["local"].cpu_s for times in results)
     return f"| median | | | **{clock:.2f}** | | | **{cpu:.2f}** |"
 
 

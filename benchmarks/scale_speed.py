@@ -16,6 +16,7 @@ import os
 import platform
 import shutil
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,14 +61,14 @@ class Step:
 
 def main() -> None:
     """Measure, and write the page; or split a cohort, as the step of that name does."""
-    asked = argparse.ArgumentParser()
-    asked.add_argument("--cohort", default="ptbxl", help="a cohort at 100 Hz to repeat")
-    asked.add_argument("--home", default=None, help="its home; default ./workspace")
-    asked.add_argument("--place", type=Path, required=True, help="a folder with 12 GB of room")
-    asked.add_argument("--split", action="store_true", help="only split the cohort in --home")
-    asked.add_argument("--costs", action="store_true", help="only what the dearer steps cost")
-    asked.add_argument("--page", action="store_true", help="only write the page anew")
-    options = asked.parse_args()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cohort", default="ptbxl", help="a cohort at 100 Hz to repeat")
+    parser.add_argument("--home", dest="workspace", help="its home; default ./workspace")
+    parser.add_argument("--place", type=Path, required=True, help="a folder with 12 GB of room")
+    parser.add_argument("--split", action="store_true", help="only split the cohort in --home")
+    parser.add_argument("--costs", action="store_true", help="only what the dearer steps cost")
+    parser.add_argument("--page", action="store_true", help="only write the page anew")
+    options = parser.parse_args()
     workspace = Workspace.find(options.workspace)
     if options.split:
         print(json.dumps(split("many", workspace)))
@@ -77,14 +78,14 @@ def main() -> None:
     if options.costs:
         kept |= costs(real, options.place)
     elif not options.page:
-        kept |= {str(n): as_told(measured(real, n, options.place)) for n in SIZES}
+        kept |= {str(n): as_json(measured(real, n, options.place)) for n in SIZES}
         kept["load"] = os.getloadavg()[0]
     KEPT.write_text(json.dumps(kept, indent=1) + "\n")
     (DOCS / "scale_speed.md").write_text(page(real, kept), "utf-8")
 
 
-def as_told(steps: dict[str, Step]) -> dict[str, dict[str, float]]:
-    """Return steps as they are kept."""
+def as_json(steps: dict[str, Step]) -> dict[str, dict[str, float]]:
+    """Return the JSON form of steps."""
     return {name: vars(step) for name, step in steps.items()}
 
 
@@ -107,44 +108,44 @@ def measured(real: Cohort, n: int, place: Path) -> dict[str, Step]:
 
 def step(name: str, command: list[str], n: int) -> Step:
     """Take one step, in processes of its own."""
-    began = time.monotonic()
+    started_at = time.monotonic()
     # Two threads of one small network wait for each other where other work shares the cores.
     os.environ["OMP_NUM_THREADS"] = "1"
-    seen = monitor_python([__file__, *command]) if name == "split" else monitor(command)
-    if name in ("ingest", "measured") and seen.answer["found"] != n:
-        raise RuntimeError(f"{n} records were made and {seen.answer['found']} found")
-    found = Step(time.monotonic() - began, seen.cpu_s, needed(seen))
-    print(n, name, found, told(name, seen), flush=True)
-    return found
+    run = monitor_python([__file__, *command]) if name == "split" else monitor(command)
+    if name in ("ingest", "measured") and run.answer["found"] != n:
+        raise RuntimeError(f"{n} records were made and {run.answer['found']} found")
+    result = Step(time.monotonic() - started_at, run.cpu_s, peak_mb(run))
+    print(n, name, result, outcome_text(name, run), flush=True)
+    return result
 
 
-def needed(seen: MonitoredRun) -> float:
+def peak_mb(run: MonitoredRun) -> float:
     """Return the peak anonymous memory of the largest process in MB."""
-    if seen.largest_mb is None:
-        raise RuntimeError("this system does not tell a process's anonymous memory")
-    return seen.largest_mb
+    if run.largest_mb is None:
+        raise RuntimeError("this system does not report the anonymous memory of a process")
+    return run.largest_mb
 
 
-def told(name: str, seen: MonitoredRun) -> str:
-    """Return what became of the records."""
+def outcome_text(name: str, run: MonitoredRun) -> str:
+    """Return how many records an ingest read."""
     if name != "ingest":
         return ""
-    answer = seen.answer
+    answer = run.answer
     return f"{answer['read']} read, {len(answer['duplicates'])} duplicates"
 
 
 def split(name: str, workspace: Workspace) -> dict[str, int]:
     """Split a cohort as ``train --level all`` does; return the records of each part."""
     cohort = Cohort.open(name, workspace)
-    drawn = build_split(cohort, "all", "multilabel")
-    if not check_leakage(cohort.index, drawn).passed:
+    split_of_cohort = build_split(cohort, "all", "multilabel")
+    if not check_leakage(cohort.index, split_of_cohort).passed:
         raise RuntimeError("the split leaks")
-    return {part: int((drawn.part == part).sum()) for part in set(drawn.part.tolist())}
+    return dict(Counter(split_of_cohort.part.tolist()))
 
 
 def costs(real: Cohort, place: Path) -> dict[str, Any]:
     """Return what the dearer steps take on SOME records and on FEW, and bytes a record on disk."""
-    found: dict[str, Any] = {STARTS: as_told(measured(real, FEW, place))}
+    figures: dict[str, Any] = {STARTS: as_json(measured(real, FEW, place))}
     for n in (FEW, SOME):
         source, workspace = place / f"source-{n}", place / f"home-{n}"
         if not source.exists():
@@ -157,12 +158,12 @@ def costs(real: Cohort, place: Path) -> dict[str, Any]:
             "large": [*train, *LARGE_NET],
             "classify": ["classify", "--cohort", "many", *answers, *at_home],
         }
-        found[str(n)] = as_told({name: step(name, c, n) for name, c in commands.items()})
+        figures[str(n)] = as_json({name: step(name, c, n) for name, c in commands.items()})
         if n == SOME:
-            found["bytes"] = bytes_of(workspace / "cohorts" / "many", n)
-            found["bytes"]["answers"] = size(workspace / "answers", "*") / n
+            figures["bytes"] = bytes_of(workspace / "cohorts" / "many", n)
+            figures["bytes"]["answers"] = size(workspace / "answers", "*") / n
         shutil.rmtree(workspace)
-    return found
+    return figures
 
 
 def bytes_of(cohort: Path, n: int) -> dict[str, float]:
@@ -181,7 +182,7 @@ def size(folder: Path, name: str) -> int:
 
 
 def page(real: Cohort, kept: dict[str, Any]) -> str:
-    """Return the page from what was kept."""
+    """Return the page from the stored figures."""
     return f"""# What a record costs among 20,000 and among 200,000
 
 Recordings made from the {len(real):,} of `{real.name}` ({real.fs_hz:g} Hz, {real.duration_s:g} s,
@@ -199,7 +200,7 @@ process. Training used one thread: two wait for each other where cores are share
 
 
 def sizes_table(kept: dict[str, Any]) -> str:
-    """Return what was found at both sizes, in one run."""
+    """Return the table of both sizes, measured in one run."""
     heads = ["step", *(f"CPU ms a record at {n:,}" for n in SIZES), "ratio", "less the start"]
     heads += [*(f"wall ms a record at {n:,}" for n in SIZES), "ratio"]
     heads += [f"peak MB at {n:,}" for n in SIZES]
@@ -217,8 +218,8 @@ def sizes_table(kept: dict[str, Any]) -> str:
         both += compared([sum(step[kind] for step in kept[str(n)].values()) for n in SIZES])
         both += [""] * (kind == "cpu_s")
     most = [max(step["largest_mb"] for step in kept[str(n)].values()) for n in SIZES]
-    told = table(heads, [*rows, [*both, *(f"{mb:.0f}" for mb in most)]])
-    return f"""{told}
+    sizes = table(heads, [*rows, [*both, *(f"{mb:.0f}" for mb in most)]])
+    return f"""{sizes}
 Both sizes in one run; load average at its end {kept["load"]:.1f}. "Less the start": the ratio where
 the processor time of the same step on {FEW} records is taken off both.
 Where the load of other work changes between the sizes, wall time follows it and not the size.

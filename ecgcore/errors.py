@@ -1,11 +1,11 @@
-"""Every error a user can meet, as a tree. Each message is one line: found, accepted, what to do.
+"""Error tree of the product. Each message is one line: what was found, is accepted, and to do next.
 
 EcgError                     the work failed                      exit code 1
-├── DamagedFile              a file of ours is not what it should be
-├── NotWritten               the disk is full, or refuses
+├── DamagedFile              a file of the product is missing, incomplete or altered
+├── NotWritten               a file could not be written (disk full, no permission)
 └── RequestError             the request was wrong                exit code 2
-    ├── UnreadableRecord     a file that cannot be read as a 12-lead ECG
-    └── NotFound             a cohort, run, model, class … of that name does not exist
+    ├── UnreadableRecord     a file cannot be read as a 12-lead ECG
+    └── NotFound             no cohort, run, model, class … of that name exists
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from difflib import get_close_matches
 
 
 class EcgError(Exception):
-    """The work failed for a reason that can be told in one line."""
+    """The work failed for a reason that fits in one line."""
 
     exit_code = 1
 
@@ -23,11 +23,11 @@ class DamagedFile(EcgError):
 
 
 class NotWritten(EcgError):
-    """A file could not be written; what was there before is as it was."""
+    """A file could not be written; its previous content is unchanged."""
 
 
 class RequestError(EcgError):
-    """What was asked for cannot be done as asked."""
+    """The request cannot be carried out as stated."""
 
     exit_code = 2
 
@@ -37,17 +37,17 @@ class UnreadableRecord(RequestError):
 
 
 class NotFound(RequestError):
-    """Nothing of that name exists; the message suggests the nearest."""
+    """Nothing of that name exists; the message suggests the nearest name."""
 
     @classmethod
     def among(cls, kind: str, name: str, known: Iterable[str], advice: str = "") -> "NotFound":
-        """Say that no ``kind`` is called ``name``, which is nearest, and what there is."""
+        """Return the error for an unknown name, with the nearest and all known names."""
         known = list(known)
         nearest = get_close_matches(name, known, n=1, cutoff=0.4)
-        said = f"There is no {kind} '{name}'."
+        message = f"There is no {kind} '{name}'."
         if nearest:
-            said += f" Did you mean '{nearest[0]}'?"
+            message += f" Did you mean '{nearest[0]}'?"
         if known:
-            shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if known[12:] else "")
-            said += f" There is: {shown}."
-        return cls(f"{said} {advice}".strip())
+            names = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if known[12:] else "")
+            message += f" Available: {names}."
+        return cls(f"{message} {advice}".strip())

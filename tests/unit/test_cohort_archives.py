@@ -56,9 +56,9 @@ def packed(tmp_path):
 
 
 def test_records_in_zip_and_hdf5_files_are_read_from_their_container(packed, workspace):
-    answer = ingest(packed, "c", workspace, store_fs_hz=100)
-    check_form(answer)
-    assert (answer.found, answer.read) == (6, 6)
+    result = ingest(packed, "c", workspace, store_fs_hz=100)
+    check_form(result)
+    assert (result.found, result.read) == (6, 6)
     cohort = Cohort.open("c", workspace)
     names = cohort.index["record"].tolist()
     assert set(names) >= {"A0001", "A0002", "code-15-11", "code-15-12", "code-15-13"}
@@ -82,8 +82,8 @@ def test_a_member_without_a_known_source_is_named_by_its_bytes(packed, workspace
     ingest(tmp_path / "loose", "c", workspace)
     cohort = Cohort.open("c", workspace)
     [name] = [name for name in cohort.index["record"] if name.startswith("r")]
-    answer = ingest(packed, "c", workspace)
-    assert [t.of for t in answer.duplicates if "Meyer" in t.path] == [name]
+    result = ingest(packed, "c", workspace)
+    assert [t.of for t in result.duplicates if "Meyer" in t.path] == [name]
 
 
 def test_unchanged_containers_are_not_read_again_and_changed_ones_are(
@@ -95,8 +95,8 @@ def test_unchanged_containers_are_not_read_again_and_changed_ones_are(
         assert replace(ingest(packed, "c", workspace), seconds=0) == replace(first, seconds=0)
     write_code(packed / "exams_part0.hdf5", [11, 14])
     os.utime(packed / "exams_part0.hdf5", (1, 1))
-    answer = ingest(packed, "c", workspace)
-    check_form(answer)
+    result = ingest(packed, "c", workspace)
+    check_form(result)
     names = set(Cohort.open("c", workspace).index["record"])
     assert {"code-15-11", "code-15-14", "A0001"} <= names
     assert not names & {"code-15-12", "code-15-13"}
@@ -107,17 +107,17 @@ def test_records_of_a_container_elsewhere_stay_when_another_folder_is_ingested(
 ):
     ingest(packed, "c", workspace)
     write_wfdb(tmp_path / "more", "A0001", limb_consistent_uv(5000, 1), comments=DX)
-    answer = ingest(tmp_path / "more", "c", workspace)
-    check_form(answer)
-    assert (answer.found, answer.read) == (7, 6)
+    result = ingest(tmp_path / "more", "c", workspace)
+    check_form(result)
+    assert (result.found, result.read) == (7, 6)
 
 
 def test_a_zip_file_itself_can_be_ingested_with_its_source_s_table(workspace, tmp_path):
     file = write_zip(tmp_path / "in" / "ptb-xl.zip", DATA / "ptb-xl")
-    answer = ingest(file, "c", workspace)
-    check_form(answer)
-    assert (answer.found, answer.read, answer.fs_hz) == (3, 2, 100)
+    result = ingest(file, "c", workspace)
+    check_form(result)
+    assert (result.found, result.read, result.fs_hz) == (3, 2, 100)
     index = Cohort.open("c", workspace).index
     assert index["fold"].notna().all()
     assert index["patient"].notna().all()
-    assert [row.path for row in answer.duplicates] == [f"{file}/records500/00000/00001_hr.hea"]
+    assert [row.path for row in result.duplicates] == [f"{file}/records500/00000/00001_hr.hea"]

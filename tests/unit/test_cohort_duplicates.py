@@ -27,13 +27,13 @@ def workspace(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     """A0001 and a copy of it by other names: at 250 Hz, half as tall, in a CSV."""
-    place = tmp_path / "in"
+    folder_path = tmp_path / "in"
     signal = limb_consistent_uv(5000, 1)
-    write_wfdb(place, "A0001", signal, comments=DX)
-    write_wfdb(place, "A0002", limb_consistent_uv(5000, 2), comments=DX)
-    write_csv(place / "a_copy_250hz.csv", resample_signal(signal / 1000, 500, 250).T)
-    write_wfdb(place, "half", signal // 2)
-    return place
+    write_wfdb(folder_path, "A0001", signal, comments=DX)
+    write_wfdb(folder_path, "A0002", limb_consistent_uv(5000, 2), comments=DX)
+    write_csv(folder_path / "a_copy_250hz.csv", resample_signal(signal / 1000, 500, 250).T)
+    write_wfdb(folder_path, "half", signal // 2)
+    return folder_path
 
 
 def names(workspace, cohort="c"):
@@ -41,11 +41,11 @@ def names(workspace, cohort="c"):
 
 
 def test_copies_at_another_rate_gain_and_in_another_format_are_listed(folder, workspace):
-    answer = ingest(folder, "c", workspace, store_fs_hz=100)
-    check_form(answer)
-    assert (answer.found, answer.read) == (4, 2)
+    result = ingest(folder, "c", workspace, store_fs_hz=100)
+    check_form(result)
+    assert (result.found, result.read) == (4, 2)
     assert names(workspace) == ["A0001", "A0002"]
-    twins = {twin.path: twin.of for twin in answer.duplicates}
+    twins = {duplicate.path: duplicate.of for duplicate in result.duplicates}
     assert twins == {f"{folder}/a_copy_250hz.csv": "A0001", f"{folder}/half.hea": "A0001"}
     assert "half" not in str(Cohort.open("c", workspace).index)
 
@@ -53,10 +53,10 @@ def test_copies_at_another_rate_gain_and_in_another_format_are_listed(folder, wo
 def test_a_copy_of_another_folder_is_found_at_a_later_ingest(folder, workspace, tmp_path):
     write_wfdb(tmp_path / "more", "Q0001", limb_consistent_uv(5000, 2), comments=DX)
     ingest(folder, "c", workspace, store_fs_hz=100)
-    answer = ingest(tmp_path / "more", "c", workspace)
-    check_form(answer)
-    assert (answer.found, answer.read) == (5, 2)
-    assert DuplicateFile("Q0001", str(tmp_path / "more/Q0001.hea"), "A0002") in answer.duplicates
+    result = ingest(tmp_path / "more", "c", workspace)
+    check_form(result)
+    assert (result.found, result.read) == (5, 2)
+    assert DuplicateFile("Q0001", str(tmp_path / "more/Q0001.hea"), "A0002") in result.duplicates
 
 
 def test_the_copy_that_states_something_is_kept_whichever_came_first(folder, workspace, tmp_path):
@@ -66,10 +66,10 @@ def test_the_copy_that_states_something_is_kept_whichever_came_first(folder, wor
     first = ingest(tmp_path / "bare", "c", workspace)
     assert (first.read, first.duplicates) == (1, ())
     write_wfdb(tmp_path / "told", "A0009", signal, comments=DX)
-    answer = ingest(tmp_path / "told", "c", workspace)
-    check_form(answer)
+    result = ingest(tmp_path / "told", "c", workspace)
+    check_form(result)
     assert names(workspace) == ["A0009"]
-    assert [twin.of for twin in answer.duplicates] == ["A0009"]
+    assert [duplicate.of for duplicate in result.duplicates] == ["A0009"]
     np.testing.assert_array_equal(
         np.rint(Cohort.open("c", workspace).signals([0])[0] * 1000), signal
     )
@@ -79,25 +79,28 @@ def test_a_copy_takes_its_place_again_when_the_other_is_gone(folder, workspace):
     ingest(folder, "c", workspace, store_fs_hz=100)
     for suffix in (".hea", ".dat"):
         (folder / f"A0001{suffix}").unlink()
-    answer = ingest(folder, "c", workspace)
-    check_form(answer)
-    assert (answer.found, answer.read) == (3, 2)
+    result = ingest(folder, "c", workspace)
+    check_form(result)
+    assert (result.found, result.read) == (3, 2)
     assert "A0001" not in names(workspace)
-    [twin] = answer.duplicates
-    assert twin.of in names(workspace)
+    [duplicate] = result.duplicates
+    assert duplicate.of in names(workspace)
 
 
 def test_a_copy_of_a_copy_is_one_of_the_record_that_stays(workspace, tmp_path):
     signal = limb_consistent_uv(5000, 3)
-    for i, (place, comments) in enumerate((("a", ()), ("b", ("Dx: Unknown",)), ("c", DX))):
+    for i, (folder_path, comments) in enumerate((("a", ()), ("b", ("Dx: Unknown",)), ("c", DX))):
         write_wfdb(
-            tmp_path / place, f"A000{i}" if comments else "bare", signal + i, comments=comments
+            tmp_path / folder_path,
+            f"A000{i}" if comments else "bare",
+            signal + i,
+            comments=comments,
         )
-        answer = ingest(tmp_path / place, "c", workspace)
-        check_form(answer)
+        result = ingest(tmp_path / folder_path, "c", workspace)
+        check_form(result)
     assert names(workspace) == ["A0002"]
-    assert {twin.of for twin in answer.duplicates} == {"A0002"}
-    assert len(answer.duplicates) == 2
+    assert {duplicate.of for duplicate in result.duplicates} == {"A0002"}
+    assert len(result.duplicates) == 2
 
 
 def test_the_same_folder_again_changes_nothing(folder, workspace):
@@ -113,9 +116,9 @@ def test_twins_in_several_shards_leave_all_tables_aligned(workspace, tmp_path, m
     for i in range(10):
         signal = limb_consistent_uv(1000, i % 6)
         write_wfdb(tmp_path / "in", f"A{i:04d}", signal, fs_hz=100, comments=DX)
-    answer = ingest(tmp_path / "in", "c", workspace, workers=1)
-    check_form(answer)
-    assert {t.record: t.of for t in answer.duplicates} == {
+    result = ingest(tmp_path / "in", "c", workspace, workers=1)
+    check_form(result)
+    assert {duplicate.record: duplicate.of for duplicate in result.duplicates} == {
         f"A{i:04d}": f"A{i - 6:04d}" for i in range(6, 10)
     }
     cohort = Cohort.open("c", workspace)
@@ -152,8 +155,8 @@ def test_known_copies_prefer_the_file_that_has_its_source_s_table(workspace, tmp
 @pytest.mark.data
 def test_real_copies_are_found_across_databases_formats_and_rates(workspace):
     """E07500 stands in data/formats in fifteen forms, from 12-bit to 1000 Hz."""
-    answer = ingest(real("formats"), "c", workspace, measure=False)
-    of = {twin.path.rpartition("/")[2]: twin.of for twin in answer.duplicates}
+    result = ingest(real("formats"), "c", workspace, measure=False)
+    of = {duplicate.path.rpartition("/")[2]: duplicate.of for duplicate in result.duplicates}
     for name in ("fmt212.hea", "rate257.hea", "rate1000.hea", "derived_time_s_header_uV.csv",
                  "derived_E07500_edfplus_uV.edf"):  # fmt: skip
         assert of[name] == "E07500"
@@ -163,15 +166,15 @@ def test_real_copies_are_found_across_databases_formats_and_rates(workspace):
 def test_all_databases_come_into_one_cohort_and_what_is_there_twice_is_named(workspace):
     folders = ("ecg-arrhythmia", "challenge-2021", "ludb", "code-15", "chapman-figshare", "sph")
     for folder in folders:
-        answer = ingest(real(folder), "all", workspace, measure=False)
-        check_form(answer)
-        assert answer.rejected == ()
-    assert (answer.read, answer.fs_hz) == (55 + 76 + 60 + 30 + 8 + 5, 100)
-    answer = ingest(real("ptb-xl-csv"), "all", workspace, measure=False)
-    assert [twin.of for twin in answer.duplicates] == ["HR00004"]
-    answer = ingest(real("ptb-xl") / "records500", "all", workspace, measure=False)
-    check_form(answer)
-    assert answer.read == 55 + 76 + 60 + 30 + 8 + 5 + (4 - 1) + (80 - 3)
-    of = {twin.record: twin.of for twin in answer.duplicates}
+        result = ingest(real(folder), "all", workspace, measure=False)
+        check_form(result)
+        assert result.rejected == ()
+    assert (result.read, result.fs_hz) == (55 + 76 + 60 + 30 + 8 + 5, 100)
+    result = ingest(real("ptb-xl-csv"), "all", workspace, measure=False)
+    assert [duplicate.of for duplicate in result.duplicates] == ["HR00004"]
+    result = ingest(real("ptb-xl") / "records500", "all", workspace, measure=False)
+    check_form(result)
+    assert result.read == 55 + 76 + 60 + 30 + 8 + 5 + (4 - 1) + (80 - 3)
+    of = {duplicate.record: duplicate.of for duplicate in result.duplicates}
     assert len(of) == 3 + 1
     assert {of[f"HR0000{i}"] for i in (1, 2, 6)} == {f"0000{i}_hr" for i in (1, 2, 6)}

@@ -43,7 +43,7 @@ def test_a_cohort_s_losses_are_counted_by_kind(tmp_path):
     write_wfdb(folder, "copy", limb_consistent_uv(5000, 0) // 2)
     for i in (1, 2):
         (folder / f"Meyer_{i}.dat").unlink()
-    answer = ingest(folder, "c", workspace, measure=False)
-    told = exclusion_counts(Cohort.open("c", workspace))
-    assert told == {"…, which its header names, is missing": 2, DUPLICATE: 1}
-    assert sum(told.values()) == answer.found - answer.read
+    result = ingest(folder, "c", workspace, measure=False)
+    counts = exclusion_counts(Cohort.open("c", workspace))
+    assert counts == {"…, which its header names, is missing": 2, DUPLICATE: 1}
+    assert sum(counts.values()) == result.found - result.read

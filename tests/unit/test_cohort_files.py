@@ -22,9 +22,18 @@ def ingest(monkeypatch, capsys, tmp_path):
     """Return a function that ingests a folder into a home of its own and returns the answer."""
 
     def ingest(folder):
-        said = ["ingest", folder, "--cohort", "x", "--home", tmp_path / "home", "--workers", "1"]
-        said += ["--no-measure", "--list-files", "--json"]
-        monkeypatch.setattr(sys, "argv", ["ecgcore", *map(str, said)])
+        arguments = [
+            "ingest",
+            folder,
+            "--cohort",
+            "x",
+            "--home",
+            tmp_path / "home",
+            "--workers",
+            "1",
+        ]
+        arguments += ["--no-measure", "--list-files", "--json"]
+        monkeypatch.setattr(sys, "argv", ["ecgcore", *map(str, arguments)])
         with contextlib.suppress(SystemExit):
             cli.main()
         return json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -46,9 +55,9 @@ def test_ingest_lists_every_file_and_what_became_of_it(ingest, tmp_path):
             packed.write(file, f"inner/{file.name}")
         packed.writestr("inner/notes.json", "{}")
     answer = ingest(folder)
-    told = {os.path.relpath(row["path"], folder): row["what"] for row in answer["files"]}
+    roles = {os.path.relpath(row["path"], folder): row["what"] for row in answer["files"]}
     one = answer["duplicates"][0]["of"]
-    assert told == {
+    assert roles == {
         ".seen": "hidden file",
         "A0001.atr": "companion of A0001.hea",
         "A0001.hea": "record",
@@ -63,7 +72,7 @@ def test_ingest_lists_every_file_and_what_became_of_it(ingest, tmp_path):
         "scan.pdf": "refused: Record scan: scan.pdf is a document (PDF or Office) and holds no "
         "signal. Give the recording.",
     }
-    assert answer["found"] == sum(w.startswith(("record", "refused")) for w in told.values())
+    assert answer["found"] == sum(w.startswith(("record", "refused")) for w in roles.values())
 
 
 @pytest.mark.data
@@ -71,8 +80,8 @@ def test_ingest_lists_every_file_and_what_became_of_it(ingest, tmp_path):
 def test_every_real_file_is_told(ingest, name):
     folder = real(name)
     answer = ingest(folder)
-    told = {row["path"]: row["what"] for row in answer["files"]}
+    roles = {row["path"]: row["what"] for row in answer["files"]}
     on_disk = {os.path.join(here, file) for here, _, files in os.walk(folder) for file in files}
-    assert on_disk <= set(told)
-    assert [what for what in told.values() if not what.startswith(KINDS)] == []
-    assert answer["found"] == sum(w.startswith(("record", "refused")) for w in told.values())
+    assert on_disk <= set(roles)
+    assert [what for what in roles.values() if not what.startswith(KINDS)] == []
+    assert answer["found"] == sum(w.startswith(("record", "refused")) for w in roles.values())

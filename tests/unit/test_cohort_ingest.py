@@ -30,40 +30,40 @@ def workspace(tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     """Three good records, two of them of a known source, beside three bad ones and a table."""
-    place = tmp_path / "in"
+    root = tmp_path / "in"
     for i, name in enumerate(("A0001", "A0002")):
-        write_wfdb(place, name, limb_consistent_uv(5000, i), suffix=".mat", comments=DX)
-    write_csv(place / "Meyer_Anna_500hz.csv", limb_consistent_uv(5000, 5).T / 1000)
-    write_wfdb(place, "A0003", limb_consistent_uv(5000, 3), suffix=".mat", comments=DX)
-    (place / "A0003.mat").unlink()
-    write_wfdb(place, "A0004", limb_consistent_uv(5000, 4)[:2], leads=("MLII", "V5"), comments=DX)
-    (place / "Schulze_Otto.hea").write_text("Dear Mr Schulze,\n")
-    (place / "table.csv").write_text("name,age\nAnna,56\n")
-    return place
+        write_wfdb(root, name, limb_consistent_uv(5000, i), suffix=".mat", comments=DX)
+    write_csv(root / "Meyer_Anna_500hz.csv", limb_consistent_uv(5000, 5).T / 1000)
+    write_wfdb(root, "A0003", limb_consistent_uv(5000, 3), suffix=".mat", comments=DX)
+    (root / "A0003.mat").unlink()
+    write_wfdb(root, "A0004", limb_consistent_uv(5000, 4)[:2], leads=("MLII", "V5"), comments=DX)
+    (root / "Schulze_Otto.hea").write_text("Dear Mr Schulze,\n")
+    (root / "table.csv").write_text("name,age\nAnna,56\n")
+    return root
 
 
-def check_form(answer) -> None:
+def check_form(result) -> None:
     """The promise of what machines read."""
-    assert list(answer.as_json()) == [
+    assert list(result.as_json()) == [
         "cohort", "fs_hz", "found", "read", "rejected", "duplicates", "classes", "targets",
         "seconds",
     ]  # fmt: skip
-    assert answer.found == answer.read + len(answer.rejected) + len(answer.duplicates)
-    assert all(set(row) == {"record", "path", "reason"} for row in answer.as_json()["rejected"])
+    assert result.found == result.read + len(result.rejected) + len(result.duplicates)
+    assert all(set(row) == {"record", "path", "reason"} for row in result.as_json()["rejected"])
     for tier in ("core", "broad"):
-        assert list(answer.classes[tier]) == list(CODES)
-    assert set(answer.targets) == {"multilabel", "exclusive", "priority"}
-    for told in answer.targets.values():
+        assert list(result.classes[tier]) == list(CODES)
+    assert set(result.targets) == {"multilabel", "exclusive", "priority"}
+    for told in result.targets.values():
         assert set(told) == {"used", "left_out", "classes"}
-        assert told["used"] + sum(told["left_out"].values()) == answer.read
-    json.dumps(answer.as_json(), allow_nan=False)
+        assert told["used"] + sum(told["left_out"].values()) == result.read
+    json.dumps(result.as_json(), allow_nan=False)
 
 
 def test_found_is_read_and_rejected_and_duplicates(folder, workspace):
-    answer = ingest(folder, "c", workspace)
-    check_form(answer)
-    assert (answer.found, answer.read, answer.fs_hz) == (6, 3, 500)
-    reasons = {row.path: row.reason for row in answer.rejected}
+    result = ingest(folder, "c", workspace)
+    check_form(result)
+    assert (result.found, result.read, result.fs_hz) == (6, 3, 500)
+    reasons = {row.path: row.reason for row in result.rejected}
     assert reasons == {
         f"{folder}/A0003.hea": "Record A0003: A0003.mat, which its header names, is missing. "
         "Put it beside A0003.hea.",
@@ -73,25 +73,25 @@ def test_found_is_read_and_rejected_and_duplicates(folder, workspace):
         "(its first line is another); the first line must give name, number of "
         "signals, rate and length.",
     }
-    assert answer.classes["core"]["NSR"] == 2
+    assert result.classes["core"]["NSR"] == 2
 
 
 def test_ptb_xl_s_second_rate_is_a_duplicate(workspace):
-    answer = ingest(DATA / "ptb-xl", "c", workspace)
-    check_form(answer)
-    assert (answer.found, answer.read, answer.fs_hz) == (3, 2, 100)
+    result = ingest(DATA / "ptb-xl", "c", workspace)
+    check_form(result)
+    assert (result.found, result.read, result.fs_hz) == (3, 2, 100)
     path = str(DATA / "ptb-xl/records500/00000/00001_hr.hea")
-    assert answer.duplicates == (DuplicateFile("00001_hr", path, "00001_lr"),)
+    assert result.duplicates == (DuplicateFile("00001_hr", path, "00001_lr"),)
     assert Cohort.open("c", workspace).index["record"].tolist() == ["00001_lr", "00004_lr"]
 
 
 def test_the_challenge_s_copy_of_a_ptb_xl_record_is_its_duplicate(workspace, tmp_path):
     shutil.copytree(DATA / "ptb-xl", tmp_path / "in" / "ptb-xl")
     write_wfdb(tmp_path / "in" / "challenge", "HR00001", limb_consistent_uv(5000), comments=DX)
-    answer = ingest(tmp_path / "in", "c", workspace)
-    check_form(answer)
-    assert (answer.read, answer.fs_hz) == (2, 100)
-    assert {twin.record: twin.of for twin in answer.duplicates} == {
+    result = ingest(tmp_path / "in", "c", workspace)
+    check_form(result)
+    assert (result.read, result.fs_hz) == (2, 100)
+    assert {duplicate.record: duplicate.of for duplicate in result.duplicates} == {
         "HR00001": "00001_lr",
         "00001_hr": "00001_lr",
     }
@@ -99,9 +99,9 @@ def test_the_challenge_s_copy_of_a_ptb_xl_record_is_its_duplicate(workspace, tmp
 
 def test_a_link_that_leads_nowhere_is_rejected_until_it_leads_somewhere(folder, workspace):
     (folder / "A0009.hea").symlink_to(folder / "elsewhere" / "A0009.hea")
-    answer = ingest(folder, "c", workspace)
-    check_form(answer)
-    reasons = {row.record: row.reason for row in answer.rejected}
+    result = ingest(folder, "c", workspace)
+    check_form(result)
+    reasons = {row.record: row.reason for row in result.rejected}
     assert "Record A0009: there is no file A0009.hea." in reasons.values()
     write_wfdb(folder / "elsewhere", "A0009", limb_consistent_uv(5000, 9), comments=DX)
     shutil.copy(folder / "elsewhere" / "A0009.dat", folder)
@@ -121,16 +121,16 @@ def test_a_damaged_table_is_the_reason_of_a_rejection(workspace, tmp_path, old, 
     shutil.copytree(DATA / "ptb-xl", tmp_path / "in")
     table = tmp_path / "in" / "ptbxl_database.csv"
     table.write_text(table.read_text().replace(old, new))
-    answer = ingest(tmp_path / "in", "c", workspace)
-    check_form(answer)
-    assert reason in answer.rejected[0].reason
+    result = ingest(tmp_path / "in", "c", workspace)
+    check_form(result)
+    assert reason in result.rejected[0].reason
 
 
 def test_the_rate_can_be_chosen_and_slower_records_are_not_raised(workspace):
-    answer = ingest(DATA / "ptb-xl", "c", workspace, store_fs_hz=500)
-    assert (answer.fs_hz, answer.read) == (500, 1)
-    assert [row.record for row in answer.duplicates] == ["00001_lr"]
-    assert [row.reason for row in answer.rejected] == [
+    result = ingest(DATA / "ptb-xl", "c", workspace, store_fs_hz=500)
+    assert (result.fs_hz, result.read) == (500, 1)
+    assert [row.record for row in result.duplicates] == ["00001_lr"]
+    assert [row.reason for row in result.rejected] == [
         "Record 00004_lr is sampled at 100 Hz and this cohort at 500 Hz; rates are not raised. "
         "Ingest it into a cohort of a lower rate."
     ]
@@ -190,42 +190,42 @@ def test_new_changed_and_gone_files_bring_a_cohort_up_to_date(folder, workspace)
     write_wfdb(folder, "A0002", limb_consistent_uv(5000, 7), suffix=".mat", comments=DX)
     (folder / "A0001.hea").unlink()
     (folder / "A0001.mat").unlink()
-    answer = ingest(folder, "c", workspace)
-    check_form(answer)
+    result = ingest(folder, "c", workspace)
+    check_form(result)
     cohort = Cohort.open("c", workspace)
     assert set(cohort.index["record"]) > {"A0002", "A0003"}
     assert "A0001" not in set(cohort.index["record"])
     np.testing.assert_array_equal(
         np.rint(cohort.signals([cohort.row_of("A0002")])[0] * 1000), limb_consistent_uv(5000, 7)
     )
-    assert answer.found == 5
+    assert result.found == 5
     assert len(list((workspace.cohorts / "c" / "shards").iterdir())) == len(cohort.meta["shards"])
 
 
 def test_a_second_folder_is_added_and_the_first_stays(folder, workspace, tmp_path):
     ingest(folder, "c", workspace)
     write_wfdb(tmp_path / "more", "Q0001", limb_consistent_uv(5000, 8), comments=DX)
-    answer = ingest(tmp_path / "more", "c", workspace)
-    check_form(answer)
-    assert (answer.found, answer.read) == (7, 4)
+    result = ingest(tmp_path / "more", "c", workspace)
+    check_form(result)
+    assert (result.found, result.read) == (7, 4)
     shutil.rmtree(folder)
     assert ingest(tmp_path / "more", "c", workspace).read == 4
 
 
 def test_equal_bytes_of_an_unknown_source_are_a_duplicate(folder, workspace):
     shutil.copy(folder / "Meyer_Anna_500hz.csv", folder / "copy_500hz.csv")
-    answer = ingest(folder, "c", workspace)
-    assert answer.read == 3
-    [twin] = answer.duplicates
-    assert twin.record == twin.of
-    assert "Meyer" not in twin.record
+    result = ingest(folder, "c", workspace)
+    assert result.read == 3
+    [duplicate] = result.duplicates
+    assert duplicate.record == duplicate.of
+    assert "Meyer" not in duplicate.record
 
 
 def test_a_good_copy_stands_in_for_a_bad_one(folder, workspace):
     write_wfdb(folder / "z", "A0003", limb_consistent_uv(5000, 3), suffix=".mat", comments=DX)
-    answer = ingest(folder, "c", workspace)
+    result = ingest(folder, "c", workspace)
     assert "A0003" in set(Cohort.open("c", workspace).index["record"])
-    assert f"{folder}/A0003.hea" in [row.path for row in answer.rejected]
+    assert f"{folder}/A0003.hea" in [row.path for row in result.rejected]
 
 
 def test_values_beyond_int16_are_clipped_and_noted(tmp_path, workspace):
@@ -262,8 +262,8 @@ def test_labels_are_made_anew_when_their_tables_change(folder, workspace, monkey
     )
     ones = {f"{tier}_{code}": 1 for tier in ("core", "broad") for code in CODES}
     monkeypatch.setattr("ecgcore.cohort.index._labels", lambda *of: ones)
-    answer = ingest(folder, "c", workspace)
-    assert set(answer.classes["core"].values()) == {3}
+    result = ingest(folder, "c", workspace)
+    assert set(result.classes["core"].values()) == {3}
 
 
 def test_progress_is_told_to_the_end(folder, workspace):
@@ -303,8 +303,8 @@ def test_whole_shards_of_a_failed_run_are_used_again(folder, workspace, monkeypa
     monkeypatch.setattr(
         shards, "read_record", lambda path, **how: (reads.append(path.stem), read_record(path))[1]
     )
-    answer = ingest(folder, "c", workspace, workers=1)
-    assert answer.read == 3
+    result = ingest(folder, "c", workspace, workers=1)
+    assert result.read == 3
     assert not {"A0001", "A0002"} & set(reads)
 
 
@@ -332,9 +332,9 @@ def others_of_session(session: int) -> list[int]:
 def test_nothing_is_left_of_a_cohort_of_which_nothing_can_be_read(tmp_path, workspace):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.hea").write_text("hello\n")
-    answer = ingest(tmp_path / "in", "c", workspace)
-    check_form(answer)
-    assert (answer.found, answer.read) == (1, 0)
+    result = ingest(tmp_path / "in", "c", workspace)
+    check_form(result)
+    assert (result.found, result.read) == (1, 0)
     assert not (workspace.cohorts / "c").exists()
 
 
@@ -380,17 +380,17 @@ def test_a_full_disk_is_told_before_anything_is_written(folder, workspace, monke
 @pytest.mark.data
 @pytest.mark.parametrize(("folder", "n"), [("ecg-arrhythmia", 55), ("challenge-2021", 76)])
 def test_real_folders_are_read_whole(workspace, folder, n):
-    answer = ingest(real(folder), "c", workspace)
-    check_form(answer)
-    assert (answer.found, answer.read, answer.fs_hz) == (n, n, 500)
+    result = ingest(real(folder), "c", workspace)
+    check_form(result)
+    assert (result.found, result.read, result.fs_hz) == (n, n, 500)
 
 
 @pytest.mark.data
 def test_every_unreadable_real_file_has_one_reason_of_one_line(workspace):
-    answer = ingest(real("formats"), "c", workspace)
-    check_form(answer)
-    assert answer.read + len(answer.duplicates) >= 20
-    for row in answer.rejected:
+    result = ingest(real("formats"), "c", workspace)
+    check_form(result)
+    assert result.read + len(result.duplicates) >= 20
+    for row in result.rejected:
         assert row.reason
         assert "\n" not in row.reason
         assert "Traceback" not in row.reason

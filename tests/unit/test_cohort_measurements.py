@@ -53,17 +53,17 @@ def test_beats_are_those_found_at_ingest(real_two):
 def test_a_record_is_measured_at_its_own_rate_and_in_its_stored_window(
     workspace, tmp_path, monkeypatch
 ):
-    seen = []
+    measured = []
 
     def watched(record, duration_s):
-        seen.append((record.fs_hz, record.duration_s, duration_s))
+        measured.append((record.fs_hz, record.duration_s, duration_s))
         return measure_row(record, duration_s)
 
     measure_row = measurements_table.measure_row
     monkeypatch.setattr(measurements_table, "measure_row", watched)
     write_wfdb(tmp_path / "in", "A0001", limb_consistent_uv(30_000), fs_hz=1000)
     ingest(tmp_path / "in", "c", workspace, store_fs_hz=100)
-    assert seen == [(1000, 30, 10)]
+    assert measured == [(1000, 30, 10)]
     assert max(Cohort.open("c", workspace).beats([0])[0]) < 10
 
 
@@ -83,10 +83,10 @@ def test_measurements_can_be_made_later_without_reading_a_file(workspace, monkey
     ingest(DATA / "ptb-xl", "c", workspace, measure=False)
     before = Cohort.open("c", workspace).hash
     monkeypatch.setattr(shards, "read_record", lambda *of, **how: pytest.fail("a file was read"))
-    told = []
+    progress = []
     if way == "on first use":
-        ensure_measured("c", workspace, on_progress=lambda *done: told.append(done))
-        assert told == [(1, 2), (2, 2)]
+        ensure_measured("c", workspace, on_progress=lambda *done: progress.append(done))
+        assert progress == [(1, 2), (2, 2)]
     else:
         ingest(DATA / "ptb-xl", "c", workspace)
     cohort = Cohort.open("c", workspace)
@@ -98,9 +98,11 @@ def test_measurements_can_be_made_later_without_reading_a_file(workspace, monkey
 def test_several_processes_measure_a_cohort_that_was_not(workspace, monkeypatch):
     monkeypatch.setattr("ecgcore.cohort.update.SHARD_RECORDS", 40)
     ingest(EXAMPLES, "c", workspace, workers=1, measure=False)
-    told = []
-    cohort = ensure_measured("c", workspace, workers=2, on_progress=lambda *done: told.append(done))
-    assert told[-1] == (160, 160)
+    progress = []
+    cohort = ensure_measured(
+        "c", workspace, workers=2, on_progress=lambda *done: progress.append(done)
+    )
+    assert progress[-1] == (160, 160)
     assert len(cohort.meta["shards"]) == 4
     assert cohort.measures["record"].tolist() == cohort.index["record"].tolist()
     assert cohort.measures["rate_bpm"].notna().mean() > 0.95

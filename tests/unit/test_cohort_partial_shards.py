@@ -50,7 +50,7 @@ def stop_at(monkeypatch, name):
     return reads
 
 
-def draft_of(workspace):
+def partial_shard_files(workspace):
     folder = workspace.cohorts / "c"
     return folder / "shards" / ".00000" / "signals.npy", folder / "private" / ".00000.jsonl"
 
@@ -59,13 +59,13 @@ def test_what_was_done_is_not_done_again(six, workspace, monkeypatch):
     stop_at(monkeypatch, "A0004")
     with pytest.raises(KeyboardInterrupt):
         ingest(six, "c", workspace)
-    assert [len(file.read_bytes()) > 0 for file in draft_of(workspace)] == [True, True]
-    reads, told = stop_at(monkeypatch, None), []
-    answer = ingest(six, "c", workspace, on_progress=lambda *done: told.append(done))
+    assert [len(file.read_bytes()) > 0 for file in partial_shard_files(workspace)] == [True, True]
+    reads, progress = stop_at(monkeypatch, None), []
+    result = ingest(six, "c", workspace, on_progress=lambda *done: progress.append(done))
     assert reads == ["A0004", "A0005"]
-    assert told == [(i, 6) for i in range(1, 7)]
-    assert (answer.found, answer.read) == (6, 5)
-    assert [row.record for row in answer.rejected] == ["A0002"]
+    assert progress == [(i, 6) for i in range(1, 7)]
+    assert (result.found, result.read) == (6, 5)
+    assert [row.record for row in result.rejected] == ["A0002"]
     cohort = Cohort.open("c", workspace)
     assert cohort.is_measured
     for row, seed in enumerate((0, 1, 3, 4, 5)):
@@ -80,7 +80,7 @@ def test_half_a_line_or_a_signal_without_its_line_is_done_again(six, workspace, 
     stop_at(monkeypatch, "A0004")
     with pytest.raises(KeyboardInterrupt):
         ingest(six, "c", workspace)
-    signals, journal = draft_of(workspace)
+    signals, journal = partial_shard_files(workspace)
     if torn == "a line":
         journal.write_bytes(journal.read_bytes()[:-100])
     else:
@@ -117,7 +117,7 @@ def test_the_journal_lies_where_only_its_owner_reads(six, workspace, monkeypatch
     stop_at(monkeypatch, "A0004")
     with pytest.raises(KeyboardInterrupt):
         ingest(six, "c", workspace)
-    _, journal = draft_of(workspace)
+    _, journal = partial_shard_files(workspace)
     assert journal.stat().st_mode & 0o777 == 0o600
     assert journal.parent.stat().st_mode & 0o777 == 0o700
     assert json.loads(journal.read_bytes().splitlines()[0]).keys() == {"plan"}
@@ -127,9 +127,9 @@ def test_what_a_killed_writer_left_beside_its_file_goes(six, workspace):
     ingest(six, "c", workspace)
     folder = workspace.cohorts / "c"
     there = set(folder.rglob("*"))
-    for place in ("", "shards/00000", "private"):
-        (folder / place / ".measures.parquet.0a1b2c3d").write_bytes(b"PAR1")
-        (folder / place / ".index.parquet.0a1b2c3d.4711").write_bytes(b"PAR1")
+    for subfolder in ("", "shards/00000", "private"):
+        (folder / subfolder / ".measures.parquet.0a1b2c3d").write_bytes(b"PAR1")
+        (folder / subfolder / ".index.parquet.0a1b2c3d.4711").write_bytes(b"PAR1")
     ingest(six, "c", workspace)
     assert set(folder.rglob("*")) == there
 

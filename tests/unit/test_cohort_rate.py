@@ -60,9 +60,9 @@ def test_the_rate_follows_when_another_folder_changes_the_balance(workspace, tmp
     fast = write(tmp_path / "fast", 500, [f"A000{i}" for i in range(4)])
     slow = write(tmp_path / "slow", 100, [f"Q000{i}" for i in range(2)])
     assert ingest(fast, "c", workspace).fs_hz == 500
-    answer = ingest(slow, "c", workspace)
-    check_form(answer)
-    assert (answer.fs_hz, answer.read, answer.rejected) == (100, 6, ())
+    result = ingest(slow, "c", workspace)
+    check_form(result)
+    assert (result.fs_hz, result.read, result.rejected) == (100, 6, ())
     both = Cohort.open("c", workspace)
     ingest(tmp_path, "whole", workspace, measure=False)
     whole = Cohort.open("whole", workspace)
@@ -77,9 +77,9 @@ def test_the_rate_follows_when_another_folder_changes_the_balance(workspace, tmp
 
 def test_a_rate_that_was_asked_for_stays(workspace, tmp_path):
     ingest(write(tmp_path / "fast", 500, ["A0001", "A0002"]), "c", workspace, store_fs_hz=500)
-    answer = ingest(write(tmp_path / "slow", 100, ["Q0001"]), "c", workspace)
-    assert (answer.fs_hz, answer.read) == (500, 2)
-    [rejected] = answer.rejected
+    result = ingest(write(tmp_path / "slow", 100, ["Q0001"]), "c", workspace)
+    assert (result.fs_hz, result.read) == (500, 2)
+    [rejected] = result.rejected
     assert "rates are not raised" in rejected.reason
 
 
@@ -88,14 +88,14 @@ def test_where_files_are_gone_the_rate_stays_as_nothing_could_be_read_anew(works
     ingest(fast, "c", workspace)
     for file in fast.iterdir():
         file.unlink()
-    answer = ingest(write(tmp_path / "slow", 100, ["Q0001"]), "c", workspace)
-    assert (answer.fs_hz, answer.read) == (500, 2)
+    result = ingest(write(tmp_path / "slow", 100, ["Q0001"]), "c", workspace)
+    assert (result.fs_hz, result.read) == (500, 2)
 
 
 def test_length_and_window_can_be_asked_for_and_stay(workspace, tmp_path):
     folder = write(tmp_path / "in", 500, ["A0001"], seconds=30)
-    answer = ingest(folder, "c", workspace, duration_s=5, read_options=ReadOptions(start_s=10))
-    check_form(answer)
+    result = ingest(folder, "c", workspace, duration_s=5, read_options=ReadOptions(start_s=10))
+    check_form(result)
     cohort = Cohort.open("c", workspace)
     assert cohort.signals([0]).shape == (1, 12, 2500)
     signal = limb_consistent_uv(15_000, seed_of("A0001"))
@@ -112,6 +112,6 @@ def test_files_that_did_not_say_their_rate_are_tried_again_when_it_is_given(work
     write_csv(folder / "untold.csv", limb_consistent_uv(2500, 5).T / 1000)
     first = ingest(folder, "c", workspace)
     assert [len(first.rejected), first.read] == [1, 1]
-    told = ingest(folder, "c", workspace, read_options=ReadOptions(source_fs_hz=500))
-    assert (told.rejected, told.read) == ((), 2)
+    second = ingest(folder, "c", workspace, read_options=ReadOptions(source_fs_hz=500))
+    assert (second.rejected, second.read) == ((), 2)
     assert ingest(folder, "c", workspace).read == 2

@@ -88,7 +88,7 @@ def test_a_cohort_that_does_not_exist_names_the_nearest(seven, workspace):
     with pytest.raises(NotFound) as caught:
         Cohort.open("sevn", workspace)
     assert str(caught.value) == (
-        "There is no cohort 'sevn'. Did you mean 'seven'? There is: seven. "
+        "There is no cohort 'sevn'. Did you mean 'seven'? Available: seven. "
         "Make one: ecgcore ingest FOLDER --cohort NAME."
     )
 

@@ -47,16 +47,16 @@ def reads(monkeypatch):
     return names
 
 
-def measured_now(monkeypatch):
+def watch_measuring(monkeypatch):
     """Let every measurement be told apart, and return (rate, seconds) of what is measured."""
-    seen = []
+    measured = []
 
     def measure(record):
-        seen.append((record.fs_hz, record.duration_s))
-        return Measurements(rate_bpm=float(len(seen)))
+        measured.append((record.fs_hz, record.duration_s))
+        return Measurements(rate_bpm=float(len(measured)))
 
     monkeypatch.setattr("ecgcore.measure.measurements.measure", measure)
-    return seen
+    return measured
 
 
 def test_records_are_measured_anew_only_when_measuring_changed(
@@ -64,16 +64,16 @@ def test_records_are_measured_anew_only_when_measuring_changed(
 ):
     ingest(folder, "c", workspace)
     reads.clear()
-    seen = measured_now(monkeypatch)
+    measured = watch_measuring(monkeypatch)
     ingest(folder, "c", workspace)
     ensure_measured("c", workspace)
-    assert seen == []
+    assert measured == []
     monkeypatch.setattr("ecgcore.measure.measurements.MEASURE_VERSION", 1000)
     assert Cohort.open("c", workspace).is_measured
     assert not Cohort.open("c", workspace).has_current_measurements
     ingest(folder, "c", workspace)
     cohort = ensure_measured("c", workspace)
-    assert seen == [(500, 10), (500, 10)]
+    assert measured == [(500, 10), (500, 10)]
     assert cohort.measures["rate_bpm"].tolist() == [1, 2]
     assert reads == []
 
@@ -103,10 +103,10 @@ def test_a_later_measurement_is_that_of_the_file_where_it_has_another_rate(
         shutil.rmtree(folder)
     elif still == "changed":
         write_wfdb(folder, "A0000", limb_consistent_uv(9000, 7), comments=DX)
-    seen = measured_now(monkeypatch)
+    measured = watch_measuring(monkeypatch)
     assert ensure_measured("c", workspace).is_measured
     first = {"there": 500, "gone": 100, "changed": 100}[still]
-    assert seen == [(first, 10), (100 if still == "gone" else 500, 10)]
+    assert measured == [(first, 10), (100 if still == "gone" else 500, 10)]
 
 
 def test_fingerprints_of_another_version_are_made_anew(folder, workspace, tmp_path):
@@ -116,8 +116,8 @@ def test_fingerprints_of_another_version_are_made_anew(folder, workspace, tmp_pa
     np.save(file.with_name("fingerprints.npy"), np.zeros_like(table))
     file.unlink()
     write_wfdb(tmp_path / "more", "Q0001", limb_consistent_uv(5000, 1) // 2, comments=DX)
-    answer = ingest(tmp_path / "more", "c", workspace)
-    assert [twin.of for twin in answer.duplicates] == ["A0001"]
+    result = ingest(tmp_path / "more", "c", workspace)
+    assert [duplicate.of for duplicate in result.duplicates] == ["A0001"]
     np.testing.assert_array_equal(fingerprints.read(file.parent, 500), table)
     assert not file.with_name("fingerprints.npy").exists()
 
@@ -134,8 +134,8 @@ def test_labels_are_made_anew_whatever_else_an_ingest_finds(
     if also == "a new record":
         write_wfdb(tmp_path / "more", "Q0001", limb_consistent_uv(5000, 8), comments=DX)
         folder = tmp_path / "more"
-    answer = ingest(folder, "c", workspace)
-    assert set(answer.classes["core"].values()) == {answer.read}
+    result = ingest(folder, "c", workspace)
+    assert set(result.classes["core"].values()) == {result.read}
     assert Cohort.open("c", workspace).meta["label_tables"] == "another"
 
 
@@ -160,8 +160,8 @@ def test_a_shard_that_is_not_whole_is_read_anew(folder, workspace, tmp_path, rea
     before = Cohort.open("c", workspace)
     damage(workspace.cohorts / "c" / "shards" / before.meta["shards"][0])
     reads.clear()
-    answer = ingest(tmp_path / "more", "c", workspace)
-    assert (answer.found, answer.read, reads) == (3, 3, ["A0000", "A0001"])
+    result = ingest(tmp_path / "more", "c", workspace)
+    assert (result.found, result.read, reads) == (3, 3, ["A0000", "A0001"])
     after = Cohort.open("c", workspace)
     assert set(after.index["record"]) == {"A0000", "A0001", "Q0001"}
     for name in after.index["record"]:

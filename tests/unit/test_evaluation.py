@@ -194,7 +194,7 @@ def test_an_unknown_part_is_refused_with_the_nearest():
     with pytest.raises(NotFound) as caught:
         evaluate(predictions(), CODES, "multilabel", part="tset")
     assert str(caught.value) == (
-        "There is no part 'tset'. Did you mean 'test'? There is: validation, test, holdout."
+        "There is no part 'tset'. Did you mean 'test'? Available: validation, test, holdout."
     )
 
 

@@ -46,17 +46,17 @@ def test_what_the_work_says_comes_through(tmp_path):
 
 
 def test_jobs_are_asked_for_as_there_is_room(tmp_path):
-    asked = []
+    started = []
 
     def jobs():
         for number in range(40):
-            asked.append(number)
+            started.append(number)
             yield number, tmp_path
 
-    seen = []
-    local.run_all(square, jobs(), 2, lambda done: seen.append((len(asked), done)))
-    assert all(n_asked <= done // 3 + 2 * 2 + 1 for n_asked, done in seen)
-    assert len(asked) == 40
+    counts = []
+    local.run_all(square, jobs(), 2, lambda done: counts.append((len(started), done)))
+    assert all(n_asked <= done // 3 + 2 * 2 + 1 for n_asked, done in counts)
+    assert len(started) == 40
 
 
 @pytest.mark.parametrize("on", ["spark", "ray:", "ray://host", "Local"])
@@ -83,6 +83,8 @@ def test_ray_is_the_cluster_of_the_environment_or_one_started_here(monkeypatch):
 
 
 def test_the_modules_of_engines_need_no_ray():
-    said = "import ecgcore.executors.ray_cluster, sys; print('ray' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "False"
+    code = "import ecgcore.executors.ray_cluster, sys; print('ray' in sys.modules)"
+    completed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert completed.stdout.strip() == "False"

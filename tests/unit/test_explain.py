@@ -226,12 +226,12 @@ def test_an_unknown_class_or_method_is_refused_with_the_nearest():
     with pytest.raises(NotFound) as caught:
         explain(classifier, ecg(), "LBB")
     assert str(caught.value) == (
-        "There is no class 'LBB'. Did you mean 'LBBB'? There is: NSR, LBBB."
+        "There is no class 'LBB'. Did you mean 'LBBB'? Available: NSR, LBBB."
     )
     with pytest.raises(NotFound) as caught:
         explain(classifier, ecg(), "LBBB", method="magic")
     assert str(caught.value) == (
-        "There is no explanation method 'magic'. There is: grad_cam, integrated_gradients, "
+        "There is no explanation method 'magic'. Available: grad_cam, integrated_gradients, "
         "occlusion_lead, occlusion_beat, occlusion_wave, guided_grad_cam."
     )
 

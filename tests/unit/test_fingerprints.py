@@ -114,7 +114,7 @@ def test_the_challenges_hr_records_are_found_among_ptb_xl():
     twice = {number for number in ids if ids.count(number) > 1}
     groups = find_duplicates([as_table([of(path) for path in paths])])
     assert len(twice) >= 70
-    assert [{ids[place] for place in group} for group in groups] == [
+    assert [{ids[row] for row in group} for group in groups] == [
         {ids[group[0]]} for group in groups
     ]
     assert {ids[group[0]] for group in groups} == twice

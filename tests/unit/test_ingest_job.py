@@ -20,14 +20,14 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder of three ECGs and a broken one, all with a patient's name."""
-    made = tmp_path / "Petra_Muster"
-    made.mkdir()
-    shutil.copy(EXAMPLES / "ptbxl_database.csv", made)
+    folder_path = tmp_path / "Petra_Muster"
+    folder_path.mkdir()
+    shutil.copy(EXAMPLES / "ptbxl_database.csv", folder_path)
     for header in sorted((EXAMPLES / "records100").rglob("*.hea"))[:3]:
         for file in (header, header.with_suffix(".dat")):
-            shutil.copy(file, made)
-    (made / "Muster_Petra.hea").write_text("Muster_Petra 12 100 1000\nnonsense\n")
-    return made
+            shutil.copy(file, folder_path)
+    (folder_path / "Muster_Petra.hea").write_text("Muster_Petra 12 100 1000\nnonsense\n")
+    return folder_path
 
 
 def stored(workspace: Workspace) -> str:
@@ -38,15 +38,17 @@ def stored(workspace: Workspace) -> str:
 
 
 def test_an_import_tells_what_was_read_and_refused_by_record_id(folder, tmp_path):
-    workspace, told = Workspace(tmp_path / "home"), []
-    answer = ingest_job.run(IngestRequest(str(folder), "c", measure=False), workspace, told.append)
+    workspace, statuses = Workspace(tmp_path / "home"), []
+    result = ingest_job.run(
+        IngestRequest(str(folder), "c", measure=False), workspace, statuses.append
+    )
     status = IngestJob(workspace.path / "imports" / "c").status
-    assert (answer.read, len(answer.rejected)) == (3, 1)
+    assert (result.read, len(result.rejected)) == (3, 1)
     assert (status["state"], status["read"], status["refused"]) == ("done", 3, 1)
-    assert told[-1]["done"] == told[-1]["found"] == 4
-    assert told[-1]["refused"] == 1
+    assert statuses[-1]["done"] == statuses[-1]["found"] == 4
+    assert statuses[-1]["refused"] == 1
     (refused,) = status["rejected"]
-    assert refused["record"] == answer.rejected[0].record
+    assert refused["record"] == result.rejected[0].record
     assert refused["reason"]
     assert "Muster" not in stored(workspace)
     assert "Petra" not in stored(workspace)
@@ -54,48 +56,48 @@ def test_an_import_tells_what_was_read_and_refused_by_record_id(folder, tmp_path
 
 def test_an_import_runs_in_a_process_of_its_own_to_the_same_cohort(folder, tmp_path):
     workspace = Workspace(tmp_path / "home")
-    one = ingest_job.start(IngestRequest(str(folder), "c", measure=False), workspace)
-    assert one.status["state"] == "running"
+    job = ingest_job.start(IngestRequest(str(folder), "c", measure=False), workspace)
+    assert job.status["state"] == "running"
     with pytest.raises(RequestError, match="is being read into already"):
         ingest_job.start(IngestRequest(str(folder), "c"), workspace)
-    assert wait(one)["state"] == "done"
+    assert wait(job)["state"] == "done"
     assert len(Cohort.open("c", workspace)) == 3
-    assert not (one.folder / "request.json").exists()
-    one.dismiss(workspace)
+    assert not (job.folder / "request.json").exists()
+    job.dismiss(workspace)
     assert ingest_job.list_jobs(workspace) == []
     assert len(Cohort.open("c", workspace)) == 3
 
 
 def test_a_cancelled_import_goes_on_where_it_was(tmp_path):
     workspace = Workspace(tmp_path / "home")
-    one = ingest_job.start(IngestRequest(str(EXAMPLES), "c", workers=1), workspace)
-    while one.status["done"] < 5:
-        assert one.status["state"] == "running"
+    job = ingest_job.start(IngestRequest(str(EXAMPLES), "c", workers=1), workspace)
+    while job.status["done"] < 5:
+        assert job.status["state"] == "running"
         time.sleep(0.1)
-    one.cancel()
-    assert wait(one)["state"] == "cancelled"
+    job.cancel()
+    assert wait(job)["state"] == "cancelled"
     assert not (workspace.cohorts / "c" / "cohort.json").exists()
-    assert (one.folder / "request.json").stat().st_mode & 0o777 == 0o600
-    assert one.can_resume
+    assert (job.folder / "request.json").stat().st_mode & 0o777 == 0o600
+    assert job.can_resume
     (journal,) = (workspace.cohorts / "c" / "private").glob(".*.jsonl")  # what goes on from there
     assert len(journal.read_text().splitlines()) > 5
-    one.resume(workspace)
-    assert wait(one)["state"] == "done"
-    assert one.status["read"] == 160
+    job.resume(workspace)
+    assert wait(job)["state"] == "done"
+    assert job.status["read"] == 160
 
 
 def test_a_cancelled_import_that_is_forgotten_leaves_nothing(tmp_path):
     workspace = Workspace(tmp_path / "home")
-    one = IngestJob(workspace.path / "imports" / "c")
-    one.write_started(IngestRequest("x", "c"), **process_stamp())
+    job = IngestJob(workspace.path / "imports" / "c")
+    job.write_started(IngestRequest("x", "c"), **process_stamp())
     (workspace.cohorts / "c" / "shards" / ".00000").mkdir(parents=True)
     with pytest.raises(RequestError, match="cancel it first"):
-        one.dismiss(workspace)
-    one.update_status(pid_started=1.0)
-    assert one.status["state"] == "crashed"
-    one.dismiss(workspace)
+        job.dismiss(workspace)
+    job.update_status(pid_started=1.0)
+    assert job.status["state"] == "crashed"
+    job.dismiss(workspace)
     assert not (workspace.cohorts / "c").exists()
-    assert not one.folder.exists()
+    assert not job.folder.exists()
 
 
 def test_what_cannot_be_imported_is_one_line_without_the_path(tmp_path):
@@ -140,10 +142,10 @@ def test_a_command_line_says_all_that_was_asked_for(tmp_path):
     ]  # fmt: skip
 
 
-def wait(one: IngestJob) -> dict:
+def wait(job: IngestJob) -> dict:
     """Return where an import stands when it has ended."""
     until = time.monotonic() + 120
-    while one.status["state"] == "running":
+    while job.status["state"] == "running":
         assert time.monotonic() < until
         time.sleep(0.1)
-    return one.status
+    return job.status

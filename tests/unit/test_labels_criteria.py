@@ -357,5 +357,5 @@ def test_an_unknown_set_is_refused_with_the_known_ones():
         states(thresholds="aha")
     assert str(error.value) == (
         "There is no set of thresholds 'aha'. Did you mean 'aha2009'? "
-        "There is: paper, aha2009, udmi2018."
+        "Available: paper, aha2009, udmi2018."
     )

@@ -89,7 +89,7 @@ def test_an_unknown_set_is_named_with_those_there_are():
         label_set("ptbxl7")
     assert str(error.value) == (
         "There is no label set 'ptbxl7'. Did you mean 'ptbxl71'? "
-        "There is: paper10, ptbxl5, ptbxl71."
+        "Available: paper10, ptbxl5, ptbxl71."
     )
 
 

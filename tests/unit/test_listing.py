@@ -29,11 +29,15 @@ def names(listing: Listing, **filters) -> list[str]:
 def test_without_filters_all_records_are_listed_in_order(cohort, listing):
     assert names(listing) == cohort.index["record"].tolist()
     shown = listing.table(np.arange(len(listing)), "core").to_pylist()
-    for row, told in zip(shown[:40], cohort.index.head(40).itertuples(), strict=True):
-        assert (row["record"], row["sex"], row["source"]) == (told.record, told.sex, told.source)
-        assert row["age"] == told.age
-        assert row["classes"] == [c for c in CODES if getattr(told, f"core_{c}") == 1]
-        assert row["statements"].split(", ") == [s[1] for s in json.loads(told.statements)]
+    for row, expected in zip(shown[:40], cohort.index.head(40).itertuples(), strict=True):
+        assert (row["record"], row["sex"], row["source"]) == (
+            expected.record,
+            expected.sex,
+            expected.source,
+        )
+        assert row["age"] == expected.age
+        assert row["classes"] == [c for c in CODES if getattr(expected, f"core_{c}") == 1]
+        assert row["statements"].split(", ") == [s[1] for s in json.loads(expected.statements)]
 
 
 @pytest.mark.parametrize("policy", ["core", "broad", "criteria"])

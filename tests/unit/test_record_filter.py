@@ -13,7 +13,7 @@ from ecgcore.errors import NotFound, RequestError
 INDEX = pd.DataFrame(
     {
         "source": ["a", "a", "a", "b", "b"],
-        "details": [json.dumps(told) for told in ({"site": "0"}, {"site": "2"}, {}, {}, {})],
+        "details": [json.dumps(details) for details in ({"site": "0"}, {"site": "2"}, {}, {}, {})],
     }
 )
 GROUP = np.array([0, 1, 1, 2, 0])
@@ -40,9 +40,9 @@ def test_what_is_no_condition_is_refused(text):
 
 
 def test_an_attribute_or_value_that_no_record_has_is_refused():
-    with pytest.raises(NotFound, match=r"no site '7'.* There is: 0, 2"):
+    with pytest.raises(NotFound, match=r"no site '7'.* Available: 0, 2"):
         select_records(INDEX, GROUP, "site=7")
-    with pytest.raises(NotFound, match=r"no attribute 'ward'.* There is: site, source"):
+    with pytest.raises(NotFound, match=r"no attribute 'ward'.* Available: site, source"):
         select_records(INDEX, GROUP, "ward=7")
 
 
@@ -60,7 +60,7 @@ class Cohort:
         }
     )
 
-    def states(self, *_asked):
+    def states(self, *_options):
         states = np.zeros((12, 10), np.int8)
         states[:, 0] = 1
         return states

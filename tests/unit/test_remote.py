@@ -53,23 +53,27 @@ def fetched(workspace: Workspace) -> set[str]:
 def test_a_cohort_elsewhere_reads_as_at_home_and_only_what_is_needed_travels(
     examples_home, workspace, url
 ):
-    own = Cohort.open("examples", examples_home)
-    answer = push("examples", url, examples_home)
-    assert answer.sent == answer.files == len(files_at(url)) - 1
+    local = Cohort.open("examples", examples_home)
+    result = push("examples", url, examples_home)
+    assert result.sent == result.files == len(files_at(url)) - 1
     far = Cohort.open(url, workspace)
-    assert (far.name, far.location, far.hash, len(far)) == ("examples", url, own.hash, 160)
+    assert (far.name, far.location, far.hash, len(far)) == ("examples", url, local.hash, 160)
     assert fetched(workspace) == {"cohort.json"}
-    assert class_counts_of(far) == class_counts_of(own)
+    assert class_counts_of(far) == class_counts_of(local)
     quality = Filters(quality=("baseline",))
-    assert Listing(far).select_rows(quality).tolist() == Listing(own).select_rows(quality).tolist()
+    assert (
+        Listing(far).select_rows(quality).tolist() == Listing(local).select_rows(quality).tolist()
+    )
     assert fetched(workspace) == {"cohort.json", "columns.arrow"}
-    np.testing.assert_array_equal(far.signals([3, 1]), own.signals([3, 1]))
+    np.testing.assert_array_equal(far.signals([3, 1]), local.signals([3, 1]))
     assert len(list((workspace.path / CACHE).rglob("signals.npy"))) == 1
-    assert far.index.equals(own.index)
-    assert far.measures.equals(own.measures)
-    assert exclusion_counts(far) == exclusion_counts(own)
-    assert build_split(far, "all", "multilabel").hash == build_split(own, "all", "multilabel").hash
-    np.testing.assert_array_equal(far.signals(range(160)), own.signals(range(160)))
+    assert far.index.equals(local.index)
+    assert far.measures.equals(local.measures)
+    assert exclusion_counts(far) == exclusion_counts(local)
+    assert (
+        build_split(far, "all", "multilabel").hash == build_split(local, "all", "multilabel").hash
+    )
+    np.testing.assert_array_equal(far.signals(range(160)), local.signals(range(160)))
 
 
 def test_only_what_is_new_is_sent_and_what_is_gone_goes(examples_home, workspace, url, tmp_path):
@@ -80,8 +84,8 @@ def test_only_what_is_new_is_sent_and_what_is_gone_goes(examples_home, workspace
     write_wfdb(tmp_path / "more", "one", limb_consistent_uv(), fs_hz=100)
     ingest(tmp_path / "more", "examples", mine)
     opened_before = Cohort.open(url, workspace)
-    answer = push("examples", url, mine)
-    assert answer.sent == 4  # the new shard's three files, and the columns
+    result = push("examples", url, mine)
+    assert result.sent == 4  # the new shard's three files, and the columns
     assert len(opened_before.index) == 160
     assert len(Cohort.open(url, workspace).index) == 161
     gone = next(shard for shard in Cohort.open("examples", mine).meta["shards"])
@@ -122,9 +126,9 @@ def test_cohort_json_is_written_last(examples_home, tmp_path, monkeypatch):
 def test_the_cache_stays_below_its_limit(examples_home, workspace, url, monkeypatch):
     push("examples", url, examples_home)
     monkeypatch.setenv(LIMIT_VARIABLE, "0.0015")
-    own, far = Cohort.open("examples", examples_home), Cohort.open(url, workspace)
+    local, far = Cohort.open("examples", examples_home), Cohort.open(url, workspace)
     for rows in ([0], [60], [120], [159], [0, 159]):
-        np.testing.assert_array_equal(far.signals(rows), own.signals(rows))
+        np.testing.assert_array_equal(far.signals(rows), local.signals(rows))
         files = [f for f in (workspace.path / CACHE).rglob("*") if f.name != "cohort.json"]
         assert sum(f.stat().st_size for f in files if f.is_file()) <= 1_500_000
     monkeypatch.setenv(LIMIT_VARIABLE, "much")
@@ -163,10 +167,10 @@ def test_a_run_remembers_where_its_cohort_lies(examples_home, workspace, url):
     ],
 )
 def test_what_cannot_be_opened_is_told_in_one_line(workspace, place, message):
-    with pytest.raises(RequestError, match=message) as told:
+    with pytest.raises(RequestError, match=message) as error:
         Cohort.open(place, workspace)
-    assert "secret" not in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_driver_that_lacks_is_named_with_what_to_install(workspace, monkeypatch):

@@ -237,12 +237,12 @@ def test_what_a_left_out_source_shares_with_others_is_said():
 
 
 def test_labels_by_criteria_are_asked_for_and_said():
-    asked = []
+    calls = []
     cohort = a_cohort(each=40)
     states = cohort.states()
-    cohort.states = lambda *of: asked.append(of) or states
+    cohort.states = lambda *of: calls.append(of) or states
     drawn = build_split(cohort, "all", "multilabel", label_source="criteria", thresholds="aha2009")
-    assert asked == [("core", "criteria", "aha2009", "paper10")]
+    assert calls == [("core", "criteria", "aha2009", "paper10")]
     assert drawn.notes[-1] == (
         "Labels by criteria (aha2009) from measurements: automatic, unconfirmed."
     )
