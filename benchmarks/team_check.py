@@ -1,10 +1,10 @@
-"""Two workers against one: the same training at the same global batch, written to docs/team.md.
+"""Compare two workers with one: the same training at the same global batch size, for docs/team.md.
 
     .venv/bin/python benchmarks/team_check.py
 
-On the example ECGs, on a CPU, in float32 and without dropout. A network without BatchNorm finds the
-same up to the order of sums; how much that is, one worker on two threads tells. BatchNorm looks at
-each worker's share of a batch alone on a CPU: what that changes is told for three seeds.
+On the example ECGs, on a CPU, in float32 and without dropout. A network without BatchNorm reaches
+the same result up to the order of sums; one worker on two threads shows how much that is. On a CPU
+BatchNorm sees each worker's slice of a batch alone; three seeds show what that changes.
 """
 
 import os
@@ -47,23 +47,22 @@ TEXT = """# Two workers against one
 
 Made by `.venv/bin/python benchmarks/team_check.py` (torch {torch}, {machine}): {epochs} epochs in
 batches of {batch} on the example ECGs, on a CPU, in float32, without dropout: by one worker on
-one thread,
-by two workers of one thread each, and `alexnet` by one on two threads. How far they are from the
-first: the largest difference of any epoch, and of any logit of the {n} test records. These are few:
-one that moves past another changes the macro AUC by some thousandths.
+one thread, by two workers of one thread each, and `alexnet` by one worker on two threads. The table
+shows their differences from the first: the largest of any epoch, and of any logit of the {n} test
+records. With so few records, one that overtakes another changes the macro AUC by some thousandths.
 
 {table}
 
-`alexnet` has no BatchNorm: two workers sum in another order than one, and that is all. How much it
-is depends on the optimiser. AdamW divides each gradient by its own size, so that the smallest,
-which are nothing but rounding, count like the others; a second thread of one worker does what a
-second worker does. The most, over its seeds:
+`alexnet` has no BatchNorm: two workers only sum in another order than one. The effect depends on
+the optimiser. AdamW divides each gradient by its own magnitude, so that the smallest, which consist of
+rounding errors, count as much as the others; a second thread of one worker has the same effect as a
+second worker. The largest differences over all seeds:
 
 {most}
 
 `alexnet_m_se_gap` and `resnet1d` have BatchNorm. On a CPU it takes mean and variance of each
-worker's own share of the batch, {share} records, as in training by batches of {share}; on CUDA
-those of the whole batch. Test macro AUC of two workers less that of one, mean of {seeds} seeds
+worker's own slice of the batch, {share} records, as in training with batches of {share}; on CUDA
+those of the whole batch. Test macro AUC of two workers minus that of one, mean of {seeds} seeds
 (lowest to highest):
 
 {gains}
@@ -72,34 +71,35 @@ those of the whole batch. Test macro AUC of two workers less that of one, mean o
 
 @dataclass(frozen=True)
 class Pair:
-    """What one worker found, and others for the same request."""
+    """Runs of one worker and of others with the same configuration."""
 
     name: str
     seed: int
     other: str
-    one: Run
-    two: Run
+    reference: Run
+    compared: Run
 
-    def apart(self, column: str) -> float:
+    def difference(self, column: str) -> float:
         """Return the largest difference of a column of the history."""
-        histories = (run.history[column].to_numpy(float) for run in (self.one, self.two))
+        histories = (run.history[column].to_numpy(float) for run in (self.reference, self.compared))
         return float(np.abs(np.subtract(*histories)).max())
 
     @property
-    def logits_apart(self) -> float:
+    def logit_difference(self) -> float:
         """Return the largest difference of a logit of the test records."""
-        tables = (run.predictions.query("part == 'test'") for run in (self.one, self.two))
+        runs = (self.reference, self.compared)
+        tables = (run.predictions.query("part == 'test'") for run in runs)
         return float(np.abs(np.subtract(*(t.filter(like="z_").to_numpy() for t in tables))).max())
 
     @property
     def test_aucs(self) -> list[float]:
-        """Return the test macro AUC of one worker and of the others."""
-        return [run.evaluation["macro_auc"]["value"] for run in (self.one, self.two)]
+        """Return the test macro AUC of both runs."""
+        return [run.evaluation["macro_auc"]["value"] for run in (self.reference, self.compared)]
 
     def row(self) -> list[str]:
         """Return a row of the table."""
-        apart = [self.apart(c) for c in ("train_loss", "val_loss", "val_macro_auc")]
-        numbers = [f"{number:.1g}" for number in (*apart, self.logits_apart)]
+        differences = [self.difference(c) for c in ("train_loss", "val_loss", "val_macro_auc")]
+        numbers = [f"{number:.1g}" for number in (*differences, self.logit_difference)]
         one, two = (f"{auc:.3f}" for auc in self.test_aucs)
         return [self.name, str(self.seed), self.other, *numbers, two, one]
 
@@ -107,8 +107,8 @@ class Pair:
 def main() -> None:
     """Train all pairs and write the page."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with tempfile.TemporaryDirectory(prefix="ecgcore-team-") as place:
-        workspace = Workspace(Path(place))
+    with tempfile.TemporaryDirectory(prefix="ecgcore-team-") as folder:
+        workspace = Workspace(Path(folder))
         ingest(ROOT / "examples" / "ptb-xl", "examples", workspace)
         pairs = []
         for name, config in CASES.items():
@@ -119,16 +119,16 @@ def main() -> None:
         (ROOT / "docs" / "team.md").write_text(_page(pairs), encoding="utf-8")
 
 
-def _pairs(name: str, asked: TrainConfig, workspace: Workspace) -> Iterator[Pair]:
-    """Train by one worker, by one on two threads where BatchNorm is not, and by two."""
+def _pairs(name: str, config: TrainConfig, workspace: Workspace) -> Iterator[Pair]:
+    """Train with one worker, without BatchNorm also on two threads, and with two workers."""
     torch.set_num_threads(1)
-    one = train(asked, workspace)
+    one = train(config, workspace)
     if name in LARGE:
         torch.set_num_threads(2)
-        yield Pair(name, asked.seed, THREADS, one, train(asked, workspace))
-    two = prepare(asked, workspace)
-    train_with_workers(2, two, workspace, lambda run, now: None)
-    yield Pair(name, asked.seed, TWO, one, two)
+        yield Pair(name, config.seed, THREADS, one, train(config, workspace))
+    two = prepare(config, workspace)
+    train_with_workers(2, two, workspace, lambda run, progress: None)
+    yield Pair(name, config.seed, TWO, one, two)
 
 
 def _page(pairs: list[Pair]) -> str:
@@ -138,7 +138,7 @@ def _page(pairs: list[Pair]) -> str:
         for other in (THREADS, TWO):
             of = [p for p in pairs if (p.name, p.other) == (name, other)]
             loss, auc = (
-                max(p.apart(c) for p in of for c in columns)
+                max(p.difference(c) for p in of for c in columns)
                 for columns in (("train_loss", "val_loss"), ("val_macro_auc",))
             )
             test = max(abs(np.subtract(*p.test_aucs)) for p in of)
@@ -153,7 +153,7 @@ def _page(pairs: list[Pair]) -> str:
         gains.append(f"* {name}: {np.mean(of):+.3f} ({min(of):+.3f} to {max(of):+.3f})")
     return TEXT.format(
         torch=torch.__version__, machine=platform.machine(), epochs=COMMON.epochs,
-        batch=COMMON.batch_size, share=COMMON.batch_size // 2, n=pairs[0].one.evaluation["n"],
+        batch=COMMON.batch_size, share=COMMON.batch_size // 2, n=pairs[0].reference.evaluation["n"],
         table="\n".join(f"| {' | '.join(row)} |" for row in rows), seeds=len(SEEDS),
         gains="\n".join(sorted(gains)), most="\n".join(most),
     )  # fmt: skip

@@ -21,6 +21,7 @@ from ecgcore.training.device import find_devices
 from ecgcore.training.loss import Loss
 from ecgcore.training.optim import lr_factor
 from ecgcore.training.prepare import prepare
+from ecgcore.training.state import TrainContext
 from ecgcore.training.trainer import train, train_run
 
 SMALL = TrainConfig(
@@ -122,10 +123,15 @@ def test_a_run_whose_process_is_gone_has_crashed(examples_home):
     assert f"ecgcore runs resume {run.id}" in run.status["message"]
 
 
-def test_a_run_that_fails_states_the_reason(examples_home):
-    run = prepare(
-        replace(SMALL, learning_rate=10.0, optimizer="sgd", schedule="constant"), examples_home
-    )
+def test_a_run_that_fails_states_the_reason(examples_home, monkeypatch):
+    predict = TrainContext.predict
+
+    def diverged(self, *arguments, **keywords):
+        logits, targets = predict(self, *arguments, **keywords)
+        return np.full_like(logits, np.inf), targets
+
+    monkeypatch.setattr(TrainContext, "predict", diverged)
+    run = prepare(SMALL, examples_home)
     with pytest.raises(EcgError, match="no longer numbers: lower --learning-rate"):
         train_run(run, examples_home)
     assert run.status["state"] == "failed"

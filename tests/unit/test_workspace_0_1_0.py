@@ -89,9 +89,15 @@ def test_a_finished_run_is_evaluated_to_the_stored_figures(workspace, run):
 
 
 def test_two_runs_are_compared(workspace, run):
-    answer = answer_of(run, "compare", FIRST, SECOND, "--home", workspace.path)
-    assert answer["n"] == 7
-    assert answer["differences"]["macro_auc"]["value"] is not None
+    asked = ("compare", FIRST, SECOND, "--part", "holdout", "--home", workspace.path)
+    answer = answer_of(run, *asked)
+    assert (answer["part"], answer["n_common"]) == ("holdout", 8)
+    assert answer["config_differences"] == {"seed": {"a": 1, "b": 2}}
+    stored = [
+        pd.read_parquet(OLD / "runs" / name / "predictions.parquet") for name in (FIRST, SECOND)
+    ]
+    for table in stored:
+        assert set(table["part"]) == {"validation", "test", "untouched"}
 
 
 def test_a_finished_run_classifies_a_recording(workspace, run):
