@@ -4,6 +4,8 @@ The classes' hues are Wong's and ColorBrewer's colour-blind-safe ones; the secon
 is drawn dashed too, so that nothing rests on colour alone.
 """
 
+from ecgcore.report.colours import MODEL_COLOURS
+
 CLASS = {
     "NSR": "#6B7280",
     "STACH": "#0072B2",
@@ -20,7 +22,10 @@ DASHED = frozenset({"SBRAD", "RBBB", "RVH", "STD"})
 NEUTRAL = "#6B7280"
 
 # Model A and B; the dark theme's are the same hues, lighter, for a contrast of 4.5 on its ground.
-MODEL = {False: {"a": "#475569", "b": "#0F766E"}, True: {"a": "#94A3B8", "b": "#2DB5A6"}}
+MODEL = {
+    False: {"a": MODEL_COLOURS["A"], "b": MODEL_COLOURS["B"]},
+    True: {"a": "#94A3B8", "b": "#2DB5A6"},
+}
 TEXT = {False: "#111827", True: "#E5E7EB"}
 GROUND = {False: "#FFFFFF", True: "#14161A"}
 

@@ -64,6 +64,12 @@ class Explanation:
         Text that must accompany every map of this method.
     trust
         ``verdict`` (None: not checked), ``checks``, ``why``.
+
+    Examples
+    --------
+    >>> explanation = ecgcore.explain(ecgcore.examples()[0], "LBBB", method="occlusion_lead")
+    >>> explanation.class_code, len(explanation.lead_relevance)
+    ('LBBB', 12)
     """
 
     record: str

@@ -96,7 +96,7 @@ def assign_ink(image: np.ndarray, geometry: Geometry) -> np.ndarray:
     for channel, channel_ink in enumerate(image):
         candidates = np.flatnonzero(channels == channel)
         nearest = candidates[distance_px[candidates].argmin(axis=0)]  # (H, W)
-        for number in candidates:
-            is_own = (nearest == number) & np.isfinite(distance_px[number])
-            ink[number] = np.where(is_own, channel_ink, 0)
+        for candidate in candidates:
+            is_own = (nearest == candidate) & np.isfinite(distance_px[candidate])
+            ink[candidate] = np.where(is_own, channel_ink, 0)
     return ink

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ecgcore.records.resample import bridge_gaps
+
 
 def interpolate_removed(signal_mv: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """Return a signal (12, T) with only the samples ``kept`` (12, T) unchanged.
@@ -14,10 +16,12 @@ def interpolate_removed(signal_mv: np.ndarray, kept: np.ndarray) -> np.ndarray:
     the recording as evidence.
     """
     result = signal_mv.copy()
-    at, known = np.arange(signal_mv.shape[1]), ~np.isnan(signal_mv)
+    known = ~np.isnan(signal_mv)
     for row in np.flatnonzero(~kept.all(axis=1) & known.any(axis=1)):
         use = kept[row] & known[row]
-        line = np.interp(at, at[use], result[row, use]) if use.any() else np.nanmedian(result[row])
+        line = np.nanmedian(result[row])
+        if use.any():
+            line = bridge_gaps(np.where(use, result[row], np.nan)[None])[0][0]
         result[row] = np.where(known[row], line, np.nan)
     return result
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgcore.measure.rpeaks import INDEPENDENT_LEADS, r_peaks
-from ecgcore.records.resample import resample_signal
+from ecgcore.records.resample import bridge_gaps, resample_signal
 
 WORK_HZ = 500.0
 """Beats are compared and averaged at this rate; others are resampled first, without aliasing."""
@@ -150,11 +150,7 @@ def _without_wander(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     signal = np.asarray(signal_mv, dtype=np.float64)
     if fs_hz != WORK_HZ:
         signal = resample_signal(signal, fs_hz, WORK_HZ).astype(np.float64)
-    gaps = np.isnan(signal)
-    if gaps.any():
-        samples = np.arange(signal.shape[1])
-        for lead, gap in zip(signal, gaps, strict=True):
-            lead[gap] = np.interp(samples[gap], samples[~gap], lead[~gap])
+    signal, gaps = bridge_gaps(signal)
     corrected = signal - _baseline(signal)
     corrected[gaps] = np.nan
     return corrected

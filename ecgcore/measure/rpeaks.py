@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from ecgcore.measure.calibration_pulses import pulse_edges
+from ecgcore.records.resample import bridge_gaps
 
 MATCH_S = 0.06
 """Detections in two leads this close are one beat; the detector's refractory time is 200 ms."""
@@ -133,11 +134,8 @@ def _usable_leads(signal_mv: np.ndarray, step: int) -> np.ndarray:
     for lead, known in zip(rows, np.isfinite(rows), strict=True):
         if known.mean() < 0.5 or np.ptp(lead[known]) < _SMALLEST_SPAN_MV:
             continue
-        if not known.all():
-            samples = np.arange(len(lead))
-            lead[~known] = np.interp(samples[~known], samples[known], lead[known])
-        usable.append(lead)
-    return np.array(usable)
+        usable.append(np.where(known, lead, np.nan))
+    return bridge_gaps(np.array(usable))[0] if usable else np.array(usable)
 
 
 def _energy(leads: np.ndarray, fs_hz: float) -> np.ndarray:

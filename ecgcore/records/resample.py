@@ -60,7 +60,7 @@ def resample_signal(signal_mv: np.ndarray, from_hz: float, to_hz: float) -> np.n
     from scipy.signal import resample_poly  # takes a second to import; few records need it
 
     ratio = Fraction(to_hz / from_hz).limit_denominator(1000)
-    bridged_mv, gaps = _bridge_gaps(signal_mv)
+    bridged_mv, gaps = bridge_gaps(signal_mv)
     resampled_mv = resample_poly(
         bridged_mv,
         ratio.numerator,
@@ -83,8 +83,11 @@ def _low_pass(factor: int) -> np.ndarray:
     return firwin(2 * 20 * factor + 1, PASSBAND / factor, window=("kaiser", 5.0))
 
 
-def _bridge_gaps(signal_mv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (leads, T) float64 with gaps interpolated linearly, and a mask of the gaps."""
+def bridge_gaps(signal_mv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (leads, T) float64 with NaN gaps interpolated linearly, and a mask of the gaps.
+
+    Gaps at the ends take the nearest value; a lead without any value is 0.
+    """
     gaps = np.isnan(signal_mv)
     if not gaps.any():
         return signal_mv.astype(np.float64), gaps

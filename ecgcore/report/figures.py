@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 from ecgcore.calibration.calibration import calibration_metrics
 from ecgcore.evaluation.roc import pr_curves_of, roc_curves_of
+from ecgcore.report.colours import MODEL_COLOURS
 from ecgcore.report.facts import Facts
 
-COLOURS = {"A": "#475569", "B": "#0F766E"}
 GREY = "#6B7280"
 _COLUMNS = 5
 _INCH = 1.9  # side of a small panel
@@ -64,7 +64,7 @@ def _draw_curves(
     x, y, area = keys
     for code, axes in panels.items():
         for side, of_side in zip(facts.sides, curves, strict=True):
-            curve, colour = of_side[code], COLOURS[side.letter]
+            curve, colour = of_side[code], MODEL_COLOURS[side.letter]
             label = f"{side.letter} {curve[area]:.3f}"
             axes.plot(curve[x], curve[y], color=colour, lw=1.2, label=label)
         axes.legend(loc=legend, frameon=False, fontsize=6.5)
@@ -94,8 +94,8 @@ def differences(facts: Facts) -> Figure:
     axes = figure.subplots()
     axes.axvline(0, color=GREY, lw=0.8)
     for y, interval in enumerate(rows.values()):
-        axes.plot([interval["low"], interval["high"]], [y, y], color=COLOURS["B"], lw=1.6)
-        axes.plot(interval["value"], y, "o", color=COLOURS["B"], ms=4)
+        axes.plot([interval["low"], interval["high"]], [y, y], color=MODEL_COLOURS["B"], lw=1.6)
+        axes.plot(interval["value"], y, "o", color=MODEL_COLOURS["B"], ms=4)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("difference of AUC, B − A, with 95 % interval", fontsize=8)
@@ -107,7 +107,7 @@ def training(facts: Facts) -> Figure:
     figure = Figure(figsize=(9, 2.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     for side in facts.sides:
-        rows, colour = side.run.history, COLOURS[side.letter]
+        rows, colour = side.run.history, MODEL_COLOURS[side.letter]
         left.plot(rows["epoch"], rows["train_loss"], color=colour, label=f"{side.letter} training")
         best = side.best
         if pd.isna(best["val_macro_auc"]):
@@ -133,7 +133,7 @@ def reliability(facts: Facts) -> Figure:
     for side in facts.sides:
         bins = calibration_metrics(side.scores)["bins"]
         x, y = ([one[name] for one in bins] for name in ("p", "share"))
-        axes.plot(x, y, "o-", color=COLOURS[side.letter], ms=3, lw=1.2, label=side.letter)
+        axes.plot(x, y, "o-", color=MODEL_COLOURS[side.letter], ms=3, lw=1.2, label=side.letter)
     axes.set(xlim=(0, 1), ylim=(0, 1), box_aspect=1)
     axes.set_xlabel("probability", fontsize=8)
     axes.set_ylabel("observed share", fontsize=8)

@@ -11,6 +11,7 @@ from ecgcore.calibration.scores import Scores
 from ecgcore.comparison.seeds import metrics_over_seeds
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.labels.classes import CODES
+from ecgcore.report.colours import MODEL_COLOURS
 from ecgcore.studies.markdown import table
 from ecgcore.studies.paper001_tables import (
     PrintedReport,
@@ -27,7 +28,7 @@ FIGURES = {
     ("440", "alexnet_m_se"): 8,
 }
 """(level, network) → the paper's figure with its classification report."""
-COLOURS = {"alexnet": "#475569", "alexnet_m_se": "#0F766E"}
+COLOURS = {"alexnet": MODEL_COLOURS["A"], "alexnet_m_se": MODEL_COLOURS["B"]}
 
 WHY = """\
 ## Why they differ

@@ -87,7 +87,8 @@ def test_an_image_drawn_differently_is_refused_with_both_forms(folders, classifi
     assert str(refused.value) == (
         "The image of record 01500_lr is drawn as stacked, 64x64 px, 10 s at 100 Hz, stroke "
         "version 2; alexnet_m_se_gap was trained on stacked, 224x224 px, 10 s at 100 Hz, stroke "
-        "version 2. Give the recording, or draw it for this run: ecgcore convert --run alexnet_m_se_gap …"
+        "version 2. Give the recording, or draw it for this run: "
+        "ecgcore convert --run alexnet_m_se_gap …"
     )
     with pytest.raises(UnreadableRecord, match="is drawn as stacked, 64x64 px"):
         classifier.images([read_png(file)])
