@@ -1,4 +1,4 @@
-"""Ray as an engine: the contract of the engine on this machine, kept there, too."""
+"""Ray executor: it keeps the contract of the local executor."""
 
 import secrets
 
@@ -37,17 +37,17 @@ def test_all_jobs_are_done_and_their_records_counted(jobs, tmp_path):
     assert all((tmp_path / f"begun-{n}").read_text() == "x" for n in range(8))
 
 
-def test_a_killed_task_is_begun_again(jobs, tmp_path):
+def test_a_killed_task_is_restarted(jobs, tmp_path):
     assert run(jobs.dies_once, tmp_path) == ([n**2 for n in range(8)], 24, 8)
     assert (tmp_path / "died").exists()
 
 
-def test_work_that_kills_every_process_is_given_up_in_one_line(jobs, tmp_path):
+def test_a_job_that_kills_every_process_ends_in_a_one_line_error(jobs, tmp_path):
     with pytest.raises(EcgError, match=r"ended from outside .* again and again.*\(Ray: .*\)$"):
         run(jobs.dies_always, tmp_path, n=3)
 
 
-def test_what_the_work_says_comes_through(jobs, tmp_path):
+def test_the_error_of_a_job_is_raised_unchanged(jobs, tmp_path):
     with pytest.raises(UnreadableRecord, match=r"^Record \d has 8 leads\.$"):
         run(jobs.refuses, tmp_path)
 

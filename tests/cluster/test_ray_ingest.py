@@ -1,4 +1,4 @@
-"""Ingest on Ray: the same files as by processes, whoever is killed meanwhile."""
+"""Ingest on Ray: the same files as by local processes, whichever worker is killed."""
 
 import pytest
 from killing import Killer, files_of, workers_here, workers_of_ray

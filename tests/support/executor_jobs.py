@@ -1,4 +1,4 @@
-"""Work for engines to do, and to lose: importable wherever a worker starts."""
+"""Jobs for executor tests, some of which kill their process; importable by any worker."""
 
 import os
 import signal

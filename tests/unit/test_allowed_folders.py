@@ -1,4 +1,4 @@
-"""Folders that an import may read: those below configured roots, and no other."""
+"""Allowed folders: a page may import those below configured roots, and no other."""
 
 import os
 from pathlib import Path

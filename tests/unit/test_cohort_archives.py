@@ -1,4 +1,4 @@
-"""Ingest of records inside zip and HDF5 files: found, named, told apart, brought up to date."""
+"""Ingest of records inside zip and HDF5 files: discovery, names, updates."""
 
 import os
 import zipfile

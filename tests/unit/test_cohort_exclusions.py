@@ -1,4 +1,4 @@
-"""Why files were lost is told by kind: without names, numbers or words from the files."""
+"""Exclusion reasons are counted without names, numbers or words from the files."""
 
 import pytest
 from recordings import limb_consistent_uv, write_wfdb

@@ -1,4 +1,4 @@
-"""Every file of a folder that is ingested is told: a record, a part of one, or why it is none."""
+"""Every file of an ingested folder is listed with its role or the reason for its rejection."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Ingest: what is found adds up, rejections have reasons, a second run brings up to date."""
+"""Ingest: totals add up, rejections have reasons, a second run updates the cohort."""
 
 import json
 import os

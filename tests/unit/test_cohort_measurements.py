@@ -1,4 +1,4 @@
-"""Measurements of a cohort: at ingest from the record itself, or later from what is stored."""
+"""Measurements of a cohort: at ingest from the record itself, or later from stored signals."""
 
 import json
 from dataclasses import replace

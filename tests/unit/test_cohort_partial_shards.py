@@ -1,4 +1,4 @@
-"""A killed ingest goes on with the very record where it was."""
+"""An interrupted ingest resumes with the very record where it stopped."""
 
 import json
 import os

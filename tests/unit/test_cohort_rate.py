@@ -1,4 +1,4 @@
-"""A cohort's rate: the highest that 90 % of its records have, however they came."""
+"""Rate of a cohort: the highest that 90 % of its records have, in whatever order they came."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The store: signals from mapped shards, the index, and words for what is not there."""
+"""Cohort store: signals from memory-mapped shards, the index, and errors for missing parts."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Cohorts of earlier versions, damaged, or with changed tables are brought up to date."""
+"""Cohorts of earlier versions, damaged, or with changed tables are updated."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Where work runs: what comes back, what is counted, and what a killed process changes."""
+"""Executors: results, counts, and the effect of a killed process."""
 
 import subprocess
 import sys
@@ -35,17 +35,17 @@ def test_a_killed_process_loses_nothing_and_nothing_counts_twice(tmp_path):
     assert done == sorted(done)
 
 
-def test_work_that_kills_every_process_is_given_up_in_one_line(tmp_path):
+def test_a_job_that_kills_every_process_ends_in_a_one_line_error(tmp_path):
     with pytest.raises(EcgError, match=r"ended from outside .* again and again"):
         run(dies_always, tmp_path, n=3)
 
 
-def test_what_the_work_says_comes_through(tmp_path):
+def test_the_error_of_a_job_is_raised_unchanged(tmp_path):
     with pytest.raises(UnreadableRecord, match=r"Record \d has 8 leads\."):
         run(refuses, tmp_path)
 
 
-def test_jobs_are_asked_for_as_there_is_room(tmp_path):
+def test_jobs_are_consumed_only_as_workers_become_free(tmp_path):
     started = []
 
     def jobs():
@@ -59,10 +59,10 @@ def test_jobs_are_asked_for_as_there_is_room(tmp_path):
     assert len(started) == 40
 
 
-@pytest.mark.parametrize("on", ["spark", "ray:", "ray://host", "Local"])
-def test_only_places_that_are_meant_are_accepted(on):
+@pytest.mark.parametrize("name", ["spark", "ray:", "ray://host", "Local"])
+def test_unknown_executors_are_refused(name):
     with pytest.raises(RequestError, match=r"local, ray and ray://HOST:PORT are accepted"):
-        select.check_executor(on)
+        select.check_executor(name)
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
@@ -82,7 +82,7 @@ def test_ray_is_the_cluster_of_the_environment_or_one_started_here(monkeypatch):
     assert select.ray_address("ray://other:10001") == "ray://other:10001"
 
 
-def test_the_modules_of_engines_need_no_ray():
+def test_importing_the_ray_executor_does_not_import_ray():
     code = "import ecgcore.executors.ray_cluster, sys; print('ray' in sys.modules)"
     completed = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

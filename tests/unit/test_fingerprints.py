@@ -1,4 +1,4 @@
-"""The same recording is known again at another rate, gain, filter and length, and no other is."""
+"""Fingerprints match one recording at another rate, gain, filter and length, and no other."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Imports: a folder is read in a process of its own, watched, cancelled, gone on with."""
+"""Ingest jobs: a folder is read in a background process, watched, cancelled and resumed."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ def stored(workspace: Workspace) -> str:
     return "\n".join(file.read_text() for file in kept)
 
 
-def test_an_import_tells_what_was_read_and_refused_by_record_id(folder, tmp_path):
+def test_an_import_reports_read_and_rejected_files_by_record_id(folder, tmp_path):
     workspace, statuses = Workspace(tmp_path / "home"), []
     result = ingest_job.run(
         IngestRequest(str(folder), "c", measure=False), workspace, statuses.append
@@ -68,7 +68,7 @@ def test_an_import_runs_in_a_process_of_its_own_to_the_same_cohort(folder, tmp_p
     assert len(Cohort.open("c", workspace)) == 3
 
 
-def test_a_cancelled_import_goes_on_where_it_was(tmp_path):
+def test_a_cancelled_import_resumes_where_it_stopped(tmp_path):
     workspace = Workspace(tmp_path / "home")
     job = ingest_job.start(IngestRequest(str(EXAMPLES), "c", workers=1), workspace)
     while job.status["done"] < 5:
@@ -86,7 +86,7 @@ def test_a_cancelled_import_goes_on_where_it_was(tmp_path):
     assert job.status["read"] == 160
 
 
-def test_a_cancelled_import_that_is_forgotten_leaves_nothing(tmp_path):
+def test_a_dismissed_import_leaves_nothing(tmp_path):
     workspace = Workspace(tmp_path / "home")
     job = IngestJob(workspace.path / "imports" / "c")
     job.write_started(IngestRequest("x", "c"), **process_stamp())

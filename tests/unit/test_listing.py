@@ -1,4 +1,4 @@
-"""Lists of a cohort's records: what is shown and filtered is what the index and tables say."""
+"""Listing: the rows shown and filtered agree with the index and the measurements."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The one file of what lists show: mapped while it is the shards', made anew once it is not."""
+"""Listing columns: memory-mapped while they match the shards, rebuilt otherwise."""
 
 import shutil
 

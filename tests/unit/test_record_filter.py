@@ -1,4 +1,4 @@
-"""Choosing records by source, device or site; and what a level leaves tests."""
+"""Record filter by source, device or site; records outside a level are the test part."""
 
 import json
 

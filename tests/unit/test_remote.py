@@ -1,4 +1,4 @@
-"""Cohorts elsewhere: what is pushed, what is fetched when, and what is said where it fails."""
+"""Remote cohorts: what is uploaded, what is downloaded when, and the error messages."""
 
 import json
 import shutil

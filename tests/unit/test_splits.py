@@ -1,4 +1,4 @@
-"""Splits: no patient and no recording on two sides, stratified, the same again for a seed."""
+"""Splits: no patient and no recording in two parts, stratified, reproducible for a seed."""
 
 import numpy as np
 import pandas as pd

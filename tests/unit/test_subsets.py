@@ -1,4 +1,4 @@
-"""Levels: balanced draws that say what lacked, beside the same holdout records every time."""
+"""Levels: balanced draws with notes on lacking records, and the same holdout every time."""
 
 from types import SimpleNamespace
 
