@@ -142,18 +142,31 @@ def release(
     to: Annotated[
         Path | None, typer.Option(help="Folder to write. Default: checkpoints/NAME.")
     ] = None,
+    card_only: Annotated[
+        bool,
+        typer.Option(
+            "--card-only", help="Train nothing: rewrite the model card from the stored figures."
+        ),
+    ] = False,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a network on all records of a cohort and write it as a shipped model.
+    """Train a network on all records of a cohort, and write it with its model card.
 
     Its calibration and figures come from the folds of `ecgcore study shipped`.
 
     Example: ecgcore release resnet1d_scaled --to my_checkpoint
     """
+    folder = to or Path("checkpoints") / name
+    if card_only:
+        from ecgcore.inference.release import update_card
+        from ecgcore.runs.run import find_run
+
+        update_card(find_run(str(folder), Workspace.find(workspace)))
+        out.print(f"{folder / 'README.md'} written.", markup=False)
+        return
     from ecgcore.studies.release_study import train_and_release
 
-    folder = to or Path("checkpoints") / name
     with _training_progress(name) as show:
         size = train_and_release(name, cohort, Workspace.find(workspace), studies, folder, show)
     if as_json:

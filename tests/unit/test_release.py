@@ -1,4 +1,4 @@
-"""Shipped networks: every record is answered out of fold once, and the shipped one says so."""
+"""Shipped networks: every record is predicted out of fold once, and the release says so."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ from ecgcore.evaluation.evaluate import run_scores
 from ecgcore.inference.model import load_model
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.provenance import lineage_of
-from ecgcore.runs.run import list_runs
+from ecgcore.runs.run import list_runs, shipped_models
 from ecgcore.studies import shipped
 from ecgcore.studies.release_study import train_and_release
 from ecgcore.studies.study import train_missing
@@ -30,7 +30,7 @@ def recipes(monkeypatch):
     monkeypatch.setattr(shipped, "RECIPES", {"tiny": TINY})
 
 
-def test_a_shipped_network_learns_from_all_and_is_judged_out_of_fold(
+def test_a_shipped_network_trains_on_all_records_and_is_scored_out_of_fold(
     examples_home, tmp_path, recipes
 ):
     with pytest.raises(RequestError, match="Not finished yet: tiny-fold1, tiny-fold2"):
@@ -66,45 +66,57 @@ def test_a_shipped_network_learns_from_all_and_is_judged_out_of_fold(
 
 
 def test_a_network_that_is_not_shipped_has_no_recipe(examples_home, tmp_path):
-    asked = ("alexnet_m_se", "examples", examples_home, tmp_path, tmp_path / "new")
+    arguments = ("alexnet_m_se", "examples", examples_home, tmp_path, tmp_path / "new")
     with pytest.raises(NotFound, match="no shipped network 'alexnet_m_se'"):
-        train_and_release(*asked)
+        train_and_release(*arguments)
 
 
 def test_nothing_but_a_shipped_model_is_replaced(examples_home, tmp_path):
     kept = tmp_path / "checkpoints" / "resnet1d_scaled" / "README.md"
     kept.parent.mkdir(parents=True)
     kept.write_text("mine")
-    asked = ("resnet1d_scaled", "examples", examples_home, tmp_path)
+    arguments = ("resnet1d_scaled", "examples", examples_home, tmp_path)
     for to in (kept.parent.parent, kept.parent):
-        with pytest.raises(RequestError, match="is there and is no shipped model"):
-            train_and_release(*asked, to)
+        with pytest.raises(
+            RequestError, match="exists and is no shipped model, so it is not replaced"
+        ):
+            train_and_release(*arguments, to)
     assert kept.read_text() == "mine"
 
 
-def test_records_that_no_fold_answered_are_not_learnt_from(
+def test_records_that_no_fold_predicted_are_not_trained_on(
     examples_home, tmp_path, recipes, monkeypatch
 ):
     monkeypatch.setattr(shipped, "FOLDS", (1, 2))
     list(train_missing(shipped.STUDY, "examples", examples_home, tmp_path, "*", ignored))
-    with pytest.raises(RequestError, match="would learn from 160 records of cohort 'examples'"):
+    with pytest.raises(RequestError, match="would train on 160 records of cohort 'examples'"):
         train_and_release("tiny", "examples", examples_home, tmp_path, tmp_path / "tiny")
 
 
-def test_a_pupil_learns_out_of_fold_from_its_teacher_of_the_same_folds(
+def test_a_network_is_distilled_from_a_teacher_of_the_same_folds(
     examples_home, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(shipped, "RECIPES", {"tiny": TINY, "pupil": replace(TINY, width=8)})
+    monkeypatch.setattr(shipped, "RECIPES", {"tiny": TINY, "student": replace(TINY, width=8)})
     monkeypatch.setattr(shipped, "TEACHER", "tiny")
-    monkeypatch.setattr(shipped, "TAUGHT", ("pupil",))
+    monkeypatch.setattr(shipped, "DISTILLED", ("student",))
     workspace = Workspace(tmp_path / "home")
     shutil.copytree(examples_home.cohorts, workspace.cohorts)
-    for only in ("tiny-fold2", "pupil-fold2"):
+    for only in ("tiny-fold2", "student-fold2"):
         list(train_missing(shipped.STUDY, "examples", workspace, tmp_path, only, ignored))
-    pupil, teacher = shipped.STUDY.finished(tmp_path)
-    assert pupil.content["parent"]["role"] == "teacher"
-    assert pupil.content["split"]["records"] == teacher.content["split"]["records"]
-    note = next(n for n in pupil.content["split"]["notes"] if n.startswith("Is taught by run"))
-    (kept,) = list_runs(workspace)  # the teacher's, trained once and kept; the pupil's is gone
+    student, teacher = shipped.STUDY.finished(tmp_path)
+    assert student.content["parent"]["role"] == "teacher"
+    assert student.content["split"]["records"] == teacher.content["split"]["records"]
+    note = next(n for n in student.content["split"]["notes"] if n.startswith("Is taught by run"))
+    (kept,) = list_runs(workspace)  # the teacher's, trained once and kept; the student's is gone
     assert kept.id in note
-    assert shipped.recipe("pupil").teacher == "tiny"
+    assert shipped.recipe("student").teacher == "tiny"
+
+
+@pytest.mark.parametrize("shipped_run", shipped_models(), ids=lambda run: run.id)
+def test_the_card_of_a_shipped_model_follows_from_its_figures(shipped_run, tmp_path, run):
+    shutil.copytree(shipped_run.folder, tmp_path / shipped_run.id)
+    card = tmp_path / shipped_run.id / "README.md"
+    arguments = ("release", shipped_run.id, "--card-only", "--to", card.parent)
+    code, out, _ = run(*arguments, "--home", tmp_path)
+    assert (code, out) == (0, f"{card} written.\n")
+    assert card.read_text("utf-8") == (shipped_run.folder / "README.md").read_text("utf-8")
