@@ -506,9 +506,8 @@ def read_bytes(name: str, content: bytes, **options: Any) -> Record:
 
     Examples
     --------
-    >>> samples = "\\n".join(",".join(["0.1"] * 12) for _ in range(1000))
-    >>> content = (",".join(ecgcore.LEADS) + "\\n" + samples).encode()
-    >>> ecgcore.read_bytes("flat.csv", content, source_fs_hz=100).signal_mv.shape
+    >>> content = ecgcore.read(ecgcore.examples()[0]).to_dataframe().to_csv(index=False).encode()
+    >>> ecgcore.read_bytes("visit.csv", content, source_fs_hz=100).signal_mv.shape
     (12, 1000)
     """
     from ecgcore.records.uploads import read_record_bytes

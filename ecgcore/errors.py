@@ -13,7 +13,16 @@ from difflib import get_close_matches
 
 
 class EcgError(Exception):
-    """The work failed for a reason that fits in one line."""
+    """The work failed for a reason that fits in one line.
+
+    Examples
+    --------
+    >>> try:
+    ...     ecgcore.read("missing.hea")
+    ... except ecgcore.EcgError as error:
+    ...     print(type(error).__name__, error.exit_code)
+    UnreadableRecord 2
+    """
 
     exit_code = 1
 

@@ -12,7 +12,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Workspace:
-    """A workspace folder. Nothing is created until something is written."""
+    """A workspace folder. Nothing is created until something is written.
+
+    Examples
+    --------
+    >>> workspace = ecgcore.Workspace.find("my-study")
+    >>> workspace.runs.name, workspace.path.name
+    ('runs', 'my-study')
+    """
 
     path: Path
 

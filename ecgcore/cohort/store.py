@@ -70,6 +70,14 @@ class Cohort:
         Sampling rate in Hz, length in s and samples per lead of every record.
     hash
         Changes with any record, signal, label or their order.
+
+    Examples
+    --------
+    >>> cohort = ecgcore.open_cohort("examples")
+    >>> cohort.index["record"].iloc[0], cohort.signals([0]).shape
+    ('00147_lr', (1, 12, 1000))
+    >>> cohort.record(0).name
+    '00147_lr'
     """
 
     def __init__(self, folder: Path):

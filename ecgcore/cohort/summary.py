@@ -60,6 +60,12 @@ class IngestResult:
         class code).
     seconds
         Duration of the ingest in s.
+
+    Examples
+    --------
+    >>> result = ecgcore.ingest(ecgcore.examples()[0].parent, "few", workers=1)
+    >>> sorted(result.as_json())[:3]
+    ['classes', 'cohort', 'duplicates']
     """
 
     cohort: str

@@ -14,6 +14,13 @@ class Comparison:
     """Two runs on their common records; differences are B − A.
 
     The main results are attributes; :meth:`as_json` has everything.
+
+    Examples
+    --------
+    >>> comparison = ecgcore.compare("alexnet_gap", "alexnet_m_se_gap")
+    >>> difference = comparison.differences["macro_auc"]
+    >>> difference.low < difference.value < difference.high
+    True
     """
 
     content: Mapping[str, Any]

@@ -41,6 +41,12 @@ class Evaluation:
     """Metrics of one part of a run's records, or of a table of predictions.
 
     The main metrics are attributes; :meth:`as_json` has everything.
+
+    Examples
+    --------
+    >>> evaluation = ecgcore.evaluate("alexnet_gap")
+    >>> evaluation.n, round(evaluation.macro_auc.value, 3)
+    (10896, 0.941)
     """
 
     content: Mapping[str, Any]

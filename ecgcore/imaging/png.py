@@ -44,6 +44,12 @@ class NetworkImage:
         The record's class, if it was saved with one.
     extra
         Further text from the writer (``convert``: checksum of the CSV file).
+
+    Examples
+    --------
+    >>> image = ecgcore.network_image(ecgcore.examples()[0])
+    >>> image.image.shape, image.geometry.layout
+    ((3, 224, 224), 'stacked')
     """
 
     image: np.ndarray

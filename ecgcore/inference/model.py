@@ -53,12 +53,10 @@ class Classifier:
 
     Examples
     --------
-    >>> from ecgcore.inference.model import load_model
-    >>> model = load_model("resnet1d_scaled")
+    >>> model = ecgcore.load_model("resnet1d_scaled")
     >>> model
     Classifier(resnet1d_scaled: 10 classes, multilabel, signals of 10 s at 100 Hz)
-    >>> file = "examples/ptb-xl/records100/00000/00147_lr.hea"
-    >>> model.predict_proba(file).shape
+    >>> model.predict_proba(ecgcore.examples()[0]).shape
     (1, 10)
     """
 

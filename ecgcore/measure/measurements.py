@@ -82,6 +82,12 @@ class Measurements:
         R in aVL plus S in V3 (Casale et al. 1985).
     leads
         The waves of each lead.
+
+    Examples
+    --------
+    >>> measurements = ecgcore.measure(ecgcore.examples()[0])
+    >>> measurements.as_json()["rate_bpm"] == round(measurements.rate_bpm, 3)
+    True
     """
 
     r_peaks_s: tuple[float, ...] = ()

@@ -56,6 +56,12 @@ class TrainConfig:
     """Settings of one training; the defaults are the protocol of paper 001.
 
     Every setting is described here and nowhere else (see ``runs.settings``).
+
+    Examples
+    --------
+    >>> config = ecgcore.TrainConfig(cohort="examples", model="alexnet_gap", level="all")
+    >>> config.epochs, config.batch_size
+    (20, 16)
     """
 
     cohort: str = setting(help="Cohort to train on.", group=DATA, is_advanced=False)

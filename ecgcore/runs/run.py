@@ -66,7 +66,14 @@ def with_current_names(meta: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder; every property reads the disk, since another process may write to it."""
+    """One run folder; every property reads the disk, since another process may write to it.
+
+    Examples
+    --------
+    >>> run = ecgcore.load_run("alexnet_m_se_gap")
+    >>> run.status["state"], run.meta["classes"][0]
+    ('done', 'NSR')
+    """
 
     folder: Path
 
