@@ -86,10 +86,10 @@ def test_the_csv_is_read_back_exactly_and_gives_the_png(cohort, tmp_path):
     assert record.fs_hz == 100
     assert record.notes == ()
     np.testing.assert_array_equal(record.signal_mv, stored.signal_mv)
-    drawn = draw(torch.from_numpy(record.signal_mv)[None], 100, size=96)[0]
-    back = read_png(tmp_path / "LBBB/A0002.png")
-    assert np.abs(back.image - drawn.numpy()).max() <= 0.5 / 255 + 1e-6
-    assert (back.record, back.class_code) == ("A0002", "LBBB")
+    image = draw(torch.from_numpy(record.signal_mv)[None], 100, size=96)[0]
+    restored = read_png(tmp_path / "LBBB/A0002.png")
+    assert np.abs(restored.image - image.numpy()).max() <= 0.5 / 255 + 1e-6
+    assert (restored.record, restored.class_code) == ("A0002", "LBBB")
 
 
 def test_a_conversion_that_was_cut_off_goes_on(cohort, tmp_path):
@@ -101,8 +101,8 @@ def test_a_conversion_that_was_cut_off_goes_on(cohort, tmp_path):
     answer = convert(cohort, tmp_path, size=96)
     assert (answer["written"], answer["kept"]) == (2, 2)
     after = {name: (tmp_path / name).stat().st_mtime_ns for name in names(tmp_path)}
-    kept = {name for name in before if before[name] == after[name]}
-    assert kept == {f"{s}{x}" for s in ("LBBB/A0002", "STACH/A0004") for x in (".csv", ".png")}
+    unchanged = {name for name in before if before[name] == after[name]}
+    assert unchanged == {f"{s}{x}" for s in ("LBBB/A0002", "STACH/A0004") for x in (".csv", ".png")}
     assert convert(cohort, tmp_path, size=64)["written"] == 4
 
 
@@ -140,12 +140,12 @@ def test_the_rate_and_form_of_a_run_are_drawn_when_asked(tmp_path):
     )
     run_input = {"layout": "stacked", "size": [64, 96], "fs_hz": 100, "duration_s": 10.0, "pen": 1}
     convert(cohort, tmp_path / "out", run_input=run_input)
-    back = read_png(tmp_path / "out/LBBB/A0002.png")
-    assert (back.fs_hz, back.geometry.stroke_version) == (100, 1)
+    restored = read_png(tmp_path / "out/LBBB/A0002.png")
+    assert (restored.fs_hz, restored.geometry.stroke_version) == (100, 1)
     stored = cohort.record("A0002")
     at_100_hz = torch.from_numpy(resample_signal(stored.signal_mv, 500, 100))[None]
-    drawn = draw(at_100_hz, 100, size=(64, 96), stroke_version=1)[0]
-    assert np.abs(back.image - drawn.numpy()).max() <= 0.5 / 255 + 1e-6
+    image = draw(at_100_hz, 100, size=(64, 96), stroke_version=1)[0]
+    assert np.abs(restored.image - image.numpy()).max() <= 0.5 / 255 + 1e-6
     assert read_record(tmp_path / "out/LBBB/A0002.csv").fs_hz == 500
     assert convert(cohort, tmp_path / "out", size=(64, 96))["written"] == 2
 
@@ -177,17 +177,17 @@ def test_a_conversion_killed_in_the_middle_goes_on_and_leaves_nothing_half_done(
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    there = [name for name in names(out) if name.endswith(".png") and "/." not in name]
-    assert 5 <= len(there) < 100
-    for name in there:
+    complete = [name for name in names(out) if name.endswith(".png") and "/." not in name]
+    assert 5 <= len(complete) < 100
+    for name in complete:
         read_png(out / name)  # whole, or not there
     (out / "LBBB" / ".A0001.png.0123abcd.77").write_bytes(b"half")
     os.utime(out / "LBBB" / ".A0001.png.0123abcd.77", (1, 1))
-    before = {name: (out / name).stat().st_mtime_ns for name in there}
+    before = {name: (out / name).stat().st_mtime_ns for name in complete}
     answer = convert(many, out, size=64)
     assert answer["images"] == 100
-    assert answer["kept"] >= len(there) - 2  # a PNG whose own CSV was not yet followed by it
-    assert sum(before[n] == (out / n).stat().st_mtime_ns for n in there) == len(there)
+    assert answer["kept"] >= len(complete) - 2  # a PNG whose own CSV was not yet followed by it
+    assert sum(before[n] == (out / n).stat().st_mtime_ns for n in complete) == len(complete)
     assert len(names(out)) == 200
     assert not [name for name in names(out) if "/." in name]
 

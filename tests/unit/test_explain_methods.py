@@ -68,58 +68,60 @@ def test_integrated_gradients_of_a_linear_net_are_weight_times_change():
     """Exact for a linear net: |x − median|, whatever the number of steps."""
     ecg_record = record()
     target = Target.of(weighing(slice(100, 200)), ecg_record, "RBBB")
-    found = METHODS["integrated_gradients"].attribute(target).relevance
+    relevance = METHODS["integrated_gradients"].attribute(target).relevance
     expected = np.zeros((12, 500))
     lead = ecg_record.signal_mv[V1].astype(float)
     expected[V1, 100:200] = np.abs(lead - np.median(lead))[100:200]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(relevance, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("layout", ["stacked", "clinical", "panels"])
 def test_integrated_gradients_through_the_drawing_sum_to_the_change_of_the_logit(layout):
     classifier = Classifier(Ink(slice(0, 96)), size=96)
-    given = classifier.input | {"layout": layout}
+    run_input = classifier.input | {"layout": layout}
 
     class Drawn(Classifier):
-        input = given
+        input = run_input
 
         def inputs(self, records):
             return draw(self.signals(records), FS_HZ, layout, 96, duration_s=5.0)
 
     target = Target.of(Drawn(classifier.model, size=96), record(), "RBBB")
-    found = METHODS["integrated_gradients"].attribute(target).relevance.sum()
+    relevance = METHODS["integrated_gradients"].attribute(target).relevance.sum()
     ends = target.signal_logits(torch.cat([target.signal, resting_signal(target.signal)]))
     assert ends[0] - ends[1] > 1
-    assert found == pytest.approx(ends[0] - ends[1], rel=0.15)
+    assert relevance == pytest.approx(ends[0] - ends[1], rel=0.15)
 
 
 def test_occlusion_by_lead_finds_the_one_lead_that_counts():
     ecg_record = record()
-    found = explain(weighing(), ecg_record, "RBBB", "occlusion_lead")
-    assert {lead: share for lead, share in found.lead_relevance.items() if share} == {"V1": 1}
-    assert found.resolution.leads == 1
-    assert found.wave_relevance is None
-    assert found.why_no_waves.startswith("a cell of this map spans 5000 ms, longer than a QRS")
+    explanation = explain(weighing(), ecg_record, "RBBB", "occlusion_lead")
+    assert {lead: share for lead, share in explanation.lead_relevance.items() if share} == {"V1": 1}
+    assert explanation.resolution.leads == 1
+    assert explanation.wave_relevance is None
+    assert explanation.why_no_waves.startswith(
+        "a cell of this map spans 5000 ms, longer than a QRS"
+    )
 
 
 def test_occlusion_by_beat_finds_the_beat_that_counts_and_its_chance():
     ecg_record = record()
     third = locate_waves(ecg_record.signal_mv.astype(float), FS_HZ).edges[2]
-    found = explain(weighing(slice(*third)), ecg_record, "RBBB", "occlusion_beat")
-    shares = [beat["share"] for beat in found.beats]
+    explanation = explain(weighing(slice(*third)), ecg_record, "RBBB", "occlusion_beat")
+    shares = [beat["share"] for beat in explanation.beats]
     assert shares.index(max(shares)) == 2
     assert max(shares) > 0.99
-    assert sum(beat["time"] for beat in found.beats) == pytest.approx(1)
-    assert found.beats[2]["at_s"] == pytest.approx(sum(third) / 200, abs=0.3)
-    assert set(found.lead_relevance.values()) == {None}
+    assert sum(beat["time"] for beat in explanation.beats) == pytest.approx(1)
+    assert explanation.beats[2]["at_s"] == pytest.approx(sum(third) / 200, abs=0.3)
+    assert set(explanation.lead_relevance.values()) == {None}
 
 
 @pytest.mark.parametrize("method", ["occlusion_wave", "integrated_gradients"])
 def test_relevance_lies_in_the_wave_that_counts(method):
     """V1's samples within each QRS are weighed by their own sign: all of them speak for it."""
     ecg_record = record()
-    found = locate_waves(ecg_record.signal_mv.astype(float), FS_HZ)
-    inside = torch.from_numpy(found.masks()[WAVES.index("QRS")])
+    waves = locate_waves(ecg_record.signal_mv.astype(float), FS_HZ)
+    inside = torch.from_numpy(waves.masks()[WAVES.index("QRS")])
     explained = explain(weighing(inside), ecg_record, "RBBB", method)
     assert explained.wave_relevance["QRS"] > 0.99
     assert explained.lead_relevance["V1"] > 0.99
@@ -131,10 +133,10 @@ def test_relevance_lies_in_the_wave_that_counts(method):
 
 def test_the_waves_of_a_record_with_known_qrs_lie_where_they_were_drawn():
     ecg_record = record(block=False)
-    found = locate_waves(ecg_record.signal_mv.astype(float), FS_HZ)
-    assert 95 <= 10 * found.masks()[1].sum() / len(found.peaks_s) <= 150
-    assert found.label[[round(at * FS_HZ) for at in found.peaks_s]].tolist() == [1] * len(
-        found.peaks_s
+    waves = locate_waves(ecg_record.signal_mv.astype(float), FS_HZ)
+    assert 95 <= 10 * waves.masks()[1].sum() / len(waves.peaks_s) <= 150
+    assert waves.label[[round(at * FS_HZ) for at in waves.peaks_s]].tolist() == [1] * len(
+        waves.peaks_s
     )
 
 
@@ -169,17 +171,20 @@ def test_a_record_without_beats_is_refused_by_the_methods_that_take_them_out():
 def test_a_map_of_a_coarse_cell_offers_no_waves_and_guided_ones_are_warned_of():
     torch.manual_seed(0)
     model = create_model("alexnet_m_se_gap", 2)
-    found = explain(Classifier(model, size=96), record(), "RBBB", "guided_grad_cam", signed=True)
-    assert found.as_json()["warning"] == GUIDED_WARNING
-    assert found.wave_relevance is None
+    explanation = explain(
+        Classifier(model, size=96), record(), "RBBB", "guided_grad_cam", signed=True
+    )
+    assert explanation.as_json()["warning"] == GUIDED_WARNING
+    assert explanation.wave_relevance is None
     assert all(block[2].inplace for block in model.features)
 
 
 def test_the_right_order_beats_random_orders_and_the_wrong_one_does_not():
     target = Target.of(weighing(slice(100, 200)), record(), "RBBB")
-    found = METHODS["integrated_gradients"].attribute(target)
-    assert deletion_and_insertion(target, found) == (1, 1)
-    assert deletion_and_insertion(target, replace(found, relevance=-found.relevance)) == (0, 0)
+    relevance = METHODS["integrated_gradients"].attribute(target)
+    assert deletion_and_insertion(target, relevance) == (1, 1)
+    reverse = replace(relevance, relevance=-relevance.relevance)
+    assert deletion_and_insertion(target, reverse) == (0, 0)
 
 
 def test_a_mark_is_what_stands_in_the_picture_beside_the_drawing():

@@ -71,8 +71,8 @@ def test_a_net_that_learnt_a_block_passes_and_shuffled_or_untrained_it_fails(
     nothing = replace(block_net, model=create_model("resnet1d", 2, **SMALL).eval())
     mixed = replace(block_net, model=shuffle_weights(block_net.model, 3))
     for record in blocks:
-        found = explain(block_net, record, "RBBB", method)
-        assert found.wave_relevance["QRS"] > 2 * found.wave_time["QRS"]
+        explanation = explain(block_net, record, "RBBB", method)
+        assert explanation.wave_relevance["QRS"] > 2 * explanation.wave_time["QRS"]
         assert trust(block_net, record, method)["verdict"] == "passes"
         for other in (nothing, mixed):
             result = trust(other, record, method)
@@ -109,9 +109,9 @@ def test_the_explained_network_is_left_as_it_was_to_the_bit(block_net, mark_net,
         inplace = [getattr(m, "inplace", None) for m in model.modules()]
         state = torch.random.get_rng_state()
         for method in METHODS:
-            found = explain(classifier, blocks[0], "NSR", method)
+            explanation = explain(classifier, blocks[0], "NSR", method)
             if method in ("grad_cam", "occlusion_lead"):
-                check_trust(found, classifier, blocks[0], [classifier])
+                check_trust(explanation, classifier, blocks[0], [classifier])
         assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
         assert torch.equal(state, torch.random.get_rng_state())
         assert all(m.training for m in model.modules())
@@ -131,20 +131,20 @@ def test_weights_are_shuffled_from_the_head_on_and_keep_their_values(block_net):
         assert torch.equal(net.stem[0].weight, model.stem[0].weight) == (done < layers)
     assert list(changed) == [1, (1 + layers) // 2, layers]
     assert 0 < changed[1] < changed[(1 + layers) // 2] < changed[layers]
-    ours, theirs = (n.stem[0].weight.detach().flatten().sort().values for n in (model, net))
-    assert torch.equal(ours, theirs)
+    own, shuffled = (n.stem[0].weight.detach().flatten().sort().values for n in (model, net))
+    assert torch.equal(own, shuffled)
 
 
 def test_maps_of_another_seed_are_compared_where_its_run_is_given(block_net, blocks):
     other = trained(
         replace(block_net, model=create_model("resnet1d", 2, **SMALL)), seed=2, steps=40
     )
-    found = explain(block_net, blocks[0], "RBBB", "occlusion_lead")
-    same = check_trust(found, block_net, blocks[0], [block_net]).trust["checks"]["seeds"]
+    explanation = explain(block_net, blocks[0], "RBBB", "occlusion_lead")
+    same = check_trust(explanation, block_net, blocks[0], [block_net]).trust["checks"]["seeds"]
     assert same["value"] == pytest.approx(1)
-    seeds = check_trust(found, block_net, blocks[0], [other]).trust["checks"]["seeds"]
+    seeds = check_trust(explanation, block_net, blocks[0], [other]).trust["checks"]["seeds"]
     assert -1 <= seeds["value"] < 1
-    without = check_trust(found, block_net, blocks[0]).trust["checks"]["seeds"]
+    without = check_trust(explanation, block_net, blocks[0]).trust["checks"]["seeds"]
     assert (without["value"], without["says"]) == (None, "no runs of other seeds were given")
 
 

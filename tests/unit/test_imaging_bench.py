@@ -25,7 +25,7 @@ def test_the_answer_has_the_promised_form():
     assert set(answer["matplotlib_ms"]) == {"reused_figure", "twelve_subplots"}
     assert 0 < answer["fill_share"] < 1
     for part in ("one_thread", "disk_ms", "fill_shares"):
-        assert {hz: set(told) for hz, told in answer[part].items()} == {
+        assert {hz: set(by_layout) for hz, by_layout in answer[part].items()} == {
             hz: {"stacked", "clinical", "panels"} for hz in ("100", "500")
         }
     assert set(answer["page_ms"]) == {"svg", "png", "pdf", "measure", "svg_60s_1000hz"}

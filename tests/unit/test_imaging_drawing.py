@@ -150,8 +150,8 @@ def test_steep_strokes_are_unbroken(fs_hz):
     top_to_bottom = lead_ink(signal_mv, fs_hz) > 0  # (B, 12, H, W)
     within_a_column = top_to_bottom.int().diff(dim=2).abs().sum(dim=2)
     assert (within_a_column == 2).all()
-    beside = (top_to_bottom[..., :-1] & top_to_bottom[..., 1:]).any(dim=2)
-    assert beside.all()
+    connected = (top_to_bottom[..., :-1] & top_to_bottom[..., 1:]).any(dim=2)
+    assert connected.all()
 
 
 def test_the_same_waves_look_alike_at_100_and_500_hz():
@@ -174,8 +174,8 @@ def test_no_row_is_cut_within_5_mv_and_beyond_the_trace_runs_along_the_limit(lea
 def test_leads_beyond_5_mv_are_told_in_data():
     signal_mv = flat(records=2)
     signal_mv[1, 3, 7], signal_mv[1, 5, 7], signal_mv[0, 2] = -5.1, 5.0, float("nan")
-    told = out_of_range(signal_mv)
-    assert told.nonzero().tolist() == [[1, 3]]
+    exceeding = out_of_range(signal_mv)
+    assert exceeding.nonzero().tolist() == [[1, 3]]
 
 
 def test_missing_samples_leave_no_ink_and_change_no_other_record():
@@ -209,9 +209,9 @@ def test_any_size_is_drawn_with_every_lead(layout, size):
     image = draw(wavy(100), 100, layout, size, BEATS)
     assert image.shape == (1, 3, height, width)
     assert 0 <= image.min() <= image.max() <= 1
-    measures = make_geometry(layout, size)
-    ink = strip_ink(wavy(100), 100, measures, BEATS)[0]
-    for strip, its_ink in zip(measures.strips, ink, strict=True):
+    geometry = make_geometry(layout, size)
+    ink = strip_ink(wavy(100), 100, geometry, BEATS)[0]
+    for strip, its_ink in zip(geometry.strips, ink, strict=True):
         assert (its_ink[:, strip.columns].sum(dim=0) > 0).all()
         its_ink[:, strip.columns] = 0
         assert its_ink.sum() == 0
@@ -219,13 +219,13 @@ def test_any_size_is_drawn_with_every_lead(layout, size):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_picture_is_its_strips_put_together(layout):
-    measures = make_geometry(layout)
-    ink = strip_ink(wavy(100), 100, measures, BEATS)
+    geometry = make_geometry(layout)
+    ink = strip_ink(wavy(100), 100, geometry, BEATS)
     together = torch.zeros(1, 3, 224, 224, dtype=ink.dtype)
-    for strip, its_ink in zip(measures.strips, ink.unbind(1), strict=True):
+    for strip, its_ink in zip(geometry.strips, ink.unbind(1), strict=True):
         together[:, strip.channel] += its_ink
-    drawn = draw(wavy(100), 100, layout, beats=BEATS)
-    assert torch.allclose(drawn, together.clamp(max=1), atol=1e-5)
+    image = draw(wavy(100), 100, layout, beats=BEATS)
+    assert torch.allclose(image, together.clamp(max=1), atol=1e-5)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -243,24 +243,24 @@ def test_the_derivative_is_that_of_the_picture(layout, monkeypatch):
     def score(signal):
         return (picture(signal) * weight).sum()
 
-    given = signal_mv.clone().requires_grad_()
-    score(given).backward()
+    with_grad = signal_mv.clone().requires_grad_()
+    score(with_grad).backward()
     for lead, sample in [(0, 3), (4, 17), (7, 21), (11, 39), (2, 5)]:
         step = torch.zeros_like(signal_mv)
         step[0, lead, sample] = 1e-6
         slope = (score(signal_mv + step) - score(signal_mv - step)) / 2e-6
-        assert given.grad[0, lead, sample] == pytest.approx(slope.item(), abs=1e-4)
-    assert given.grad[0, 2, 10:20].abs().sum() == 0
-    assert torch.equal(picture(given).detach(), picture(signal_mv))
+        assert with_grad.grad[0, lead, sample] == pytest.approx(slope.item(), abs=1e-4)
+    assert with_grad.grad[0, 2, 10:20].abs().sum() == 0
+    assert torch.equal(picture(with_grad).detach(), picture(signal_mv))
 
 
 def test_drawing_for_inference_first_does_not_spoil_derivatives_afterwards():
     signal_mv = wavy(100)[..., :333]
     with torch.inference_mode():
         draw(signal_mv, 100)
-    given = signal_mv.clone().requires_grad_()
-    draw(given, 100).square().sum().backward()
-    assert given.grad.abs().sum() > 0
+    with_grad = signal_mv.clone().requires_grad_()
+    draw(with_grad, 100).square().sum().backward()
+    assert with_grad.grad.abs().sum() > 0
 
 
 def test_batches_give_what_single_records_give():

@@ -16,32 +16,32 @@ from ecgcore.records.record import LEADS
 
 
 def test_stacked_at_224_has_the_stated_measures():
-    measures = make_geometry("stacked", 224)
-    assert (measures.px_per_mv, measures.px_per_s, measures.pen_px) == (8, pytest.approx(22.4), 1)
-    assert [s.baseline_px for s in measures.strips] == [40.5 + 13 * i for i in range(12)]
-    assert [s.channel for s in measures.strips] == [0, 1, 2] * 4
-    assert [LEADS[s.lead] for s in measures.strips] == list(LEADS)
+    geometry = make_geometry("stacked", 224)
+    assert (geometry.px_per_mv, geometry.px_per_s, geometry.pen_px) == (8, pytest.approx(22.4), 1)
+    assert [s.baseline_px for s in geometry.strips] == [40.5 + 13 * i for i in range(12)]
+    assert [s.channel for s in geometry.strips] == [0, 1, 2] * 4
+    assert [LEADS[s.lead] for s in geometry.strips] == list(LEADS)
 
 
 def test_clinical_at_224_has_the_stated_measures():
-    measures = make_geometry("clinical", 224)
-    assert (measures.px_per_mv, measures.px_per_s, measures.pen_px) == (14, pytest.approx(22.4), 1)
-    rows = [[LEADS[s.lead] for s in row] for row in measures.rows]
+    geometry = make_geometry("clinical", 224)
+    assert (geometry.px_per_mv, geometry.px_per_s, geometry.pen_px) == (14, pytest.approx(22.4), 1)
+    rows = [[LEADS[s.lead] for s in row] for row in geometry.rows]
     assert rows == [
         ["I", "aVR", "V1", "V4"],
         ["II", "aVL", "V2", "V5"],
         ["III", "aVF", "V3", "V6"],
         ["II"],
     ]
-    assert [row[0].channel for row in measures.rows] == [0, 1, 2, 0]
-    assert [s.start_s for s in measures.rows[0]] == [0, 2.5, 5, 7.5]
-    assert [s.left_px for s in measures.rows[0]] == [0, 56, 112, 168]
-    assert (measures.strips[-1].start_s, measures.strips[-1].duration_s) == (0, 10)
+    assert [row[0].channel for row in geometry.rows] == [0, 1, 2, 0]
+    assert [s.start_s for s in geometry.rows[0]] == [0, 2.5, 5, 7.5]
+    assert [s.left_px for s in geometry.rows[0]] == [0, 56, 112, 168]
+    assert (geometry.strips[-1].start_s, geometry.strips[-1].duration_s) == (0, 10)
 
 
 def test_panels_at_224_show_what_a_qrs_needs():
-    measures = make_geometry("panels", 224)
-    rows = [[LEADS[s.lead] for s in row] for row in measures.rows]
+    geometry = make_geometry("panels", 224)
+    rows = [[LEADS[s.lead] for s in row] for row in geometry.rows]
     assert rows == [
         ["I", "II", "III"],
         ["aVR", "aVL", "aVF"],
@@ -49,13 +49,13 @@ def test_panels_at_224_show_what_a_qrs_needs():
         ["V4", "V5", "V6"],
         ["II"],
     ]
-    assert measures.px_per_mv == pytest.approx(12)
-    for panel in measures.strips[:12]:
+    assert geometry.px_per_mv == pytest.approx(12)
+    for panel in geometry.strips[:12]:
         assert panel.around_r
         assert panel.px_per_s == pytest.approx(100)
         assert panel.start_s <= -0.25
         assert panel.start_s + panel.duration_s >= 0.45
-    rhythm = measures.strips[-1]
+    rhythm = geometry.strips[-1]
     assert not rhythm.around_r
     assert (rhythm.width_px, rhythm.px_per_s) == (224, pytest.approx(22.4))
 
@@ -68,32 +68,32 @@ def test_the_rhythm_strip_shows_the_lead_asked_for():
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [224, 96, (100, 300), (224, 448)])
 def test_pixels_and_places_map_both_ways(layout, size):
-    measures = make_geometry(layout, size)
-    for strip in measures.strips:
+    geometry = make_geometry(layout, size)
+    for strip in geometry.strips:
         second = strip.start_s + 0.4 * strip.duration_s
-        x_px, y_px = strip.x_px(second), strip.baseline_px - 0.1 * measures.px_per_mv
-        found = measures.at(x_px, y_px)
-        assert found == (LEADS[strip.lead], pytest.approx(second), pytest.approx(0.1))
-        assert measures.strip_at(x_px, y_px) is strip
-        if strip is measures.strip(LEADS[strip.lead]):
-            back = measures.pixel(*found)
-            assert back == (pytest.approx(x_px), pytest.approx(y_px))
+        x_px, y_px = strip.x_px(second), strip.baseline_px - 0.1 * geometry.px_per_mv
+        position = geometry.at(x_px, y_px)
+        assert position == (LEADS[strip.lead], pytest.approx(second), pytest.approx(0.1))
+        assert geometry.strip_at(x_px, y_px) is strip
+        if strip is geometry.strip(LEADS[strip.lead]):
+            pixel = geometry.pixel(*position)
+            assert pixel == (pytest.approx(x_px), pytest.approx(y_px))
 
 
 def test_a_time_that_only_the_rhythm_strip_shows_is_found_there():
-    measures = make_geometry("clinical")
-    assert measures.pixel("II", 6.0, 0)[1] == measures.strips[-1].baseline_px
-    assert measures.pixel("II", 1.0, 0)[1] == measures.strips[4].baseline_px
+    geometry = make_geometry("clinical")
+    assert geometry.pixel("II", 6.0, 0)[1] == geometry.strips[-1].baseline_px
+    assert geometry.pixel("II", 1.0, 0)[1] == geometry.strips[4].baseline_px
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [32, 67, 224, 230, (100, 300), (448, 224)])
 def test_no_trace_within_5_mv_leaves_the_picture(layout, size):
-    measures = make_geometry(layout, size)
-    for strip in measures.strips:
-        reach_px = 5 * measures.px_per_mv + measures.pen_px / 2
-        assert reach_px <= strip.baseline_px <= measures.height - reach_px
-        assert 0 <= strip.left_px < strip.columns.stop <= measures.width
+    geometry = make_geometry(layout, size)
+    for strip in geometry.strips:
+        reach_px = 5 * geometry.px_per_mv + geometry.pen_px / 2
+        assert reach_px <= strip.baseline_px <= geometry.height - reach_px
+        assert 0 <= strip.left_px < strip.columns.stop <= geometry.width
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -105,29 +105,29 @@ def test_neighbouring_rows_stand_in_different_channels(layout):
 def test_ink_stands_where_the_geometry_says():
     signal_mv = torch.zeros(1, 12, 1000)
     signal_mv[0, LEADS.index("aVF"), 730] = 1.5
-    measures = make_geometry("stacked", (300, 400))
+    geometry = make_geometry("stacked", (300, 400))
     changed = draw(signal_mv, 100, size=(300, 400)) - draw(0 * signal_mv, 100, size=(300, 400))
     rows, columns = (changed[0].sum(dim=0) > 0.01).nonzero(as_tuple=True)
-    x_px, y_px = measures.pixel("aVF", 7.3, 1.5)
-    assert rows.min() == int(y_px - measures.pen_px / 2)
+    x_px, y_px = geometry.pixel("aVF", 7.3, 1.5)
+    assert rows.min() == int(y_px - geometry.pen_px / 2)
     assert columns.float().mean() + 0.5 == pytest.approx(x_px, abs=0.5)
 
 
 def test_lead_weights_share_every_pixel_among_the_leads():
-    measures = make_geometry("stacked", (100, 60))
-    weights = measures.lead_weights()
+    geometry = make_geometry("stacked", (100, 60))
+    weights = geometry.lead_weights()
     assert weights.shape == (12, 100, 60)
     np.testing.assert_allclose(weights.sum(axis=0), 1, rtol=1e-6)
-    for row, strip in enumerate(measures.strips):
+    for row, strip in enumerate(geometry.strips):
         assert (weights[row, int(strip.baseline_px)] == 1).all()
 
 
 @pytest.mark.parametrize("layout", ["clinical", "panels"])
 def test_lead_weights_know_the_columns_of_each_lead(layout):
-    measures = make_geometry(layout, (100, 96))
-    weights = measures.lead_weights()
+    geometry = make_geometry(layout, (100, 96))
+    weights = geometry.lead_weights()
     np.testing.assert_allclose(weights.sum(axis=0), 1, rtol=1e-6)
-    for strip in measures.strips:
+    for strip in geometry.strips:
         middle = (int(strip.baseline_px), strip.left_px + strip.width_px // 2)
         assert weights[strip.lead, *middle] == 1
 
@@ -141,17 +141,17 @@ def test_columns_tell_their_seconds():
 
 
 def test_measures_are_plain_json_and_compare_by_value():
-    told = json.loads(json.dumps(make_geometry("stacked", 96).as_json()))
-    assert told["strips"][3]["lead"] == "aVR"
+    values = json.loads(json.dumps(make_geometry("stacked", 96).as_json()))
+    assert values["strips"][3]["lead"] == "aVR"
     assert make_geometry("stacked", 96) == make_geometry("stacked", (96, 96))
     assert make_geometry("stacked", 96) != make_geometry("stacked", 97)
     assert make_geometry("stacked", 96) != make_geometry("stacked", 96, stroke_version=1)
 
 
 def test_the_input_of_a_run_gives_its_measures_and_an_old_one_the_first_pen():
-    given = {"layout": "clinical", "size": [96, 120], "duration_s": 10.0}
-    assert geometry_from_json(given) == make_geometry("clinical", (96, 120), stroke_version=1)
-    assert geometry_from_json(given | {"pen": 2, "rhythm": "V1"}) == make_geometry(
+    run_input = {"layout": "clinical", "size": [96, 120], "duration_s": 10.0}
+    assert geometry_from_json(run_input) == make_geometry("clinical", (96, 120), stroke_version=1)
+    assert geometry_from_json(run_input | {"pen": 2, "rhythm": "V1"}) == make_geometry(
         "clinical", (96, 120), rhythm="V1", stroke_version=2
     )
 

@@ -45,29 +45,29 @@ def columns_above_a_tenth(strip, ink):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("lead", range(12))
 def test_each_lead_is_drawn_on_its_own_strips_and_no_other(layout, lead):
-    r_s, measures = peaks(), make_geometry(layout)
+    r_s, geometry = peaks(), make_geometry(layout)
     marked = train(500, r_s, qrs(0.1), [lead])
-    told = strip_ink(marked, 500, measures, [r_s]) - strip_ink(0 * marked, 500, measures, [r_s])
-    for strip, change in zip(measures.strips, told[0], strict=True):
+    changes = strip_ink(marked, 500, geometry, [r_s]) - strip_ink(0 * marked, 500, geometry, [r_s])
+    for strip, change in zip(geometry.strips, changes[0], strict=True):
         assert bool((change.abs() > 0.1).any()) == (strip.lead == lead)
     changed = draw(marked, 500, layout, beats=[r_s]) != draw(0 * marked, 500, layout, beats=[r_s])
-    channels = {s.channel for s in measures.strips if s.lead == lead}
+    channels = {s.channel for s in geometry.strips if s.lead == lead}
     assert set(changed[0].flatten(1).any(dim=1).nonzero().flatten().tolist()) == channels
 
 
 def test_clinical_shows_each_lead_in_its_quarter_of_the_time_and_the_rhythm_throughout():
     signal_mv = torch.zeros(1, 12, 5000)
     signal_mv[..., 3000:3100] = 1.0  # 6.0 to 6.2 s: in the third quarter, that of V1 to V3
-    measures = make_geometry("clinical")
-    ink = strip_ink(signal_mv, 500, measures)[0]
-    for strip, its_ink in zip(measures.strips, ink, strict=True):
+    geometry = make_geometry("clinical")
+    ink = strip_ink(signal_mv, 500, geometry)[0]
+    for strip, its_ink in zip(geometry.strips, ink, strict=True):
         row = int(strip.baseline_px) - 14
-        told = its_ink[row].nonzero().flatten()
+        rows = its_ink[row].nonzero().flatten()
         if LEADS[strip.lead] in ("V1", "V2", "V3") or strip.duration_s == 10:
-            middle = float(told.float().mean()) + 0.5
+            middle = float(rows.float().mean()) + 0.5
             assert middle == pytest.approx(strip.x_px(6.1), abs=0.3)
         else:
-            assert not len(told)
+            assert not len(rows)
 
 
 @pytest.mark.parametrize("rhythm", ["II", "V1"])
@@ -163,8 +163,8 @@ def test_the_median_of_any_number_of_beats_is_the_median(count):
     cut = torch.randn(3, 12, 16, 5)
     counts = torch.tensor([count, 16, 1])
     padding = beats._padding(counts, 16)[:, None, :, None]
-    found = beats._median_of_rows((cut + padding).unbind(dim=2), counts)
-    for record, n, middle in zip(cut, counts, found, strict=True):
+    medians = beats._median_of_rows((cut + padding).unbind(dim=2), counts)
+    for record, n, middle in zip(cut, counts, medians, strict=True):
         expected = record[:, :n].quantile(0.5, dim=1)
         torch.testing.assert_close(middle, expected)
 
@@ -182,8 +182,8 @@ def test_beats_that_are_cut_off_count_only_where_there_is_no_other():
     assert beats._select_beats(r_s, -0.27, 0.47, 9.998).tolist() == [5.0]
     assert beats._select_beats(r_s[[0]], -0.27, 0.47, 9.998).tolist() == [0.1]
     ink = strip_ink(train(500, r_s[[0]], qrs(0.1)), 500, PANELS, [r_s[[0]]])[0, 0]
-    drawn = (ink[:, :74].sum(dim=0) > 0).nonzero().flatten()
-    assert (drawn.min(), drawn.max()) == (pytest.approx(R_COLUMN - 10, abs=1), 73)
+    inked_columns = (ink[:, :74].sum(dim=0) > 0).nonzero().flatten()
+    assert (inked_columns.min(), inked_columns.max()) == (pytest.approx(R_COLUMN - 10, abs=1), 73)
 
 
 def test_without_beats_the_panels_are_empty_and_the_rhythm_strip_is_drawn():
@@ -223,9 +223,9 @@ def test_the_median_passes_derivatives_to_the_beats_it_takes():
     torch.manual_seed(3)
     r_s = peaks()
     signal_mv = train(500, r_s, qrs(0.09)) + 0.01 * torch.randn(1, 12, 5000)
-    given = signal_mv.clone().requires_grad_()
-    draw(given, 500, "panels", beats=[r_s]).square().sum().backward()
-    assert given.grad.isfinite().all()
-    assert (given.grad[0].abs().sum(dim=1) > 0).all()
+    with_grad = signal_mv.clone().requires_grad_()
+    draw(with_grad, 500, "panels", beats=[r_s]).square().sum().backward()
+    assert with_grad.grad.isfinite().all()
+    assert (with_grad.grad[0].abs().sum(dim=1) > 0).all()
     near = np.abs(np.arange(5000) / 500 - r_s[:, None]).min(axis=0) < 0.05
-    assert given.grad[0, 0, torch.from_numpy(near)].abs().sum() > 0
+    assert with_grad.grad[0, 0, torch.from_numpy(near)].abs().sum() > 0

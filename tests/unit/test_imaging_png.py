@@ -29,19 +29,19 @@ def picture(seed=0):
 @pytest.fixture
 def saved(tmp_path):
     """Return (image, file) of a picture that was saved."""
-    image, measures = picture()
-    save_png(image, tmp_path / "r1.png", measures, "r1", 100, "NSR", {"from": "test"})
+    image, geometry = picture()
+    save_png(image, tmp_path / "r1.png", geometry, "r1", 100, "NSR", {"from": "test"})
     return image, tmp_path / "r1.png"
 
 
 def test_a_picture_comes_back_but_for_8_bit_rounding(saved):
     image, file = saved
-    back = read_png(file)
-    assert back.image.shape == (3, 96, 120)
-    assert np.abs(back.image - image.numpy()).max() <= 0.5 / 255 + 1e-6
-    assert back.geometry == make_geometry("stacked", (96, 120))
-    assert (back.record, back.class_code, back.fs_hz) == ("r1", "NSR", 100)
-    assert back.extra == {"from": "test"}
+    restored = read_png(file)
+    assert restored.image.shape == (3, 96, 120)
+    assert np.abs(restored.image - image.numpy()).max() <= 0.5 / 255 + 1e-6
+    assert restored.geometry == make_geometry("stacked", (96, 120))
+    assert (restored.record, restored.class_code, restored.fs_hz) == ("r1", "NSR", 100)
+    assert restored.extra == {"from": "test"}
 
 
 def test_a_picture_is_dark_on_white_and_says_what_it_is(saved):
@@ -49,9 +49,9 @@ def test_a_picture_is_dark_on_white_and_says_what_it_is(saved):
         assert png.mode == "RGB"
         assert png.getpixel((0, 0)) == (255, 255, 255)
         assert png.info["Disclaimer"] == "Research use only. Not a medical device."
-        told = json.loads(png.info["ecgcore"])
-    assert (told["record"], told["class"], told["layout"]) == ("r1", "NSR", "stacked")
-    assert (told["fs_hz"], told["px_per_mv"], told["px_per_s"]) == (100, 96 / 28, 12)
+        metadata = json.loads(png.info["ecgcore"])
+    assert (metadata["record"], metadata["class"], metadata["layout"]) == ("r1", "NSR", "stacked")
+    assert (metadata["fs_hz"], metadata["px_per_mv"], metadata["px_per_s"]) == (100, 96 / 28, 12)
 
 
 def test_a_foreign_picture_is_refused_by_name(tmp_path):
@@ -89,10 +89,10 @@ def test_a_file_that_is_no_whole_png_is_refused(saved, content):
 
 def test_a_picture_with_unlikely_facts_is_taken_for_foreign(saved):
     with Image.open(saved[1]) as png:
-        told, pixels = json.loads(png.info["ecgcore"]), png.copy()
+        metadata, pixels = json.loads(png.info["ecgcore"]), png.copy()
     for wrong in ({"layout": "photo"}, {"height": "tall"}, {"record": 3}, {"sha256": None}):
         info = PngInfo()
-        info.add_text("ecgcore", json.dumps(told | wrong))
+        info.add_text("ecgcore", json.dumps(metadata | wrong))
         pixels.save(saved[1], pnginfo=info)
         with pytest.raises(UnreadableRecord, match="this program did not draw"):
             read_png(saved[1])
@@ -126,6 +126,6 @@ def test_a_picture_beside_the_recording_of_its_name_is_a_companion(saved, tmp_pa
 
 
 def test_content_that_is_not_on_disk_is_read_alike(saved):
-    back = read_png(tmp := saved[1].with_name("gone.png"), saved[1].read_bytes())
+    restored = read_png(tmp := saved[1].with_name("gone.png"), saved[1].read_bytes())
     assert not tmp.exists()
-    assert np.array_equal(back.image, read_png(saved[1]).image)
+    assert np.array_equal(restored.image, read_png(saved[1]).image)

@@ -33,16 +33,16 @@ def test_a_model_of_before_there_were_pens_answers_with_the_first(tmp_path):
     then, now = (load_model(str(model), Workspace(tmp_path)) for model in (old, "alexnet_m_se_gap"))
     assert then.geometry == make_geometry("stacked", 224, stroke_version=1)
     assert now.geometry == make_geometry("stacked", 224)
-    drawn = [network.images([read_record(RECORD)]) for network in (then, now)]
-    assert not torch.equal(*drawn)
+    images = [network.images([read_record(RECORD)]) for network in (then, now)]
+    assert not torch.equal(*images)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_run_records_its_pen_layout_and_sides_and_answers_with_them(layout, examples_home):
     run = train(replace(SMALL, layout=layout, rhythm="V1"), examples_home)
-    given = json.loads((run.folder / "run.json").read_text())["input"]
-    assert (given["layout"], given["size"], given["rhythm"]) == (layout, [67, 96], "V1")
-    assert given["pen"] == 2
+    run_input = json.loads((run.folder / "run.json").read_text())["input"]
+    assert (run_input["layout"], run_input["size"], run_input["rhythm"]) == (layout, [67, 96], "V1")
+    assert run_input["pen"] == 2
     classifier = load_model(run.id, examples_home)
     assert classifier.geometry == make_geometry(layout, (67, 96), rhythm="V1")
     images = classifier.images([read_record(RECORD)])

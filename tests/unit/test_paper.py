@@ -100,8 +100,20 @@ def test_leads_follow_one_another_every_two_and_a_half_seconds():
 
 def test_all_leads_are_named_and_twelve_rows_have_one_each():
     assert [t for t in texts(page_svg(record())) if t in LEADS] == [
-        "I", "aVR", "V1", "V4", "II", "aVL", "V2", "V5", "III", "aVF", "V3", "V6", "II",
-    ]  # fmt: skip
+        "I",
+        "aVR",
+        "V1",
+        "V4",
+        "II",
+        "aVL",
+        "V2",
+        "V5",
+        "III",
+        "aVF",
+        "V3",
+        "V6",
+        "II",
+    ]
     assert [t for t in texts(page_svg(record(), "12x1")) if t in LEADS] == list(LEADS)
 
 
@@ -122,16 +134,16 @@ def test_the_page_tells_scale_rate_stretch_notes_and_purpose():
     svg = page_svg(
         record(duration_s=30, age_years=63.0, sex="female", notes=("leads III, aVF derived",))
     )
-    told = texts(svg)
-    assert told[0] == "Record r1 · 63 years · female"
-    assert "leads III, aVF derived" in told
-    assert told[-1] == (
+    lines_of_text = texts(svg)
+    assert lines_of_text[0] == "Record r1 · 63 years · female"
+    assert "leads III, aVF derived" in lines_of_text
+    assert lines_of_text[-1] == (
         "25 mm/s · 10 mm/mV · 500 Hz · no filter applied · 0 to 10 s of 30 s · "
         "Research use only. Not a medical device."
     )
     page, _ = parts(svg)
     assert page.get("role") == "img"
-    assert page.find(f"{SVG}title").text == told[0]
+    assert page.find(f"{SVG}title").text == lines_of_text[0]
     assert "Twelve-lead electrocardiogram" in page.find(f"{SVG}desc").text
 
 

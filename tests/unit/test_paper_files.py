@@ -58,9 +58,9 @@ def test_a_pdf_has_its_papers_size_vectors_only_and_asks_not_to_be_scaled(pulse)
 
 
 def test_in_the_pdf_a_millivolt_is_10_mm_and_a_second_25_mm(pulse):
-    drawn = streams(page_bytes(pulse, ".pdf", paper_size="fit", rhythm_leads=()))
-    drawn = drawn[drawn.index("0.9921259843 w") :]  # lines of 0.35 mm: the traces
-    points = np.array(re.findall(r"^(-?[\d.]+) (-?[\d.]+) [ml]$", drawn, re.MULTILINE), float)
+    commands = streams(page_bytes(pulse, ".pdf", paper_size="fit", rhythm_leads=()))
+    commands = commands[commands.index("0.9921259843 w") :]  # lines of 0.35 mm: the traces
+    points = np.array(re.findall(r"^(-?[\d.]+) (-?[\d.]+) [ml]$", commands, re.MULTILINE), float)
     x_mm, y_mm = (points * 25.4 / 72).T
     laid = make_page(pulse, rhythm_leads=())
     height_mm = laid.height_mm - y_mm  # a PDF counts upwards
@@ -73,17 +73,19 @@ def test_in_the_pdf_a_millivolt_is_10_mm_and_a_second_25_mm(pulse):
 
 def test_a_png_says_its_resolution_and_is_true_to_it(pulse, tmp_path):
     content = page_bytes(pulse, ".png")
-    image, told = pixels(content, tmp_path)
+    image, info = pixels(content, tmp_path)
     laid = make_page(pulse)
     assert image.shape[:2] == (round(8 * laid.height_mm), round(8 * laid.width_mm))
-    assert told["dpi"] == pytest.approx((203.2, 203.2), abs=0.01)
-    assert told["Disclaimer"] == "Research use only. Not a medical device."
+    assert info["dpi"] == pytest.approx((203.2, 203.2), abs=0.01)
+    assert info["Disclaimer"] == "Research use only. Not a medical device."
     ink = image.sum(axis=2) < 200
     x_px = 8 * (laid.left_mm + 10 + 25 * 1.25)  # amid the pulse in II
     column = np.flatnonzero(ink[: round(8 * (laid.top_mm + 60)), round(x_px)]) / 8 - laid.top_mm
     assert column[(column > 30) & (column < 50)].mean() == pytest.approx(35, abs=0.2)
-    beside = np.flatnonzero(ink[: round(8 * (laid.top_mm + 60)), round(x_px + 8 * 10)]) / 8
-    assert (beside - laid.top_mm)[beside - laid.top_mm > 30].mean() == pytest.approx(45, abs=0.2)
+    baseline = np.flatnonzero(ink[: round(8 * (laid.top_mm + 60)), round(x_px + 8 * 10)]) / 8
+    assert (baseline - laid.top_mm)[baseline - laid.top_mm > 30].mean() == pytest.approx(
+        45, abs=0.2
+    )
 
 
 def test_the_png_has_its_grid_at_each_millimetre(pulse, tmp_path):

@@ -42,8 +42,8 @@ def raised(shown, rise_mm=10):
     """Return (row, left in mm) of each trace that begins so far above its zero line."""
     grid = [line for line in shown.traces if line[0, 0] >= 100 * LEFT_MM]
     zeros = zero_lines(shown)
-    found = [(line[0, 1] + 100 * rise_mm, line[0, 0] / 100) for line in grid]
-    return [(zeros.index(y), x) for y, x in found if y in zeros]
+    starts = [(line[0, 1] + 100 * rise_mm, line[0, 0] / 100) for line in grid]
+    return [(zeros.index(y), x) for y, x in starts if y in zeros]
 
 
 def test_6x2_has_limb_leads_on_the_left_and_chest_leads_on_the_right():
@@ -74,8 +74,8 @@ def test_each_lead_stands_where_its_name_stands_and_only_minus_avr_is_upside_dow
         rise_mm = -5 if lead == "aVR" else 5
         shown = make_page(marked(lead), "6x2", lead_order="cabrera", gain_mm_mv=5)
         ((row, left_mm),) = raised(shown, rise_mm)
-        there = names(shown)[row][0 if left_mm == LEFT_MM else 1]
-        assert there == ("−aVR" if lead == "aVR" else lead)
+        printed_name = names(shown)[row][0 if left_mm == LEFT_MM else 1]
+        assert printed_name == ("−aVR" if lead == "aVR" else lead)
         assert raised(shown, -rise_mm) == []
     assert raised(make_page(marked("aVR"), "12x1", gain_mm_mv=5), 5) == [(3, LEFT_MM)]
 
@@ -133,19 +133,21 @@ def test_a_name_evades_the_traces():
 def test_a_display_filter_is_applied_to_the_traces_and_said():
     times_s = np.arange(5000) / 500
     noisy = Record(np.tile(np.sin(2 * np.pi * 60 * times_s), (12, 1)).astype(np.float32), 500, "r")
-    kept = {band: np.abs(apply_filter(noisy, band).signal_mv[:, 1000:4000]).max() for band in
-            ("none", "0.05-150", "0.05-40")}  # fmt: skip
-    assert kept["none"] == pytest.approx(1, abs=0.01)
-    assert kept["0.05-150"] > 0.95
-    assert kept["0.05-40"] < 0.2
+    peaks_mv = {
+        name: np.abs(apply_filter(noisy, name).signal_mv[:, 1000:4000]).max()
+        for name in ("none", "0.05-150", "0.05-40")
+    }
+    assert peaks_mv["none"] == pytest.approx(1, abs=0.01)
+    assert peaks_mv["0.05-150"] > 0.95
+    assert peaks_mv["0.05-40"] < 0.2
     layout = make_page_layout(noisy, "3x4", 25.0, 10.0, 0.0, None)
     assert "no filter applied" in footer_lines(noisy, layout, "none")[0].text
     assert "display filter from 0.05 Hz to 40 Hz (R waves and notches look smaller)" in (
         " ".join(line.text for line in footer_lines(noisy, layout, "0.05-40"))
     )
     slow = Record(noisy.signal_mv, 100, "slow")
-    said = " ".join(line.text for line in footer_lines(slow, layout, "0.05-150"))
-    assert "display filter from 0.05 Hz ·" in said
+    footer = " ".join(line.text for line in footer_lines(slow, layout, "0.05-150"))
+    assert "display filter from 0.05 Hz ·" in footer
 
 
 def test_a_window_of_a_long_recording_tells_the_recordings_time():
