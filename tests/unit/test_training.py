@@ -198,7 +198,7 @@ def test_a_network_on_signals_trains_in_the_same_loop_and_answers(examples_home)
     np.testing.assert_allclose(p, row.filter(like="p_").to_numpy(float), atol=1e-5)
     image = np.zeros((3, 67, 67), np.float32)
     drawn = NetworkImage(image, make_geometry("stacked", 67), "drawn", 100, None, {})
-    with pytest.raises(UnreadableRecord, match="reads signals, not pictures"):
+    with pytest.raises(UnreadableRecord, match="reads signals, not images"):
         classifier.predict_proba([drawn])
 
 
