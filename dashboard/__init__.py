@@ -1,1 +1,1 @@
-"""The Streamlit dashboard. It asks ecgcore (through ``cached``) and draws; it computes nothing."""
+"""Streamlit dashboard: it calls ecgcore through ``data`` and displays the results."""

@@ -1,9 +1,9 @@
-"""What is loaded for good, or held by open sessions, need not be looked through again and again.
+"""Garbage collection of a server with large libraries and many open sessions.
 
 Streamlit collects garbage after each run of a page, and no other page runs meanwhile. With torch,
-pandas and plotly loaded these are half a million objects and 0.3 s a run, longer than most pages
-take, and each open session adds to them. What is there is set aside; what runs leave is collected
-as before, and twice a minute all is looked through.
+pandas and plotly loaded, half a million objects are scanned in 0.3 s per run, longer than most
+pages take, and each open session adds more. Objects that already exist are therefore frozen; what
+later runs leave behind is collected as usual, and every 30 seconds all objects are scanned.
 """
 
 import atexit
@@ -11,19 +11,19 @@ import gc
 import sys
 import time
 
-MANY = 100  # modules that were loaded since: a library, not a page
-EVERY_S = 30.0
-_loaded, _at_s = 0, 0.0
-atexit.register(gc.unfreeze)  # libraries in C look at the end whether all is gone
+NEW_MODULES = 100  # loaded since the last freeze: a library was imported, not just a page
+INTERVAL_S = 30.0
+_n_modules, _frozen_at_s = 0, 0.0
+atexit.register(gc.unfreeze)  # C libraries check at exit that their objects were released
 
 
-def set_aside() -> None:
-    """Leave what is there now out of the next collections: when more was loaded, and in time."""
-    global _loaded, _at_s
+def freeze_objects() -> None:
+    """Exclude existing objects from later collections, after large imports and at intervals."""
+    global _n_modules, _frozen_at_s
     now_s = time.monotonic()
-    if len(sys.modules) < _loaded + MANY and now_s < _at_s + EVERY_S:
+    if len(sys.modules) < _n_modules + NEW_MODULES and now_s < _frozen_at_s + INTERVAL_S:
         return
-    _loaded, _at_s = len(sys.modules), now_s
+    _n_modules, _frozen_at_s = len(sys.modules), now_s
     gc.unfreeze()
     gc.collect()
     gc.freeze()

@@ -1,7 +1,8 @@
-"""Who may see anything: this machine alone, or, once sign-in is configured, those on a list.
+"""Access control: this machine only or, once sign-in is configured, the people on a list.
 
-OIDC says who somebody is (``st.login``, ``[auth]`` in secrets.toml); ``[auth] allowed`` says who
-may. Without ``[auth]`` only a browser on this machine is answered. See docs/sign-in.md.
+OIDC establishes who somebody is (``st.login``, ``[auth]`` in secrets.toml); ``[auth] allowed``
+lists who has access. Without ``[auth]`` only a browser on this machine is served. See
+docs/sign-in.md.
 """
 
 import ipaddress
@@ -12,84 +13,84 @@ import streamlit as st
 from starlette.exceptions import HTTPException
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-MOST_SESSIONS = 10_000
-_BACK = st.components.v2.component(
-    "asked_for",
+MAX_SESSIONS = 10_000
+_RETURN = st.components.v2.component(
+    "return_to",
     js="""
     export default function ({ data }) {
       const here = location.pathname + location.search
-      if (!data.admitted) { sessionStorage.setItem("asked_for", here); return }
-      const asked = sessionStorage.getItem("asked_for")
-      sessionStorage.removeItem("asked_for")
-      const ours = asked && asked.startsWith("/") && !asked.startsWith("//")
-      if (ours && asked !== here) location.replace(asked)
+      if (!data.admitted) { sessionStorage.setItem("return_to", here); return }
+      const target = sessionStorage.getItem("return_to")
+      sessionStorage.removeItem("return_to")
+      const isLocal = target && target.startsWith("/") && !target.startsWith("//")
+      if (isLocal && target !== here) location.replace(target)
     }
     """,
 )
 _admitted: dict[str, None] = {}
 
 
-def configured() -> Mapping[str, Any] | None:
-    """Return the section ``[auth]`` of secrets.toml, None where there is none."""
+def auth_settings() -> Mapping[str, Any] | None:
+    """Return the ``[auth]`` section of secrets.toml, or None without one."""
     return st.secrets["auth"] if st.secrets.load_if_toml_exists() and "auth" in st.secrets else None
 
 
-def why_not() -> str | None:
-    """Return in one line why this visitor sees nothing; None: he is admitted.
+def refusal() -> str | None:
+    """Return in one line why this visitor has no access, or None with access.
 
-    ``""`` means that he has not signed in yet.
+    ``""`` means that the visitor has not signed in yet.
     """
-    auth = configured()
+    auth = auth_settings()
     if auth is None:
-        return _only_here(st.get_option("server.address"), st.context.headers.get("Host"))
+        return _local_only_refusal(st.get_option("server.address"), st.context.headers.get("Host"))
     guard_uploads()
     if not st.user.get("is_logged_in"):
         return ""
     if is_allowed(st.user.to_dict(), auth.get("allowed", ())):
-        _remember()
+        _admit_session()
         return None
     return (
-        "You are signed in, but your address is not on this workplace's list. Ask whoever runs it "
-        "to add it."
+        "You are signed in, but your address is not on this workplace's list. Ask its "
+        "administrator to add it."
     )
 
 
 def is_allowed(user: Mapping[str, Any], allowed: Any) -> bool:
-    """Return whether a signed-in person's verified e-mail address stands on the list."""
+    """Return True if a signed-in person's verified e-mail address is on the list."""
     listed = {str(address).strip().casefold() for address in allowed} - {""}
     address = str(user.get("email") or "").strip().casefold()
     return user.get("email_verified") is True and address in listed
 
 
-def ask(why: str) -> None:
-    """Show why nothing is shown, and let the visitor sign in, or out again; nothing else."""
+def show_refusal(refusal: str) -> None:
+    """Show why there is no access, with a button to sign in or out, and nothing else."""
     st.title("ECG workplace", anchor=False)
-    if configured() is None:
-        st.error(why)
+    if auth_settings() is None:
+        st.error(refusal)
         return
-    if not why:
-        _BACK(key="sign_in_asked", data={"admitted": False})
-        st.write("Sign in to go on.")
+    if not refusal:
+        _RETURN(key="sign_in_asked", data={"admitted": False})
+        st.write("Sign in to continue.")
         st.button("Sign in", type="primary", key="sign_in", on_click=st.login)
         return
-    st.error(why)
+    st.error(refusal)
     st.button("Sign out", key="sign_in_out", on_click=st.logout)
 
 
-def show_who() -> None:
-    """Let a signed-in visitor see that he is, and sign out; bring him to the page he asked for."""
-    if configured() is None:
+def show_user() -> None:
+    """Show who is signed in, with a button to sign out; return to the page requested first."""
+    if auth_settings() is None:
         return
-    _BACK(key="sign_in_back", data={"admitted": True})
+    _RETURN(key="sign_in_back", data={"admitted": True})
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         st.caption(f"Signed in as {st.user.get('email')}.")
         st.button("Sign out", key="sign_out", type="tertiary", on_click=st.logout)
 
 
 def guard_uploads() -> None:
-    """Let the server hold files for admitted sessions alone, whoever else knows how to send some.
+    """Accept uploads from admitted sessions only.
 
-    Streamlit takes files for every open session, also where no page offers to.
+    Streamlit accepts files for every open session, even where no page offers an upload.
     """
     if not st.runtime.exists():
         return
@@ -106,22 +107,22 @@ def guard_uploads() -> None:
     manager.add_file, manager.for_admitted = add_file, True
 
 
-def _remember() -> None:
-    """Note that this session is admitted; of very many the oldest is forgotten."""
+def _admit_session() -> None:
+    """Mark this session as admitted; beyond ``MAX_SESSIONS`` the oldest is dropped."""
     if context := get_script_run_ctx():
         _admitted[context.session_id] = None
-        while len(_admitted) > MOST_SESSIONS:
+        while len(_admitted) > MAX_SESSIONS:
             _admitted.pop(next(iter(_admitted)))
 
 
-def _only_here(address: str | None, host: str | None) -> str | None:
-    """Return why a server without sign-in answers nobody, None where it answers this machine."""
+def _local_only_refusal(address: str | None, host: str | None) -> str | None:
+    """Return why a server without sign-in serves nobody, or None for a browser on this machine."""
     if is_local(address) and (host is None or is_local(host_name(host))):
         return None
     where = f"on {address or 'all addresses'}" if not is_local(address) else f"as {host}"
     return (
-        f"This workplace is reached {where} without sign-in, so it shows nothing. Start it with "
-        "--server.address 127.0.0.1 and open http://127.0.0.1, or configure [auth] in "
+        f"This workplace can be reached {where} without sign-in, so it shows nothing. Start it "
+        "with --server.address 127.0.0.1 and open http://127.0.0.1, or configure [auth] in "
         ".streamlit/secrets.toml (docs/sign-in.md)."
     )
 
@@ -133,7 +134,7 @@ def host_name(host: str) -> str:
 
 
 def is_local(address: str | None) -> bool:
-    """Return whether an address or name means this machine alone."""
+    """Return True if an address or name means this machine only."""
     if not address:
         return False
     try:

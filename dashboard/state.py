@@ -1,8 +1,8 @@
-"""What the visitor looks at. It stands in the URL, and goes along from page to page.
+"""Session state and URL parameters shared by several pages.
 
-Widgets with ``bind="query-params"`` write it there. The nouns below are shared by pages on purpose
-and carry no page's name: the record chosen in Browse is the one that Saliency explains. Everything
-else is a page's own, and its key carries that page's name.
+Widgets with ``bind="query-params"`` write their value into the URL. The names below are shared on
+purpose and carry no page's name: the record selected in Browse is the one that Saliency explains.
+Every other key belongs to one page and starts with that page's name.
 """
 
 from bisect import bisect_right
@@ -20,51 +20,51 @@ COHORT = "cohort"
 RECORD = "record"
 RUN_A, RUN_B = "a", "b"
 RECORDS, WHY = "records", "why"
-LONGEST_WHY = 120
-_LONGEST_LINK = 6000  # characters: browsers and proxies take 8,000 and more
+MAX_WHY_CHARS = 120
+_MAX_LINK_CHARS = 6000  # browsers and proxies accept 8,000 and more
 URL: Literal["query-params"] = "query-params"
 
 _UPLOADS = "session_uploads"
 
 
-def forget_record() -> None:
-    """Look at no record: the one looked at belongs to another cohort, or other filters."""
+def clear_record() -> None:
+    """Deselect the record: it belongs to another cohort or to other filters."""
     st.session_state[RECORD] = ""
 
 
-def asking_for(cohort: str, records: Sequence[str], why: str) -> dict[str, str]:
-    """Return what a link to Browse carries to show these records, and in words which they are.
+def link_to_records(cohort: str, records: Sequence[str], why: str) -> dict[str, str]:
+    """Return the query of a link to Browse with these records and their description.
 
-    Where there are more than a link holds it carries the first, and says so.
+    A link that cannot hold all records carries the first ones, and its description says so.
     """
-    room = _LONGEST_LINK - 3 * LONGEST_WHY
-    ends = list(accumulate(len(quote(name)) + 3 for name in records))
-    held = bisect_right(ends, room)
-    if held < len(records):
-        why = f"the first {held:,} of {len(records):,}, {why}"
-    return {COHORT: cohort, RECORDS: ",".join(records[:held]), WHY: why[:LONGEST_WHY]}
+    room = _MAX_LINK_CHARS - 3 * MAX_WHY_CHARS
+    lengths = list(accumulate(len(quote(name)) + 3 for name in records))
+    n = bisect_right(lengths, room)
+    if n < len(records):
+        why = f"the first {n:,} of {len(records):,}, {why}"
+    return {COHORT: cohort, RECORDS: ",".join(records[:n]), WHY: why[:MAX_WHY_CHARS]}
 
 
-def settle(key: str, options: list[str], first: str) -> None:
-    """Let a widget without a default hold ``first`` where it holds none of its options.
+def ensure_option(key: str, options: list[str], default: str) -> None:
+    """Set a widget without a default to ``default`` unless it holds one of its options.
 
-    A default would not stand in the URL, and the URL would show something else once there is a
-    newer run or another cohort.
+    A widget's own default is not written to the URL, which would then show something else as soon
+    as there is a newer run or another cohort.
     """
     if st.session_state.get(key) not in options:
-        st.session_state[key] = first
+        st.session_state[key] = default
 
 
 def is_dark() -> bool:
-    """Tell whether the visitor sees the dark theme."""
+    """Return True if the visitor uses the dark theme."""
     return st.context.theme.type == "dark"
 
 
-def keep_uploads(sights: Mapping[str, Record | NetworkImage]) -> None:
-    """Keep what was uploaded in this session (file → record or picture); memory only."""
-    st.session_state[_UPLOADS] = dict(sights)
+def store_uploads(ecgs: Mapping[str, Record | NetworkImage]) -> None:
+    """Store this session's uploads (file → record or network image), in memory only."""
+    st.session_state[_UPLOADS] = dict(ecgs)
 
 
 def uploads() -> dict[str, Record | NetworkImage]:
-    """Return what was uploaded in this session."""
+    """Return this session's uploads."""
     return st.session_state.get(_UPLOADS, {})

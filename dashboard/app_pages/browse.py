@@ -1,5 +1,5 @@
-"""Browse: filter a cohort's records, and see one on ECG paper, as the network sees it, and with
-its labels and where they come from; or see the cohort as a whole."""
+"""Browse: filter a cohort's records and view one on ECG paper, with its labels, their origin and
+its network image; or view the cohort as a whole."""
 
 import numpy as np
 import streamlit as st
@@ -18,101 +18,106 @@ from dashboard.data import cached, cached_browse
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
 
-MOST_ROWS = 50_000
+MAX_ROWS = 50_000
 KEYS = {
     "← →": "previous, next record",
-    "1 to 9, 0": f"filter by a class, or no longer: {', '.join(CODES)}",
-    "?": "these keys",
-    "On the ECG": "arrows move a point by 1 mm (Shift: 0.1 mm), Enter sets it, Escape clears, "
+    "1 to 9, 0": f"switch the filter for a class on or off: {', '.join(CODES)}",
+    "?": "this list",
+    "On the ECG": "arrow keys move a point by 1 mm (Shift: 0.1 mm), Enter sets it, Escape clears, "
     "+ and − zoom",
 }
 
 
-def table(cohort: str, rows: np.ndarray, label_source: str) -> None:
-    """Show the records; a selected row becomes the record looked at."""
+def show_table(cohort: str, rows: np.ndarray, label_source: str) -> None:
+    """List the records; selecting a row shows its record."""
 
-    def look_at() -> None:
-        if chosen := st.session_state["browse_table"].selection.rows:
-            name = cached_browse.listing(cohort).name_of(rows[chosen[0]])
+    def select_record() -> None:
+        if selected := st.session_state["browse_table"].selection.rows:
+            name = cached_browse.listing(cohort).name_of(rows[selected[0]])
             st.session_state[state.RECORD] = name
 
+    classes_title = f"Classes ({record_filters.LABEL_SOURCE_TITLES[label_source]})"
+    colours = [palette.of_class(code) for code in CODES]
+    column = st.column_config
     st.dataframe(
-        cached_browse.table(cohort, rows[:MOST_ROWS], label_source),
+        cached_browse.table(cohort, rows[:MAX_ROWS], label_source),
         hide_index=True,
         height=470,
         key="browse_table",
-        on_select=look_at,
+        on_select=select_record,
         selection_mode="single-row",
-        alt="Records that the filters leave",
+        alt="Records that match the filters",
         column_config={
-            "record": st.column_config.Column("Record", width=140),
-            "classes": st.column_config.MultiselectColumn(
-                f"Classes ({record_filters.POLICY[label_source]})", options=CODES, width=180,
-                color=[palette.of_class(c) for c in CODES],
+            "record": column.Column("Record", width=140),
+            "classes": column.MultiselectColumn(
+                classes_title, options=CODES, width=180, color=colours
             ),
-            "age": st.column_config.NumberColumn("Age, years", format="%d", width=85),
-            "sex": st.column_config.Column("Sex", width=75),
-            "quality": st.column_config.Column("Quality", width=130),
-            "source": st.column_config.Column("Source", width=95), "statements": "Statements",
+            "age": column.NumberColumn("Age, years", format="%d", width=85),
+            "sex": column.Column("Sex", width=75),
+            "quality": column.Column("Quality", width=130),
+            "source": column.Column("Source", width=95),
+            "statements": "Statements",
         },
-    )  # fmt: skip
+    )
+    if len(rows) > MAX_ROWS:
+        st.caption(f"The table holds the first {MAX_ROWS:,}; filter to see the others.")
 
 
-def steps(cohort: str, rows: np.ndarray) -> str:
-    """Let the visitor step through the records that are left; return the one looked at."""
+def choose_record(cohort: str, rows: np.ndarray) -> str:
+    """Show controls that step through the matching records; return the selected one."""
     listing = cached_browse.listing(cohort)
 
     def step(by: int) -> None:
-        here = place if among else (-1 if by > 0 else 0)
-        st.session_state[state.RECORD] = listing.name_of(rows[(here + by) % len(rows)])
+        current = position if is_matching else (-1 if by > 0 else 0)
+        st.session_state[state.RECORD] = listing.name_of(rows[(current + by) % len(rows)])
 
     if not st.session_state.get(state.RECORD):
         st.session_state[state.RECORD] = listing.name_of(rows[0])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         record = st.text_input("Record", key=state.RECORD, bind=state.URL, width=220) or ""
         row = listing.row_of(record)
-        place = int(np.searchsorted(rows, row)) if row is not None else len(rows)
-        among = place < len(rows) and rows[place] == row
+        position = int(np.searchsorted(rows, row)) if row is not None else len(rows)
+        is_matching = position < len(rows) and rows[position] == row
         controls.step_buttons("browse", step)
-        st.caption(f"{place + 1:,} of {len(rows):,}" if among else "not in the filters")
-        looked_at = {state.COHORT: cohort, state.RECORD: record}
-        controls.link("Where do the networks look?", "saliency", "center_focus_strong", looked_at)
+        matching = f"{position + 1:,} of {len(rows):,}"
+        st.caption(matching if is_matching else "does not match the filters")
+        query = {state.COHORT: cohort, state.RECORD: record}
+        controls.link("Explain in Saliency", "saliency", "center_focus_strong", query)
     return record
 
 
-def press(pressed: str) -> None:
-    """Do what a key asks for."""
-    if pressed == "?":
+def press(key: str) -> None:
+    """Run the action of a key."""
+    if key == "?":
         st.session_state["browse_keys_shown"] = True
     else:
-        record_filters.turn_class((int(pressed) - 1) % len(CODES))
+        record_filters.toggle_class((int(key) - 1) % len(CODES))
 
 
 @st.dialog("Keys")
 def show_keys() -> None:
     """List the keys."""
-    st.markdown("\n".join(f"- **{key}** {does}" for key, does in KEYS.items()))
+    st.markdown("\n".join(f"- **{key}** {action}" for key, action in KEYS.items()))
 
 
-def records(cohort: str) -> None:
-    """Show the filters, the records that they leave, and one of them."""
+def show_records(cohort: str) -> None:
+    """Show the filters, the matching records, and one of them."""
     left, right = st.columns([1, 3])
     with left:
-        wanted = record_filters.choose(cohort)
-    rows = cached_browse.kept(cohort, wanted)
+        filters = record_filters.choose(cohort)
+    listing = cached_browse.listing(cohort)
+    rows = cached_browse.select_rows(cohort, filters)
     with right:
-        record_filters.show_asked_for(len(rows))
-        st.write(f"**{len(rows):,}** of {len(cached_browse.listing(cohort)):,} records")
-        table(cohort, rows, wanted.label_source)
-        if len(rows) > MOST_ROWS:
-            st.caption(f"The table holds the first {MOST_ROWS:,}; filter to see the others.")
+        record_filters.show_linked_records(len(rows))
+        st.write(f"**{len(rows):,}** of {len(listing):,} records")
+        show_table(cohort, rows, filters.label_source)
     if not len(rows):
-        st.info("No record is left by these filters. Widen one of them.")
+        st.info("No record matches these filters. Widen one of them.")
         return
-    name = steps(cohort, rows)
-    row = cached_browse.listing(cohort).row_of(name)
+    name = choose_record(cohort, rows)
+    row = listing.row_of(name)
     record = cached.record(cohort, name if row is None else row)
-    record_view.show(record, cached_browse.measured(cohort, record))
+    record_view.show(record, cached_browse.measurements(cohort, record))
 
 
 st.title("Browse")
@@ -123,17 +128,17 @@ if not cached.cohorts():
 with st.container(horizontal=True, vertical_alignment="bottom"):
     with st.container(width=320):
         cohort = controls.choose_cohort()
+    options, key = ["records", "cohort"], "browse_view"
     view = st.segmented_control(
-        "Show", ["records", "cohort"], default="records", required=True, key="browse_view",
-        bind=state.URL,
-    )  # fmt: skip
+        "Show", options, default="records", required=True, key=key, bind=state.URL
+    )
     if st.button("Keys", icon=":material/keyboard:", key="browse_keys", type="tertiary"):
         show_keys()
 try:
     if view == "cohort":
         cohort_view.show(cohort)
     else:
-        records(cohort)
+        show_records(cohort)
         keyboard.listen("browse_pressed", "1234567890?", press)
 except EcgError as error:
     st.error(str(error))

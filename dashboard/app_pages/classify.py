@@ -1,5 +1,7 @@
-"""Classify: what do the networks say about an ECG, and where do they look? Upload one or several,
-or try an example. Uploads stay in memory and go with the session; names in them are not shown."""
+"""Classify: upload one or several ECGs, or try an example, and see the networks' answers and maps.
+
+Uploads stay in memory and are deleted with the session; names in them are not shown.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,105 +19,118 @@ from ecgcore.runs.run import Run
 if TYPE_CHECKING:
     from ecgcore.inference.inputs import ClassifierInput
 
-REFER = {True: "refer", False: "", None: "n/a"}
-Said = dict[str, list[dict[str, Any]]]
+REFERRAL = {True: "refer", False: "", None: "n/a"}
+Answers = dict[str, list[dict[str, Any]]]
+"""Network name → its answer to each ECG."""
 
 
-def brought() -> uploads.UploadResult:
-    """Return what the visitor brings: uploads, else the example that was chosen."""
-    given = uploads.ask("classify")
+def choose_ecgs() -> uploads.UploadResult:
+    """Show the file uploader and the examples; return the uploads, else the chosen example."""
+    result = uploads.upload("classify")
     example = st.pills(
-        "or try an example", list(cached.examples()), key="classify_example", bind=state.URL,
-        help="Real ECGs of PTB-XL (CC BY 4.0), one a class by its expert statements. A network "
-        "may have been trained on them: see its run.",
-    )  # fmt: skip
-    if given.sights or given.refused or not example:
-        return given
+        "or try an example",
+        list(cached.examples()),
+        key="classify_example",
+        bind=state.URL,
+        help="Real ECGs from PTB-XL (CC BY 4.0), one for each class by its expert statements. A "
+        "network may have been trained on them; see its run.",
+    )
+    if result.ecgs or result.refused or not example:
+        return result
     record = cached.example(example)
-    state.keep_uploads({record.name: record})
+    state.store_uploads({record.name: record})
     return uploads.UploadResult({record.name: record})
 
 
-def ask(sights: "Mapping[str, ClassifierInput]", runs: Mapping[str, Run]) -> Said:
-    """Return each network's answer to each ECG, in order; many are asked in parts."""
-    said: Said = {name: [] for name in runs}
-    asked, total = list(sights.values()), len(sights) * len(runs)
-    bar = st.progress(0.0) if total > 2 * cached_uploads.CHUNK else None
+def classify(ecgs: "Mapping[str, ClassifierInput]", runs: Mapping[str, Run]) -> Answers:
+    """Return each network's answer to each ECG, in order; show progress if there are many."""
+    answers: Answers = {name: [] for name in runs}
+    inputs, total = list(ecgs.values()), len(ecgs) * len(runs)
+    bar = st.progress(0.0) if total > 2 * cached_uploads.BATCH else None
     for name, run in runs.items():
-        for start in range(0, len(asked), cached_uploads.CHUNK):
-            part = asked[start : start + cached_uploads.CHUNK]
-            said[name] += cached_uploads.answers(run.id, part)
+        for start in range(0, len(inputs), cached_uploads.BATCH):
+            batch = inputs[start : start + cached_uploads.BATCH]
+            answers[name] += cached_uploads.answers(run.id, batch)
             if bar:
-                done = sum(map(len, said.values()))
-                bar.progress(done / total, f"{name}: {len(said[name])} of {len(asked)} ECGs")
+                share = sum(map(len, answers.values())) / total
+                bar.progress(share, f"{name}: {len(answers[name])} of {len(inputs)} ECGs")
     if bar:
         bar.empty()
-    return said
+    return answers
 
 
-def table(names: list[str], said: Said) -> str:
-    """Show a row a file and return the one to look at; a refused one has no answer."""
+def answer_table(names: list[str], answers: Answers) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return one row per file, and the format of the probability columns."""
     columns: dict[str, list] = {"file": names}
-    first = next(iter(said.values()))
-    columns["quality gate"] = [a["gate"] for a in first]
-    columns["quality"] = ["; ".join(a["quality"]) for a in first]
-    decimals = {}
-    for name, answers in said.items():
-        fit = [a["gate"] != "refused" for a in answers]
-        columns[f"{name}: most probable"] = told(answers, fit, "top")
-        columns[f"{name}: refer"] = [REFER[r] for r in told(answers, fit, "refer")]
-        columns[f"{name}: error"] = [a["error"] for a in answers]
-        codes: list[str] = next((list(a["raw"]) for a in answers if a["raw"]), [])
-        for kind, label in (("probabilities", ""), ("raw", " raw")):
+    first = next(iter(answers.values()))
+    columns["quality gate"] = [answer["gate"] for answer in first]
+    columns["quality"] = ["; ".join(answer["quality"]) for answer in first]
+    formats = {}
+    for name, rows in answers.items():
+        columns[f"{name}: most probable"] = accepted_values(rows, "top")
+        columns[f"{name}: refer"] = [REFERRAL[r] for r in accepted_values(rows, "refer")]
+        columns[f"{name}: error"] = [row["error"] for row in rows]
+        codes: list[str] = next((list(row["raw"]) for row in rows if row["raw"]), [])
+        for key, suffix in (("probabilities", ""), ("raw", " raw")):
             for code in codes:
-                columns[f"{name}: {code}{label}"] = [
-                    p and p.get(code) for p in told(answers, fit, kind)
-                ]
-                decimals[f"{name}: {code}{label}"] = st.column_config.NumberColumn(format="%.3f")
-    return _shown(pd.DataFrame(columns).dropna(axis=1, how="all"), decimals)
+                column = f"{name}: {code}{suffix}"
+                columns[column] = [p and p.get(code) for p in accepted_values(rows, key)]
+                formats[column] = st.column_config.NumberColumn(format="%.3f")
+    return pd.DataFrame(columns).dropna(axis=1, how="all"), formats
 
 
-def told(answers: list[dict[str, Any]], fit: list[bool], key: str) -> list:
-    """Return one field of each answer, None where the gate refuses it."""
-    return [a[key] if f else None for a, f in zip(answers, fit, strict=True)]
+def accepted_values(answers: list[dict[str, Any]], key: str) -> list:
+    """Return one value of each answer, None where the quality gate refused the recording."""
+    return [answer[key] if answer["gate"] != "refused" else None for answer in answers]
 
 
-def _shown(rows: pd.DataFrame, decimals: dict[str, Any]) -> str:
-    raw = [name for name in rows if name.endswith(" raw")]
-    shown = st.dataframe(
-        rows.drop(columns=raw), hide_index=True, key="classify_table", on_select="rerun",
-        column_config=decimals, selection_mode="single-row", alt="Answers for each file",
-    )  # fmt: skip
+def choose_file(table: pd.DataFrame, formats: dict[str, Any]) -> str:
+    """Show the table with a download; return the selected file, at first the first one."""
+    raw = [column for column in table if column.endswith(" raw")]
+    event = st.dataframe(
+        table.drop(columns=raw),
+        hide_index=True,
+        key="classify_table",
+        on_select="rerun",
+        column_config=formats,
+        selection_mode="single-row",
+        alt="Answers for each file",
+    )
     st.download_button(
-        "Download as CSV", rows.assign(notice=RESEARCH_USE_ONLY).to_csv(index=False),
-        "classified.csv", "text/csv",
-        icon=":material/download:", key="classify_csv", on_click="ignore",
-    )  # fmt: skip
-    chosen = shown.selection.rows
-    return rows["file"].iloc[chosen[0] if chosen else 0]
+        "Download as CSV",
+        table.assign(notice=RESEARCH_USE_ONLY).to_csv(index=False),
+        "classified.csv",
+        "text/csv",
+        icon=":material/download:",
+        key="classify_csv",
+        on_click="ignore",
+    )
+    selected = event.selection.rows
+    return table["file"].iloc[selected[0] if selected else 0]
 
 
 st.title("Classify")
-st.write("What do the networks say about an ECG, and where do they look?")
-there = controls.answering()
-if not there:
-    st.info("There is no trained network yet. Train one first; it can answer here at once.")
+st.write("Classify your own ECGs and see where each network found evidence for its answer.")
+available = controls.classifying_runs()
+if not available:
+    st.info("There is no trained network yet. Train one first; it can then be used here at once.")
     controls.link("Train both", "train", "model_training")
     st.stop()
-given = brought()
-chosen = controls.choose_runs("Networks (one or two)", "classify_runs", there)
-for why in given.refused:
-    st.error(why)
-if not given.sights or not chosen:
-    if not given.refused:
-        st.info("Choose a network and an ECG, or try an example.")
+result = choose_ecgs()
+chosen = controls.choose_runs("Networks (one or two)", "classify_runs", available)
+for reason in result.refused:
+    st.error(reason)
+if not result.ecgs or not chosen:
+    if not result.refused:
+        st.info("Choose a network and upload an ECG, or try an example.")
     st.stop()
 try:
     runs = dict(zip(controls.short_names(chosen), chosen, strict=True))
-    said = ask(given.sights, runs)
-    names = list(given.sights)
-    name = table(names, said) if len(names) > 1 else names[0]
-    place = names.index(name)
-    answer_view.show(given.sights[name], {n: a[place] for n, a in said.items()}, runs)
+    answers = classify(result.ecgs, runs)
+    names = list(result.ecgs)
+    file = choose_file(*answer_table(names, answers)) if len(names) > 1 else names[0]
+    index = names.index(file)
+    of_file = {name: rows[index] for name, rows in answers.items()}
+    answer_view.show(result.ecgs[file], of_file, runs)
 except EcgError as error:
     st.error(str(error))

@@ -1,4 +1,4 @@
-"""Overview: what was found last, which cohorts and runs there are, and what to do next."""
+"""Overview: the latest comparison, the cohorts and runs, and the next steps."""
 
 import pandas as pd
 import streamlit as st
@@ -9,102 +9,109 @@ from dashboard.components import controls, ingest_view
 from dashboard.data import cached, cached_browse, cached_runs
 from ecgcore.comparison.text import finding
 from ecgcore.errors import EcgError
+from ecgcore.evaluation.text import METRIC_TITLES
 from ecgcore.labels.classes import CODES
 from ecgcore.runs.run import ALIVE, Run
 
-METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro-F1", "macro_auc": "Macro AUC"}
-
-FINDING_PX = 430
+COMPARISON_PX = 430
 
 
-def latest_comparison() -> None:
-    """Show the last two comparable runs as B − A with intervals, or what this is all about."""
+def show_latest_comparison() -> None:
+    """Show the latest comparable runs as B − A with intervals, or the question of the product."""
     pair = cached_runs.latest_pair()
     if pair is None:
         st.write(
             "Does the M-SE network read ECG images better than plain AlexNet? Choose a cohort, "
-            "train both on it, compare them on the same records."
+            "train both networks on it, and compare them on the same records."
         )
         return
     a, b = pair
     try:
-        found = cached_runs.compare(a.id, b.id, "test")
+        comparison = cached_runs.compare(a.id, b.id, "test")
     except EcgError as error:
         st.error(str(error))
         return
-    st.write(finding(found))
-    rows = {name: found["differences"][metric] for metric, name in METRICS.items()}
-    drawn = figures.differences(rows, palette.MODEL[state.is_dark()]["b"])
-    draw.figure(drawn, "overview_differences", "B minus A with intervals, for three metrics")
+    st.write(finding(comparison))
+    changes = {title: comparison["differences"][metric] for metric, title in METRIC_TITLES.items()}
+    chart = figures.differences(changes, palette.MODEL[state.is_dark()]["b"])
+    draw.figure(chart, "overview_differences", "B minus A with intervals, for three metrics")
     st.caption(
-        f"A {controls.run_name(a)}; B {controls.run_name(b)}; {found['n_common']:,} test records "
-        f"of {found['patients']:,} patients."
+        f"A {controls.run_title(a)}; B {controls.run_title(b)}; {comparison['n_common']:,} test "
+        f"records of {comparison['patients']:,} patients."
     )
-    looked_at = {state.RUN_A: a.id, state.RUN_B: b.id}
-    controls.link("Open the comparison", "compare", "compare_arrows", looked_at)
+    query = {state.RUN_A: a.id, state.RUN_B: b.id}
+    controls.link("Open the comparison", "compare", "compare_arrows", query)
 
 
-def cohorts() -> None:
-    """List the cohorts with their records a class; a click opens one."""
+def show_cohorts() -> None:
+    """List the cohorts with their records of each class; a click opens one."""
     st.subheader("Cohorts")
-    found = cached.cohorts()
-    if not found:
+    cohorts = cached.cohorts()
+    if not cohorts:
         controls.offer_examples()
         return
     rows = [
         {
-            "cohort": c.name,
-            "records": c.records,
-            "classes": list(cached_browse.class_counts(c).values()),
-            "patients": c.patients,
+            "cohort": cohort.name,
+            "records": cohort.records,
+            "classes": list(cached_browse.class_counts(cohort).values()),
+            "patients": cohort.patients,
         }
-        for c in found
+        for cohort in cohorts
     ]
     number = st.column_config.NumberColumn(format="localized", width="small")
-    shown = st.dataframe(
-        pd.DataFrame(rows), hide_index=True, key="overview_cohorts", on_select="rerun",
-        selection_mode="single-row", alt="Cohorts with their records a class",
+    event = st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        key="overview_cohorts",
+        on_select="rerun",
+        selection_mode="single-row",
+        alt="Cohorts with their records of each class",
         column_config={
-            "records": number, "patients": number,
+            "records": number,
+            "patients": number,
             "classes": st.column_config.BarChartColumn(width=150, y_min=0),
         },
-    )  # fmt: skip
+    )
     st.caption(f"Bars: records of each class ({', '.join(CODES)}), expert statements, core tier.")
-    if shown.selection.rows:
-        chosen = found[shown.selection.rows[0]].name
-        st.switch_page("app_pages/browse.py", query_params={state.COHORT: chosen})
+    if event.selection.rows:
+        cohort = cohorts[event.selection.rows[0]]
+        st.switch_page("app_pages/browse.py", query_params={state.COHORT: cohort.name})
 
 
-def runs() -> None:
+def show_runs() -> None:
     """List runs and shipped models with their state and scores; a click opens one."""
     st.subheader("Runs and shipped models")
-    found = [*cached_runs.runs(), *cached_runs.shipped()]
-    if not found:
-        st.info("No network was trained yet.")
+    runs = [*cached_runs.runs(), *cached_runs.shipped()]
+    if not runs:
+        st.info("No network has been trained yet.")
         return
     decimals = st.column_config.NumberColumn(format="%.3f", width="small")
-    shown = st.dataframe(
-        pd.DataFrame([run_row(run) for run in found]), hide_index=True, key="overview_runs",
-        on_select="rerun", selection_mode="single-row", alt="Runs with their state and scores",
-        column_config={
-            "macro AUC": decimals, "macro-F1": decimals, "accuracy": decimals,
-            "test records": st.column_config.NumberColumn(format="localized", width="small"),
-            "run": st.column_config.Column("run", width="medium"),
-        },
-    )  # fmt: skip
-    st.caption("Accuracy and macro-F1 on each run's own test records.")
-    if shown.selection.rows:
-        open_run(found[shown.selection.rows[0]])
+    number = st.column_config.NumberColumn(format="localized", width="small")
+    columns = dict.fromkeys(("macro AUC", "macro-F1", "accuracy"), decimals)
+    event = st.dataframe(
+        pd.DataFrame([run_row(run) for run in runs]),
+        hide_index=True,
+        key="overview_runs",
+        on_select="rerun",
+        selection_mode="single-row",
+        alt="Runs with their state and scores",
+        column_config=columns
+        | {"test records": number, "run": st.column_config.Column("run", width="medium")},
+    )
+    st.caption("Accuracy and macro-F1 are on each run's own test records.")
+    if event.selection.rows:
+        open_run(runs[event.selection.rows[0]])
 
 
 def run_row(run: Run) -> dict:
-    """Return what the table says of a run."""
-    meta, status, scores = run.meta, run.status, run.evaluation or {}
+    """Return a run's row of the table."""
+    meta, scores = run.meta, run.evaluation or {}
     return {
         "network": controls.network_name(run),
         "cohort": meta["cohort"]["name"],
         "level": str(meta["config"]["level"]),
-        "state": how_far(status),
+        "state": state_text(run.status),
         "macro AUC": (scores.get("macro_auc") or {}).get("value"),
         "macro-F1": scores.get("macro_f1"),
         "accuracy": scores.get("accuracy"),
@@ -113,39 +120,34 @@ def run_row(run: Run) -> dict:
     }
 
 
-def how_far(status: dict) -> str:
-    """Return a run's state, with how much of it is done while it works."""
+def state_text(status: dict) -> str:
+    """Return a run's state, with its progress while it is running or queued."""
     share = status["epoch"] / max(1, status["epochs"])
     return f"{status['state']} {share:.0%}" if status["state"] in ALIVE else status["state"]
 
 
 def open_run(run: Run) -> None:
-    """Go to a run's comparison with another network's, or to Train where there is none."""
-    pair = cached_runs.pair_of(run, cached_runs.comparable())
+    """Open a run's comparison with another network's, or Train if there is none."""
+    pair = cached_runs.pair_of(run, cached_runs.comparable_runs())
     if pair is None or run.evaluation is None:
         st.switch_page("app_pages/train.py")
     a, b = pair
     st.switch_page("app_pages/compare.py", query_params={state.RUN_A: a.id, state.RUN_B: b.id})
 
 
-def what_next() -> None:
-    """Offer the next steps."""
-    if cached.cohorts():
-        with st.container(horizontal=True):
-            controls.link("Train both on a cohort", "train", "model_training")
-            controls.link("Classify an ECG", "classify", "upload_file")
-    ingest_view.offer("overview")
-
-
 st.title("Overview")
-# Written last, for a comparison takes a while on a fresh server; its place is kept meanwhile.
-has_finding = cached_runs.latest_pair() is not None
-finding_above = st.container(height=FINDING_PX if has_finding else "content", border=False)
+# Filled last, because a comparison takes time on a fresh server; the space is reserved meanwhile.
+has_comparison = cached_runs.latest_pair() is not None
+top = st.container(height=COMPARISON_PX if has_comparison else "content", border=False)
 left, right = st.columns([2, 3], gap="large")
 with left:
-    cohorts()
+    show_cohorts()
 with right:
-    runs()
-what_next()
-with finding_above:
-    latest_comparison()
+    show_runs()
+if cached.cohorts():
+    with st.container(horizontal=True):
+        controls.link("Train both on a cohort", "train", "model_training")
+        controls.link("Classify an ECG", "classify", "upload_file")
+ingest_view.offer("overview")
+with top:
+    show_latest_comparison()

@@ -1,4 +1,4 @@
-"""Studies: what the papers claim, tried again on real recordings, with all trainings behind it."""
+"""Studies: the claims of three papers, tested on real recordings, with every training behind."""
 
 import streamlit as st
 
@@ -9,36 +9,36 @@ from ecgcore.errors import EcgError
 
 st.title("Studies")
 try:
-    there = {found.name: found for found in cached_studies.states()}
+    studies = {study.name: study for study in cached_studies.overviews()}
 except EcgError as error:
     st.error(str(error))
     st.stop()
-if not there:
-    st.info("No study has a finished training yet. Begin one: `ecgcore study levels`.")
+if not studies:
+    st.info("No study has a finished training yet. Start one: `ecgcore study levels`.")
     st.stop()
 st.write(
-    "What three papers claim, tried again on real recordings: AlexNet-M-SE against AlexNet (001), "
+    "The claims of three papers, tested on real recordings: AlexNet-M-SE against AlexNet (001), "
     "fine-tuning on a small target (002), the shape of a residual network (003). Each study is one "
-    "command; its page is written from the trainings that are kept beside it."
+    "command; its page is generated from the stored results of its trainings."
 )
-state.settle("studies_name", list(there), next(iter(there)))
-st.segmented_control(
-    "Study", list(there), key="studies_name", bind=state.URL, required=True
-)  # fmt: skip
-chosen = there[st.session_state["studies_name"]]
-st.subheader(chosen.title)
-left = chosen.requested - chosen.finished
-said = f"{chosen.finished:,} of {chosen.requested:,} trainings finished."
-st.caption(f"{said} The others: `ecgcore study {chosen.name}`." if left > 0 else said)
-if chosen.outcome:
-    st.markdown(chosen.outcome)
+names = list(studies)
+state.ensure_option("studies_name", names, names[0])
+st.segmented_control("Study", names, key="studies_name", bind=state.URL, required=True)
+study = studies[st.session_state["studies_name"]]
+st.subheader(study.title)
+progress = f"{study.finished:,} of {study.requested:,} trainings finished."
+if study.finished < study.requested:
+    progress += f" Run the others: `ecgcore study {study.name}`."
+st.caption(progress)
+if study.outcome:
+    st.markdown(study.outcome)
 colour = palette.MODEL[state.is_dark()]["b"]
-drawn = figures_studies.trainings(cached_studies.points(chosen.name), colour)
-draw.figure(drawn, "studies_points", f"Macro AUC of each training of study {chosen.name}")
-with st.expander("All figures, and how they were made", expanded=not chosen.outcome):
-    for piece in chosen.page:
-        if isinstance(piece, str):
-            st.markdown(piece)
+chart = figures_studies.training_points(cached_studies.trial_scores(study.name), colour)
+draw.figure(chart, "studies_points", f"Macro AUC of each training of study {study.name}")
+with st.expander("All figures and methods", expanded=not study.outcome):
+    for block in study.page:
+        if isinstance(block, str):
+            st.markdown(block)
         else:
-            alt, svg = piece
+            alt, svg = block
             st.image(svg, alt=alt, width=960)

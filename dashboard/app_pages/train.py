@@ -15,7 +15,7 @@ st.write(
     "continues when this page is closed, and when the server is restarted."
 )
 controls.need_cohort()
-requests = train_settings.ask()
+requests = train_settings.show_form()
 configs = train_preview.show(requests) if requests else []
 label = {0: "Choose a network", 1: "Train it", 2: "Train both"}.get(len(requests), "Train all")
 if st.button(label, type="primary", disabled=not configs, key="train_start"):
@@ -26,7 +26,7 @@ if st.button(label, type="primary", disabled=not configs, key="train_start"):
         st.session_state["train_shown"] = []
     except EcgError as error:
         st.error(str(error))
-crashed = len(cached_runs.cut_off_runs())
+crashed = len(cached_runs.crashed_runs())
 if crashed and st.button(
     f"Resume {crashed} crashed",
     key="train_resume",

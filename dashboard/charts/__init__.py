@@ -1,1 +1,1 @@
-"""What is drawn: ECG paper, plotly figures and the data behind them, and their colours."""
+"""Charts: ECG paper, plotly figures, their data and their colours."""

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from dashboard.charts import palette
 from dashboard.charts.figures import MARGINS
 
-# kind → (x, y) of a curve, and the figure that its legend tells
+# kind → keys of a curve's x and y, and of the area shown in the legend
 AXES = {"ROC": ("fpr", "tpr"), "Precision–recall": ("recall", "precision")}
 AREA = {"ROC": "auc", "Precision–recall": "average_precision"}
 TITLES = {
@@ -25,7 +25,7 @@ Curves = Mapping[str, Mapping[str, Any]]
 
 
 def of_classes(kind: str, curves: Curves, points: Curves, title: str) -> go.Figure:
-    """Draw every class's curve of one run with its operating point, micro and macro in grey."""
+    """Plot every class's curve of one run with its operating point, micro and macro in grey."""
     figure = _axes(kind, title)
     for code, curve in curves.items():
         average = code not in palette.CLASS
@@ -39,10 +39,12 @@ def of_classes(kind: str, curves: Curves, points: Curves, title: str) -> go.Figu
 
 
 def of_runs(
-    kind: str, sides: Sequence[tuple[str, Mapping, Mapping | None]], colours: Sequence[str],
+    kind: str,
+    sides: Sequence[tuple[str, Mapping, Mapping | None]],
+    colours: Sequence[str],
     title: str,
-) -> go.Figure:  # fmt: skip
-    """Draw one curve of several runs, a (name, curve, operating point) each."""
+) -> go.Figure:
+    """Plot one curve of several runs: (name, curve, operating point) of each."""
     figure = _axes(kind, title)
     if kind != "ROC" and sides:
         chance = sides[0][1]["prevalence"]
@@ -56,31 +58,42 @@ def _axes(kind: str, title: str) -> go.Figure:
     figure = go.Figure()
     if kind == "ROC":
         figure.add_scatter(
-            x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip", showlegend=False,
+            x=[0, 1],
+            y=[0, 1],
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
             line={"color": palette.NEUTRAL, "width": 1, "dash": "dot"},
-        )  # fmt: skip
+        )
     x, y, area = TITLES[kind]
     figure.update_xaxes(title=x, range=[-0.01, 1.01], constrain="domain")
     figure.update_yaxes(title=y, range=[-0.01, 1.02], scaleanchor="x")
     figure.update_layout(
-        height=440, margin=MARGINS, title={"text": title, "font": {"size": 14}},
+        height=440,
+        margin=MARGINS,
+        title={"text": title, "font": {"size": 14}},
         legend={"title": area, "tracegroupgap": 0},
         meta={"customdata": ["threshold", "specificity"]},
-    )  # fmt: skip
+    )
     return figure
 
 
 def _add(
     figure: go.Figure, kind: str, curve: Mapping, point: Mapping | None, name: str, line: Mapping
 ) -> None:
-    """Draw a curve, thresholds in its hover, and its operating point as an open diamond."""
+    """Plot a curve with thresholds on hover, and its operating point as an open diamond."""
     x, y = (np.asarray(curve[axis]) for axis in AXES[kind])
     specificity = 1 - x if kind == "ROC" else np.full(len(x), np.nan)
     figure.add_scatter(
-        x=x, y=y, customdata=list(zip(_told(curve["threshold"]), specificity, strict=True)),
-        mode="lines", name=f"{name} {curve[AREA[kind]]:.3f}", line=dict(line), legendgroup=name,
+        x=x,
+        y=y,
+        customdata=list(zip(_threshold_texts(curve["threshold"]), specificity, strict=True)),
+        mode="lines",
+        name=f"{name} {curve[AREA[kind]]:.3f}",
+        line=dict(line),
+        legendgroup=name,
         hovertemplate=_HOVER[kind] + f"<extra>{name}</extra>",
-    )  # fmt: skip
+    )
     if point is None:
         return
     at = {
@@ -88,64 +101,87 @@ def _add(
         "Precision–recall": (point["sensitivity"], point["precision"]),
     }[kind]
     threshold = point["threshold"]
-    told = "most probable class" if threshold is None else f"{threshold:.3f}"
+    threshold_text = "most probable class" if threshold is None else f"{threshold:.3f}"
     figure.add_scatter(
-        x=[at[0]], y=[at[1]], customdata=[(told, point["specificity"])], mode="markers",
-        name=f"{name}, operating point", legendgroup=name, showlegend=False,
+        x=[at[0]],
+        y=[at[1]],
+        customdata=[(threshold_text, point["specificity"])],
+        mode="markers",
+        name=f"{name}, operating point",
+        legendgroup=name,
+        showlegend=False,
         marker={"symbol": "diamond-open", "size": 11, "color": line["color"], "line_width": 2},
         hovertemplate=_HOVER[kind] + f"<extra>{name}, operating point</extra>",
-    )  # fmt: skip
+    )
 
 
-def _told(thresholds: np.ndarray) -> list[str]:
+def _threshold_texts(thresholds: np.ndarray) -> list[str]:
     return ["n/a" if np.isnan(t) else f"{t:.3f}" for t in thresholds]
 
 
 def reliability(bins: Mapping[str, Sequence[Mapping]], colour: str, title: str) -> go.Figure:
-    """Draw share against mean probability, a line a name (such as before, after temperature)."""
+    """Plot observed share against mean probability, one line per name (e.g. before, after)."""
     figure = go.Figure()
     figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip", showlegend=False,
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
         line={"color": palette.NEUTRAL, "width": 1, "dash": "dot"},
-    )  # fmt: skip
-    looks = ({"dash": "solid", "width": 2.4}, {"dash": "dot", "width": 1.6})
-    for (name, of), look in zip(bins.items(), looks, strict=False):
+    )
+    styles = ({"dash": "solid", "width": 2.4}, {"dash": "dot", "width": 1.6})
+    for (name, points), style in zip(bins.items(), styles, strict=False):
         figure.add_scatter(
-            x=[b["p"] for b in of], y=[b["share"] for b in of], customdata=[[b["n"]] for b in of],
-            mode="lines+markers", name=name, line={"color": colour, **look}, marker={"size": 6},
-            hovertemplate="said %{x:.3f}, found %{y:.3f}, n %{customdata[0]:,}"
+            x=[b["p"] for b in points],
+            y=[b["share"] for b in points],
+            customdata=[[b["n"]] for b in points],
+            mode="lines+markers",
+            name=name,
+            line={"color": colour, **style},
+            marker={"size": 6},
+            hovertemplate="predicted %{x:.3f}, observed %{y:.3f}, n %{customdata[0]:,}"
             f"<extra>{name}</extra>",
-        )  # fmt: skip
+        )
     figure.update_xaxes(title="mean probability", range=[-0.02, 1.02], constrain="domain")
     figure.update_yaxes(title="share with the class", range=[-0.02, 1.02], scaleanchor="x")
     figure.update_layout(
-        height=400, margin=MARGINS, title={"text": title, "font": {"size": 14}},
-        legend={"orientation": "h", "y": -0.2}, meta={"customdata": ["n"]},
-    )  # fmt: skip
+        height=400,
+        margin=MARGINS,
+        title={"text": title, "font": {"size": 14}},
+        legend={"orientation": "h", "y": -0.2},
+        meta={"customdata": ["n"]},
+    )
     return figure
 
 
-def decision(
+def decision_curves(
     sides: Sequence[tuple[str, Sequence[Mapping[str, float]]]], colours: Sequence[str]
 ) -> go.Figure:
-    """Draw net benefit by threshold probability: a (name, curve) a run, and of acting on all."""
+    """Plot net benefit by threshold probability: (name, curve) of each run, and calling all."""
     figure = go.Figure()
     for (name, curve), colour in zip(sides, colours, strict=True):
         figure.add_scatter(
-            x=[row["threshold"] for row in curve], y=[row["model"] for row in curve], mode="lines",
-            name=name, line={"color": colour, "width": 2.4},
+            x=[row["threshold"] for row in curve],
+            y=[row["model"] for row in curve],
+            mode="lines",
+            name=name,
+            line={"color": colour, "width": 2.4},
             hovertemplate="threshold %{x:.2f}: net benefit %{y:.4f}<extra>" + name + "</extra>",
-        )  # fmt: skip
-    all_of = sides[0][1] if sides else []
+        )
+    call_all = sides[0][1] if sides else []
     figure.add_scatter(
-        x=[row["threshold"] for row in all_of], y=[row["all"] for row in all_of], mode="lines",
-        name="call all", line={"color": palette.NEUTRAL, "width": 1, "dash": "dot"},
+        x=[row["threshold"] for row in call_all],
+        y=[row["all"] for row in call_all],
+        mode="lines",
+        name="call all",
+        line={"color": palette.NEUTRAL, "width": 1, "dash": "dot"},
         hovertemplate="threshold %{x:.2f}: net benefit %{y:.4f}<extra>call all</extra>",
-    )  # fmt: skip
+    )
     figure.add_hline(0, line={"color": palette.NEUTRAL, "width": 1})
     best = max((row["model"] for _, curve in sides for row in curve), default=0.0)
     figure.update_xaxes(title="threshold probability", range=[0, 1])
     room = max(best, 0.01)
-    figure.update_yaxes(title="net benefit a record", range=[-0.3 * room, 1.15 * room])
+    figure.update_yaxes(title="net benefit per record", range=[-0.3 * room, 1.15 * room])
     figure.update_layout(height=340, margin=MARGINS, legend={"orientation": "h", "y": -0.25})
     return figure

@@ -1,4 +1,4 @@
-"""Plotly figures of trainings: what one would learn from, and how it goes."""
+"""Plotly figures of trainings: records of each class, and learning curves."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,14 +11,18 @@ from dashboard.charts.figures import MARGINS
 
 
 def level_bars(counts: pd.DataFrame) -> go.Figure:
-    """Draw the records of each class that a level draws, and a mark at how many it asks for."""
+    """Plot the records drawn of each class, with a mark at the number requested."""
     colours = [palette.of_class(code) for code in counts.index]
     figure = go.Figure(
         go.Bar(
-            y=counts.index, x=counts["drawn"], orientation="h", marker_color=colours,
-            hoverinfo="skip", showlegend=False,
+            y=counts.index,
+            x=counts["drawn"],
+            orientation="h",
+            marker_color=colours,
+            hoverinfo="skip",
+            showlegend=False,
         )
-    )  # fmt: skip
+    )
     figure.add_scatter(
         y=counts.index,
         x=counts["requested"],
@@ -44,11 +48,11 @@ def level_bars(counts: pd.DataFrame) -> go.Figure:
 def training_curves(
     histories: Mapping[str, pd.DataFrame], colours: Sequence[str], epochs: int
 ) -> go.Figure:
-    """Draw loss, and validation macro AUC, by epoch, for each run (name → its history)."""
+    """Plot loss and validation macro AUC by epoch for each run (name → its history)."""
     figure = make_subplots(1, 2, subplot_titles=("Loss", "Validation macro AUC"))
     for (name, history), colour in zip(histories.items(), colours, strict=True):
         rows = history if len(history) else pd.DataFrame({"epoch": []})
-        for column, place, style, shown in (
+        for column, panel, style, label in (
             ("train_loss", 1, "dot", f"{name}, training"),
             ("val_loss", 1, "solid", f"{name}, validation"),
             ("val_macro_auc", 2, "solid", name),
@@ -59,11 +63,11 @@ def training_curves(
                 mode="lines+markers",
                 line={"color": colour, "dash": style, "width": 2},
                 marker={"size": 4},
-                name=shown,
-                showlegend=place == 1,
-                hovertemplate="epoch %{x}: %{y:.3f}<extra>" + shown + "</extra>",
+                name=label,
+                showlegend=panel == 1,
+                hovertemplate="epoch %{x}: %{y:.3f}<extra>" + label + "</extra>",
                 row=1,
-                col=place,
+                col=panel,
             )
     figure.update_xaxes(title="epoch", range=[0.5, epochs + 0.5], dtick=max(1, epochs // 10))
     figure.update_yaxes(rangemode="tozero", row=1, col=1)

@@ -1,7 +1,7 @@
-"""Colours, and what each stands for: a class, a model, a sign. Nothing else is coloured.
+"""Colours of classes, models and signs; nothing else is coloured.
 
-The classes' hues are Wong's and ColorBrewer's colour-blind-safe ones; the second class of a family
-is drawn dashed too, so that nothing rests on colour alone.
+The classes have colour-blind-safe hues of Wong and ColorBrewer; the second class of a family is
+dashed as well, so that nothing depends on colour alone.
 """
 
 from ecgcore.report.colours import MODEL_COLOURS
@@ -29,22 +29,22 @@ MODEL = {
 TEXT = {False: "#111827", True: "#E5E7EB"}
 GROUND = {False: "#FFFFFF", True: "#14161A"}
 
-COUNTS = (15, 118, 110)  # confusion: one hue, the share of the row as its strength
+COUNTS = (15, 118, 110)  # confusion: one hue, its opacity the share of the row
 MORE, FEWER = (213, 94, 0), (0, 114, 178)  # differences: orange above, blue below, nothing at zero
 CELL = "rgba(107,114,128,0.08)"
 AMBER, DARK_RED = (245, 158, 11), (127, 29, 29)  # relevance, from weak to strong
 
 
 def of_class(code: str) -> str:
-    """Return a class's colour; averages (micro, macro) are neutral."""
+    """Return the colour of a class; averages (micro, macro) are neutral."""
     return CLASS.get(code, NEUTRAL)
 
 
 def dash(code: str) -> str:
-    """Return a class's line style."""
+    """Return the line style of a class."""
     return "dash" if code in DASHED else "solid"
 
 
-def rgba(rgb: tuple[int, int, int], strength: float) -> str:
-    """Return a colour of a strength from 0 (transparent) to 1."""
-    return f"rgba({rgb[0]},{rgb[1]},{rgb[2]},{strength:.3f})"
+def rgba(rgb: tuple[int, int, int], opacity: float) -> str:
+    """Return a colour with an opacity from 0 to 1."""
+    return f"rgba({rgb[0]},{rgb[1]},{rgb[2]},{opacity:.3f})"

@@ -1,4 +1,4 @@
-"""The ECG page with its choices: how it is laid out, and files of it to take along."""
+"""The ECG page with its controls: layout, scale, filter and download."""
 
 import re
 from functools import partial
@@ -24,39 +24,44 @@ SPEEDS = [f"{speed:g}" for speed in SPEEDS_MM_S]
 GAINS = [f"{gain:g}" for gain in GAINS_MM_MV]
 
 
-def show(record: Record, key: str, measured: dict[str, Any]) -> None:
-    """Show a record on millimetre paper with what was measured, as the visitor lays it out."""
+def show(record: Record, key: str, measurements: dict[str, Any]) -> None:
+    """Show a record on millimetre paper with its measurements, in the chosen layout."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        how = choices(record, key)
+        options = choose_layout(record, key)
         with st.popover("Save", icon=":material/download:", key=f"{key}_save"):
-            save(record, how, key)
-    paper_view.show(record, state.is_dark(), f"{key}_paper", **how, measurements=measured)
+            offer_files(record, options, key)
+    paper_view.show(record, state.is_dark(), f"{key}_paper", **options, measurements=measurements)
 
 
-def choices(record: Record, key: str) -> dict[str, Any]:
-    """Let the visitor lay the page out; return it as ``page_svg`` takes it."""
+def choose_layout(record: Record, key: str) -> dict[str, Any]:
+    """Show the layout controls; return the options as ``page_svg`` takes them."""
 
-    def one_of(label: str, options: list[str], first: str, name: str) -> str:
+    def choose(label: str, values: list[str], default: str, name: str) -> str:
         return st.segmented_control(
-            label, options, default=first, required=True, key=f"{key}_{name}", bind=state.URL
+            label, values, default=default, required=True, key=f"{key}_{name}", bind=state.URL
         )
 
-    layout = one_of("Layout", list(PAPER_LAYOUTS), "3x4", "layout")
-    speed_mm_s = float(one_of("Speed, mm/s", SPEEDS, "25", "speed"))
-    gain_mm_mv = float(one_of("Gain, mm/mV", GAINS, "10", "gain"))
-    left_over_s = record.duration_s - TRACE_LENGTH_MM / speed_mm_s
+    layout = choose("Layout", list(PAPER_LAYOUTS), "3x4", "layout")
+    speed_mm_s = float(choose("Speed, mm/s", SPEEDS, "25", "speed"))
+    gain_mm_mv = float(choose("Gain, mm/mV", GAINS, "10", "gain"))
+    hidden_s = record.duration_s - TRACE_LENGTH_MM / speed_mm_s
     start_s = 0.0
-    if left_over_s > 0:
+    if hidden_s > 0:
         start_s = st.number_input(
-            "From, s", 0.0, left_over_s, step=2.5, width=140, key=f"{key}_from", bind=state.URL
+            "Start, s", 0.0, hidden_s, step=2.5, width=140, key=f"{key}_from", bind=state.URL
         )
     with st.popover("More", icon=":material/tune:", key=f"{key}_more"):
-        order = one_of("Limb leads", list(LEAD_ORDERS), "standard", "order")
+        order = choose("Limb leads", list(LEAD_ORDERS), "standard", "order")
         rhythm = st.multiselect(
-            "Rhythm leads", LEADS, ["II"], max_selections=MAX_RHYTHM_LEADS, key=f"{key}_rhythm",
-            bind=state.URL, disabled=layout == "12x1",
-        )  # fmt: skip
-        band = one_of("Display filter, Hz", list(FILTERS), "none", "filter")
+            "Rhythm leads",
+            LEADS,
+            ["II"],
+            max_selections=MAX_RHYTHM_LEADS,
+            key=f"{key}_rhythm",
+            bind=state.URL,
+            disabled=layout == "12x1",
+        )
+        band = choose("Display filter, Hz", list(FILTERS), "none", "filter")
     return {
         "layout": layout,
         "speed_mm_s": speed_mm_s,
@@ -68,17 +73,21 @@ def choices(record: Record, key: str) -> dict[str, Any]:
     }
 
 
-def save(record: Record, how: dict[str, Any], key: str) -> None:
-    """Offer the page as files, light and true to the millimetre; each is made when asked for."""
+def offer_files(record: Record, options: dict[str, Any], key: str) -> None:
+    """Offer the page as files, in light colours and true to scale, each made when clicked."""
     name = re.sub(r"[^\w.-]+", "_", record.name)
-    for form in FORMATS:
+    for suffix in FORMATS:
         st.download_button(
-            f"{form[1:].upper()}", partial(_file, record, form, how), f"{name}{form}",
-            key=f"{key}_save_{form[1:]}", on_click="ignore", width="stretch",
-        )  # fmt: skip
+            f"{suffix[1:].upper()}",
+            partial(_file, record, suffix, options),
+            f"{name}{suffix}",
+            key=f"{key}_save_{suffix[1:]}",
+            on_click="ignore",
+            width="stretch",
+        )
 
 
-def _file(record: Record, form: str, how: dict[str, Any]) -> bytes:
+def _file(record: Record, suffix: str, options: dict[str, Any]) -> bytes:
     from ecgcore.measure.measurements import measure
 
-    return page_bytes(record, form, **how, measurements=measure(record).as_json())
+    return page_bytes(record, suffix, **options, measurements=measure(record).as_json())

@@ -1,4 +1,4 @@
-// Zoom and calipers over an ECG page. All places are in the page's own millimetres.
+// Zoom and calipers over an ECG page. All positions are in millimetres on the page.
 
 const ZOOMS = [0.5, 0.75, 1, 1.5, 2, 3, 4, 6];
 const HINT = "Calipers: drag from one point to another, or click both.";
@@ -17,7 +17,7 @@ class PaperView {
     this.clear();
     this.bar = root.appendChild(element("div", { class: "bar", role: "toolbar", "aria-label": "ECG page" }));
     this.out = this.button("−", "Zoom out", () => this.step(-1));
-    this.told = this.bar.appendChild(element("output", { class: "zoom" }));
+    this.zoomLevel = this.bar.appendChild(element("output", { class: "zoom" }));
     this.in = this.button("+", "Zoom in", () => this.step(1));
     this.one = this.button("100 %", "Zoom to 100 %", () => this.zoomTo(1));
     this.reading = this.bar.appendChild(element("span", { class: "reading", role: "status" }));
@@ -49,10 +49,10 @@ class PaperView {
   }
 
   button(text, name, act) {
-    const made = element("button", { type: "button", "aria-label": name, title: name });
-    made.textContent = text;
-    made.addEventListener("click", act);
-    return this.bar.appendChild(made);
+    const button = element("button", { type: "button", "aria-label": name, title: name });
+    button.textContent = text;
+    button.addEventListener("click", act);
+    return this.bar.appendChild(button);
   }
 
   // Zoom ---------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ class PaperView {
     page.setAttribute("height", data.height_mm * data.px_per_mm * zoom);
     view.style.overflow = zoom > 1 ? "scroll" : "auto hidden";
     view.scrollTo(middle[0] * zoom - view.clientWidth / 2, middle[1] * zoom - view.clientHeight / 2);
-    this.told.textContent = `${Math.round(100 * zoom)} %`;
+    this.zoomLevel.textContent = `${Math.round(100 * zoom)} %`;
     this.out.disabled = zoom === ZOOMS[0];
     this.in.disabled = zoom === ZOOMS[ZOOMS.length - 1];
     this.one.disabled = zoom === 1;
@@ -91,7 +91,7 @@ class PaperView {
     this.draw();
   }
 
-  place(event) {
+  position(event) {
     const box = this.page.getBoundingClientRect();
     return {
       x: ((event.clientX - box.left) / box.width) * this.data.width_mm,
@@ -103,15 +103,15 @@ class PaperView {
     if (event.button !== 0 || !this.page.contains(event.target)) return; // not on a scroll bar
     this.view.setPointerCapture(event.pointerId);
     this.dragging = !this.open;
-    if (this.dragging) this.from = this.place(event);
-    this.to = this.place(event);
+    if (this.dragging) this.from = this.position(event);
+    this.to = this.position(event);
     this.pressed = [event.clientX, event.clientY];
     this.draw();
   }
 
   move(event) {
     if (!this.dragging && !this.open) return;
-    this.to = this.place(event);
+    this.to = this.position(event);
     this.draw();
   }
 
@@ -162,12 +162,12 @@ class PaperView {
       this.reading.textContent = HINT;
       return;
     }
-    const said = this.words();
-    this.reading.textContent = said;
+    const words = this.words();
+    this.reading.textContent = words;
     const left = Math.min(from.x, to.x), right = Math.max(from.x, to.x);
     const top = Math.min(from.y, to.y), bottom = Math.max(from.y, to.y);
     const text = shape("text", { x: Math.min(right + 1, this.data.width_mm - 40), y: Math.max(top - 1.5, 3.5) });
-    text.textContent = said;
+    text.textContent = words;
     this.marks.replaceChildren(
       shape("rect", { x: left, y: top, width: right - left, height: bottom - top }),
       ...[left, right].map((x) => shape("line", { x1: x, x2: x, y1: top - 4, y2: bottom + 4 })),
@@ -185,13 +185,13 @@ class PaperView {
 }
 
 function element(name, attributes) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  return node;
 }
 
 function shape(name, attributes) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  return node;
 }

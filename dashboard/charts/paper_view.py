@@ -1,6 +1,6 @@
-"""The ECG page on the screen, with zoom and calipers (``paper_view.js``, ``paper_view.css``).
+"""ECG page on the screen, with zoom and calipers (``paper_view.js``, ``paper_view.css``).
 
-The page itself is what ``ecgcore.paper.draw`` draws, in millimetres; the calipers measure in its
+``ecgcore.paper.draw`` draws the page in millimetres, and the calipers measure in the same
 millimetres, so that they are exact at every zoom.
 """
 
@@ -14,7 +14,7 @@ from ecgcore.paper.render_svg import as_svg
 from ecgcore.records.record import Record
 
 PX_PER_MM = 4
-"""At 100 %: a 10 s page is 1,080 px wide."""
+"""Scale at 100 %: a 10 s page is 1,080 px wide."""
 _BAR_PX = 44
 _HERE = Path(__file__).resolve().parent
 _view = st.components.v2.component(
@@ -25,19 +25,19 @@ _view = st.components.v2.component(
 )
 
 
-def show(record: Record, dark: bool, key: str, **how: Any) -> None:
-    """Show a record on ECG paper; ``how`` as in ``make_page``: layout, speed, gain, relevance."""
-    laid = make_page(record, theme="dark" if dark else "light", **how)
+def show(record: Record, dark: bool, key: str, **options: Any) -> None:
+    """Show a record on ECG paper; ``options`` as in ``make_page``: layout, speed, gain, …"""
+    page = make_page(record, theme="dark" if dark else "light", **options)
     _view(
         key=key,
         data={
-            "svg": as_svg(laid, PX_PER_MM),
+            "svg": as_svg(page, PX_PER_MM),
             "alt": f"Twelve-lead ECG of record {record.name}",
-            "width_mm": laid.width_mm,
-            "height_mm": laid.height_mm,
+            "width_mm": page.width_mm,
+            "height_mm": page.height_mm,
             "px_per_mm": PX_PER_MM,
-            "ms_per_mm": 1000 / how.get("speed_mm_s", 25.0),
-            "mv_per_mm": 1 / how.get("gain_mm_mv", 10.0),
+            "ms_per_mm": 1000 / options.get("speed_mm_s", 25.0),
+            "mv_per_mm": 1 / options.get("gain_mm_mv", 10.0),
         },
-        height=round(laid.height_mm * PX_PER_MM) + _BAR_PX,
+        height=round(page.height_mm * PX_PER_MM) + _BAR_PX,
     )

@@ -1,1 +1,1 @@
-"""What the pages are made of: choices, tables and views; the prefix names the page."""
+"""Building blocks of the pages: controls, tables and views; the prefix names the page."""

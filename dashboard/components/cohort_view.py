@@ -1,4 +1,4 @@
-"""A cohort as a whole: what became of the files found, what was refused, what the labels are."""
+"""A cohort as a whole: exclusion flow, refused files, and the audit of its labels."""
 
 from typing import Any
 
@@ -12,127 +12,143 @@ from ecgcore.labels.classes import CODES
 
 
 def show(cohort: str) -> None:
-    """Show the exclusion flow, what was refused, and the audit of the labels."""
-    found = cached_browse.audit(cohort)
-    flow(found["flow"])
-    refused(cohort)
-    classes(found)
-    rules(found["rules"])
-    statements(found["statements"])
-    agreement(found["criteria"])
-    doubts(found)
+    """Show the exclusion flow, the refused files and the label audit of a cohort."""
+    audit = cached_browse.audit(cohort)
+    show_flow(audit["flow"])
+    show_refused(cohort)
+    show_classes(audit)
+    show_rules(audit["rules"])
+    show_statements(audit["statements"])
+    show_agreement(audit["criteria"])
+    show_doubts(audit)
 
 
-def flow(told: dict[str, Any]) -> None:
+def show_flow(counts: dict[str, Any]) -> None:
     """Show found → readable → labelled → used, with the reasons for each loss."""
-    used = told["used"]["exclusive"]["used"]
-    st.subheader("From files to records that a network learns from")
+    used = counts["used"]["exclusive"]["used"]
+    st.subheader("From files to records for training")
     st.write(
-        f"Of {told['found']:,} files found {told['readable']:,} are records of this cohort, "
-        f"{told['labelled']:,} of them are labelled, and {used:,} have one class alone, as the "
-        "paper's target mode asks for."
+        f"Of {counts['found']:,} files found, {counts['readable']:,} are records of this cohort; "
+        f"{counts['labelled']:,} of them are labelled, and {used:,} have exactly one class, as the "
+        "paper's target mode requires."
     )
-    draw.figure(figures_cohort.flow(told), "browse_flow", "Files found, readable, labelled, used")
-    lost = [("unreadable, or a copy", told["not_readable"]), ("not labelled", told["not_labelled"])]
-    lost += [
-        (f"not used ({mode})", one["left_out"])
-        for mode, one in told["used"].items()
-        if one["left_out"]
+    chart = figures_cohort.exclusion_flow(counts)
+    draw.figure(chart, "browse_flow", "Files found, readable, labelled, used")
+    losses = [
+        ("unreadable, or a copy", counts["not_readable"]),
+        ("not labelled", counts["not_labelled"]),
     ]
-    rows = [(step, why, n) for step, reasons in lost for why, n in reasons.items()]
-    _counts(rows, ("Lost as", "Why"), "Records", "Why records were lost at each step")
+    losses += [
+        (f"not used ({mode})", step["left_out"])
+        for mode, step in counts["used"].items()
+        if step["left_out"]
+    ]
+    rows = [(step, reason, n) for step, reasons in losses for reason, n in reasons.items()]
+    _show_counts(rows, ("Lost as", "Reason"), "Records", "Reasons for losses at each step")
 
 
-def refused(cohort: str) -> None:
-    """Show the files that were refused, by record id."""
+def show_refused(cohort: str) -> None:
+    """Show the refused files by record id."""
     st.subheader("Refused files")
-    rows = cached_browse.refused(cohort)
+    rows = cached_browse.rejected_files(cohort)
     if not rows:
-        st.caption("None: each file that was found is a record, or a copy of one.")
+        st.caption("None: every file is a record or a copy of one.")
         return
-    ingest_view.refused(rows, len(rows), "browse_refused")
+    ingest_view.show_refused(rows, len(rows), "browse_refused")
 
 
-def classes(found: dict[str, Any]) -> None:
+def show_classes(audit: dict[str, Any]) -> None:
     """Show the records of each class under each label source."""
-    st.subheader("Records of each class, policy beside policy")
-    core, broad = found["classes"]["core"], found["classes"]["broad"]
-    exclusive = found["flow"]["used"]["exclusive"]["classes"]
+    st.subheader("Records of each class by label source")
+    core, broad = audit["classes"]["core"], audit["classes"]["broad"]
     columns = {
-        "expert, core": core["present"], "expert, broad": broad["present"],
-        "unknown (core)": core["unknown"], "one class alone": exclusive,
-    } | {f"criteria, {name}": {c: of[c]["criteria"] for c in CODES}
-         for name, of in found["criteria"].items()}  # fmt: skip
+        "expert, core": core["present"],
+        "expert, broad": broad["present"],
+        "unknown (core)": core["unknown"],
+        "exactly one class": audit["flow"]["used"]["exclusive"]["classes"],
+    }
+    columns |= {
+        f"criteria, {thresholds}": {code: by_class[code]["criteria"] for code in CODES}
+        for thresholds, by_class in audit["criteria"].items()
+    }
     rows = pd.DataFrame(columns, index=list(CODES)).map("{:,}".format)
     draw.table(rows, "Records of each class under each label source")
     st.caption(
         "Criteria: automatic measurements against published thresholds, unconfirmed."
-        if found["criteria"]
-        else "Not measured: no criteria labels. Ingest the folder again with measuring."
+        if audit["criteria"]
+        else "Not measured: no criteria labels. Ingest the folder again with measurements."
     )
 
 
-def rules(told: dict[str, dict[str, int]]) -> None:
-    """Show the records with one class alone after each rule of the target mode exclusive."""
+def show_rules(counts: dict[str, dict[str, int]]) -> None:
+    """Show the records with exactly one class after each rule of the exclusive target mode."""
     st.subheader("Records with exactly one class, after each rule")
-    rows = pd.DataFrame(told).T[list(CODES)].map("{:,}".format)
+    rows = pd.DataFrame(counts).T[list(CODES)].map("{:,}".format)
     draw.table(rows, "Records with exactly one class after each rule of the exclusive targets")
 
 
-def statements(told: list[dict[str, Any]]) -> None:
-    """Show what was stated how often, and what became of it."""
-    st.subheader("What was stated, and what became of it")
+def show_statements(statements: list[dict[str, Any]]) -> None:
+    """Show the number of records of each statement, and the labels that it became."""
+    st.subheader("Statements and the labels they became")
     rows = [
         {
-            "statement": f"{one['system']} {one['code']}",
-            "words": one["words"] or "in no table",
-            "records": one["records"],
-            "became": "; ".join(f"{n:,} {fate}" for fate, n in one["became"].items()),
+            "statement": f"{statement['system']} {statement['code']}",
+            "words": statement["words"] or "in no table",
+            "records": statement["records"],
+            "became": "; ".join(f"{n:,} {fate}" for fate, n in statement["became"].items()),
         }
-        for one in told
+        for statement in statements
     ]
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, key="browse_statements", height=320,
-        alt="Statements with their records and what they became",
+        pd.DataFrame(rows),
+        hide_index=True,
+        key="browse_statements",
+        height=320,
+        alt="Statements with their records and the labels they became",
         column_config={"records": st.column_config.NumberColumn(format="localized")},
-    )  # fmt: skip
+    )
 
 
-def agreement(told: dict[str, dict[str, Any]]) -> None:
-    """Show how labels from measurements agree with the experts'."""
-    if not told:
+def show_agreement(criteria: dict[str, dict[str, Any]]) -> None:
+    """Show the agreement of labels from measurements with the experts' labels."""
+    if not criteria:
         return
     st.subheader("Criteria against the experts (core tier)")
-    name = st.segmented_control(
-        "Thresholds", list(told), default=next(iter(told)), required=True, key="browse_thresholds"
+    thresholds = st.segmented_control(
+        "Thresholds",
+        list(criteria),
+        default=next(iter(criteria)),
+        required=True,
+        key="browse_thresholds",
     )
     rows = {
         code: {
-            "both": f"{one['both']:,}", "expert only": f"{one['expert_only']:,}",
-            "criteria only": f"{one['criteria_only']:,}",
-            "not measured": f"{one['not_measured']:,}",
-            "sensitivity": draw.number(one["sensitivity"]),
-            "specificity": draw.number(one["specificity"]),
+            "both": f"{counts['both']:,}",
+            "expert only": f"{counts['expert_only']:,}",
+            "criteria only": f"{counts['criteria_only']:,}",
+            "not measured": f"{counts['not_measured']:,}",
+            "sensitivity": draw.number(counts["sensitivity"]),
+            "specificity": draw.number(counts["specificity"]),
         }
-        for code, one in told[name].items()
-    }  # fmt: skip
+        for code, counts in criteria[thresholds].items()
+    }
     draw.table(pd.DataFrame(rows).T, "Agreement of criteria labels with the experts'")
 
 
-def doubts(found: dict[str, Any]) -> None:
-    """Show contradictions between statements, and labels that a measurement doubts."""
+def show_doubts(audit: dict[str, Any]) -> None:
+    """Show contradictions between statements, and labels that a measurement makes doubtful."""
     st.subheader("Contradictions and doubts")
-    kinds = (("contradiction", found["contradictions"]), ("doubt", found["doubts"]))
-    rows = [(kind, words, n) for kind, counted in kinds for words, n in counted.items()]
+    kinds = (("contradiction", audit["contradictions"]), ("doubt", audit["doubts"]))
+    rows = [(kind, words, n) for kind, counts in kinds for words, n in counts.items()]
     if rows:
-        _counts(rows, ("Kind", "What"), "Records", "Contradictions and doubts")
+        _show_counts(rows, ("Kind", "Description"), "Records", "Contradictions and doubts")
     else:
         st.caption("None.")
 
 
-def _counts(
+def _show_counts(
     rows: list[tuple[str, str, int]], heads: tuple[str, str], number: str, alt: str
 ) -> None:
     if rows:
-        shown = pd.DataFrame(rows, columns=[*heads, number]).set_index(heads[0])
-        draw.table(shown.assign(**{number: shown[number].map("{:,}".format)}), alt, (heads[1],))
+        table = pd.DataFrame(rows, columns=[*heads, number]).set_index(heads[0])
+        draw.table(table.assign(**{number: table[number].map("{:,}".format)}), alt, (heads[1],))

@@ -15,105 +15,113 @@ from ecgcore.comparison.confusion_cells import cell_description
 
 SIDES = {"a": "A", "b": "B", "one": "A − B"}
 ANY = "–"
+LABEL, PREDICTION, SIDE = "compare_cell_label", "compare_cell_said", "compare_cell_side"
+"""Keys of the selected cell, which are its names in the URL."""
 
 
-def matrices(of: Pair, found: Mapping[str, Any], names: Sequence[str], cohort: str) -> None:
-    """Show the matrices, and the records of the chosen cell."""
-    codes, dark = list(found["evaluations"]["a"]["classes"]), state.is_dark()
-    cell = _chosen(codes)
-    kept = {side: cell[:2] if cell and cell[2] == side else None for side in SIDES}
+def matrices(pair: Pair, comparison: Mapping[str, Any], names: Sequence[str], cohort: str) -> None:
+    """Show the matrices, and the records of the selected cell."""
+    evaluations, dark = comparison["evaluations"], state.is_dark()
+    codes = list(evaluations["a"]["classes"])
+    cell = _selected_cell(codes)
+    selected = {side: cell[:2] if cell and cell[2] == side else None for side in SIDES}
     for side, column, name in zip("ab", columns := st.columns(3), names, strict=False):
         with column:
             st.markdown(f"**{side.upper()} · {name}**")
-            counts = found["evaluations"][side]["confusion"]
-            drawn = figures_matrices.confusion(counts, codes, dark, kept[side])
-            _show(drawn, side, f"Confusion matrix of {name}, {of.part} records")
+            counts = evaluations[side]["confusion"]
+            chart = figures_matrices.confusion(counts, codes, dark, selected[side])
+            _show_matrix(chart, side, f"Confusion matrix of {name}, {pair.part} records")
     with columns[2]:
         st.markdown("**A − B** (orange: more in A, blue: more in B)")
-        counts = found["confusion_a_minus_b"]
-        drawn = figures_matrices.confusion_difference(counts, codes, dark, kept["one"])
-        _show(drawn, "one", f"Confusion matrix A minus B, {of.part} records")
-    st.caption(f"{found['evaluations']['a']['accuracy_of'].capitalize()}. Click a cell.")
-    _choose(codes)
+        counts = comparison["confusion_a_minus_b"]
+        chart = figures_matrices.confusion_difference(counts, codes, dark, selected["one"])
+        _show_matrix(chart, "one", f"Confusion matrix A minus B, {pair.part} records")
+    st.caption(f"{evaluations['a']['accuracy_of'].capitalize()}. Click a cell to list its records.")
+    _choose_cell(codes)
     if cell is not None:
-        _records(of, cell, cohort)
+        _list_records(pair, cell, cohort)
 
 
 def link_to_all(cohort: str, names: Sequence[str], why: str) -> dict[str, str]:
-    """Offer a link to Browse with these records, as many as it holds; return what it carries."""
-    asked = state.asking_for(cohort, names, why)
-    held = len(asked[state.RECORDS].split(","))
-    all_of = "them all" if held == len(names) else f"the first {held:,} of {len(names):,}"
-    controls.link(f"See {all_of} in Browse", "browse", "ecg", asked)
-    return asked
+    """Show a link to Browse with as many of these records as it can hold; return its query."""
+    query = state.link_to_records(cohort, names, why)
+    n = len(query[state.RECORDS].split(","))
+    text = "all of them" if n == len(names) else f"the first {n:,} of {len(names):,}"
+    controls.link(f"Show {text} in Browse", "browse", "ecg", query)
+    return query
 
 
-def _show(drawn: Any, side: str, alt: str) -> None:
+def _show_matrix(chart: Any, side: str, alt: str) -> None:
     key = f"compare_matrix_{side}"
 
-    def clicked() -> None:
+    def select_cell() -> None:
         points = st.session_state[key].selection.points
         if points:
-            st.session_state["compare_cell_label"] = points[0]["y"]
-            st.session_state["compare_cell_said"] = points[0]["x"]
-            st.session_state["compare_cell_side"] = SIDES[side]
+            st.session_state[LABEL] = points[0]["y"]
+            st.session_state[PREDICTION] = points[0]["x"]
+            st.session_state[SIDE] = SIDES[side]
 
-    draw.figure(drawn, key, alt, on_click=clicked)
+    draw.figure(chart, key, alt, on_click=select_cell)
 
 
-def _chosen(codes: Sequence[str]) -> tuple[str, str, str] | None:
-    """Return (label, prediction, side) of the cell that the visitor looks at.
+def _selected_cell(codes: Sequence[str]) -> tuple[str, str, str] | None:
+    """Return (label, prediction, side) of the selected cell.
 
-    The URL tells it on a first run, before the widgets are there.
+    On the first run it comes from the URL, because the widgets do not exist yet.
     """
-    keys = [f"compare_cell_{name}" for name in ("label", "said", "side")]
-    asked = [st.session_state.get(key) or st.query_params.get(key, "") for key in keys]
-    state.settle(keys[2], list(SIDES.values()), asked[2] or SIDES["a"])
-    side = {words: side for side, words in SIDES.items()}.get(asked[2], "a")
-    return (asked[0], asked[1], side) if set(asked[:2]) <= set(codes) else None
+    label, prediction, title = (
+        st.session_state.get(key) or st.query_params.get(key, "")
+        for key in (LABEL, PREDICTION, SIDE)
+    )
+    state.ensure_option(SIDE, list(SIDES.values()), title or SIDES["a"])
+    side = {title: side for side, title in SIDES.items()}.get(title, "a")
+    return (label, prediction, side) if {label, prediction} <= set(codes) else None
 
 
-def _choose(codes: Sequence[str]) -> None:
-    """Let the visitor choose a cell without a mouse; a click sets the same."""
+def _choose_cell(codes: Sequence[str]) -> None:
+    """Show controls that select a cell without a mouse; a click sets the same ones."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
-            "Cell of", list(SIDES.values()), required=True, key="compare_cell_side",
-            bind=state.URL,
-        )  # fmt: skip
-        for words, key in (("Label", "label"), ("Predicted", "said")):
-            st.selectbox(words, [ANY, *codes], key=f"compare_cell_{key}", bind=state.URL, width=160)
+            "Cell of", list(SIDES.values()), required=True, key=SIDE, bind=state.URL
+        )
+        for title, key in (("Label", LABEL), ("Predicted", PREDICTION)):
+            st.selectbox(title, [ANY, *codes], key=key, bind=state.URL, width=160)
 
 
-def _records(of: Pair, cell: tuple[str, str, str], cohort: str) -> None:
-    """List a cell's records, with links to see one or all of them."""
-    rows = cached_comparison.cell(of, *cell)
-    why = cell_description(*cell)
-    st.markdown(f"**{figures_matrices.counted(len(rows))}** · {why}")
+def _list_records(pair: Pair, cell: tuple[str, str, str], cohort: str) -> None:
+    """List a cell's records, with links to one or all of them."""
+    rows = cached_comparison.cell(pair, *cell)
+    description = cell_description(*cell)
+    st.markdown(f"**{figures_matrices.record_count(len(rows))}** · {description}")
     if not rows:
         return
-    said = cell[1]
-    shown = st.dataframe(
+    prediction = cell[1]
+    table = st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
         height=min(260, 38 + 35 * len(rows)),
         key="compare_cell_rows",
         on_select="rerun",
         selection_mode="single-row",
-        alt=f"Records: {why}",
+        alt=f"Records: {description}",
         column_config={
-            "record": "Record", "truth": "Label", "a": "A says", "b": "B says",
-            "p_a": st.column_config.NumberColumn(f"A, probability of {said}", format="%.3f"),
-            "p_b": st.column_config.NumberColumn(f"B, probability of {said}", format="%.3f"),
+            "record": "Record",
+            "truth": "Label",
+            "a": "A says",
+            "b": "B says",
+            "p_a": st.column_config.NumberColumn(f"A, probability of {prediction}", format="%.3f"),
+            "p_b": st.column_config.NumberColumn(f"B, probability of {prediction}", format="%.3f"),
         },
-    )  # fmt: skip
+    )
     names = [row["record"] for row in rows]
     with st.container(horizontal=True):
-        asked = link_to_all(cohort, names, why)
-        if shown.selection.rows:
-            name = names[shown.selection.rows[0]]
-            looked_at = asked | {state.RECORD: name}
-            controls.link(f"See {name} in Browse", "browse", "ecg", looked_at)
+        query = link_to_all(cohort, names, description)
+        if table.selection.rows:
+            name = names[table.selection.rows[0]]
+            controls.link(f"Show {name} in Browse", "browse", "ecg", query | {state.RECORD: name})
             controls.link(
-                "Where did they look?", "saliency", "center_focus_strong",
+                "Show both maps in Saliency",
+                "saliency",
+                "center_focus_strong",
                 {state.COHORT: cohort, state.RECORD: name},
-            )  # fmt: skip
+            )

@@ -1,7 +1,7 @@
-"""Keys of a page that no button has: 1 to 9 and 0 for the classes, ``?`` for help.
+"""Page keys without a button: 1 to 9 and 0 for the classes, ``?`` for help.
 
-Streamlit's buttons take shortcuts, but ``?`` is none of theirs, and ten buttons for ten classes
-would stand beside the filter that does the same. Typing into a field presses none of these keys.
+Streamlit's buttons accept shortcuts, but not ``?``, and ten class buttons would only repeat the
+class filter. Keys typed into a field are ignored.
 """
 
 from collections.abc import Callable
@@ -9,17 +9,17 @@ from collections.abc import Callable
 import streamlit as st
 
 _JS = """
-const typing = (target) =>
+const isField = (target) =>
   target && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
 
 export default function ({ data, setTriggerValue }) {
-  const pressed = (event) => {
+  const onKeyDown = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (typing(event.composedPath()[0]) || !data.keys.includes(event.key)) return;
+    if (isField(event.composedPath()[0]) || !data.keys.includes(event.key)) return;
     setTriggerValue("pressed", event.key);
   };
-  document.addEventListener("keydown", pressed);
-  return () => document.removeEventListener("keydown", pressed);
+  document.addEventListener("keydown", onKeyDown);
+  return () => document.removeEventListener("keydown", onKeyDown);
 }
 """
 _listener = st.components.v2.component("page_keys", js=_JS)

@@ -1,4 +1,4 @@
-"""Choosing records: what a visitor filters by, and the records that a link asks for."""
+"""Filters of a cohort's records, and the records that a link selects."""
 
 import streamlit as st
 
@@ -8,12 +8,12 @@ from dashboard.data import cached_browse
 from ecgcore.cohort.listing import LABEL_SOURCES, OLDEST_YEARS, UNKNOWN, Filters
 from ecgcore.labels.classes import CODES
 
-POLICY = {
+LABEL_SOURCE_TITLES = {
     "core": "expert, core",
     "broad": "expert, broad",
     "criteria": "criteria, unconfirmed",
 }
-_ASKED = {
+_NO_FILTERS = {
     "browse_class": [],
     "browse_source": [],
     "browse_sex": [],
@@ -24,7 +24,7 @@ _ASKED = {
 
 
 def choose(cohort: str) -> Filters:
-    """Let the visitor filter; the first record left is looked at when a filter changes."""
+    """Show the filters and return them; a change selects the first matching record."""
     listing = cached_browse.listing(cohort)
     label_source = st.segmented_control(
         "Classes by",
@@ -33,15 +33,15 @@ def choose(cohort: str) -> Filters:
         required=True,
         key="browse_policy",
         bind=state.URL,
-        on_change=state.forget_record,
-        help="core, broad: what experts stated, certain statements alone or wider ones too. "
-        "criteria: automatic measurements against published thresholds, unconfirmed.",
+        on_change=state.clear_record,
+        help="core, broad: expert statements, certain ones only or wider ones as well. criteria: "
+        "automatic measurements against published thresholds, unconfirmed.",
     )
     classes = controls.choose_classes("browse_class")
-    one, other = st.columns(2)
-    with one:
+    left, right = st.columns(2)
+    with left:
         sources = _several("Source", listing.sources, "browse_source", "All")
-    with other:
+    with right:
         sexes = _several("Sex", ["female", "male", UNKNOWN], "browse_sex", "All")
     low, high = st.slider(
         "Age, years (90: 90 or more)",
@@ -50,7 +50,7 @@ def choose(cohort: str) -> Filters:
         (0, OLDEST_YEARS),
         key="browse_age",
         bind=state.URL,
-        on_change=state.forget_record,
+        on_change=state.clear_record,
     )
     quality = _several("Quality", listing.quality, "browse_quality", "Any quality")
     text = st.text_input(
@@ -58,7 +58,7 @@ def choose(cohort: str) -> Filters:
         key="browse_text",
         bind=state.URL,
         placeholder="e.g. CLBBB, or bundle",
-        on_change=state.forget_record,
+        on_change=state.clear_record,
     )
     st.button("Clear filters", icon=":material/filter_alt_off:", key="browse_clear", on_click=clear)
     return Filters(
@@ -69,55 +69,63 @@ def choose(cohort: str) -> Filters:
         tuple(sexes),
         tuple(quality),
         text,
-        tuple(asked_for()),
+        tuple(linked_records()),
     )
 
 
 def clear() -> None:
-    """Let all records through again."""
-    for key, nothing in _ASKED.items():
-        st.session_state[key] = nothing
-    forget_asked_for()
+    """Remove all filters."""
+    for key, empty in _NO_FILTERS.items():
+        st.session_state[key] = empty
+    clear_linked_records()
 
 
-def turn_class(place: int) -> None:
-    """Filter by the class of that place (0 to 9), or no longer, where it is filtered by."""
-    code = CODES[place]
+def toggle_class(index: int) -> None:
+    """Add the class at an index (0 to 9) to the filter, or remove it."""
+    code = CODES[index]
     chosen = st.session_state.get("browse_class", [])
-    without = [other for other in chosen if other != code]
-    st.session_state["browse_class"] = without if code in chosen else [*chosen, code]
-    state.forget_record()
+    others = [other for other in chosen if other != code]
+    st.session_state["browse_class"] = others if code in chosen else [*chosen, code]
+    state.clear_record()
 
 
-def asked_for() -> list[str]:
-    """Return the records that the link which led here asks for, none where it asks for all."""
+def linked_records() -> list[str]:
+    """Return the records that the URL selects; empty if it selects none."""
     return [name for name in st.query_params.get(state.RECORDS, "").split(",") if name]
 
 
-def show_asked_for(found: int) -> None:
-    """Say which records a link asks for, and offer to see all again."""
-    asked = len(asked_for())
-    if not asked:
+def show_linked_records(n_matching: int) -> None:
+    """Describe the records that the URL selects, and offer to show all records again."""
+    n_linked = len(linked_records())
+    if not n_linked:
         return
-    why = st.query_params.get(state.WHY, "")[: state.LONGEST_WHY] or "as the link asks for"
-    records = "1 record" if asked == 1 else f"{asked:,} records"
-    missing = f" ({asked - found:,} left out: not in this cohort, or filtered out)"
+    why = st.query_params.get(state.WHY, "")[: state.MAX_WHY_CHARS] or "selected by the link"
+    records = "1 record" if n_linked == 1 else f"{n_linked:,} records"
+    missing = f" ({n_linked - n_matching:,} left out: not in this cohort, or filtered out)"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.text(f"{records}: {why}{missing if found < asked else ''}", width="content")
+        st.text(f"{records}: {why}{missing if n_matching < n_linked else ''}", width="content")
         st.button(
-            "Show all records", icon=":material/close:", key="browse_all", on_click=forget_asked_for
+            "Show all records",
+            icon=":material/close:",
+            key="browse_all",
+            on_click=clear_linked_records,
         )
 
 
-def forget_asked_for() -> None:
-    """Look at all records again."""
+def clear_linked_records() -> None:
+    """Remove the selection of records from the URL."""
     for name in (state.RECORDS, state.WHY):
         if name in st.query_params:
             del st.query_params[name]
-    state.forget_record()
+    state.clear_record()
 
 
-def _several(label: str, options: list[str], key: str, none: str) -> list[str]:
+def _several(label: str, options: list[str], key: str, placeholder: str) -> list[str]:
     return st.multiselect(
-        label, options, key=key, bind=state.URL, placeholder=none, on_change=state.forget_record
+        label,
+        options,
+        key=key,
+        bind=state.URL,
+        placeholder=placeholder,
+        on_change=state.clear_record,
     )

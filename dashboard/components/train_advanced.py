@@ -22,7 +22,7 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Form:
-    """What the form's controls depend on.
+    """Choices that the form's controls depend on.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ def _options(one: Setting, form: Form) -> Sequence[str] | None:
     """Return the values to choose from, of the setting or of the workspace; None for any text."""
     if one.name == "split":
         return _splits(form.cohort)
-    return cached_runs.with_weights() if one.name in RUNS else one.choices or None
+    return cached_runs.runs_with_weights() if one.name in RUNS else one.choices or None
 
 
 def _splits(cohort: str) -> list[str]:

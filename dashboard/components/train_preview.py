@@ -32,7 +32,7 @@ def show(requests: Sequence[TrainConfig]) -> list[ResolvedConfig]:
         return []
     left, right = st.columns([3, 2])
     with left:
-        alt = "Records of each class: asked for at this level, available, and drawn"
+        alt = "Records of each class: requested at this level, available, and drawn"
         bars = figures_training.level_bars(plan.split.counts)
         draw.figure(bars, "train_classes", alt)
     with right:
@@ -113,9 +113,9 @@ def _time_text(forecasts: Mapping[str, "Forecast"]) -> str:
 
 def _disk_text(forecasts: Mapping[str, "Forecast"]) -> str:
     training = max(one.disk_bytes for one in forecasts.values())
-    kept = sum(one.kept_bytes for one in forecasts.values())
+    stored = sum(one.kept_bytes for one in forecasts.values())
     free = min(one.free_bytes for one in forecasts.values())
-    return f"{size(training)} during training, {size(kept)} kept in all; {size(free)} free."
+    return f"{size(training)} during training, {size(stored)} stored afterwards in all; {size(free)} free."
 
 
 def duration(seconds: float) -> str:

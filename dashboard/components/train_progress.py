@@ -45,7 +45,7 @@ def watch() -> None:
 
 
 def choose() -> None:
-    """Let the visitor choose earlier trainings, to see their curves."""
+    """Show a list of earlier trainings whose curves can be shown."""
     run_ids = [run.id for run in cached_runs.runs()]
     if run_ids:
         st.multiselect(
@@ -74,9 +74,9 @@ def _progress(run: Run, name: str, alive: Sequence[Run]) -> None:
     left, right = st.columns([5, 2], vertical_alignment="center")
     text = f"**{name}** · {state_now} · epoch {status['epoch']} of {status['epochs']}"
     if state_now == "running":
-        text += f" · {draw.minutes(status['eta_s'])}"
+        text += f" · {draw.time_left(status['eta_s'])}"
     if state_now == "queued" and run in alive:  # else its process is still starting
-        text += f" · place {1 + alive.index(run)} in the queue"
+        text += f" · position {1 + alive.index(run)} in the queue"
     if state_now != "done":
         text += f" · {status['message']}"
     left.progress(status["epoch"] / max(1, status["epochs"]), text=text)

@@ -1,4 +1,4 @@
-"""Train: the visitor's request. Recipe, cohort, level and networks at first; the rest below."""
+"""Train: the form of a training, with recipe, cohort, level and networks on top."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ BASE = "train_base"
 """Session state: the settings of the recipe that the form holds."""
 
 
-def ask() -> list[TrainConfig]:
+def show_form() -> list[TrainConfig]:
     """Show the form; return one training for each chosen network."""
     recipe = _choose_recipe()
     above, below = st.container(), st.container()
@@ -55,7 +55,7 @@ def recipe_values(recipe: str, network: str) -> Values:
 
 
 def _choose_recipe() -> str:
-    """Let the visitor choose a recipe."""
+    """Show a list of the recipes; return the chosen one."""
     names = list(RECIPES)
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     with left:
@@ -72,7 +72,7 @@ def _choose_recipe() -> str:
 
 
 def _fill_in(base: Values) -> None:
-    """Bring controls that hold the former recipe's values to this one's; keep changed ones."""
+    """Set controls that hold the former recipe's values to this one's; keep changed ones."""
     former = st.session_state.get(BASE, base)
     for name, value in base.items():
         key = key_of(name)
@@ -82,7 +82,7 @@ def _fill_in(base: Values) -> None:
 
 
 def _reset(base: Mapping[str, Any]) -> None:
-    """Put every setting back to the recipe; the cohort stays."""
+    """Reset every setting to the recipe; keep the cohort."""
     initial = {one.name: control_value(one, base[one.name]) for one in config.train_settings()}
     initial = {**initial, "records": OWN_RECORDS, "networks": BOTH}
     for name, value in initial.items():
@@ -91,7 +91,7 @@ def _reset(base: Mapping[str, Any]) -> None:
 
 
 def _choose_records(base: Mapping[str, Any]) -> Values:
-    """Let the visitor choose cohort and level."""
+    """Show controls for cohort and level; return both."""
     left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
     with left:
         cohort = controls.choose_cohort()
@@ -123,7 +123,7 @@ def _choose_records(base: Mapping[str, Any]) -> Values:
 
 
 def _choose_networks() -> list[str]:
-    """Let the visitor choose networks."""
+    """Show the networks; return the chosen ones."""
     names = [*BOTH, *(name for name in cached_runs.networks() if name not in BOTH)]
     return st.pills(
         "Networks",
@@ -139,7 +139,7 @@ def _choose_networks() -> list[str]:
 
 
 def _describe_difference(recipe: str, base: Mapping[str, Any], values: Values) -> None:
-    """Say how far the settings are those of the recipe."""
+    """Show which settings differ from the recipe."""
     alike = {"level": LEVELS[:2] if recipe == DEFAULT else [base["level"]]}
     free = ("cohort", "seed")
     differences = [

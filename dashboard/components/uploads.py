@@ -1,5 +1,7 @@
-"""ECGs that a visitor brings. They are read in memory, stay in the session, and go with it: names
-in them are neither shown nor kept, and a file's own name is shown to the visitor alone."""
+"""Upload of ECGs: read in memory, stored for the session only, without any personal names.
+
+Names inside the files are neither shown nor stored; a file's own name is shown to its visitor only.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -19,68 +21,72 @@ if TYPE_CHECKING:
 
 FORMATS = (
     "WFDB (.hea with its .mat or .dat), CSV, .mat, HDF5, DICOM, HL7 aECG, GE MUSE, CardioSoft, "
-    "Philips, Mortara and Schiller XML, SCP-ECG, EDF, BDF, ISHNE, a .zip of them, or a PNG that "
-    "`ecgcore convert` drew."
+    "Philips, Mortara and Schiller XML, SCP-ECG, EDF, BDF, ISHNE, a .zip of these, or a PNG drawn "
+    "by `ecgcore convert`."
 )
-PRIVATE = (
-    f"Up to {cached_uploads.MOST_FILES} files and {cached_uploads.MOST_RECORDS} ECGs at once. They "
-    "stay in this session's memory and go with it; names in them are not read."
+LIMITS = (
+    f"Up to {cached_uploads.MAX_FILES} files and {cached_uploads.MAX_RECORDS} ECGs at once. They "
+    "stay in this session's memory and are deleted with it; names in them are not read."
 )
 
 
 @dataclass(frozen=True)
 class UploadResult:
-    """What was read (file → record or picture), and one line for each that was not."""
+    """ECGs read (file → record or network image), and one line for each refused file."""
 
-    sights: dict[str, "ClassifierInput"] = field(default_factory=dict)
+    ecgs: dict[str, "ClassifierInput"] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
 
 
-def ask(page: str) -> UploadResult:
-    """Let the visitor bring ECGs to a page; nothing brought is an empty answer."""
-    given = st.file_uploader(
+def upload(page: str) -> UploadResult:
+    """Show the file uploader of a page; return its ECGs, empty without a file."""
+    files = st.file_uploader(
         "ECG files, one or several: WFDB, CSV, MATLAB, HDF5, DICOM, SCP-ECG, XML, EDF, ISHNE, a "
-        ".zip of them, or a PNG of ours", accept_multiple_files=True, key=f"{page}_files",
-        help=f"{FORMATS} {PRIVATE}", on_change=state.keep_uploads, args=({},),
-    )  # fmt: skip
+        ".zip of these, or a PNG drawn by this product",
+        accept_multiple_files=True,
+        key=f"{page}_files",
+        help=f"{FORMATS} {LIMITS}",
+        on_change=state.store_uploads,
+        args=({},),
+    )
     with st.expander("A file that states neither its rate nor its leads"):
         fs_hz = st.number_input(
             "Rate, Hz", 50.0, 2000.0, None, key=f"{page}_fs_hz", placeholder="as the file states"
         )
-        in_order = st.checkbox(
+        assume_order = st.checkbox(
             "Its twelve columns are I, II, III, aVR, aVL, aVF, V1 to V6", key=f"{page}_in_order"
         )
-    if not given:
+    if not files:
         return UploadResult()
-    if len(given) > cached_uploads.MOST_FILES:
-        why = (
-            f"{len(given):,} files were given; up to {cached_uploads.MOST_FILES} are read here at "
-            "once. Give fewer, or a .zip of them, or use `ecgcore classify FOLDER --run RUN`."
+    if len(files) > cached_uploads.MAX_FILES:
+        reason = (
+            f"{len(files):,} files were uploaded; up to {cached_uploads.MAX_FILES} are read at "
+            "once. Upload fewer, or a .zip of them, or use `ecgcore classify FOLDER --run RUN`."
         )
-        return UploadResult(refused=[why])
-    brought = sorted_out(cached_uploads.read(named(given), fs_hz, in_order))
-    state.keep_uploads(brought.sights)
-    return brought
+        return UploadResult(refused=[reason])
+    result = as_result(cached_uploads.read(by_path(files), fs_hz, assume_order))
+    state.store_uploads(result.ecgs)
+    return result
 
 
-def named(given: "list[UploadedFile]") -> dict[str, bytes]:
-    """Return content by name; the second file of a name stands in a folder of its own."""
-    seen: Counter[str] = Counter()
-    files = {}
-    for file in given:
-        above = f"{seen[file.name]}/" if seen[file.name] else ""
-        files[above + file.name] = file.getvalue()
-        seen[file.name] += 1
-    return files
+def by_path(files: "list[UploadedFile]") -> dict[str, bytes]:
+    """Return path → content; a second file of the same name is put into its own folder."""
+    counts: Counter[str] = Counter()
+    contents = {}
+    for file in files:
+        folder = f"{counts[file.name]}/" if counts[file.name] else ""
+        contents[folder + file.name] = file.getvalue()
+        counts[file.name] += 1
+    return contents
 
 
-def sorted_out(found: "list[tuple[str, ClassifierInput | UnreadableRecord]]") -> UploadResult:
-    """Return what was read by its file's name, told apart where two are alike."""
-    brought = UploadResult()
-    for name, sight in found:
-        if isinstance(sight, UnreadableRecord):
-            brought.refused.append(str(sight))
+def as_result(inputs: "list[tuple[str, ClassifierInput | UnreadableRecord]]") -> UploadResult:
+    """Separate ECGs from refused files; equal names get a number."""
+    result = UploadResult()
+    for name, ecg in inputs:
+        if isinstance(ecg, UnreadableRecord):
+            result.refused.append(str(ecg))
             continue
-        alike = sum(label.split(" (")[0] == name for label in brought.sights)
-        brought.sights[f"{name} ({alike + 1})" if alike else name] = sight
-    return brought
+        n_equal = sum(label.split(" (")[0] == name for label in result.ecgs)
+        result.ecgs[f"{name} ({n_equal + 1})" if n_equal else name] = ecg
+    return result

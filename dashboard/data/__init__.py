@@ -1,1 +1,1 @@
-"""Asking ecgcore: values go in, answers come out, every cache is bounded and none is stale."""
+"""Data of the pages: every call into ecgcore, cached."""

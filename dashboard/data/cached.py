@@ -1,8 +1,11 @@
-"""The one place that asks ecgcore. Values go in as arguments, answers come out; every cache is
-bounded. What other processes write (cohorts, runs) is keyed by its file's time, so nothing stale
-is shown. What comes from an upload is cached in the visitor's own session only.
+"""Cohorts, records, measurements, networks and explanations, cached.
 
-ecgcore's modules that need torch are imported on first use: the first page comes without them.
+Pages pass values as arguments; every cache is bounded. Files that other processes write (cohorts,
+runs) are part of the cache key by their modification time, so nothing stale is shown. Results for
+an upload are cached in the visitor's own session only.
+
+Modules of ecgcore that need torch are imported on first use, so that the first page opens without
+them.
 """
 
 import hashlib
@@ -19,7 +22,7 @@ from ecgcore.cohort.store import Cohort, list_cohorts
 from ecgcore.imaging import Geometry
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.labels.classes import CODES
-from ecgcore.labels.contradictions import contradictions as contradictions_of
+from ecgcore.labels.contradictions import contradictions as find_contradictions
 from ecgcore.labels.expert import Labels, label_record, resolve_statements
 from ecgcore.records.record import Record
 from ecgcore.runs.run import find_run
@@ -30,33 +33,35 @@ if TYPE_CHECKING:
     from ecgcore.explain.api import Explanation
     from ecgcore.inference.model import Classifier
 
-SLOW = frozenset({"integrated_gradients", "occlusion_lead", "occlusion_beat", "occlusion_wave"})
+SLOW_METHODS = frozenset(
+    {"integrated_gradients", "occlusion_lead", "occlusion_beat", "occlusion_wave"}
+)
 
 
 def workspace() -> Workspace:
-    """Return the home folder that this server works on."""
+    """Return the workspace that this server works on."""
     return Workspace.find()
 
 
-def written(file: Path) -> int:
-    """Return a file's time in ns, 0 where it is not there: part of a cache's key."""
+def modified_ns(file: Path) -> int:
+    """Return a file's modification time in ns, 0 for a missing file; part of a cache key."""
     return file.stat().st_mtime_ns if file.exists() else 0
 
 
 def _record_key(record: Record) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(record.signal_mv).tobytes())
-    about = record.name, record.fs_hz, record.statements, record.details, record.notes
-    digest.update(repr((about, record.age_years, record.sex, record.machine)).encode())
+    metadata = record.name, record.fs_hz, record.statements, record.details, record.notes
+    digest.update(repr((metadata, record.age_years, record.sex, record.machine)).encode())
     return digest.hexdigest()
 
 
-def _picture_key(picture: NetworkImage) -> bytes:
-    return picture.image.tobytes() + repr((picture.record, picture.geometry)).encode()
+def _image_key(image: NetworkImage) -> bytes:
+    return image.image.tobytes() + repr((image.record, image.geometry)).encode()
 
 
 BY_CONTENT: dict[str | type[Any], Callable[[Any], Any]] = {
     Record: _record_key,
-    NetworkImage: _picture_key,
+    NetworkImage: _image_key,
 }
 EXAMPLES = resources.EXAMPLES
 
@@ -65,7 +70,7 @@ EXAMPLES = resources.EXAMPLES
 
 
 def cohorts() -> list["CohortSummary"]:
-    """Return the cohorts of this home."""
+    """Return the cohorts of this workspace."""
     return list_cohorts(workspace())
 
 
@@ -77,98 +82,98 @@ def ingest_examples() -> None:
 
 
 def cohort(name: str) -> Cohort:
-    """Return a cohort, opened once a server and shared: it only reads."""
-    return _cohort(workspace().path, name, written(workspace().cohorts / name / "cohort.json"))
+    """Return a cohort, opened once per server and shared read-only."""
+    return _cohort(workspace().path, name, modified_ns(workspace().cohorts / name / "cohort.json"))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _cohort(home_path: Path, name: str, stamp: int) -> Cohort:
-    return Cohort.open(name, Workspace(home_path))
+def _cohort(workspace_path: Path, name: str, stamp_ns: int) -> Cohort:
+    return Cohort.open(name, Workspace(workspace_path))
 
 
-def record(cohort_name: str, which: str | int) -> Record:
-    """Return one record of a cohort as it is stored, by name or, more quickly, by row."""
-    return cohort(cohort_name).record(which)
+def record(cohort_name: str, name_or_row: str | int) -> Record:
+    """Return one stored record of a cohort, by name or, faster, by row."""
+    return cohort(cohort_name).record(name_or_row)
 
 
-def trace(shown: Record, by: str) -> tuple[list[str], list[str]]:
-    """Return where a record's labels come from: of present and unknown classes, of absent ones.
+def trace(record: Record, source: str) -> tuple[list[str], list[str]]:
+    """Return the origin of a record's labels: of present and unknown classes, of absent classes.
 
-    ``by`` is a tier of what its source states, or ``criteria`` (measurements, the paper's
-    thresholds).
+    ``source`` is a tier of the expert statements, or ``criteria`` (measurements against the
+    paper's thresholds).
     """
-    labels = _by_criteria(shown) if by == "criteria" else label_record(shown, by)
-    absent = tuple(CODES[i] for i in np.flatnonzero(labels.states == 0))
-    told = [(line.startswith(absent) if absent else False, line) for line in labels.reasons]
-    return [line for no, line in told if not no], [line for no, line in told if no]
+    labels = _criteria_labels(record) if source == "criteria" else label_record(record, source)
+    absent_codes = tuple(CODES[i] for i in np.flatnonzero(labels.states == 0))
+    absent = [line for line in labels.reasons if absent_codes and line.startswith(absent_codes)]
+    return [line for line in labels.reasons if line not in absent], absent
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
-def _by_criteria(shown: Record) -> Labels:
+def _criteria_labels(record: Record) -> Labels:
     from ecgcore.labels.explain import criteria_labels
     from ecgcore.measure.measurements import measure
 
-    who = pd.DataFrame({"sex": [shown.sex], "age": [shown.age_years]})
-    return criteria_labels(pd.DataFrame([measure(shown).as_row()]), who)
+    demographics = pd.DataFrame({"sex": [record.sex], "age": [record.age_years]})
+    return criteria_labels(pd.DataFrame([measure(record).as_row()]), demographics)
 
 
-def contradictions(shown: Record) -> tuple[str, ...]:
-    """Return what a record's statements say against each other."""
-    return contradictions_of(resolve_statements(shown.statements, shown.details))
+def contradictions(record: Record) -> tuple[str, ...]:
+    """Return the contradictions between a record's statements."""
+    return find_contradictions(resolve_statements(record.statements, record.details))
 
 
-def stated(shown: Record) -> list[str]:
+def stated_classes(record: Record) -> list[str]:
     """Return the classes that a record's source states (core tier)."""
-    return [CODES[i] for i in np.flatnonzero(label_record(shown).states == 1)]
+    return [CODES[i] for i in np.flatnonzero(label_record(record).states == 1)]
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
-def measured(shown: Record) -> dict[str, Any]:
-    """Return what ``ecgcore measure`` says of a record."""
+def measurements(record: Record) -> dict[str, Any]:
+    """Return the measurements of a record, as ``ecgcore measure`` does."""
     from ecgcore.measure.measurements import measure
 
-    return measure(shown).as_json()
+    return measure(record).as_json()
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
-def quality(shown: Record) -> list[str]:
-    """Return what is doubtful about a recording: "code: words" a flag."""
-    from ecgcore.measure.quality import quality as flags_of
+def quality(record: Record) -> list[str]:
+    """Return the quality flags of a recording, each as "code: description"."""
+    from ecgcore.measure.quality import quality as quality_flags
 
-    return [str(flag) for flag in flags_of(shown)]
+    return [str(flag) for flag in quality_flags(record)]
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
-def network_image(shown: Record, layout: str) -> tuple[np.ndarray, Geometry]:
-    """Return the image (3, 224, 224) in 0..1 that a network sees of a record, and its measures."""
+def network_image(record: Record, layout: str) -> tuple[np.ndarray, Geometry]:
+    """Return the image (3, 224, 224) in 0..1 that a network reads of a record, and its geometry."""
     from ecgcore.imaging.network_view import network_image as draw_image
 
-    drawn = draw_image(shown, layout)
-    return drawn.image, drawn.geometry
+    image = draw_image(record, layout)
+    return image.image, image.geometry
 
 
-# Uploads and answers ----------------------------------------------------------------------------
+# Examples and networks --------------------------------------------------------------------------
 
 
 @st.cache_data(max_entries=1, show_spinner="Reading the examples …")
 def examples() -> dict[str, Path]:
-    """Return one example ECG a class, as far as there are any: the most plainly stated."""
+    """Return one example ECG for each available class: the one stated with the least doubt."""
     from ecgcore.records.discover import find_records
     from ecgcore.records.read import read_record
 
-    found: dict[str, tuple[tuple[float, int], Path]] = {}
+    best: dict[str, tuple[tuple[float, int], Path]] = {}
     for path in find_records([EXAMPLES]):
         record = read_record(path)
-        classes, doubt = stated(record), _doubt(record)
-        if len(classes) == 1 and (classes[0] not in found or doubt < found[classes[0]][0]):
-            found[classes[0]] = doubt, path
-    return {code: found[code][1] for code in CODES if code in found}
+        classes, doubt = stated_classes(record), _doubt(record)
+        if len(classes) == 1 and (classes[0] not in best or doubt < best[classes[0]][0]):
+            best[classes[0]] = doubt, path
+    return {code: best[code][1] for code in CODES if code in best}
 
 
-def _doubt(shown: Record) -> tuple[float, int]:
-    """Return what orders records from the most plainly stated on: doubt, number of statements."""
-    likelihoods = [s.likelihood for s in shown.statements if s.likelihood]
-    return -min(likelihoods, default=0.0), len(shown.statements)
+def _doubt(record: Record) -> tuple[float, int]:
+    """Return a sort key, least doubt first: negative lowest likelihood, number of statements."""
+    likelihoods = [s.likelihood for s in record.statements if s.likelihood]
+    return -min(likelihoods, default=0.0), len(record.statements)
 
 
 def example(code: str) -> Record:
@@ -179,46 +184,35 @@ def example(code: str) -> Record:
 
 
 def classifier(reference: str) -> "Classifier":
-    """Return a loaded run or shipped model, one a server, shared between sessions."""
-    return _classifier(
-        workspace().path, reference, written(find_run(reference, workspace()).weights)
-    )
+    """Return a loaded run or shipped model, shared between the sessions of the server."""
+    stamp_ns = modified_ns(find_run(reference, workspace()).weights)
+    return _classifier(workspace().path, reference, stamp_ns)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the network …")
-def _classifier(home_path: Path, reference: str, stamp: int) -> "Classifier":
+def _classifier(workspace_path: Path, reference: str, stamp_ns: int) -> "Classifier":
     from ecgcore.inference.model import load_model
 
-    return load_model(reference, Workspace(home_path))
-
-
-@st.cache_data(max_entries=64, show_spinner="Asking …", hash_funcs=BY_CONTENT, scope="session")
-def answers(reference: str, asked: list[Record]) -> list[dict[str, Any]]:
-    """Return what ``ecgcore classify`` says of each record."""
-    from ecgcore.inference.classify import classify_records
-    from ecgcore.inference.concurrency import exclusive_classifier
-
-    with exclusive_classifier(classifier(reference)) as network:
-        return classify_records(asked, network)
+    return load_model(reference, Workspace(workspace_path))
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
-def explain(reference: str, shown: Record | NetworkImage, code: str, method: str) -> "Explanation":
-    """Return what ``ecgcore explain`` finds."""
+def explain(reference: str, ecg: Record | NetworkImage, code: str, method: str) -> "Explanation":
+    """Return a network's explanation of one class, as ``ecgcore explain`` computes it."""
     from ecgcore.explain.api import explain as explain_record
     from ecgcore.inference.concurrency import exclusive_classifier
 
-    is_slow = method in SLOW
+    is_slow = method in SLOW_METHODS
     with exclusive_classifier(classifier(reference), low_priority=True, slow=is_slow) as network:
-        return explain_record(network, shown, code, method)
+        return explain_record(network, ecg, code, method)
 
 
 @st.cache_data(max_entries=32, show_spinner="Checking …", hash_funcs=BY_CONTENT, scope="session")
-def trust(reference: str, shown: Record | NetworkImage, code: str, method: str) -> dict[str, Any]:
-    """Return what ``ecgcore explain --trust`` says of a map: verdict and checks."""
+def trust(reference: str, ecg: Record | NetworkImage, code: str, method: str) -> dict[str, Any]:
+    """Return verdict and checks of a map, as ``ecgcore explain --trust`` computes them."""
     from ecgcore.explain.trust import check_trust
     from ecgcore.inference.concurrency import exclusive_classifier
 
-    found = explain(reference, shown, code, method)
+    explanation = explain(reference, ecg, code, method)
     with exclusive_classifier(classifier(reference), slow=True) as network:
-        return check_trust(found, network, shown).trust
+        return check_trust(explanation, network, ecg).trust

@@ -1,7 +1,6 @@
-"""Lists of records and audits of cohorts as Browse and Overview ask for them.
+"""Record lists and label audits for Browse and Overview, cached.
 
-As in ``cached``: values in, answers out, every cache bounded, nothing stale. A listing only reads,
-so one stands for all sessions of the server.
+A listing is read-only, so one per cohort serves all sessions of the server.
 """
 
 import sys
@@ -15,7 +14,7 @@ import pyarrow as pa
 import streamlit as st
 
 from dashboard.data import cached
-from dashboard.data.cached import workspace, written
+from dashboard.data.cached import modified_ns, workspace
 from ecgcore.cohort.listing import Filters, Listing
 from ecgcore.cohort.store import Cohort
 from ecgcore.records.record import Record
@@ -24,85 +23,89 @@ from ecgcore.workspace import Workspace
 if TYPE_CHECKING:
     from ecgcore.cohort.store import CohortSummary
 
-_DRAWS_IMAGES = "ecgcore.imaging.network_view"
+_IMAGE_MODULE = "ecgcore.imaging.network_view"
 
 
 def listing(name: str) -> Listing:
-    """Return what lists show of a cohort, read once a server."""
-    return _listing(workspace().path, name, *_stamps(name))
+    """Return the listing of a cohort, read once per server."""
+    return _listing(workspace().path, name, *_stamps_ns(name))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the cohort's index …")
-def _listing(home_path: Path, name: str, *stamps: int) -> Listing:
-    return Listing(Cohort.open(name, Workspace(home_path)))
+def _listing(workspace_path: Path, name: str, *stamps_ns: int) -> Listing:
+    return Listing(Cohort.open(name, Workspace(workspace_path)))
 
 
-def _stamps(name: str) -> tuple[int, int]:
-    """Return the times of a cohort's index and of its last measurements."""
+def _stamps_ns(name: str) -> tuple[int, int]:
+    """Return the modification times of a cohort's index and of its last measurements."""
     folder = workspace().cohorts / name
-    measures = (folder / "shards").glob("*/measures.parquet")
-    return written(folder / "cohort.json"), max(map(written, measures), default=0)
+    measurement_files = (folder / "shards").glob("*/measures.parquet")
+    latest = max(map(modified_ns, measurement_files), default=0)
+    return modified_ns(folder / "cohort.json"), latest
 
 
-def kept(name: str, filters: Filters) -> np.ndarray:
-    """Return the rows that filters leave of a cohort, in its order."""
+def select_rows(name: str, filters: Filters) -> np.ndarray:
+    """Return the rows of a cohort that match the filters, in the cohort's order."""
     return listing(name).select_rows(filters)
 
 
 def table(name: str, rows: np.ndarray, label_source: str) -> pa.Table:
-    """Return what the list shows of some rows."""
+    """Return the list's columns for some rows."""
     return listing(name).table(rows, label_source)
 
 
 def class_counts(cohort: "CohortSummary") -> dict[str, int]:
-    """Return how many records of a cohort state each class (core tier)."""
-    return _class_counts(workspace().path, cohort.name, *_stamps(cohort.name))
+    """Return the number of records of a cohort that state each class (core tier)."""
+    return _class_counts(workspace().path, cohort.name, *_stamps_ns(cohort.name))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _class_counts(home_path: Path, name: str, *stamps: int) -> dict[str, int]:
+def _class_counts(workspace_path: Path, name: str, *stamps_ns: int) -> dict[str, int]:
     from ecgcore.cohort.listing import class_counts_of
 
-    return class_counts_of(Cohort.open(name, Workspace(home_path)))
+    return class_counts_of(Cohort.open(name, Workspace(workspace_path)))
 
 
 def can_draw_images() -> bool:
-    """Whether what draws networks' images is loaded; on a fresh server it is loaded beside the
-    page, which takes seconds (torch) and would else hold up the ECG."""
-    if hasattr(sys.modules.get(_DRAWS_IMAGES), "seen"):
+    """Return True once network images can be drawn; start loading what they need (torch).
+
+    Loading takes seconds on a fresh server and would otherwise delay the ECG, so it runs in a
+    thread beside the page.
+    """
+    if hasattr(sys.modules.get(_IMAGE_MODULE), "network_image"):
         return True
-    _loading()
+    _load_image_module()
     return False
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _loading() -> threading.Thread:
-    thread = threading.Thread(target=import_module, args=(_DRAWS_IMAGES,), daemon=True)
+def _load_image_module() -> threading.Thread:
+    thread = threading.Thread(target=import_module, args=(_IMAGE_MODULE,), daemon=True)
     thread.start()
     return thread
 
 
-def measured(name: str, shown: Record) -> dict[str, Any]:
-    """Return what was measured of a cohort's record at ingest; now, where it was not."""
-    row = listing(name).row_of(shown.name)
+def measurements(name: str, record: Record) -> dict[str, Any]:
+    """Return a cohort record's measurements: those stored at ingest, else measured now."""
+    row = listing(name).row_of(record.name)
     stored = None if row is None else cached.cohort(name).measurements_of(row)
-    return cached.measured(shown) if stored is None else stored.as_json()
+    return cached.measurements(record) if stored is None else stored.as_json()
 
 
 def audit(name: str) -> dict[str, Any]:
-    """Return what ``ecgcore label audit`` says of a cohort."""
-    return _audit(workspace().path, name, *_stamps(name))
+    """Return the label audit of a cohort, as ``ecgcore label audit`` computes it."""
+    return _audit(workspace().path, name, *_stamps_ns(name))
 
 
 @st.cache_data(max_entries=8, show_spinner="Auditing the labels …")
-def _audit(home_path: Path, name: str, *stamps: int) -> dict[str, Any]:
+def _audit(workspace_path: Path, name: str, *stamps_ns: int) -> dict[str, Any]:
     from ecgcore.cohort.label_audit import audit_cohort
 
-    return audit_cohort(Cohort.open(name, Workspace(home_path)))
+    return audit_cohort(Cohort.open(name, Workspace(workspace_path)))
 
 
-def refused(name: str) -> list[dict[str, str]]:
-    """Return the files of a cohort that were refused: record id, and why in words of no file."""
-    from ecgcore.cohort.exclusions import rejected_files
+def rejected_files(name: str) -> list[dict[str, str]]:
+    """Return the refused files of a cohort: record id, and the reason without file names."""
+    from ecgcore.cohort import exclusions
 
-    return rejected_files(Cohort.open(name, workspace()))
+    return exclusions.rejected_files(Cohort.open(name, workspace()))

@@ -1,7 +1,7 @@
-"""What Compare shows beside the comparison itself; each part is computed when it is looked at.
+"""Details of a comparison for the tabs of Compare, each computed when its tab is opened.
 
-As in ``cached``: values in, answers out, every cache bounded, nothing stale. All of it is about the
-records that both runs hold, in the same order, and a test set whose look was counted already.
+All of it concerns the records that both runs hold, in the same order. The comparison itself has
+already logged the access to the test set.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard.data.cached import workspace, written
-from dashboard.data.cached_runs import PREDICTIONS, comparable, run
+from dashboard.data.cached import modified_ns, workspace
+from dashboard.data.cached_runs import PREDICTIONS, comparable_runs, run
 from ecgcore.runs.run import Run, find_run
 from ecgcore.workspace import Workspace
 
@@ -21,88 +21,88 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs and a part of their records; equal pairs with equal stamps hold the same numbers."""
+    """Two runs and a part of their records; equal pairs with equal stamps hold equal scores."""
 
     workspace: Path
     a: str
     b: str
     part: str
-    stamps: tuple[int, ...]
+    stamps_ns: tuple[int, ...]
 
     @property
     def runs(self) -> tuple[Run, Run]:
         """Both runs."""
-        return find_run(self.a, Workspace(self.workspace)), find_run(
-            self.b, Workspace(self.workspace)
-        )
+        workspace = Workspace(self.workspace)
+        return find_run(self.a, workspace), find_run(self.b, workspace)
 
 
-def pair(a: str, b: str, part: str) -> Pair:
+def current_pair(a: str, b: str, part: str) -> Pair:
     """Return two runs and a part, as they are on disk now."""
-    stamps = tuple(written(run(reference).folder / PREDICTIONS) for reference in (a, b))
-    return Pair(workspace().path, a, b, part, stamps)
+    stamps_ns = tuple(modified_ns(run(reference).folder / PREDICTIONS) for reference in (a, b))
+    return Pair(workspace().path, a, b, part, stamps_ns)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def scores(of: Pair) -> tuple["Scores", "Scores"]:
-    """Return both runs' scores on their common records; shared, and only read."""
+def scores(pair: Pair) -> tuple["Scores", "Scores"]:
+    """Return both runs' scores on their common records; shared and read-only."""
     from ecgcore.comparison.compare import on_common_records
     from ecgcore.evaluation.evaluate import run_scores
 
-    a, b = (run_scores(one, of.part) for one in of.runs)
+    a, b = (run_scores(run, pair.part) for run in pair.runs)
     return on_common_records(a, b)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def curves(of: Pair, kind: str) -> list[dict[str, Any]]:
-    """Return each side's ROC or PR curves: class, micro or macro → curve."""
+def curves(pair: Pair, kind: str) -> list[dict[str, Any]]:
+    """Return each side's ROC or precision–recall curves: class, micro or macro → curve."""
     from ecgcore.evaluation.roc import pr_curves_of, roc_curves_of
 
-    return [(roc_curves_of if kind == "ROC" else pr_curves_of)(side) for side in scores(of)]
+    return [(roc_curves_of if kind == "ROC" else pr_curves_of)(side) for side in scores(pair)]
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def points(of: Pair) -> list[dict[str, dict[str, Any]]]:
-    """Return where each side's calls lie on its curves: class → sensitivity, specificity, …"""
-    from ecgcore.evaluation.operating_points import curve_points
+def curve_points(pair: Pair) -> list[dict[str, dict[str, Any]]]:
+    """Return each side's operating points on its curves: class → sensitivity, specificity, …"""
+    from ecgcore.evaluation import operating_points
 
-    return [curve_points(side) for side in scores(of)]
+    return [operating_points.curve_points(side) for side in scores(pair)]
 
 
-def cell(of: Pair, label: str, said: str, side: str) -> list[dict[str, Any]]:
+def cell(pair: Pair, label: str, prediction: str, side: str) -> list[dict[str, Any]]:
     """Return the records of one cell of a confusion matrix."""
     from ecgcore.comparison.confusion_cells import cell_records
 
-    return cell_records(*scores(of), label, said, side)
+    return cell_records(*scores(pair), label, prediction, side)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def calibration(of: Pair) -> list[dict[str, Any]]:
-    """Return how well each side's probabilities are calibrated, before and after temperature."""
+def calibration(pair: Pair) -> list[dict[str, Any]]:
+    """Return each side's calibration errors, before and after temperature scaling."""
     from ecgcore.comparison.compare import on_common_records
     from ecgcore.evaluation.evaluate import calibration_report, run_scores
 
-    raw = on_common_records(*(run_scores(one, of.part, calibrated=False) for one in of.runs))
-    sides = zip(of.runs, scores(of), raw, strict=True)
+    uncalibrated = on_common_records(
+        *(run_scores(run, pair.part, calibrated=False) for run in pair.runs)
+    )
     return [
-        calibration_report(one.calibration, fitted, bare)["calibration"]
-        for one, fitted, bare in sides
+        calibration_report(run.calibration, after, before)["calibration"]
+        for run, after, before in zip(pair.runs, scores(pair), uncalibrated, strict=True)
     ]
 
 
 @st.cache_data(
     max_entries=8, show_spinner="Scoring subgroups (bootstrap over patients) …", show_time=True
 )
-def subgroups(of: Pair) -> list[dict[str, Any] | None]:
-    """Return each side's figures by subgroup; None where it is not known what the records are."""
-    from ecgcore.evaluation.subgroups import run_traits
-    from ecgcore.evaluation.subgroups import subgroups as figures_of
+def subgroups(pair: Pair) -> list[dict[str, Any] | None]:
+    """Return each side's metrics by subgroup, or None if neither run's cohort is available."""
+    from ecgcore.evaluation import subgroups
 
-    traits = [run_traits(one, of.part, Workspace(of.workspace)) for one in of.runs]
-    told = [table for table in traits if table is not None]
-    if not told:
+    workspace = Workspace(pair.workspace)
+    traits = [subgroups.run_traits(run, pair.part, workspace) for run in pair.runs]
+    known = [table for table in traits if table is not None]
+    if not known:
         return [None, None]
-    return [figures_of(side, told[0]) for side in scores(of)]
+    return [subgroups.subgroups(side, known[0]) for side in scores(pair)]
 
 
 @st.cache_data(
@@ -110,32 +110,32 @@ def subgroups(of: Pair) -> list[dict[str, Any] | None]:
     show_spinner="Scoring operating points (bootstrap over patients) …",
     show_time=True,
 )
-def operating(of: Pair) -> list[dict[str, dict[str, Any]]]:
+def operating_points(pair: Pair) -> list[dict[str, dict[str, Any]]]:
     """Return each side's operating points with intervals: class → sensitivity, …"""
-    from ecgcore.evaluation.operating_points import operating_points
+    from ecgcore.evaluation import operating_points
 
-    return [operating_points(side) for side in scores(of)]
+    return [operating_points.operating_points(side) for side in scores(pair)]
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def decision(of: Pair, code: str) -> list[list[dict[str, float]]]:
+def decision_curves(pair: Pair, code: str) -> list[list[dict[str, float]]]:
     """Return each side's decision curve of a class."""
     from ecgcore.evaluation.decision_curve import decision_curve
 
-    return [decision_curve(side, code) for side in scores(of)]
+    return [decision_curve(side, code) for side in scores(pair)]
 
 
 @st.cache_data(max_entries=8, show_spinner="Timing both networks …")
-def ms_per_ecg(of: Pair) -> list[float]:
-    """Return how long one ECG takes each network on this machine, in ms."""
-    from ecgcore.inference.latency import ms_per_ecg as measure
+def ms_per_ecg(pair: Pair) -> list[float]:
+    """Return how long each network takes per ECG on this machine, in ms."""
+    from ecgcore.inference import latency
 
-    return measure(of.runs, Workspace(of.workspace))
+    return latency.ms_per_ecg(pair.runs, Workspace(pair.workspace))
 
 
 def all_seeds(a: list[Run], b: list[Run]) -> tuple[list[str], list[str]]:
-    """Return both sides, by id, with every seed that both have."""
+    """Return the run ids of both sides with every seed that both have."""
     from ecgcore.comparison.seed_groups import complete_seed_groups
 
-    groups = complete_seed_groups(a, b, comparable())
-    return [one.id for one in groups[0]], [one.id for one in groups[1]]
+    groups = complete_seed_groups(a, b, comparable_runs())
+    return [run.id for run in groups[0]], [run.id for run in groups[1]]

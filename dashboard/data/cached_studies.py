@@ -1,4 +1,4 @@
-"""Studies as their page asks for them. As in ``cached``: values in, answers out, nothing stale."""
+"""Finished studies and their trainings, cached."""
 
 from typing import TYPE_CHECKING
 
@@ -9,32 +9,32 @@ if TYPE_CHECKING:
     from ecgcore.studies.overview import StudyOverview
 
 
-def states() -> list["StudyOverview"]:
-    """Return the studies of which something is finished."""
-    return _states(_newest())
+def overviews() -> list["StudyOverview"]:
+    """Return the studies that have a finished training."""
+    return _overviews(_modified_ns())
 
 
 @st.cache_data(max_entries=2, show_spinner="Reading the studies …")
-def _states(stamp: int) -> list["StudyOverview"]:
+def _overviews(stamp_ns: int) -> list["StudyOverview"]:
     from ecgcore.studies.overview import study_overviews
 
     return study_overviews()
 
 
-def points(name: str) -> pd.DataFrame:
-    """Return a row a finished training of a study, with its macro AUC."""
-    return _points(name, _newest())
+def trial_scores(name: str) -> pd.DataFrame:
+    """Return one row per finished training of a study, with its macro AUC."""
+    return _trial_scores(name, _modified_ns())
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the finished trainings …")
-def _points(name: str, stamp: int) -> pd.DataFrame:
-    from ecgcore.studies.overview import trial_scores
+def _trial_scores(name: str, stamp_ns: int) -> pd.DataFrame:
+    from ecgcore.studies import overview
 
-    return trial_scores(name)
+    return overview.trial_scores(name)
 
 
-def _newest() -> int:
-    """Return the time in ns of the last change below the studies' folder."""
+def _modified_ns() -> int:
+    """Return the time of the last change below the studies' folder, in ns."""
     from ecgcore.studies.overview import STUDIES_FOLDER
 
     folders = [STUDIES_FOLDER, *STUDIES_FOLDER.glob("*"), *STUDIES_FOLDER.glob("*/cells")]

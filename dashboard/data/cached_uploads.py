@@ -1,6 +1,4 @@
-"""What a visitor brings, and what the networks say of it. As in ``cached``: values in, answers out,
-every cache bounded; what comes from an upload stays in the visitor's own session.
-"""
+"""Uploaded ECGs and the networks' answers, cached in the visitor's own session only."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,61 +12,61 @@ from ecgcore.records.record import Record
 if TYPE_CHECKING:
     from ecgcore.inference.inputs import ClassifierInput
 
-MOST_FILES, MOST_RECORDS, MAX_MEASURED_S = 400, 200, 600.0
-CHUNK = 16
+MAX_FILES, MAX_RECORDS, MAX_DURATION_S = 400, 200, 600.0
+BATCH = 16
 
 
 @st.cache_data(max_entries=2, show_spinner="Reading …", scope="session")
 def read(
     files: dict[str, bytes], fs_hz: float | None, assume_order: bool
 ) -> list[tuple[str, "ClassifierInput | UnreadableRecord"]]:
-    """Return what uploaded files hold: a record or a picture of ours each, or the reason why not.
+    """Return the record or network image in each uploaded file, or the reason why there is none.
 
-    They are called ECG 1, ECG 2 … in order. Of a long recording its first ten minutes are kept.
+    They are named ECG 1, ECG 2 … in order. Only the first ten minutes of a long recording are read.
     """
     from ecgcore.inference.inputs import read_uploaded_inputs
     from ecgcore.records.read import ReadOptions
 
-    how = ReadOptions(source_fs_hz=fs_hz, assume_order=assume_order)
+    options = ReadOptions(source_fs_hz=fs_hz, assume_order=assume_order)
     return read_uploaded_inputs(
-        files, max_records=MOST_RECORDS, max_duration_s=MAX_MEASURED_S, options=how
+        files, max_records=MAX_RECORDS, max_duration_s=MAX_DURATION_S, options=options
     )
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=cached.BY_CONTENT, scope="session")
-def answers(reference: str, asked: list["ClassifierInput"]) -> list[dict[str, Any]]:
-    """Return what ``ecgcore classify`` says of each."""
+def answers(reference: str, ecgs: list["ClassifierInput"]) -> list[dict[str, Any]]:
+    """Return a network's answer to each ECG, as ``ecgcore classify`` gives it."""
     from ecgcore.inference.classify import classify_inputs
     from ecgcore.inference.concurrency import exclusive_classifier
 
     with exclusive_classifier(cached.classifier(reference)) as network:
-        return classify_inputs(asked, network)
+        return classify_inputs(ecgs, network)
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=cached.BY_CONTENT, scope="session")
-def gate(shown: Record) -> dict[str, Any]:
-    """Return what the quality gate says of a recording: ``verdict`` and ``reasons``."""
-    from ecgcore.measure.quality_gate import gate as gate_of
+def quality_gate(record: Record) -> dict[str, Any]:
+    """Return the quality gate's ``verdict`` on a recording and its ``reasons``."""
+    from ecgcore.measure.quality_gate import gate
 
-    return asdict(gate_of(shown))
+    return asdict(gate(record))
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=cached.BY_CONTENT, scope="session")
-def was_trained_on(reference: str, shown: Record) -> bool:
-    """Whether a run says that it learnt from this recording."""
-    from ecgcore.runs.provenance import was_trained_on as says
+def was_trained_on(reference: str, record: Record) -> bool:
+    """Return True if a run was trained on this recording."""
+    from ecgcore.runs import provenance
 
-    return says(cached.classifier(reference).run, shown)
+    return provenance.was_trained_on(cached.classifier(reference).run, record)
 
 
 def thresholds(reference: str) -> dict[str, float]:
-    """Return per class the calibrated probability from which a run calls it; empty: none."""
+    """Return class → calibrated probability from which a run calls it; empty without thresholds."""
     network = cached.classifier(reference)
     return network.thresholds if network.target_mode == "multilabel" else {}
 
 
-def bands(reference: str) -> dict[str, tuple[float, float]]:
-    """Return per class the probabilities at which a run is not certain; empty: it has no band."""
-    refer = cached.classifier(reference).refer
-    told = (refer or {}).get("bands") or {}
-    return {code: (ends[0], ends[1]) for code, ends in told.items() if ends}
+def uncertain_bands(reference: str) -> dict[str, tuple[float, float]]:
+    """Return class → range of probabilities in which a run is uncertain; empty without ranges."""
+    referral = cached.classifier(reference).refer or {}
+    bands = referral.get("bands") or {}
+    return {code: (ends[0], ends[1]) for code, ends in bands.items() if ends}

@@ -1,4 +1,4 @@
-"""Homes that the app works on, and the app itself as AppTest sees it."""
+"""Workspaces for the app, and the app itself in Streamlit's AppTest."""
 
 import shutil
 from collections.abc import Callable
@@ -11,27 +11,26 @@ from streamlit.testing.v1 import AppTest
 
 from ecgcore.workspace import Workspace
 
-import_module(
-    "ecgcore.imaging.network_view"
-)  # as on a server that has drawn a network's image before
+# As on a server that has drawn a network image before.
+import_module("ecgcore.imaging.network_view")
 ENTRY = str(Path(__file__).resolve().parents[2] / "dashboard" / "streamlit_app.py")
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Return an empty home, which the app uses."""
+    """Return an empty workspace, which the app uses."""
     return _use(tmp_path / "home", monkeypatch)
 
 
 @pytest.fixture
 def nothing_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the product come without any trained network."""
+    """Remove the shipped networks from the product."""
     monkeypatch.setattr("ecgcore.runs.run.SHIPPED", tmp_path / "checkpoints")
 
 
 @pytest.fixture
 def filled(small_pair, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """Return the home with the example cohort and two runs, which the app uses. Read only."""
+    """Return the workspace with the example cohort and two runs, which the app uses; read-only."""
     return _use(small_pair[0].path, monkeypatch)
 
 
@@ -39,7 +38,7 @@ def filled(small_pair, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 def own_copy(
     examples_home: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Workspace:
-    """Return a copy of the cohort of example ECGs in a home that the app uses and may write to."""
+    """Return a writable workspace with the example cohort, which the app uses."""
     shutil.copytree(examples_home.cohorts, tmp_path / "cohorts")
     return _use(tmp_path, monkeypatch)
 
@@ -53,12 +52,12 @@ def _use(path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 @pytest.fixture
 def open_page() -> Callable[..., AppTest]:
-    """Return a function that opens a page of the app, with what stands in its URL."""
+    """Return a function that opens a page of the app with URL parameters."""
 
-    def opened(page: str, **looked_at: str) -> AppTest:
+    def opened(page: str, **query: str) -> AppTest:
         app = AppTest.from_file(ENTRY, default_timeout=60)
         app.switch_page(f"app_pages/{page}.py")
-        for key, value in looked_at.items():
+        for key, value in query.items():
             app.query_params[key] = value
         return app.run()
 

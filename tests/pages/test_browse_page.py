@@ -1,4 +1,4 @@
-"""Browse: filters by policy, source and quality; links to records; keys; the cohort as a whole."""
+"""Browse: filters by label source, source and quality; links to records; keys; cohort view."""
 
 import json
 
@@ -18,42 +18,44 @@ def listing(filled) -> Listing:
     return Listing(Cohort.open("examples", filled))
 
 
-def shown(app) -> list[str]:
+def listed_records(app) -> list[str]:
     """Return the records that the table lists."""
     return app.dataframe[0].value["record"].tolist()
 
 
-@pytest.mark.parametrize("policy", ["core", "broad", "criteria"])
-def test_the_class_filter_means_what_the_chosen_policy_says(open_page, filled, listing, policy):
-    app = open_page("browse", cohort="examples", browse_class="LVH", browse_policy=policy)
-    rows = listing.select_rows(Filters(label_source=policy, classes=("LVH",)))
-    assert shown(app) == [listing.name_of(row) for row in rows]
+@pytest.mark.parametrize("source", ["core", "broad", "criteria"])
+def test_the_class_filter_uses_the_chosen_label_source(open_page, filled, listing, source):
+    app = open_page("browse", cohort="examples", browse_class="LVH", browse_policy=source)
+    rows = listing.select_rows(Filters(label_source=source, classes=("LVH",)))
+    assert listed_records(app) == [listing.name_of(row) for row in rows]
     assert f"**{len(rows)}** of 160 records" in words(app)
 
 
-def test_quality_source_and_text_filter_too_and_clear_takes_all_back(open_page, filled, listing):
+def test_quality_source_and_text_are_filters_and_clear_removes_all(open_page, filled, listing):
     app = open_page("browse", cohort="examples", browse_quality="baseline", browse_text="bundle")
     rows = listing.select_rows(Filters(quality=("baseline",), text="bundle"))
-    assert shown(app) == [listing.name_of(row) for row in rows]
+    assert listed_records(app) == [listing.name_of(row) for row in rows]
     assert app.multiselect(key="browse_source").options == ["ptb-xl"]
     app.button(key="browse_clear").click().run()
     assert "**160** of 160 records" in words(app)
     assert app.text_input(key="browse_text").value == ""
 
 
-def test_a_link_to_records_shows_them_and_why_and_can_be_cleared(open_page, filled):
-    link = state.asking_for("examples", ["00747_lr", "gone", "00530_lr"], "label LVH, A says NSR")
+def test_a_link_to_records_shows_them_with_a_description_and_can_be_cleared(open_page, filled):
+    link = state.link_to_records(
+        "examples", ["00747_lr", "gone", "00530_lr"], "label LVH, A says NSR"
+    )
     app = open_page("browse", **link)
-    assert shown(app) == ["00530_lr", "00747_lr"]
-    said = "3 records: label LVH, A says NSR (1 left out: not in this cohort, or filtered out)"
-    assert [text.value for text in app.text] == [said]
+    assert listed_records(app) == ["00530_lr", "00747_lr"]
+    text = "3 records: label LVH, A says NSR (1 left out: not in this cohort, or filtered out)"
+    assert [text.value for text in app.text] == [text]
     app.button(key="browse_all").click().run()
-    assert len(shown(app)) == 160
+    assert len(listed_records(app)) == 160
     assert "records" not in app.query_params
     assert not app.text
 
 
-def test_what_a_link_says_is_shown_as_plain_text(open_page, filled):
+def test_the_description_in_a_link_is_shown_as_plain_text(open_page, filled):
     link = {"cohort": "examples", "records": "00530_lr", "why": "[log in](http://evil.example)"}
     app = open_page("browse", **link)
     assert app.text[0].value == "1 record: [log in](http://evil.example)"
@@ -62,21 +64,21 @@ def test_what_a_link_says_is_shown_as_plain_text(open_page, filled):
 
 def test_a_link_carries_no_more_records_than_a_url_holds():
     names = [f"{number:05d}_lr" for number in range(5000)]
-    link = state.asking_for("c", names, "label LVH, A says NSR")
+    link = state.link_to_records("c", names, "label LVH, A says NSR")
     assert sum(map(len, link.values())) < 6000
-    held = link["records"].split(",")
-    assert held == names[: len(held)]
-    assert link["why"] == f"the first {len(held)} of 5,000, label LVH, A says NSR"
-    assert state.asking_for("c", ["a"], "x" * 500)["why"] == "x" * 120
+    linked = link["records"].split(",")
+    assert linked == names[: len(linked)]
+    assert link["why"] == f"the first {len(linked)} of 5,000, label LVH, A says NSR"
+    assert state.link_to_records("c", ["a"], "x" * 500)["why"] == "x" * 120
 
 
-def test_a_digit_turns_the_filter_of_its_class_on_and_off(monkeypatch):
+def test_a_digit_switches_the_filter_of_its_class_on_and_off(monkeypatch):
     session: dict = {}
     monkeypatch.setattr(record_filters.st, "session_state", session)
-    record_filters.turn_class(0)
-    record_filters.turn_class(9)
+    record_filters.toggle_class(0)
+    record_filters.toggle_class(9)
     assert session["browse_class"] == ["NSR", "ECT"]
-    record_filters.turn_class(0)
+    record_filters.toggle_class(0)
     assert session["browse_class"] == ["ECT"]
 
 
@@ -86,7 +88,7 @@ def test_keys_lists_the_keys(open_page, filled):
     assert "previous, next record" in words(app)
 
 
-def test_measurements_stand_in_a_table_as_unconfirmed(open_page, filled):
+def test_measurements_are_shown_as_unconfirmed(open_page, filled):
     app = open_page("browse", cohort="examples", record="00530_lr")
     measures = Cohort.open("examples", filled).measures.set_index("record").loc["00530_lr"]
     table = app.table[0].value
@@ -95,27 +97,25 @@ def test_measurements_stand_in_a_table_as_unconfirmed(open_page, filled):
     assert "Unconfirmed. n/a: could not be measured." in words(app)
 
 
-def test_the_cohort_as_a_whole_is_what_the_audit_says(open_page, filled):
+def test_the_view_of_a_cohort_agrees_with_the_audit(open_page, filled):
     app = open_page("browse", cohort="examples", browse_view="cohort")
-    found = audit_cohort(Cohort.open("examples", filled))
-    used = found["flow"]["used"]["exclusive"]["used"]
-    said = "Of 160 files found 160 are records of this cohort, 160 of them are labelled, and "
-    assert f"{said}{used} have one class alone" in words(app)
+    audit = audit_cohort(Cohort.open("examples", filled))
+    used = audit["flow"]["used"]["exclusive"]["used"]
+    text = "Of 160 files found, 160 are records of this cohort; 160 of them are labelled, and "
+    assert f"{text}{used} have exactly one class," in words(app)
     tables = [table.value for table in app.table]
-    policies = next(t for t in tables if "expert, core" in t)
-    assert policies["expert, core"].tolist() == [
-        str(n) for n in found["classes"]["core"]["present"].values()
+    by_source = next(t for t in tables if "expert, core" in t)
+    assert by_source["expert, core"].tolist() == [
+        str(n) for n in audit["classes"]["core"]["present"].values()
     ]
-    assert policies["criteria, paper"].tolist() == [
-        str(one["criteria"]) for one in found["criteria"]["paper"].values()
+    assert by_source["criteria, paper"].tolist() == [
+        str(one["criteria"]) for one in audit["criteria"]["paper"].values()
     ]
     statements = app.dataframe[0].value
-    assert statements["records"].sum() == sum(s["records"] for s in found["statements"])
+    assert statements["records"].sum() == sum(s["records"] for s in audit["statements"])
 
 
-def test_the_cohort_as_a_whole_is_not_computed_where_records_are_shown(
-    open_page, filled, monkeypatch
-):
+def test_the_audit_is_not_computed_while_records_are_shown(open_page, filled, monkeypatch):
     def computed(*_):
         raise AssertionError("The audit was computed.")
 
@@ -140,15 +140,18 @@ def test_refused_files_are_listed_by_record_id(open_page, own_copy: Workspace):
     file = folder / "private" / f"{shard}.parquet"
     paths = pd.read_parquet(file)
     bad = paths.iloc[[0]].assign(
-        path="/in/Muster_Petra.hea", record="r0123456789ab", key="k", status="rejected",
+        path="/in/Muster_Petra.hea",
+        record="r0123456789ab",
+        key="k",
+        status="rejected",
         reason="Record Muster_Petra: Muster_Petra.dat is missing.",
-    )  # fmt: skip
+    )
     pd.concat([paths, bad]).to_parquet(file, index=False)
     app = open_page("browse", cohort="examples", browse_view="cohort")
     refused = app.dataframe[0].value
     assert refused["record"].tolist() == ["r0123456789ab"]
     assert "Muster" not in refused.to_csv() + words(app)
-    assert "Of 161 files found 160" in words(app)
+    assert "Of 161 files found, 160" in words(app)
 
 
 def test_next_and_previous_have_keys(open_page, filled):

@@ -1,4 +1,4 @@
-"""Every page on a fresh home: it says what to do and offers it."""
+"""Every page on a new workspace: it says what to do and offers it."""
 
 import pytest
 from reading import links, words
@@ -10,7 +10,7 @@ PAGES = ("overview", "browse", "train", "compare", "classify", "saliency")
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_opens_on_a_fresh_home_and_says_research_use_only(open_page, workspace, page):
+def test_every_page_opens_on_a_new_workspace_and_says_research_use_only(open_page, workspace, page):
     app = open_page(page)
     assert app.title[0].value == page.capitalize()
     assert RESEARCH_USE_ONLY in words(app)
@@ -26,18 +26,18 @@ def test_without_a_cohort_the_examples_are_offered_and_read(open_page, workspace
 
 
 @pytest.mark.parametrize(
-    ("page", "lack"),
+    ("page", "message"),
     [
-        ("compare", "A comparison takes two finished runs."),
+        ("compare", "A comparison needs two finished runs."),
         ("classify", "There is no trained network yet."),
         ("saliency", "There is no trained network yet."),
     ],
 )
 def test_without_a_network_the_pages_that_need_one_lead_to_training(
-    open_page, workspace, nothing_shipped, page, lack
+    open_page, workspace, nothing_shipped, page, message
 ):
     app = open_page(page)
-    assert lack in words(app)
+    assert message in words(app)
     assert links(app) == {"Train both": "train?"}
 
 
@@ -50,9 +50,7 @@ def test_the_shipped_pair_classifies_an_example_on_first_start(open_page, worksp
     assert "Behind the trace: Grad-CAM of alexnet_m_se_gap" in words(app)
 
 
-def test_looking_at_pages_writes_nothing_but_that_a_test_set_was_looked_at(
-    open_page, workspace: Workspace
-):
+def test_opening_pages_writes_nothing_but_the_test_access_log(open_page, workspace: Workspace):
     for page in PAGES:
         open_page(page)
     assert [file.name for file in workspace.path.iterdir()] == ["ledger.jsonl"]

@@ -1,4 +1,4 @@
-"""Every page on a home with the example cohort and two runs: the numbers are ecgcore's."""
+"""Every page on a workspace with the example cohort and two runs: the numbers are ecgcore's."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,9 @@ from ecgcore.records.read import read_record
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
 
 
-def test_overview_lists_cohort_and_runs_and_opens_with_the_finding(open_page, filled, small_pair):
+def test_overview_lists_cohorts_and_runs_and_opens_with_the_latest_finding(
+    open_page, filled, small_pair
+):
     app = open_page("overview")
     assert compare(*small_pair[1:]).finding in words(app)
     cohorts, runs = (table.value for table in app.dataframe)
@@ -29,40 +31,40 @@ def test_browse_filters_with_a_count(open_page, filled):
     app = open_page("browse", cohort="examples", browse_class="LBBB")
     assert "**16** of 160 records" in words(app)
     app.multiselect(key="browse_sex").set_value(["female"]).run()
-    kept = app.dataframe[0].value
-    assert 0 < len(kept) < 16
-    assert set(kept["sex"]) == {"female"}
-    assert app.text_input(key="record").value == kept["record"].iloc[0]
+    rows = app.dataframe[0].value
+    assert 0 < len(rows) < 16
+    assert set(rows["sex"]) == {"female"}
+    assert app.text_input(key="record").value == rows["record"].iloc[0]
     app.text_input(key="browse_text").set_value("no such statement").run()
-    assert "No record is left by these filters" in words(app)
+    assert "No record matches these filters" in words(app)
 
 
 def test_a_record_in_the_url_is_shown_with_the_origin_of_its_labels(open_page, filled):
     app = open_page("browse", cohort="examples", record="00530_lr")
-    said = words(app)
+    text = words(app)
     assert app.text_input(key="record").value == "00530_lr"
-    assert "224 × 224 px, 22.4 px/s, 8.0 px/mV" in said
-    assert "present: scp" in said
+    assert "224 × 224 px, 22.4 px/s, 8.0 px/mV" in text
+    assert "present: scp" in text
 
 
 def test_browse_traces_labels_to_measurements_and_thresholds(open_page, filled):
     app = open_page("browse", cohort="examples", record="00530_lr", browse_tier="criteria")
     assert not app.exception
-    told = " ".join(m.value for m in app.markdown)
-    assert "bpm, not > 100 bpm (paper 001, section 2.3)" in told
+    text = " ".join(m.value for m in app.markdown)
+    assert "bpm, not > 100 bpm (paper 001, section 2.3)" in text
     captions = [c.value for c in app.caption]
     assert "Measurements, and labels from them: automatic, unconfirmed." in captions
 
 
-def test_browse_says_what_is_doubtful_about_a_recording(open_page, filled):
+def test_browse_shows_the_quality_flags_of_a_recording(open_page, filled):
     app = open_page("browse", cohort="examples", record="04099_lr")
     assert [w.value for w in app.warning] == ["baseline: baseline of V1 wanders by 2.8 mV"]
     app = open_page("browse", cohort="examples", record="00530_lr")
     assert not app.warning
-    assert "nothing doubtful found" in words(app)
+    assert "the automatic checks raised no flag" in words(app)
 
 
-def test_next_and_previous_walk_through_what_the_filters_leave(open_page, filled):
+def test_next_and_previous_step_through_the_matching_records(open_page, filled):
     app = open_page("browse", cohort="examples", browse_class="RVH")
     names = app.dataframe[0].value["record"].tolist()
     assert app.text_input(key="record").value == names[0]
@@ -73,12 +75,12 @@ def test_next_and_previous_walk_through_what_the_filters_leave(open_page, filled
     assert app.text_input(key="record").value == names[-1]
 
 
-def test_a_browsed_record_goes_along_to_saliency(open_page, filled):
+def test_a_browsed_record_is_passed_on_to_saliency(open_page, filled):
     app = open_page("browse", cohort="examples", record="00530_lr")
-    assert links(app) == {"Where do the networks look?": "saliency?cohort=examples&record=00530_lr"}
+    assert links(app) == {"Explain in Saliency": "saliency?cohort=examples&record=00530_lr"}
 
 
-def test_the_last_comparison_opens_from_the_overview(open_page, filled, small_pair):
+def test_the_latest_comparison_opens_from_the_overview(open_page, filled, small_pair):
     a, b = small_pair[1:]
     assert links(open_page("overview")) == {
         "Open the comparison": f"compare?a={a.id}&b={b.id}",
@@ -87,7 +89,7 @@ def test_the_last_comparison_opens_from_the_overview(open_page, filled, small_pa
     }
 
 
-def test_a_record_that_is_not_there_is_one_line(open_page, filled):
+def test_an_unknown_record_is_one_line(open_page, filled):
     app = open_page("browse", cohort="examples", record="../../etc/passwd")
     assert [e.value for e in app.error] == [
         "Cohort 'examples' has no record '../../etc/passwd' among its 160, such as '"
@@ -96,7 +98,7 @@ def test_a_record_that_is_not_there_is_one_line(open_page, filled):
     ]
 
 
-def test_train_shows_what_a_level_finds_before_the_start(open_page, filled):
+def test_train_shows_the_records_of_a_level_before_the_start(open_page, filled):
     app = open_page("train", cohort="examples")
     assert "204 records requested, 20 or 21 per class" in words(app)
     assert "Train both" in labels(app)
@@ -142,7 +144,7 @@ def test_several_uploads_become_a_table_and_the_bad_one_a_line(open_page, filled
     assert "two" in app.error[0].value
 
 
-def test_a_bare_csv_is_read_once_its_rate_and_order_are_told(open_page, filled):
+def test_a_bare_csv_is_read_once_its_rate_and_order_are_given(open_page, filled):
     record = read_record(next(EXAMPLES.rglob("*.hea")))
     bare = "\n".join(",".join(f"{v:.3f}" for v in row) for row in record.signal_mv.T)
     app = open_page("classify")
@@ -156,26 +158,26 @@ def test_a_bare_csv_is_read_once_its_rate_and_order_are_told(open_page, filled):
 
 def test_saliency_states_its_resolution_and_both_probabilities(open_page, filled, small_pair):
     app = open_page("saliency", cohort="examples", record="00530_lr", saliency_class="LBBB")
-    said = words(app)
-    assert re.search("spans [0-9]+ ms", said) or "No positive evidence for LBBB" in said
-    assert "**A · " in said
-    assert "**B · " in said
+    text = words(app)
+    assert re.search("spans [0-9]+ ms", text) or "No positive evidence for LBBB" in text
+    assert "**A · " in text
+    assert "**B · " in text
 
 
-def test_saliency_tells_waves_where_the_method_does_and_checks_a_map_on_demand(
+def test_saliency_resolves_waves_if_the_method_does_and_checks_a_map_on_request(
     open_page, filled, small_pair
 ):
-    looked_at = {"cohort": "examples", "record": "00530_lr", "saliency_class": "LBBB"}
-    app = open_page("saliency", saliency_runs=small_pair[1].id, **looked_at)
+    query = {"cohort": "examples", "record": "00530_lr", "saliency_class": "LBBB"}
+    app = open_page("saliency", saliency_runs=small_pair[1].id, **query)
     assert "no bars by wave: a cell of this map spans" in words(app) or "No positive" in words(app)
     app.selectbox(key="saliency_method").select("occlusion_wave").run()
-    said = words(app)
-    assert "tells P, QRS, ST and T of each lead" in said
-    assert "no bars by wave" not in said or "No positive evidence" in said
+    text = words(app)
+    assert "tells P, QRS, ST and T of each lead" in text
+    assert "no bars by wave" not in text or "No positive evidence" in text
     app.button(key="saliency_trust_0").click().run()
     assert not app.exception
-    told = " ".join(e.value for e in (*app.warning, *app.success, *app.info))
-    assert "Trust: " in told or "there is no map to check" in told
+    messages = " ".join(e.value for e in (*app.warning, *app.success, *app.info))
+    assert "Trust: " in messages or "there is no map to check" in messages
 
 
 @pytest.mark.parametrize(
@@ -189,7 +191,7 @@ def test_saliency_tells_waves_where_the_method_does_and_checks_a_map_on_demand(
         ("../../etc/passwd", b"root:x:0:0", "passwd"),
     ],
 )
-def test_what_is_no_ecg_is_refused_by_name_and_gets_no_answer(
+def test_a_file_without_an_ecg_is_refused_by_name_and_gets_no_answer(
     open_page, filled, name, content, reason
 ):
     app = open_page("classify")

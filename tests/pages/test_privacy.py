@@ -1,4 +1,4 @@
-"""An uploaded recording's names are nowhere on the page."""
+"""No personal name in an uploaded recording appears on the page."""
 
 from planted import plant, traces
 from reading import words

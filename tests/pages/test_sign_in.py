@@ -1,4 +1,4 @@
-"""Who sees anything: this machine without sign-in; with it, those on the list alone."""
+"""Access: this machine only without sign-in; with it, the people on the list only."""
 
 import pytest
 import streamlit as st
@@ -10,7 +10,7 @@ PERSON = {"is_logged_in": True, "email": "Ada@Example.org", "email_verified": Tr
 
 
 @pytest.mark.parametrize(
-    ("changed", "allowed", "may"),
+    ("changes", "allowed", "is_allowed"),
     [
         ({}, ["ada@example.org"], True),
         ({"email": "ada@example.org"}, [" ADA@example.ORG "], True),
@@ -24,8 +24,8 @@ PERSON = {"is_logged_in": True, "email": "Ada@Example.org", "email_verified": Tr
         ({"email": None}, ["None"], False),
     ],
 )
-def test_a_verified_address_on_the_list_may_and_no_other(changed, allowed, may):
-    assert sign_in.is_allowed(PERSON | changed, allowed) is may
+def test_a_verified_address_on_the_list_is_allowed_and_no_other(changes, allowed, is_allowed):
+    assert sign_in.is_allowed(PERSON | changes, allowed) is is_allowed
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.5", "::1", "[::1]", "localhost"])
@@ -39,16 +39,14 @@ def test_other_addresses(address):
 
 
 @pytest.mark.parametrize("page", ["overview", "browse", "train", "compare", "classify", "saliency"])
-def test_a_server_for_everybody_without_sign_in_shows_one_line(
-    open_page, workspace, monkeypatch, page
-):
+def test_an_open_server_without_sign_in_shows_one_line(open_page, workspace, monkeypatch, page):
     option = st.get_option
-    told = {"server.address": "0.0.0.0"}
-    monkeypatch.setattr(st, "get_option", lambda name: told.get(name) or option(name))
+    options = {"server.address": "0.0.0.0"}
+    monkeypatch.setattr(st, "get_option", lambda name: options.get(name) or option(name))
     app = open_page(page)
     assert [e.value for e in app.error] == [
-        "This workplace is reached on 0.0.0.0 without sign-in, so it shows nothing. Start it with "
-        "--server.address 127.0.0.1 and open http://127.0.0.1, or configure [auth] in "
+        "This workplace can be reached on 0.0.0.0 without sign-in, so it shows nothing. Start it "
+        "with --server.address 127.0.0.1 and open http://127.0.0.1, or configure [auth] in "
         ".streamlit/secrets.toml (docs/sign-in.md)."
     ]
     assert labels(app) == []

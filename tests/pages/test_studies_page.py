@@ -1,4 +1,4 @@
-"""Studies: the page shows what is kept of each study, and how much of it is done."""
+"""Studies: the page shows the stored results of each study, and how many trainings are done."""
 
 import pytest
 from reading import words
@@ -8,11 +8,11 @@ from ecgcore.studies.overview import STUDIES_FOLDER, study_overviews, trial_scor
 
 def test_a_study_shows_its_page_and_how_much_is_done(open_page, workspace):
     app = open_page("studies", studies_name="levels")
-    said = words(app)
+    text = words(app)
     levels = next(study for study in study_overviews() if study.name == "levels")
-    assert f"{levels.finished} of {levels.requested} trainings finished." in said
-    assert "**What holds**" in said  # of the results
-    assert "hierarchical bootstrap" in said  # the page itself
+    assert f"{levels.finished} of {levels.requested} trainings finished." in text
+    assert "**What holds**" in text  # of the results
+    assert "hierarchical bootstrap" in text  # the page itself
     assert len(app.get("plotly_chart")) == 1
 
 
@@ -28,7 +28,7 @@ def test_each_training_is_a_point():
     assert best == pytest.approx(0.870, abs=0.0006)
 
 
-def test_without_any_training_the_page_says_how_to_begin(
+def test_without_any_training_the_page_says_how_to_start_one(
     open_page, workspace, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("ecgcore.studies.overview.STUDIES_FOLDER", tmp_path)

@@ -1,4 +1,4 @@
-"""Train, while a training is at work: what the page shows comes from the run's folder."""
+"""Train page while a training is running: its content comes from the run's folder."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import pytest
 from reading import labels, words
 
 from ecgcore.runs.config import TrainConfig
-from ecgcore.runs.queue import enter
+from ecgcore.runs.queue import enqueue
 from ecgcore.runs.run import Run
 from ecgcore.training.prepare import prepare
 from ecgcore.workspace import Workspace
@@ -17,16 +17,16 @@ EPOCH = {"epoch": 1, "train_loss": 2.31, "val_loss": 2.2, "val_macro_auc": 0.61,
 
 
 @pytest.fixture
-def at_work(own_copy: Workspace) -> Run:
-    """Return a run that seems to be in its second of three epochs: its process is this one."""
+def running(own_copy: Workspace) -> Run:
+    """Return a run that appears to be in its second of three epochs; its process is this one."""
     run = prepare(TrainConfig("examples", model="alexnet_gap", level="60", epochs=3), own_copy)
-    enter(run, own_copy, ["cpu"])
-    run.report(state="running", epoch=1, eta_s=42, message="Training.")
+    enqueue(run, own_copy, ["cpu"])
+    run.update_status(state="running", epoch=1, eta_s=42, message="Training.")
     (run.folder / "history.jsonl").write_text(json.dumps(EPOCH) + "\n")
     return run
 
 
-def test_a_training_at_work_shows_how_far_it_is_and_how_long_yet(open_page, at_work):
+def test_a_running_training_shows_its_progress_and_the_time_left(open_page, running):
     app = open_page("train")
     assert "Training now" in words(app)
     assert (
@@ -34,27 +34,25 @@ def test_a_training_at_work_shows_how_far_it_is_and_how_long_yet(open_page, at_w
     )
 
 
-def test_cancel_asks_the_run_to_stop(open_page, at_work: Run):
+def test_cancel_requests_the_run_to_stop(open_page, running: Run):
     app = open_page("train")
-    app.button(key=f"train_cancel_{at_work.id}").click().run()
-    assert at_work.cancel_asked
+    app.button(key=f"train_cancel_{running.id}").click().run()
+    assert running.cancel_requested
     assert not app.exception
 
 
-def test_a_run_whose_process_died_says_so_and_has_nothing_to_cancel(open_page, at_work: Run):
-    at_work.report(pid_started=1.0)
+def test_a_crashed_run_says_so_and_cannot_be_cancelled(open_page, running: Run):
+    running.update_status(pid_started=1.0)
     app = open_page("train")
     assert "Last trained" in words(app)
     assert "ecgcore runs resume" in app.get("progress")[0].proto.text
     assert "Cancel" not in labels(app)
 
 
-def test_what_was_cut_off_goes_on_at_a_click(
-    open_page, own_copy: Workspace, at_work: Run, monkeypatch
-):
+def test_crashed_runs_resume_at_a_click(open_page, own_copy: Workspace, running: Run, monkeypatch):
     app = open_page("train")
     assert not any(label.startswith("Resume") for label in labels(app))
-    at_work.report(pid_started=1.0)
+    running.update_status(pid_started=1.0)
     app = open_page("train")
     resumed = []
     monkeypatch.setattr(
@@ -62,7 +60,7 @@ def test_what_was_cut_off_goes_on_at_a_click(
     )
     app.button(key="train_resume").click().run()
     assert not app.exception
-    assert resumed == [at_work]
+    assert resumed == [running]
 
 
 def test_a_training_that_cannot_start_is_one_line_and_writes_nothing(
@@ -76,9 +74,7 @@ def test_a_training_that_cannot_start_is_one_line_and_writes_nothing(
     assert not own_copy.runs.exists()
 
 
-def test_a_cohort_that_is_not_there_leaves_the_choice_to_the_visitor(
-    open_page, own_copy: Workspace
-):
+def test_an_unknown_cohort_leaves_the_choice_to_the_visitor(open_page, own_copy: Workspace):
     app = open_page("train", cohort="no such cohort", train_level="7")
     assert app.selectbox(key="cohort").value == "examples"
     assert app.segmented_control(key="train_level").value == "204"
@@ -95,9 +91,9 @@ def test_a_cohort_of_several_sources_offers_to_leave_one_out(open_page, own_copy
     meta["sources"] = {"ptb-xl": 120, "georgia": int(other.sum())}
     (folder / "cohort.json").write_text(json.dumps(meta))
     app = open_page("train", train_level="all")
-    ways = app.selectbox(key="train_split")
-    assert ways.options == ["patient", "folds", "source:ptb-xl", "source:georgia"]
-    ways.select("source:georgia").run()
+    split = app.selectbox(key="train_split")
+    assert split.options == ["patient", "folds", "source:ptb-xl", "source:georgia"]
+    split.select("source:georgia").run()
     assert not app.exception
     assert "Test: source georgia, " in words(app)
 

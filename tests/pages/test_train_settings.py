@@ -27,7 +27,7 @@ def started(monkeypatch):
     return started
 
 
-def test_the_paper_s_protocol_for_both_is_what_stands_there(open_page, filled, started):
+def test_the_paper_s_protocol_for_both_networks_is_the_default(open_page, filled, started):
     app = open_page("train", cohort="examples")
     assert "This is the paper's protocol." in words(app)
     app.button(key="train_start").click().run()
@@ -37,7 +37,7 @@ def test_the_paper_s_protocol_for_both_is_what_stands_there(open_page, filled, s
     ]
 
 
-def test_every_setting_is_passed_on_and_goes_back_at_a_click(open_page, filled, started):
+def test_every_setting_is_passed_on_and_reset_at_a_click(open_page, filled, started):
     app = open_page("train", cohort="examples")
     assert app.pills(key="train_networks").options == [
         *train_settings.BOTH,
@@ -110,7 +110,7 @@ def test_every_setting_is_passed_on_and_goes_back_at_a_click(open_page, filled, 
     ]
 
 
-def test_a_network_on_signals_has_its_shape_and_no_picture(open_page, filled, started):
+def test_a_network_on_signals_has_its_shape_and_no_image(open_page, filled, started):
     app = open_page("train", cohort="examples", train_layout="clinical")
     app.pills(key="train_networks").set_value(["resnet1d"]).run()
     assert app.selectbox(key="train_layout").disabled
@@ -119,13 +119,13 @@ def test_a_network_on_signals_has_its_shape_and_no_picture(open_page, filled, st
     assert started == [TrainConfig("examples", model="resnet1d", width=16).resolve()]
 
 
-def test_labels_by_criteria_and_other_label_sets_can_be_asked_for(open_page, filled, started):
+def test_labels_by_criteria_and_other_label_sets_can_be_chosen(open_page, filled, started):
     app = open_page("train", cohort="examples", train_level="all")
     app.selectbox(key="train_label_source").select("criteria").run()
     app.selectbox(key="train_thresholds").select("udmi2018").run()
-    said = words(app)
-    assert "Labels by criteria (udmi2018) from measurements" in said
-    assert "Not as in the paper's protocol: level, label source, thresholds." in said
+    text = words(app)
+    assert "Labels by criteria (udmi2018) from measurements" in text
+    assert "Not as in the paper's protocol: level, label source, thresholds." in text
     app.selectbox(key="train_label_set").select("ptbxl5").run()
     assert app.selectbox(key="train_label_source").disabled
     app.button(key="train_start").click().run()
@@ -133,21 +133,21 @@ def test_labels_by_criteria_and_other_label_sets_can_be_asked_for(open_page, fil
     assert {c.label_source for c in started} == {"expert"}
 
 
-def test_what_the_settings_do_not_allow_is_said_in_a_line_and_cannot_start(open_page, filled):
+def test_invalid_settings_are_explained_in_a_line_and_cannot_start(open_page, filled):
     app = open_page("train", cohort="examples")
     app.number_input(key="train_size").set_value(128).run()
     assert "alexnet reads 224×224 pixels, not 128×128" in app.error[0].value
     assert app.button(key="train_start").disabled
 
 
-def test_fine_tuning_takes_the_network_of_the_run_and_says_what_it_learnt_from(
+def test_fine_tuning_uses_the_network_of_the_run_and_excludes_its_patients(
     open_page, filled, small_pair, started
 ):
     app = open_page("train", cohort="examples", train_level="all", train_seed="1")
     app.selectbox(key="train_pretrained").select(small_pair[2].id).run()
-    said = words(app)
-    assert f"Network: alexnet_m_se_gap, as in run {small_pair[2].id}, with the same input." in said
-    assert "no patient that it learnt from is tested here" in said
+    text = words(app)
+    assert f"Network: alexnet_m_se_gap, as in run {small_pair[2].id}, with the same input." in text
+    assert "no patient that it learnt from is tested here" in text
     app.button(key="train_start").click().run()
     assert [(c.model, c.pretrained) for c in started] == [("alexnet_m_se_gap", small_pair[2].id)]
     app.number_input(key="train_seed").set_value(2).run()
@@ -155,19 +155,19 @@ def test_fine_tuning_takes_the_network_of_the_run_and_says_what_it_learnt_from(
     assert app.button(key="train_start").disabled
 
 
-def test_what_to_expect_is_told_with_its_assumption(open_page, filled, small_pair):
+def test_expectations_are_shown_with_their_assumptions(open_page, filled, small_pair):
     app = open_page("train", cohort="examples", train_level="all", train_size="96")
     app.pills(key="train_networks").set_value(["alexnet_gap", "alexnet_bn_gap"]).run()
-    said = words(app)
-    assert "No patient and no recording is in two parts (" in said
-    assert "95 % interval of an accuracy of 80 %: 0." in said
-    assert "alexnet_gap: about " in said
-    assert "from 1 epoch trained here before" in said
-    assert "alexnet_bn_gap: unknown until its first epoch is done" in said
-    assert "during training" in said
+    text = words(app)
+    assert "No patient and no recording is in two parts (" in text
+    assert "95 % interval of an accuracy of 80 %: 0." in text
+    assert "alexnet_gap: about " in text
+    assert "from 1 epoch trained here before" in text
+    assert "alexnet_bn_gap: unknown until its first epoch is done" in text
+    assert "during training" in text
 
 
-def test_a_leak_is_told_in_red_and_nothing_can_start(open_page, filled, monkeypatch):
+def test_a_leak_is_an_error_and_nothing_can_start(open_page, filled, monkeypatch):
     from ecgcore.cohort.leakage import LeakCheck
 
     leaky = LeakCheck(160, 158, 160, 0, shared_patients=2, shared_recordings=0)
@@ -177,7 +177,7 @@ def test_a_leak_is_told_in_red_and_nothing_can_start(open_page, filled, monkeypa
     assert app.button(key="train_start").disabled
 
 
-def test_a_cancelled_training_goes_on_at_a_click(open_page, own_copy: Workspace, monkeypatch):
+def test_a_cancelled_training_resumes_at_a_click(open_page, own_copy: Workspace, monkeypatch):
     run = prepare(TrainConfig("examples", model="alexnet_gap", level="60"), own_copy)
     run.update_status(state="cancelled", message="Cancelled.", queued_at=1.0)
     resumed: list[Run] = []
@@ -190,7 +190,7 @@ def test_a_cancelled_training_goes_on_at_a_click(open_page, own_copy: Workspace,
     assert resumed == [run]
 
 
-def test_before_a_training_is_stopped_it_is_said_what_is_kept(open_page, own_copy: Workspace):
+def test_before_a_training_is_stopped_its_loss_is_explained(open_page, own_copy: Workspace):
     runs = [
         prepare(TrainConfig("examples", model="alexnet_gap", level="60"), own_copy)
         for _ in range(2)
@@ -201,11 +201,11 @@ def test_before_a_training_is_stopped_it_is_said_what_is_kept(open_page, own_cop
         enqueue(run, own_copy, ["cpu"])
     runs[0].update_status(state="running", message="Training.", eta_s=100)
     app = open_page("train")
-    said = words(app)
-    assert "The best epoch so far is kept" in said
-    assert "it leaves the queue" in said
-    shown = [bar.proto.text for bar in app.get("progress")]
-    assert "place 2 in the queue" in shown[1]
+    text = words(app)
+    assert "The best epoch so far is kept" in text
+    assert "it leaves the queue" in text
+    texts = [bar.proto.text for bar in app.get("progress")]
+    assert "position 2 in the queue" in texts[1]
 
 
 def test_earlier_trainings_are_shown_by_the_url_and_two_lead_to_their_comparison(

@@ -1,21 +1,21 @@
-"""Reading a page as a visitor does."""
+"""Text, links and buttons of a page under test."""
 
 from streamlit.testing.v1 import AppTest
 
 
 def words(app: AppTest) -> str:
-    """Return everything that a page says, one element a line; fail where it shows an exception."""
+    """Return the text of a page, one line per element; fail if it shows an exception."""
     assert not app.exception, app.exception[0].message
     kinds = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
     return "\n".join(element.value for kind in kinds for element in kind)
 
 
 def links(app: AppTest) -> dict[str, str]:
-    """Return where the page's own links lead."""
-    told = [link.proto for link in app.get("page_link")]
-    return {link.label: f"{link.page}?{link.query_string}" for link in told}
+    """Return label → target of the page's own links."""
+    protos = [link.proto for link in app.get("page_link")]
+    return {proto.label: f"{proto.page}?{proto.query_string}" for proto in protos}
 
 
 def labels(app: AppTest) -> list[str]:
-    """Return what the page's buttons say."""
+    """Return the labels of the page's buttons."""
     return [button.label for button in app.button]
