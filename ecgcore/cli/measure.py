@@ -1,4 +1,4 @@
-"""What can be measured on ECGs."""
+"""Measurements of ECGs."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from ecgcore.cli.base import (
 )
 from ecgcore.version import RESEARCH_USE_ONLY
 
-_SHOWN = {
+_OURS = {
     "rate": ("rate_bpm", "/min"),
     "PR": ("pr_ms", "ms"),
     "QRS": ("qrs_ms", "ms"),
@@ -45,7 +45,7 @@ def measure(
     """Measure ECGs: rate, intervals (ms), axis (°), voltages and ST levels (mV); one line a record.
 
     With --json (JSON Lines) also R peaks (s), ST at J and J+60 ms and the waves of each lead. What
-    cannot be measured is null. Where a file carries its machine's own values they stand beside.
+    cannot be measured is null. A machine's own values in the file are shown with ours.
     Of recordings longer than 5 minutes the first 5 from --start-s on are measured.
 
     Example: ecgcore measure examples/ptb-xl/records100/00000
@@ -55,23 +55,23 @@ def measure(
     from ecgcore.records.read import ReadOptions
 
     answers = measure_files(map(Path, paths), ReadOptions(source_fs_hz, assume_order, start_s))
-    below = f"Measurements are {MEASUREMENT_STATUS}. {RESEARCH_USE_ONLY}"
-    print_answers(answers, _line, as_json, paths, below)
+    footer = f"Measurements are {MEASUREMENT_STATUS}. {RESEARCH_USE_ONLY}"
+    print_answers(answers, _line, as_json, paths, footer)
 
 
 def _line(answer: dict[str, Any]) -> str:
     if answer["error"]:
         return f"{answer['path']}: {answer['error']}"
     ours = ", ".join(
-        f"{word} {_said(answer[name])} {unit}" for word, (name, unit) in _SHOWN.items()
+        f"{word} {_integer(answer[name])} {unit}" for word, (name, unit) in _OURS.items()
     )
     machine = ", ".join(
-        f"{word} {_said(answer['machine'][name])}"
+        f"{word} {_integer(answer['machine'][name])}"
         for word, name in _MACHINE.items()
         if name in answer["machine"]
     )
     return f"{answer['path']}: {ours}" + (f" (machine: {machine})" if machine else "")
 
 
-def _said(value: float | None) -> str:
+def _integer(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
