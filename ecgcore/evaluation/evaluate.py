@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from ecgcore.calibration.calibration import (
@@ -181,7 +182,7 @@ def evaluate_scores(
     intervals = headline_intervals(scores, resampled, means)
     means["micro"] = metrics.micro_metrics(scores)
     _add_class_intervals(classes, resampled)
-    absent = resampled.resamples_without_positives(scores.positive.any(axis=0))
+    absent = resampled.resamples_without_positives(np.any(scores.positive, axis=0))
     return Evaluation(
         {
             "run": scores.run,

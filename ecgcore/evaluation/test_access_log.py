@@ -1,4 +1,4 @@
-"""Log of accesses to test sets: who looks often enough at one finds a difference.
+"""Log of accesses to test sets: repeated looks at one eventually show a difference by chance.
 
 An access is an answer about ``test`` or ``holdout`` records that a person sees: `ecgcore evaluate`,
 `compare`, `report`, `calibrate`, and the Compare page each time it computes. Scoring by a training
