@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ecgcore.labels.classes import CODES
-from ecgcore.measure.rpeaks import r_peaks
+from ecgcore.measurement.rpeaks import r_peaks
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS
 from ecgcore.records.resample import resample_record

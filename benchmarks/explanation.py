@@ -20,11 +20,11 @@ import pandas as pd
 import torch
 
 from ecgcore.cohort.store import Cohort
-from ecgcore.explain.api import explain
-from ecgcore.explain.methods import METHODS
-from ecgcore.explain.randomization import shuffle_weights
-from ecgcore.explain.target import Target
-from ecgcore.explain.trust import PASSES, check_trust
+from ecgcore.explanation.api import explain
+from ecgcore.explanation.methods import METHODS
+from ecgcore.explanation.randomization import shuffle_weights
+from ecgcore.explanation.target import Target
+from ecgcore.explanation.trust import PASSES, check_trust
 from ecgcore.inference.model import load_model
 from ecgcore.labels.classes import CODES
 from ecgcore.models import create_model

@@ -58,8 +58,10 @@ def run_command(workspace: Path, *command: str) -> str:
     """Return what a command of ecgcore prints."""
     return subprocess.run(
         [sys.executable, "-m", "ecgcore", *command, "--home", str(workspace)],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def answers(workspace: Path, headers: list[Path]) -> Told:

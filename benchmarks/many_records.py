@@ -22,9 +22,17 @@ _SHIFT_SAMPLES = 37
 _QUICKER, _TALLER = 0.004, 0.003
 """Change of a copy's time and amplitude from one copy to the next."""
 _SNOMED = dict(
-    NSR="426783006", STACH="427084000", SBRAD="426177001", LBBB="164909002", RBBB="59118001",
-    LVH="164873001", RVH="89792004", STEMI="57054005", STD="429622005", ECT="284470004",
-)  # fmt: skip
+    NSR="426783006",
+    STACH="427084000",
+    SBRAD="426177001",
+    LBBB="164909002",
+    RBBB="59118001",
+    LVH="164873001",
+    RVH="89792004",
+    STEMI="57054005",
+    STD="429622005",
+    ECT="284470004",
+)
 _NO_CLASS = "39732003"
 """Left axis deviation: the statement of a record that has none of the ten classes."""
 

@@ -20,11 +20,11 @@ import pandas as pd
 
 from ecgcore.bench.measurements import INTERVALS, bench_measurements, reference_of
 from ecgcore.errors import UnreadableRecord
-from ecgcore.measure import delineation, p_wave, spatial_velocity
-from ecgcore.measure.delineation import Fiducials, delineate
-from ecgcore.measure.measurements import Measurements, measure
-from ecgcore.measure.median_beat import median_beat
-from ecgcore.measure.rpeaks import median_rr_s, r_peaks, rr_change
+from ecgcore.measurement import delineation, p_wave, spatial_velocity
+from ecgcore.measurement.delineation import Fiducials, delineate
+from ecgcore.measurement.measurements import Measurements, measure
+from ecgcore.measurement.median_beat import median_beat
+from ecgcore.measurement.rpeaks import median_rr_s, r_peaks, rr_change
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record

@@ -7,7 +7,7 @@ SVG for docs/pages.md, and PDF for printing; from examples/ptb-xl only, and repr
 
 from pathlib import Path
 
-from ecgcore.measure.measurements import measure
+from ecgcore.measurement.measurements import measure
 from ecgcore.paper.draw import plot
 from ecgcore.records.read import read_record
 

@@ -20,8 +20,8 @@ import pandas as pd
 from ecgcore.cohort.duplicates import find_duplicates
 from ecgcore.cohort.fingerprints import MIN_LIKENESS, as_table, fingerprint, likeness
 from ecgcore.errors import UnreadableRecord
-from ecgcore.measure.lead_reversal import CORRECTIONS
-from ecgcore.measure.quality import quality
+from ecgcore.measurement.lead_reversal import CORRECTIONS
+from ecgcore.measurement.quality import quality
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
@@ -97,14 +97,14 @@ Automatic checks, unconfirmed; research use only. A flag refuses nothing: it say
 measurements, Browse and Classify show them.
 
 This page is written by `.venv/bin/python benchmarks/quality_rates.py data`; the thresholds are read
-from `ecgcore/measure/quality.csv`, the maps of the reversal check
-from `ecgcore/measure/lead_reversal.csv`.
+from `ecgcore/measurement/quality.csv`, the maps of the reversal check
+from `ecgcore/measurement/lead_reversal.csv`.
 """
 
 
 def thresholds() -> str:
     """Return the table of thresholds."""
-    with (ROOT / "ecgcore/measure/quality.csv").open(encoding="utf-8", newline="") as file:
+    with (ROOT / "ecgcore/measurement/quality.csv").open(encoding="utf-8", newline="") as file:
         rows = [[f"`{r['code']}`", r["what"], r["threshold"], r["unit"], r["source"]]
                 for r in csv.DictReader(file)]  # fmt: skip
     head = ("threshold", "of what", "value", "unit", "source")

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from ecgcore.comparison.results import Comparison
     from ecgcore.errors import EcgError
     from ecgcore.evaluation.results import Evaluation
-    from ecgcore.explain.explanation import Explanation
+    from ecgcore.explanation.explanation import Explanation
     from ecgcore.imaging.png import NetworkImage
     from ecgcore.inference.model import Classifier
-    from ecgcore.measure.measurements import Measurements
+    from ecgcore.measurement.measurements import Measurements
     from ecgcore.records.record import LEADS, Record
     from ecgcore.runs.config import TrainConfig
     from ecgcore.runs.run import Run
@@ -47,10 +47,10 @@ _HOMES = {
     "Comparison": "comparison.results",
     "EcgError": "errors",
     "Evaluation": "evaluation.results",
-    "Explanation": "explain.explanation",
+    "Explanation": "explanation.explanation",
     "IngestResult": "cohort.summary",
     "LEADS": "records.record",
-    "Measurements": "measure.measurements",
+    "Measurements": "measurement.measurements",
     "NetworkImage": "imaging.png",
     "Record": "records.record",
     "Run": "runs.run",

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from ecgcore.cohort.summary import IngestResult
     from ecgcore.comparison.results import Comparison
     from ecgcore.evaluation.results import Evaluation
-    from ecgcore.explain.explanation import Explanation
+    from ecgcore.explanation.explanation import Explanation
     from ecgcore.imaging.png import NetworkImage
     from ecgcore.inference.model import Classifier
-    from ecgcore.measure.measurements import Measurements
-    from ecgcore.measure.quality import Flag
+    from ecgcore.measurement.measurements import Measurements
+    from ecgcore.measurement.quality import Flag
     from ecgcore.runs.config import TrainConfig
     from ecgcore.runs.run import Run
 
@@ -163,7 +163,7 @@ def explain(
     >>> sorted(explanation.lead_relevance) == sorted(ecgcore.LEADS)
     True
     """
-    from ecgcore.explain.api import explain as explain_class
+    from ecgcore.explanation.api import explain as explain_class
 
     classifier = load_model(model, workspace) if isinstance(model, str) else model
     return explain_class(classifier, as_record(ecg), class_code, method, signed)
@@ -293,7 +293,7 @@ def measure(ecg: Ecg) -> "Measurements":
     >>> 20 < measurements.rate_bpm < 250
     True
     """
-    from ecgcore.measure.measurements import measure as measure_record
+    from ecgcore.measurement.measurements import measure as measure_record
 
     return measure_record(as_record(ecg))
 
@@ -428,7 +428,7 @@ def quality(ecg: Ecg) -> "tuple[Flag, ...]":
     >>> all(flag.code and str(flag) for flag in ecgcore.quality(ecgcore.examples()[0]))
     True
     """
-    from ecgcore.measure.quality import quality as flags_of
+    from ecgcore.measurement.quality import quality as flags_of
 
     return flags_of(as_record(ecg))
 

@@ -9,10 +9,10 @@ from dashboard import state
 from dashboard.components import controls, explanation_view, uploads
 from dashboard.data import cached, cached_browse, cached_uploads
 from ecgcore.errors import EcgError, RequestError
-from ecgcore.explain.methods import METHODS
+from ecgcore.explanation.methods import METHODS
 
 if TYPE_CHECKING:
-    from ecgcore.explain.api import Explanation
+    from ecgcore.explanation.api import Explanation
     from ecgcore.inference.inputs import ClassifierInput
     from ecgcore.runs.run import Run
 

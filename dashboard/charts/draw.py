@@ -19,7 +19,7 @@ from ecgcore.records.record import Record
 
 if TYPE_CHECKING:
     from ecgcore.cohort.subsets import Split
-    from ecgcore.explain.api import Explanation
+    from ecgcore.explanation.api import Explanation
     from ecgcore.imaging import Geometry
 
 IMAGE_FORMATS = ("SVG", "PNG")

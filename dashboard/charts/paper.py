@@ -88,6 +88,6 @@ def offer_files(record: Record, options: dict[str, Any], key: str) -> None:
 
 
 def _file(record: Record, suffix: str, options: dict[str, Any]) -> bytes:
-    from ecgcore.measure.measurements import measure
+    from ecgcore.measurement.measurements import measure
 
     return page_bytes(record, suffix, **options, measurements=measure(record).as_json())

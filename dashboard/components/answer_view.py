@@ -12,7 +12,7 @@ from dashboard.charts.figures_answers import Side, answer_bars
 from dashboard.components import controls
 from dashboard.data import cached, cached_uploads
 from ecgcore.imaging.png import NetworkImage
-from ecgcore.measure.quality_gate import DOUBTFUL, REFUSED
+from ecgcore.measurement.quality_gate import DOUBTFUL, REFUSED
 from ecgcore.records.record import Record
 from ecgcore.runs.run import Run
 

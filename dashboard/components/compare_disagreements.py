@@ -12,7 +12,7 @@ from dashboard.components import controls, explanation_view
 from dashboard.components.compare_confusion import link_to_all
 from dashboard.data import cached, cached_uploads
 from ecgcore.errors import EcgError
-from ecgcore.explain.methods import METHODS
+from ecgcore.explanation.methods import METHODS
 from ecgcore.records.record import Record
 from ecgcore.runs.run import Run
 

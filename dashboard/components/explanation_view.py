@@ -8,12 +8,12 @@ import streamlit as st
 from dashboard import state
 from dashboard.charts import draw, figures, palette, paper_view
 from dashboard.data import cached
-from ecgcore.explain.methods import METHODS
+from ecgcore.explanation.methods import METHODS
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.records.record import Record
 
 if TYPE_CHECKING:
-    from ecgcore.explain.api import Explanation
+    from ecgcore.explanation.api import Explanation
 
 ClassifierInput = Record | NetworkImage
 

@@ -30,7 +30,7 @@ from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.cohort.store import CohortSummary
-    from ecgcore.explain.api import Explanation
+    from ecgcore.explanation.api import Explanation
     from ecgcore.inference.model import Classifier
 
 SLOW_METHODS = frozenset(
@@ -111,7 +111,7 @@ def trace(record: Record, source: str) -> tuple[list[str], list[str]]:
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
 def _criteria_labels(record: Record) -> Labels:
     from ecgcore.labels.explain import criteria_labels
-    from ecgcore.measure.measurements import measure
+    from ecgcore.measurement.measurements import measure
 
     demographics = pd.DataFrame({"sex": [record.sex], "age": [record.age_years]})
     return criteria_labels(pd.DataFrame([measure(record).as_row()]), demographics)
@@ -130,7 +130,7 @@ def stated_classes(record: Record) -> list[str]:
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
 def measurements(record: Record) -> dict[str, Any]:
     """Return the measurements of a record, as ``ecgcore measure`` does."""
-    from ecgcore.measure.measurements import measure
+    from ecgcore.measurement.measurements import measure
 
     return measure(record).as_json()
 
@@ -138,7 +138,7 @@ def measurements(record: Record) -> dict[str, Any]:
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
 def quality(record: Record) -> list[str]:
     """Return the quality flags of a recording, each as "code: description"."""
-    from ecgcore.measure.quality import quality as quality_flags
+    from ecgcore.measurement.quality import quality as quality_flags
 
     return [str(flag) for flag in quality_flags(record)]
 
@@ -199,7 +199,7 @@ def _classifier(workspace_path: Path, reference: str, stamp_ns: int) -> "Classif
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs=BY_CONTENT, scope="session")
 def explain(reference: str, ecg: Record | NetworkImage, code: str, method: str) -> "Explanation":
     """Return a network's explanation of one class, as ``ecgcore explain`` computes it."""
-    from ecgcore.explain.api import explain as explain_record
+    from ecgcore.explanation.api import explain as explain_record
     from ecgcore.inference.concurrency import exclusive_classifier
 
     is_slow = method in SLOW_METHODS
@@ -210,7 +210,7 @@ def explain(reference: str, ecg: Record | NetworkImage, code: str, method: str) 
 @st.cache_data(max_entries=32, show_spinner="Checking …", hash_funcs=BY_CONTENT, scope="session")
 def trust(reference: str, ecg: Record | NetworkImage, code: str, method: str) -> dict[str, Any]:
     """Return verdict and checks of a map, as ``ecgcore explain --trust`` computes them."""
-    from ecgcore.explain.trust import check_trust
+    from ecgcore.explanation.trust import check_trust
     from ecgcore.inference.concurrency import exclusive_classifier
 
     explanation = explain(reference, ecg, code, method)

@@ -46,7 +46,7 @@ def answers(reference: str, ecgs: list["ClassifierInput"]) -> list[dict[str, Any
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs=cached.BY_CONTENT, scope="session")
 def quality_gate(record: Record) -> dict[str, Any]:
     """Return the quality gate's ``verdict`` on a recording and its ``reasons``."""
-    from ecgcore.measure.quality_gate import gate
+    from ecgcore.measurement.quality_gate import gate
 
     return asdict(gate(record))
 

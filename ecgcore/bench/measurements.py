@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ecgcore.errors import RequestError
-from ecgcore.measure.measurements import Measurements, measure
+from ecgcore.measurement.measurements import Measurements, measure
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS
 

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from ecgcore.bench.timing import best_ms
-from ecgcore.measure.measurements import measure
+from ecgcore.measurement.measurements import measure
 from ecgcore.paper.draw import FORMATS, page_bytes
 from ecgcore.records.record import Record
 

@@ -184,7 +184,7 @@ def explain(
 
     Example: ecgcore explain FILE.hea --run alexnet_m_se_gap --class LBBB --method occlusion_wave
     """
-    from ecgcore.explain.api import explain as explain_record
+    from ecgcore.explanation.api import explain as explain_record
     from ecgcore.inference.classify import classify_records
     from ecgcore.inference.inputs import read_input
     from ecgcore.inference.model import load_model
@@ -196,7 +196,7 @@ def explain(
     code = class_code or classify_records([record], classifier)[0]["top"]
     explanation = explain_record(classifier, record, code, method, signed)
     if trust:
-        from ecgcore.explain.trust import check_trust
+        from ecgcore.explanation.trust import check_trust
 
         peers = [load_model(other, home) for other in others or ()]
         explanation = check_trust(explanation, classifier, record, peers)

@@ -138,7 +138,7 @@ def plot(
 
     Example: ecgcore plot examples/ptb-xl/records100/01000/01500_lr.hea --to ecg.pdf
     """
-    from ecgcore.measure.measurements import MAX_MEASURED_S, measure
+    from ecgcore.measurement.measurements import MAX_MEASURED_S, measure
     from ecgcore.paper.draw import plot as plot_page
     from ecgcore.paper.layout import TRACE_LENGTH_MM
     from ecgcore.records.read import read_record

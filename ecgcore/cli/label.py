@@ -62,7 +62,7 @@ def _explain(record: str, cohort: str | None, workspace: Path | None) -> dict[st
 
         return explain_stored(Cohort.open(cohort, Workspace.find(workspace)), record)
     from ecgcore.labels.explain import explain_labels
-    from ecgcore.measure.measurements import measure
+    from ecgcore.measurement.measurements import measure
     from ecgcore.records.read import read_record
 
     if "/" not in record and "." not in record and not Path(record).exists():

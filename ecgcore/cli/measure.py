@@ -50,8 +50,8 @@ def measure(
 
     Example: ecgcore measure examples/ptb-xl/records100/00000
     """
-    from ecgcore.measure.measure_files import measure_files
-    from ecgcore.measure.measurements import MEASUREMENT_STATUS
+    from ecgcore.measurement.measure_files import measure_files
+    from ecgcore.measurement.measurements import MEASUREMENT_STATUS
     from ecgcore.records.read import ReadOptions
 
     answers = measure_files(map(Path, paths), ReadOptions(source_fs_hz, assume_order, start_s))

@@ -20,6 +20,6 @@ def explain_stored(cohort: Cohort, name: str) -> dict[str, Any]:
     record = cohort.record(row)
     if cohort.is_measured:
         return explain_labels(record, cohort.measures.iloc[row].to_dict())
-    from ecgcore.measure.measurements import measure
+    from ecgcore.measurement.measurements import measure
 
     return explain_labels(record, measure(record).as_row())

@@ -21,10 +21,10 @@ from ecgcore.cohort.remote import local_file, size_and_mtime
 from ecgcore.records.record import Record
 
 if TYPE_CHECKING:
-    from ecgcore.measure.measurements import Measurements
+    from ecgcore.measurement.measurements import Measurements
 
 FILE = "measures.parquet"
-MEASURE_MODULES = ("ecgcore.measure.measurements", "ecgcore.measure.quality")
+MEASURE_MODULES = ("ecgcore.measurement.measurements", "ecgcore.measurement.quality")
 """Modules that worker processes preload if they measure."""
 PEAKS = "r_peaks_s"
 _VERSION = b"measure_version"
@@ -35,7 +35,7 @@ _BATCH = 100
 @cache
 def schema() -> pa.Schema:
     """Return the columns: ``record``, those of a measurement, ``quality`` (JSON list), R peaks."""
-    from ecgcore.measure.measurements import MEASURE_SCHEMA
+    from ecgcore.measurement.measurements import MEASURE_SCHEMA
 
     text = pa.string()
     return pa.schema([("record", text), *MEASURE_SCHEMA, ("quality", text)])
@@ -43,15 +43,15 @@ def schema() -> pa.Schema:
 
 def version() -> int:
     """Return the current version of the measuring code."""
-    from ecgcore.measure.measurements import MEASURE_VERSION
+    from ecgcore.measurement.measurements import MEASURE_VERSION
 
     return MEASURE_VERSION
 
 
 def measure_row(record: Record, duration_s: float) -> dict[str, Any]:
     """Return the measurements and quality flags of a record's first ``duration_s`` seconds."""
-    from ecgcore.measure.measurements import measure
-    from ecgcore.measure.quality import quality
+    from ecgcore.measurement.measurements import measure
+    from ecgcore.measurement.quality import quality
 
     part = replace(record, signal_mv=record.signal_mv[:, : round(duration_s * record.fs_hz)])
     flags = [str(flag) for flag in quality(part)]
@@ -101,7 +101,7 @@ def is_current(shard: Path) -> bool:
 
 def read_measurements(shard: Path, position: int) -> "Measurements | None":
     """Return the measurements of the record at a position; None without current ones."""
-    from ecgcore.measure.measurements import Measurements
+    from ecgcore.measurement.measurements import Measurements
 
     if not is_current(shard):
         return None

@@ -58,6 +58,12 @@ def write_shard(
     ``on_record`` is called after each record with whether it was refused.
     """
     shard_hash = work_hash(work, signal_format)
+    if (finished := cohort / "shards" / name / "index.parquet").exists():
+        # The process that wrote it was killed before it could report, and the job was restarted.
+        n_refused = len(work) - pq.read_metadata(finished).num_rows
+        for position in range(len(work)):
+            on_record(position < n_refused)
+        return
     with PartialShard(cohort, name, shard_hash, signal_format) as shard:
         for position in range(shard.done):
             on_record(position < shard.done - shard.read)

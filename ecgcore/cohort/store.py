@@ -25,7 +25,7 @@ from ecgcore.records.record import LEADS, Record
 from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
-    from ecgcore.measure.measurements import Measurements
+    from ecgcore.measurement.measurements import Measurements
 
 LABEL_SOURCES = ("expert", "criteria")
 _REQUIRED_KEYS = {
@@ -256,7 +256,7 @@ class Cohort:
         peaks_s = self._peaks[row]
         if peaks_s.is_valid:
             return peaks_s.values.to_numpy(zero_copy_only=False)
-        from ecgcore.measure.rpeaks import r_peaks
+        from ecgcore.measurement.rpeaks import r_peaks
 
         return r_peaks(self.signals([row])[0], self.fs_hz)
 

@@ -26,7 +26,7 @@ Beats = Sequence[np.ndarray]
 
 def detect_beats(signal_mv: Tensor, fs_hz: float) -> list[np.ndarray]:
     """Return each record's R peaks in seconds: (B, 12, T) → B arrays."""
-    from ecgcore.measure.rpeaks import r_peaks
+    from ecgcore.measurement.rpeaks import r_peaks
 
     return [r_peaks(record, fs_hz) for record in signal_mv.detach().cpu().float().numpy()]
 

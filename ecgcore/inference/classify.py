@@ -13,7 +13,7 @@ from ecgcore.executors import local
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.inference.inputs import ClassifierInput, read_input
 from ecgcore.inference.model import BATCH_SIZE, Classifier, load_model
-from ecgcore.measure.quality_gate import PASSES, REFUSED, Gate, gate
+from ecgcore.measurement.quality_gate import PASSES, REFUSED, Gate, gate
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import DEFAULT_READ_OPTIONS, ReadOptions
 from ecgcore.records.record import Record

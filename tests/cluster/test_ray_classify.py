@@ -48,5 +48,5 @@ def test_a_worker_killed_meanwhile_changes_nothing(
     assert killer.killed is not None
     assert answer["records"] == 160
     assert files_of(tmp_path) == smooth
-    assert killer.told[-1] == (160, 160)
-    assert killer.told == sorted(killer.told)
+    assert killer.reports[-1] == (160, 160)
+    assert killer.reports == sorted(killer.reports)

@@ -34,8 +34,8 @@ def test_a_worker_killed_meanwhile_changes_nothing(ray_here, on, examples, works
     assert killer.killed is not None
     assert files_of(workspace.cohorts / "examples") == smooth
     assert answer.read == 160
-    assert max(killer.told) == killer.told[-1] == (160, 160)  # none is counted twice
-    assert killer.told == sorted(killer.told)
+    assert max(killer.reports) == killer.reports[-1] == (160, 160)  # none is counted twice
+    assert killer.reports == sorted(killer.reports)
 
 
 def test_an_interrupted_ingest_goes_on_from_what_is_whole(

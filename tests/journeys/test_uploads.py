@@ -13,7 +13,7 @@ from serving import ROOT, serving
 from ecgcore.cohort.store import Cohort
 from ecgcore.imaging.convert import convert
 from ecgcore.inference.classify import classify_paths
-from ecgcore.inference.model import load
+from ecgcore.inference.model import load_model
 from ecgcore.records.read import read_record
 from ecgcore.workspace import Workspace
 
@@ -51,7 +51,7 @@ def server(place):
 
 @pytest.fixture(scope="module")
 def networks(examples_home):
-    return [load(run, examples_home) for run in RUNS]
+    return [load_model(run, examples_home) for run in RUNS]
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +65,11 @@ def files(examples_home, networks, tmp_path_factory):
     signal_uv = np.rint(record.signal_mv * 1000).astype(np.int16)
     header = write_wfdb(folder, "visit", signal_uv, suffix=".mat")
     convert(
-        Cohort.open("examples", examples_home), folder / "png", run_input=networks[1].input,
+        Cohort.open("examples", examples_home),
+        folder / "png",
+        run_input=networks[1].input,
         workers=1,
-    )  # fmt: skip
+    )
     return {
         "wfdb": [header, folder / "visit.mat"],
         "csv": [write_csv(folder / "visit_500hz.csv", signal_uv.T / 1000)],

@@ -22,7 +22,7 @@ def test_the_package_never_imports_streamlit():
         "    m.name.endswith('__main__') or importlib.import_module(m.name)"
     )
     modules = modules_after(whole)
-    assert "ecgcore.explain.gradcam" in modules
+    assert "ecgcore.explanation.gradcam" in modules
     assert "streamlit" not in modules
 
 

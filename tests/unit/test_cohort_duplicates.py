@@ -157,8 +157,13 @@ def test_real_copies_are_found_across_databases_formats_and_rates(workspace):
     """E07500 stands in data/formats in fifteen forms, from 12-bit to 1000 Hz."""
     result = ingest(real("formats"), "c", workspace, measure=False)
     of = {duplicate.path.rpartition("/")[2]: duplicate.of for duplicate in result.duplicates}
-    for name in ("fmt212.hea", "rate257.hea", "rate1000.hea", "derived_time_s_header_uV.csv",
-                 "derived_E07500_edfplus_uV.edf"):  # fmt: skip
+    for name in (
+        "fmt212.hea",
+        "rate257.hea",
+        "rate1000.hea",
+        "derived_time_s_header_uV.csv",
+        "derived_E07500_edfplus_uV.edf",
+    ):
         assert of[name] == "E07500"
 
 

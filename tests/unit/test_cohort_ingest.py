@@ -45,9 +45,16 @@ def folder(tmp_path):
 def check_form(result) -> None:
     """The promise of what machines read."""
     assert list(result.as_json()) == [
-        "cohort", "fs_hz", "found", "read", "rejected", "duplicates", "classes", "targets",
+        "cohort",
+        "fs_hz",
+        "found",
+        "read",
+        "rejected",
+        "duplicates",
+        "classes",
+        "targets",
         "seconds",
-    ]  # fmt: skip
+    ]
     assert result.found == result.read + len(result.rejected) + len(result.duplicates)
     assert all(set(row) == {"record", "path", "reason"} for row in result.as_json()["rejected"])
     for tier in ("core", "broad"):

@@ -14,9 +14,9 @@ from ecgcore.cohort.measure_job import ensure_measured
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import NotFound, RequestError
 from ecgcore.labels.criteria import criteria_states
-from ecgcore.measure.measurements import MEASURE_SCHEMA, measure
-from ecgcore.measure.quality import quality
-from ecgcore.measure.rpeaks import r_peaks
+from ecgcore.measurement.measurements import MEASURE_SCHEMA, measure
+from ecgcore.measurement.quality import quality
+from ecgcore.measurement.rpeaks import r_peaks
 from ecgcore.records.read import read_record
 from ecgcore.workspace import Workspace
 

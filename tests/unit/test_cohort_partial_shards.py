@@ -15,6 +15,8 @@ from test_cohort_ingest import others_of_session, wait_for
 
 from ecgcore.cohort import shards
 from ecgcore.cohort.ingest import ingest
+from ecgcore.cohort.scan import scan_folder
+from ecgcore.cohort.signal_format import SignalFormat
 from ecgcore.cohort.store import Cohort
 from ecgcore.records.read import read_record
 from ecgcore.workspace import Workspace
@@ -132,6 +134,18 @@ def test_what_a_killed_writer_left_beside_its_file_goes(six, workspace):
         (folder / subfolder / ".index.parquet.0a1b2c3d.4711").write_bytes(b"PAR1")
     ingest(six, "c", workspace)
     assert set(folder.rglob("*")) == there
+
+
+def test_a_job_restarted_after_its_shard_was_finished_only_counts(six, tmp_path, monkeypatch):
+    signal_format = SignalFormat(500, 10.0, False, b"secret")
+    work = [[file] for file in scan_folder(six, {}, b"secret")]
+    first: list[bool] = []
+    again: list[bool] = []
+    shards.write_shard(tmp_path / "c", "00000", work, signal_format, on_record=first.append)
+    reads = stop_at(monkeypatch, None)
+    shards.write_shard(tmp_path / "c", "00000", work, signal_format, on_record=again.append)
+    assert sorted(again) == sorted(first) == [False] * 5 + [True]
+    assert reads == []
 
 
 def test_after_kill_9_it_goes_on_and_comes_to_what_an_ingest_without_one_comes_to(

@@ -67,8 +67,11 @@ def test_a_record_comes_back_with_all_that_labels_need(workspace):
     ingest(DATA / "ptb-xl", "c", workspace)
     record = Cohort.open("c", workspace).record("00001_lr")
     assert (record.name, record.source, record.fold, record.sex) == (
-        "00001_lr", "ptb-xl", 3, "female",
-    )  # fmt: skip
+        "00001_lr",
+        "ptb-xl",
+        3,
+        "female",
+    )
     assert record.statements[0] == Statement("scp", "NORM", 100.0)
     assert record.details["validated_by_human"] == "True"
     assert record.signal_mv.shape == (12, 1000)

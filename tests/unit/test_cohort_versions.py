@@ -14,7 +14,7 @@ from ecgcore.cohort.measure_job import ensure_measured
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import DamagedFile
 from ecgcore.labels.classes import CODES
-from ecgcore.measure.measurements import Measurements
+from ecgcore.measurement.measurements import Measurements
 from ecgcore.records.read import read_record
 from ecgcore.workspace import Workspace
 
@@ -55,7 +55,7 @@ def watch_measuring(monkeypatch):
         measured.append((record.fs_hz, record.duration_s))
         return Measurements(rate_bpm=float(len(measured)))
 
-    monkeypatch.setattr("ecgcore.measure.measurements.measure", measure)
+    monkeypatch.setattr("ecgcore.measurement.measurements.measure", measure)
     return measured
 
 
@@ -68,7 +68,7 @@ def test_records_are_measured_anew_only_when_measuring_changed(
     ingest(folder, "c", workspace)
     ensure_measured("c", workspace)
     assert measured == []
-    monkeypatch.setattr("ecgcore.measure.measurements.MEASURE_VERSION", 1000)
+    monkeypatch.setattr("ecgcore.measurement.measurements.MEASURE_VERSION", 1000)
     assert Cohort.open("c", workspace).is_measured
     assert not Cohort.open("c", workspace).has_current_measurements
     ingest(folder, "c", workspace)

@@ -7,7 +7,7 @@ from time import sleep
 import numpy as np
 import pytest
 
-from ecgcore.explain.api import explain
+from ecgcore.explanation.api import explain
 from ecgcore.inference.classify import classify_records
 from ecgcore.inference.concurrency import PrioritySlots, exclusive_classifier, with_own_modules
 from ecgcore.inference.model import load_model

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from ecgcore.errors import EcgError, NotFound
-from ecgcore.explain.api import explain
-from ecgcore.explain.gradcam import layer_gradcam
+from ecgcore.explanation.api import explain
+from ecgcore.explanation.gradcam import layer_gradcam
 from ecgcore.imaging.drawing import draw
 from ecgcore.imaging.geometry import make_geometry
 from ecgcore.models import create_model, list_models, model_info

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from ecgcore.explain.layer_grid import cell_centres, interpolate_cells
+from ecgcore.explanation.layer_grid import cell_centres, interpolate_cells
 from ecgcore.models import create_model
 
 

@@ -9,12 +9,12 @@ from explained import FS_HZ, MARK, Classifier, ecg
 from torch import nn
 
 from ecgcore.errors import RequestError
-from ecgcore.explain.api import explain
-from ecgcore.explain.deletion import deletion_and_insertion
-from ecgcore.explain.masking import interpolate_removed, resting_signal
-from ecgcore.explain.methods import GUIDED_WARNING, METHODS
-from ecgcore.explain.target import Target
-from ecgcore.explain.waves import WAVES, locate_waves
+from ecgcore.explanation.api import explain
+from ecgcore.explanation.deletion import deletion_and_insertion
+from ecgcore.explanation.masking import interpolate_removed, resting_signal
+from ecgcore.explanation.methods import GUIDED_WARNING, METHODS
+from ecgcore.explanation.target import Target
+from ecgcore.explanation.waves import WAVES, locate_waves
 from ecgcore.imaging.drawing import draw
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.models import create_model

@@ -11,13 +11,17 @@ import torch
 from explained import MARK, Classifier, ecg, trained
 from torch import nn
 
-import ecgcore.explain.trust as trust_module
-from ecgcore.explain.api import explain
-from ecgcore.explain.integrated_gradients import image_integrated_gradients
-from ecgcore.explain.methods import METHODS
-from ecgcore.explain.randomization import randomization_cascade, shuffle_weights, weighted_layers
-from ecgcore.explain.target import Target
-from ecgcore.explain.trust import check_trust, load_checks, verdict
+import ecgcore.explanation.trust as trust_module
+from ecgcore.explanation.api import explain
+from ecgcore.explanation.integrated_gradients import image_integrated_gradients
+from ecgcore.explanation.methods import METHODS
+from ecgcore.explanation.randomization import (
+    randomization_cascade,
+    shuffle_weights,
+    weighted_layers,
+)
+from ecgcore.explanation.target import Target
+from ecgcore.explanation.trust import check_trust, load_checks, verdict
 from ecgcore.models import create_model
 
 SMALL = {"depth": 4, "width": 8}

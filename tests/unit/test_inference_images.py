@@ -9,8 +9,8 @@ from PIL import Image
 from ecgcore import cli
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import UnreadableRecord
-from ecgcore.explain.api import explain
-from ecgcore.explain.map_to_leads import assign_ink
+from ecgcore.explanation.api import explain
+from ecgcore.explanation.map_to_leads import assign_ink
 from ecgcore.imaging import draw
 from ecgcore.imaging.convert import convert
 from ecgcore.imaging.drawing import strip_ink

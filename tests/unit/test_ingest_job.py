@@ -137,9 +137,21 @@ def test_a_command_line_says_all_that_was_asked_for(tmp_path):
     command = request.command(Workspace(tmp_path))[3:]
     assert command[:6] == ["ingest", "--cohort", "c", "--home", str(tmp_path), "--store-fs-hz"]
     assert command[6:] == [
-        "500", "--duration-s", "5", "--source-fs-hz", "250", "--start-s", "2.5", "--workers", "1",
-        "--upsample", "--assume-order", "--no-measure", "--", "-in",
-    ]  # fmt: skip
+        "500",
+        "--duration-s",
+        "5",
+        "--source-fs-hz",
+        "250",
+        "--start-s",
+        "2.5",
+        "--workers",
+        "1",
+        "--upsample",
+        "--assume-order",
+        "--no-measure",
+        "--",
+        "-in",
+    ]
 
 
 def wait(job: IngestJob) -> dict:

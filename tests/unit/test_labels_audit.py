@@ -22,7 +22,7 @@ from ecgcore.labels.contradictions import (
 )
 from ecgcore.labels.expert import label, resolve_statements
 from ecgcore.labels.explain import explain_labels
-from ecgcore.measure.measurements import MEASURE_SCHEMA, Measurements
+from ecgcore.measurement.measurements import MEASURE_SCHEMA, Measurements
 from ecgcore.records.record import Record, Statement
 
 

@@ -17,7 +17,7 @@ from ecgcore.labels.criteria import (
 )
 from ecgcore.labels.criteria_measures import DERIVED, DERIVED_BY_LEAD, measure_values
 from ecgcore.labels.explain import criteria_labels
-from ecgcore.measure.measurements import MEASURE_SCHEMA
+from ecgcore.measurement.measurements import MEASURE_SCHEMA
 from ecgcore.records.record import LEADS
 
 NORMAL = {

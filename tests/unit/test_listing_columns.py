@@ -75,5 +75,5 @@ def test_a_records_measurements_come_from_its_shard(examples_home, monkeypatch):
         assert stored is not None
         assert stored.qrs_ms == cohort.measures["qrs_ms"][row]
         assert list(stored.r_peaks_s) == list(cohort.measures["r_peaks_s"][row])
-    monkeypatch.setattr("ecgcore.measure.measurements.MEASURE_VERSION", 1000)
+    monkeypatch.setattr("ecgcore.measurement.measurements.MEASURE_VERSION", 1000)
     assert cohort.measurements_of(0) is None

@@ -9,8 +9,8 @@ import pytest
 from recordings import EXAMPLES, limb_consistent_uv, real
 from simulated_ecg import beats, record, regular, twelve, with_pulse
 
-from ecgcore.measure.measurements import MEASURE_SCHEMA, Measurements, measure
-from ecgcore.measure.rpeaks import r_peaks
+from ecgcore.measurement.measurements import MEASURE_SCHEMA, Measurements, measure
+from ecgcore.measurement.rpeaks import r_peaks
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from recordings import DATA, EXAMPLES, real
 
-from ecgcore.measure.lead_reversal import CORRECTIONS, limb_lead_maps
-from ecgcore.measure.quality import Flag, quality
-from ecgcore.measure.quality_thresholds import thresholds
+from ecgcore.measurement.lead_reversal import CORRECTIONS, limb_lead_maps
+from ecgcore.measurement.quality import Flag, quality
+from ecgcore.measurement.quality_thresholds import thresholds
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS, Record

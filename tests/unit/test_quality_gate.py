@@ -8,8 +8,8 @@ import pytest
 
 from ecgcore.inference.classify import classify_records
 from ecgcore.inference.model import load_model
-from ecgcore.measure.quality import quality
-from ecgcore.measure.quality_gate import DOUBTFUL, MAX_SILENT_LEADS, PASSES, REFUSED, gate
+from ecgcore.measurement.quality import quality
+from ecgcore.measurement.quality_gate import DOUBTFUL, MAX_SILENT_LEADS, PASSES, REFUSED, gate
 from ecgcore.records.read import read_record
 from ecgcore.workspace import Workspace
 

@@ -7,8 +7,8 @@ rest or on the end of the preceding T wave.
 
 import numpy as np
 
-from ecgcore.measure.median_beat import MedianBeat
-from ecgcore.measure.spatial_velocity import find_rest, noise_level
+from ecgcore.measurement.median_beat import MedianBeat
+from ecgcore.measurement.spatial_velocity import find_rest, noise_level
 
 ONSET_REST, OFFSET_REST, NOISE, HIGHEST_REST = 0.15, 0.4, 0.7, 0.25
 """Shares of its largest velocity, and of the noise, below which P has not begun, or has ended."""

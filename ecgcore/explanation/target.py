@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.explain.waves import Waves, locate_waves
+from ecgcore.explanation.waves import Waves, locate_waves
 from ecgcore.imaging import draw_with_geometry
 from ecgcore.imaging.beats import detect_beats
 from ecgcore.imaging.drawing import strip_ink

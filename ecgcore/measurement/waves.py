@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ecgcore.measure.delineation import Fiducials
-from ecgcore.measure.median_beat import MedianBeat
+from ecgcore.measurement.delineation import Fiducials
+from ecgcore.measurement.median_beat import MedianBeat
 
 SMALLEST_MV, SHORTEST_S = 0.025, 0.006
 """A deflection below either is not a wave (Minnesota code: 0.025 mV; CSE working party: 6 ms)."""

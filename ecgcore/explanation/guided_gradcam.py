@@ -13,9 +13,9 @@ import torch
 from captum.attr import GuidedBackprop
 from torch import nn
 
-from ecgcore.explain.gradcam import eval_mode, grad_cam, require_finite
-from ecgcore.explain.relevance import ImageRelevance, SignalRelevance
-from ecgcore.explain.target import Target
+from ecgcore.explanation.gradcam import eval_mode, grad_cam, require_finite
+from ecgcore.explanation.relevance import ImageRelevance, SignalRelevance
+from ecgcore.explanation.target import Target
 
 
 def guided_grad_cam(target: Target) -> ImageRelevance | SignalRelevance:

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from ecgcore.measure.delineation import Fiducials, delineate
-from ecgcore.measure.median_beat import MedianBeat, median_beat
-from ecgcore.measure.rpeaks import median_rr_s, premature_beats, r_peaks, rr_change
+from ecgcore.measurement.delineation import Fiducials, delineate
+from ecgcore.measurement.median_beat import MedianBeat, median_beat
+from ecgcore.measurement.rpeaks import median_rr_s, premature_beats, r_peaks, rr_change
 
 WAVES = ("P", "QRS", "ST", "T")
 REST = len(WAVES)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgcore.measure.clipping import find_plateaus, is_clipped
-from ecgcore.measure.lead_reversal import reversal_gains
-from ecgcore.measure.median_beat import COARSE_HZ, coarse_median_beat
-from ecgcore.measure.quality_features import QualityFeatures
-from ecgcore.measure.quality_thresholds import thresholds
-from ecgcore.measure.rpeaks import INDEPENDENT_LEADS
+from ecgcore.measurement.clipping import find_plateaus, is_clipped
+from ecgcore.measurement.lead_reversal import reversal_gains
+from ecgcore.measurement.median_beat import COARSE_HZ, coarse_median_beat
+from ecgcore.measurement.quality_features import QualityFeatures
+from ecgcore.measurement.quality_thresholds import thresholds
+from ecgcore.measurement.rpeaks import INDEPENDENT_LEADS
 from ecgcore.records.record import LEADS, Record
 
 _MAINS_HZ = (50.0, 60.0)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgcore.explain.explanation import Resolution
-from ecgcore.explain.layer_grid import interpolate_cells
-from ecgcore.explain.waves import WAVES, Waves
+from ecgcore.explanation.explanation import Resolution
+from ecgcore.explanation.layer_grid import interpolate_cells
+from ecgcore.explanation.waves import WAVES, Waves
 from ecgcore.imaging.geometry import Geometry
 from ecgcore.records.record import LEADS
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ecgcore.explain.explanation import Explanation, Resolution, no_relevance
-from ecgcore.explain.integrated_gradients import image_integrated_gradients
-from ecgcore.explain.map_to_leads import assign_ink, by_lead, by_lead_time, by_strip, off_trace
-from ecgcore.explain.methods import find_method
-from ecgcore.explain.relevance import (
+from ecgcore.explanation.explanation import Explanation, Resolution, no_relevance
+from ecgcore.explanation.integrated_gradients import image_integrated_gradients
+from ecgcore.explanation.map_to_leads import assign_ink, by_lead, by_lead_time, by_strip, off_trace
+from ecgcore.explanation.methods import find_method
+from ecgcore.explanation.relevance import (
     ImageRelevance,
     SignalRelevance,
     lead_shares,
@@ -18,7 +18,7 @@ from ecgcore.explain.relevance import (
     sum_by_step,
     wave_shares,
 )
-from ecgcore.explain.target import MIN_INK, Explainable, Target
+from ecgcore.explanation.target import MIN_INK, Explainable, Target
 from ecgcore.imaging.geometry import Geometry
 from ecgcore.inference.inputs import ClassifierInput
 from ecgcore.records.record import LEADS
@@ -50,7 +50,7 @@ def explain(
     class_code
         One of ``classifier.classes``.
     method
-        One of ``ecgcore.explain.methods.METHODS``.
+        One of ``ecgcore.explanation.methods.METHODS``.
     signed
         Include evidence against the class: maps from −1 to 1, shares whose sizes sum to 1.
 

@@ -9,10 +9,10 @@ from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from ecgcore.errors import EcgError
-from ecgcore.explain.explanation import Resolution
-from ecgcore.explain.layer_grid import cell_centres
-from ecgcore.explain.relevance import ImageRelevance, SignalRelevance
-from ecgcore.explain.target import Target
+from ecgcore.explanation.explanation import Resolution
+from ecgcore.explanation.layer_grid import cell_centres
+from ecgcore.explanation.relevance import ImageRelevance, SignalRelevance
+from ecgcore.explanation.target import Target
 from ecgcore.records.record import LEADS
 
 

@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from ecgcore.explain.api import off_trace_ink
-from ecgcore.explain.deletion import deletion_and_insertion
-from ecgcore.explain.explanation import Explanation
-from ecgcore.explain.gradcam import eval_mode
-from ecgcore.explain.masking import resting_signal
-from ecgcore.explain.methods import METHODS
-from ecgcore.explain.randomization import randomization_cascade, shuffle_weights
-from ecgcore.explain.target import Explainable, Target
+from ecgcore.explanation.api import off_trace_ink
+from ecgcore.explanation.deletion import deletion_and_insertion
+from ecgcore.explanation.explanation import Explanation
+from ecgcore.explanation.gradcam import eval_mode
+from ecgcore.explanation.masking import resting_signal
+from ecgcore.explanation.methods import METHODS
+from ecgcore.explanation.randomization import randomization_cascade, shuffle_weights
+from ecgcore.explanation.target import Explainable, Target
 from ecgcore.inference.inputs import ClassifierInput
 
 PASSES = "passes"

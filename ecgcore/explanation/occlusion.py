@@ -7,11 +7,11 @@ is the drop of the logit. The image is drawn anew, without the grey square that 
 import numpy as np
 
 from ecgcore.errors import RequestError
-from ecgcore.explain.explanation import Resolution
-from ecgcore.explain.gradcam import eval_mode
-from ecgcore.explain.masking import remove_samples
-from ecgcore.explain.relevance import SignalRelevance
-from ecgcore.explain.target import Target
+from ecgcore.explanation.explanation import Resolution
+from ecgcore.explanation.gradcam import eval_mode
+from ecgcore.explanation.masking import remove_samples
+from ecgcore.explanation.relevance import SignalRelevance
+from ecgcore.explanation.target import Target
 from ecgcore.records.record import LEADS
 
 

@@ -12,11 +12,11 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from ecgcore.explain.explanation import Resolution
-from ecgcore.explain.gradcam import eval_mode, require_finite
-from ecgcore.explain.masking import resting_signal
-from ecgcore.explain.relevance import SignalRelevance
-from ecgcore.explain.target import BATCH, Target
+from ecgcore.explanation.explanation import Resolution
+from ecgcore.explanation.gradcam import eval_mode, require_finite
+from ecgcore.explanation.masking import resting_signal
+from ecgcore.explanation.relevance import SignalRelevance
+from ecgcore.explanation.target import BATCH, Target
 
 
 def integrated_gradients(target: Target) -> SignalRelevance:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgcore.measure.quality import Flag, quality, quality_flags
-from ecgcore.measure.quality_features import QualityFeatures
+from ecgcore.measurement.quality import Flag, quality, quality_flags
+from ecgcore.measurement.quality_features import QualityFeatures
 from ecgcore.records.record import Record
 
 PASSES, DOUBTFUL, REFUSED = "passes", "doubtful", "refused"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ecgcore.errors import NotFound
 
 if TYPE_CHECKING:
-    from ecgcore.explain.relevance import ImageRelevance, SignalRelevance
-    from ecgcore.explain.target import Target
+    from ecgcore.explanation.relevance import ImageRelevance, SignalRelevance
+    from ecgcore.explanation.target import Target
 
 GUIDED_WARNING = (
     "Guided maps show the edges of what is drawn and hardly change when the network's weights are "
@@ -42,7 +42,7 @@ class Method:
     @property
     def attribute(self) -> "Callable[[Target], ImageRelevance | SignalRelevance]":
         """Function that computes the relevance; imports torch on first use."""
-        return getattr(import_module(f"ecgcore.explain.{self.module}"), self.name)
+        return getattr(import_module(f"ecgcore.explanation.{self.module}"), self.name)
 
 
 METHODS = {

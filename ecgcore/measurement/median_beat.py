@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgcore.measure.rpeaks import INDEPENDENT_LEADS, r_peaks
+from ecgcore.measurement.rpeaks import INDEPENDENT_LEADS, r_peaks
 from ecgcore.records.resample import bridge_gaps, resample_signal
 
 WORK_HZ = 500.0

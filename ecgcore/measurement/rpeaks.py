@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ecgcore.measure.calibration_pulses import pulse_edges
+from ecgcore.measurement.calibration_pulses import pulse_edges
 from ecgcore.records.resample import bridge_gaps
 
 MATCH_S = 0.06

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ecgcore.measure.median_beat import MedianBeat
-from ecgcore.measure.p_wave import find_p_wave
-from ecgcore.measure.spatial_velocity import (
+from ecgcore.measurement.median_beat import MedianBeat
+from ecgcore.measurement.p_wave import find_p_wave
+from ecgcore.measurement.spatial_velocity import (
     fast_segment,
     find_rest,
     find_valley,

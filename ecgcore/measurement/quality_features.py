@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ecgcore.measure.median_beat import COARSE_HZ
-from ecgcore.measure.quality_thresholds import thresholds
-from ecgcore.measure.spectrum import Spectrum
+from ecgcore.measurement.median_beat import COARSE_HZ
+from ecgcore.measurement.quality_thresholds import thresholds
+from ecgcore.measurement.spectrum import Spectrum
 from ecgcore.records.record import Record
 
 MAX_JUDGED_S = 60.0

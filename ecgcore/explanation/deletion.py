@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecgcore.explain.gradcam import eval_mode
-from ecgcore.explain.masking import remove_samples
-from ecgcore.explain.relevance import ImageRelevance, SignalRelevance
-from ecgcore.explain.target import BATCH, Target
+from ecgcore.explanation.gradcam import eval_mode
+from ecgcore.explanation.masking import remove_samples
+from ecgcore.explanation.relevance import ImageRelevance, SignalRelevance
+from ecgcore.explanation.target import BATCH, Target
 
 FRACTIONS = (0.02, 0.05, 0.1, 0.2, 0.3)
 """Fractions of the regions that are removed, or kept."""

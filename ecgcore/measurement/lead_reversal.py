@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ecgcore.measure.median_beat import COARSE_BEFORE
+from ecgcore.measurement.median_beat import COARSE_BEFORE
 
 _TABLE = Path(__file__).with_name("lead_reversal.csv")
 _WAVES = {"P": (-26, -6), "QRS": (-6, 9), "T": (15, 43)}

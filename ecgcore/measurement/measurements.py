@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ecgcore.measure.delineation import Fiducials, delineate
-from ecgcore.measure.median_beat import MedianBeat, median_beat
-from ecgcore.measure.rpeaks import (
+from ecgcore.measurement.delineation import Fiducials, delineate
+from ecgcore.measurement.median_beat import MedianBeat, median_beat
+from ecgcore.measurement.rpeaks import (
     median_rr_s,
     premature_beats,
     r_peaks,
@@ -16,7 +16,7 @@ from ecgcore.measure.rpeaks import (
     rr_change,
     rr_irregularity,
 )
-from ecgcore.measure.waves import WAVE_FIELDS, LeadWaves, lead_waves
+from ecgcore.measurement.waves import WAVE_FIELDS, LeadWaves, lead_waves
 from ecgcore.records.record import LEADS, Record
 
 MEASUREMENT_STATUS = "automatic, unconfirmed"

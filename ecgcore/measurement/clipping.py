@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ecgcore.measure.quality_thresholds import thresholds
+from ecgcore.measurement.quality_thresholds import thresholds
 
 _ONE_UV = 1e-3
 _MIN_SAMPLES = 3

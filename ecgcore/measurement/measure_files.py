@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.measure.measurements import MEASUREMENT_STATUS, Measurements, measure
+from ecgcore.measurement.measurements import MEASUREMENT_STATUS, Measurements, measure
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import DEFAULT_READ_OPTIONS, ReadOptions, read_record
 
