@@ -115,7 +115,10 @@ def _disk_text(forecasts: Mapping[str, "Forecast"]) -> str:
     training = max(one.disk_bytes for one in forecasts.values())
     stored = sum(one.kept_bytes for one in forecasts.values())
     free = min(one.free_bytes for one in forecasts.values())
-    return f"{size(training)} during training, {size(stored)} stored afterwards in all; {size(free)} free."
+    return (
+        f"{size(training)} during training, {size(stored)} stored afterwards in all; "
+        f"{size(free)} free."
+    )
 
 
 def duration(seconds: float) -> str:

@@ -59,6 +59,9 @@ class NetworkImage:
     class_code: str | None = None
     extra: dict[str, str] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"NetworkImage('{self.record}', {self.description})"
+
     @property
     def name(self) -> str:
         """Record id, under the name that a Record uses."""

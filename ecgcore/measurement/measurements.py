@@ -86,6 +86,8 @@ class Measurements:
     Examples
     --------
     >>> measurements = ecgcore.measure(ecgcore.examples()[0])
+    >>> measurements
+    Measurements(rate 56 /min, PR 164 ms, QRS 96 ms, QT 428 ms, axis 64°)
     >>> measurements.as_json()["rate_bpm"] == round(measurements.rate_bpm, 3)
     True
     """
@@ -107,6 +109,17 @@ class Measurements:
     sokolow_lyon_mv: float | None = None
     cornell_mv: float | None = None
     leads: dict[str, LeadWaves] = field(default_factory=lambda: {k: LeadWaves() for k in LEADS})
+
+    def __repr__(self) -> str:
+        main = (
+            ("rate", self.rate_bpm, " /min"),
+            ("PR", self.pr_ms, " ms"),
+            ("QRS", self.qrs_ms, " ms"),
+            ("QT", self.qt_ms, " ms"),
+            ("axis", self.axis_deg, "°"),
+        )
+        texts = [f"{name} {v:.0f}{unit}" for name, v, unit in main if v is not None]
+        return f"Measurements({', '.join(texts) or 'nothing could be measured'})"
 
     def as_json(self) -> dict[str, Any]:
         """Return the answer of ``ecgcore measure --json``, without path and error."""
