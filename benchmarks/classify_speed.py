@@ -130,10 +130,8 @@ def report(
         wall_s = median(t.wall_s for t in of)
         start_ms = 1000 * start[name] / n
         lines.append(f"| {name} | {cpu_ms[name]:.2f} ms | {start_ms:.2f} ms | {wall_s:.1f} s |")
-    parallel_ms = 1000 * parallel.cpu_s / n
-    lines.append(
-        f"| this version, a process a core | {parallel_ms:.2f} ms | | {parallel.wall_s:.1f} s |"
-    )
+    # without processor time: worker processes are children of a server that nobody waits for
+    lines.append(f"| this version, one process per core | | | {parallel.wall_s:.1f} s |")
     answers = timings["this version"][0].answers
     lines += ["", f"Answers of one process and of several: {_same(answers, parallel.answers)}."]
     if "compared" in timings:

@@ -133,15 +133,15 @@ def classify_paths(
     workers
         Number of processes; None: one per core if there are enough files to repay their start.
     """
-    found = find_records(paths)
+    files = find_records(paths)
     if workers is None:
-        head = list(islice(found, local.cores() * local.RECORDS_PER_WORKER))
-        found, workers = chain(head, found), local.workers_for(len(head))
+        head = list(islice(files, local.cores() * local.RECORDS_PER_WORKER))
+        files, workers = chain(head, files), local.workers_for(len(head))
     if workers == 1:
-        for batch in _batches(found, BATCH_SIZE):
+        for batch in _batches(files, BATCH_SIZE):
             yield from _classify_files(batch, classifier, options)
         return
-    jobs = ((chunk, classifier.run.folder, options) for chunk in _batches(found, _CHUNK))
+    jobs = ((chunk, classifier.run.folder, options) for chunk in _batches(files, _CHUNK))
     for answers in local.run_in_order(_classify_chunk, jobs, workers, (__name__,)):
         yield from answers
 

@@ -1,4 +1,4 @@
-"""Batch classification side by side: the same parts, whoever does it and whoever is killed."""
+"""Parallel batch classification: the same parts with every executor, and if a worker is killed."""
 
 import pytest
 from killing import Killer, files_of, workers_here, workers_of_ray
@@ -11,42 +11,44 @@ RUN = "alexnet_gap"
 
 
 @pytest.fixture(scope="module")
-def smooth(examples, examples_home, tmp_path_factory):
+def undisturbed(examples, examples_home, tmp_path_factory):
     """Return the files that two processes of this machine make, undisturbed."""
-    to = tmp_path_factory.mktemp("smooth")
+    to = tmp_path_factory.mktemp("undisturbed")
     classify_files_to(to, [examples], RUN, examples_home, workers=2)
     return files_of(to)
 
 
-def test_ray_makes_the_same_parts(ray_here, examples, examples_home, smooth, tmp_path):
-    answer = classify_files_to(tmp_path, [examples], RUN, examples_home, on="ray")
+def test_ray_writes_the_same_parts(ray_here, examples, examples_home, undisturbed, tmp_path):
+    answer = classify_files_to(tmp_path, [examples], RUN, examples_home, executor="ray")
     assert (answer["records"], answer["answered"], answer["parts"]) == (160, 160, 4)
-    assert files_of(tmp_path) == smooth
-    again = classify_files_to(tmp_path, [examples], RUN, examples_home, on="ray")
+    assert files_of(tmp_path) == undisturbed
+    again = classify_files_to(tmp_path, [examples], RUN, examples_home, executor="ray")
     assert again["kept"] == 4
-    assert files_of(tmp_path) == smooth
+    assert files_of(tmp_path) == undisturbed
 
 
 def test_a_cohort_is_classified_alike(ray_here, examples_home, tmp_path):
     cohort = Cohort.open("examples", examples_home)
-    made = {}
-    for on in ("local", "ray"):
-        classify_cohort_to(tmp_path / on, cohort, RUN, examples_home, workers=2, on=on)
-        made[on] = files_of(tmp_path / on)
-    assert len(made["ray"]) == len(cohort.meta["shards"]) + 2  # the summary and the lock
-    assert made["ray"] == made["local"]
+    files = {}
+    for executor in ("local", "ray"):
+        classify_cohort_to(
+            tmp_path / executor, cohort, RUN, examples_home, workers=2, executor=executor
+        )
+        files[executor] = files_of(tmp_path / executor)
+    assert len(files["ray"]) == len(cohort.meta["shards"]) + 2  # the summary and the lock
+    assert files["ray"] == files["local"]
 
 
-@pytest.mark.parametrize("on", ["ray", "local"])
+@pytest.mark.parametrize("executor", ["ray", "local"])
 def test_a_worker_killed_meanwhile_changes_nothing(
-    ray_here, on, examples, examples_home, smooth, tmp_path
+    ray_here, executor, examples, examples_home, undisturbed, tmp_path
 ):
-    killer = Killer(workers_of_ray if on == "ray" else workers_here, after=32)
+    killer = Killer(workers_of_ray if executor == "ray" else workers_here, after=32)
     answer = classify_files_to(
-        tmp_path, [examples], RUN, examples_home, workers=2, on=on, on_progress=killer
+        tmp_path, [examples], RUN, examples_home, workers=2, executor=executor, on_progress=killer
     )
     assert killer.killed is not None
     assert answer["records"] == 160
-    assert files_of(tmp_path) == smooth
+    assert files_of(tmp_path) == undisturbed
     assert killer.reports[-1] == (160, 160)
     assert killer.reports == sorted(killer.reports)

@@ -66,8 +66,10 @@ def test_each_record_is_a_row_and_a_failed_one_has_a_reason(folder, tmp_path, ex
             assert pd.isna(row["p_NSR"])
             continue
         assert (row["record"], row["top"], row["refer"]) == (
-            line["record"], line["top"], line["refer"]
-        )  # fmt: skip
+            line["record"],
+            line["top"],
+            line["refer"],
+        )
         for code, p in line["probabilities"].items():
             assert row[f"p_{code}"] == pytest.approx(p, abs=1e-6)
             assert row[f"raw_{code}"] == pytest.approx(line["raw"][code], abs=1e-6)

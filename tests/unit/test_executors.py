@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from executor_jobs import dies_always, dies_once, refuses, square
@@ -57,6 +58,37 @@ def test_jobs_are_consumed_only_as_workers_become_free(tmp_path):
     local.run_all(square, jobs(), 2, lambda done: counts.append((len(started), done)))
     assert all(n_asked <= done // 3 + 2 * 2 + 1 for n_asked, done in counts)
     assert len(started) == 40
+
+
+def in_order(work, folder, n, jobs=None):
+    """Return the results of ``run_in_order`` with two processes."""
+    jobs = ((number, folder) for number in range(n)) if jobs is None else jobs
+    return local.run_in_order(partial(work, on_record=bool), jobs, 2)
+
+
+@pytest.mark.parametrize("work", [square, dies_once])
+def test_results_stream_in_the_order_of_the_jobs_even_if_a_process_is_killed(tmp_path, work):
+    assert list(in_order(work, tmp_path, 12)) == [number**2 for number in range(12)]
+
+
+def test_streaming_jobs_are_consumed_only_a_little_ahead_of_the_results(tmp_path):
+    started = []
+
+    def jobs():
+        for number in range(40):
+            started.append(number)
+            yield number, tmp_path
+
+    results = in_order(square, tmp_path, 40, jobs())
+    assert next(results) == 0
+    assert len(started) == 5
+    results.close()
+
+
+def test_streaming_ends_in_a_one_line_error_if_every_process_is_killed(tmp_path):
+    results = in_order(dies_always, tmp_path, 3)
+    with pytest.raises(EcgError, match=r"ended from outside .* again and again"):
+        list(results)
 
 
 @pytest.mark.parametrize("name", ["spark", "ray:", "ray://host", "Local"])

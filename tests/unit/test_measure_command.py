@@ -16,9 +16,21 @@ from ecgcore.records.record import LEADS
 
 FOLDER = EXAMPLES / "records100" / "00000"
 DOCUMENTED_KEYS = {
-    "path", "rate_bpm", "pr_ms", "qrs_ms", "qt_ms", "qtc_bazett_ms", "qtc_fridericia_ms",
-    "axis_deg", "r_peaks_s", "st_j_mv", "st_j60_mv", "sokolow_lyon_mv", "cornell_mv", "error",
-}  # fmt: skip
+    "path",
+    "rate_bpm",
+    "pr_ms",
+    "qrs_ms",
+    "qt_ms",
+    "qtc_bazett_ms",
+    "qtc_fridericia_ms",
+    "axis_deg",
+    "r_peaks_s",
+    "st_j_mv",
+    "st_j60_mv",
+    "sokolow_lyon_mv",
+    "cornell_mv",
+    "error",
+}
 SIGNAL_UV = np.rint(1000 * beats(500, regular(10, 60), 10)).astype(np.int16)
 
 
@@ -107,8 +119,10 @@ def test_the_bench_compares_with_the_marks_of_a_folder(run, tmp_path):
     assert answer["rate_within_2_bpm"] == 1
     assert (answer["without_p"], answer["p_found_where_none"]) == (1, 0)
     assert {name: row["n"] for name, row in answer["intervals"].items()} == {
-        "qrs_ms": 3, "pr_ms": 2, "qt_ms": 3,
-    }  # fmt: skip
+        "qrs_ms": 3,
+        "pr_ms": 2,
+        "qt_ms": 3,
+    }
     assert answer["intervals"]["pr_ms"]["median_ms"] <= 8
     assert 5 <= answer["intervals"]["qrs_ms"]["bias_ms"] <= 23
     assert answer["intervals"]["qt_ms"]["median_ms"] <= 14

@@ -103,8 +103,14 @@ def test_the_command_answers_in_one_line_with_the_largest_difference(exported):
     run, file, out, err = exported
     answer = json.loads(out)
     assert list(answer) == [
-        "run", "file", "bytes", "inputs", "outputs", "largest_difference", "records"
-    ]  # fmt: skip
+        "run",
+        "file",
+        "bytes",
+        "inputs",
+        "outputs",
+        "largest_difference",
+        "records",
+    ]
     assert (answer["run"], answer["file"]) == (run.id, str(file))
     assert answer["bytes"] == file.stat().st_size
     assert err == (
