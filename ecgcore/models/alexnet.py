@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from ecgcore.errors import EcgError
+
 SE_REDUCTION = 16
 
 # Mean and standard deviation of a drawn ECG's pixels (`stacked`, 224 × 224, PTB-XL). Inputs are
@@ -72,14 +74,25 @@ def block(inputs: int, stage: Stage, batch_norm: bool, se: bool) -> nn.Sequentia
         layers.append(nn.BatchNorm2d(stage.maps))
     layers.append(nn.ReLU(inplace=True))
     if se:
-        from torchvision.ops import SqueezeExcitation  # 2 s of import that only SE needs
-
-        layers.append(SqueezeExcitation(stage.maps, stage.maps // SE_REDUCTION))
+        layers.append(squeeze_excitation(stage.maps))
     if stage.normalised and not batch_norm:
         layers.append(LocalResponseNorm())
     if stage.pooled:
         layers.append(nn.MaxPool2d(3, stride=2))
     return nn.Sequential(*layers)
+
+
+def squeeze_excitation(maps: int) -> nn.Module:
+    """Return torchvision's gate with reduction 16; refuse a torchvision that does not fit torch."""
+    try:
+        from torchvision.ops import SqueezeExcitation  # 2 s of import that only SE needs
+    except (ImportError, OSError, RuntimeError) as error:
+        raise EcgError(
+            f"torchvision does not work beside the installed torch ({str(error).splitlines()[0]}); "
+            "install both from one index, for the CPU alone: pip install --force-reinstall torch "
+            "torchvision --index-url https://download.pytorch.org/whl/cpu (docs/install.md)."
+        ) from error
+    return SqueezeExcitation(maps, maps // SE_REDUCTION)
 
 
 def fc_head(classes: int, dropout: float, before_each: bool) -> nn.Sequential:

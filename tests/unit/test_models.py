@@ -1,11 +1,13 @@
 """Every registered network, and AlexNet row by row against Table 1 of paper 001."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
 from torchvision.ops import SqueezeExcitation
 
-from ecgcore.errors import NotFound, RequestError
+from ecgcore.errors import EcgError, NotFound, RequestError
 from ecgcore.models import create_model, list_models, model_info
 from ecgcore.models.cost import Cost, cost
 
@@ -178,3 +180,21 @@ def test_multiply_adds_are_those_counted_by_hand():
     assert cost(create_model("alexnet"), (3, 224, 224)) == Cost(58_322_314, 1_131_201_056)
     net = nn.Sequential(nn.Conv1d(12, 4, 3, stride=2, padding=1), nn.Flatten(), nn.Linear(200, 5))
     assert cost(net, (12, 100)) == Cost(148 + 1005, 12 * 4 * 3 * 50 + 200 * 5)
+
+
+def test_a_torchvision_that_does_not_fit_torch_is_refused_in_one_line(monkeypatch):
+    class Misfit:
+        def find_spec(self, name, path=None, target=None):
+            if name.split(".")[0] == "torchvision":
+                raise RuntimeError("operator torchvision::nms does not exist\nmore lines")
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Misfit(), *sys.meta_path])
+    with pytest.raises(EcgError) as refusal:
+        create_model("alexnet_m_se_gap")
+    assert str(refusal.value) == (
+        "torchvision does not work beside the installed torch (operator torchvision::nms does not "
+        "exist); install both from one index, for the CPU alone: pip install --force-reinstall "
+        "torch torchvision --index-url https://download.pytorch.org/whl/cpu (docs/install.md)."
+    )
