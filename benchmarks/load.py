@@ -1,12 +1,11 @@
-"""Make docs/load.md: twenty visitors at once on one dashboard, and what stays after two hundred.
+"""Make docs/load.md: twenty simultaneous visitors on one dashboard, and memory after two hundred.
 
     .venv/bin/python benchmarks/load.py
 
-A server of its own on a home with the example cohort. Of the twenty, two are real Chromium tabs
-and the others visitors without a browser (benchmarks/visitor.py): twenty browsers would measure
-browsers.
-Each opens Browse, goes to Classify and, all at the same moment, uploads an ECG of its own. Each
-answer is checked against what `ecgcore classify` says of that record. Takes about two minutes.
+The server runs on its own workspace with the example cohort. Of the twenty visitors, two are real
+Chromium tabs and the others have no browser (benchmarks/visitor.py): twenty browsers would measure
+browsers. Each visitor opens Browse, goes to Classify and, all at the same moment, uploads an ECG of
+its own. Each answer is checked against that of `ecgcore classify`. Takes about two minutes.
 """
 
 import json
@@ -30,17 +29,17 @@ EXAMPLES = DOCS.parent / "examples" / "ptb-xl"
 SHIPPED = ("alexnet_gap", "alexnet_m_se_gap")
 VISITORS, BROWSERS, ROUNDS, WARM = 20, 2, 10, 9
 MIXED = (0, 5)  # rounds with browsers among the visitors
-PATIENCE_S = 180
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-Told = dict[str, list[str]]  # file → the probabilities of both networks, three decimals, sorted
+TIMEOUT_S = 180
+CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+Answers = dict[str, list[str]]  # record → sorted probabilities of both networks, three decimals
 Times = dict[str, float]
 
 
 def main() -> None:
     """Measure, and write the page."""
     headers = sorted(EXAMPLES.rglob("*.hea"))[:VISITORS]
-    with tempfile.TemporaryDirectory() as place:
-        workspace = Path(place) / "home"
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Path(folder) / "home"
         run_command(workspace, "ingest", str(EXAMPLES), "--cohort", "examples")
         expected = answers(workspace, headers)
         with running(workspace) as (address, process):
@@ -55,7 +54,7 @@ def main() -> None:
 
 
 def run_command(workspace: Path, *command: str) -> str:
-    """Return what a command of ecgcore prints."""
+    """Return the output of an ecgcore command."""
     return subprocess.run(
         [sys.executable, "-m", "ecgcore", *command, "--home", str(workspace)],
         check=True,
@@ -64,49 +63,49 @@ def run_command(workspace: Path, *command: str) -> str:
     ).stdout
 
 
-def answers(workspace: Path, headers: list[Path]) -> Told:
-    """Return what `ecgcore classify` says of each record."""
-    told: Told = {header.stem: [] for header in headers}
+def answers(workspace: Path, headers: list[Path]) -> Answers:
+    """Return the probabilities that `ecgcore classify` gives for each record."""
+    by_record: Answers = {header.stem: [] for header in headers}
     for run in SHIPPED:
         lines = run_command(workspace, "classify", *map(str, headers), "--run", run, "--json")
         for row in map(json.loads, lines.splitlines()):
-            told[row["record"]] += [f"{p:.3f}" for p in row["probabilities"].values()]
-    return {name: sorted(values) for name, values in told.items()}
+            by_record[row["record"]] += [f"{p:.3f}" for p in row["probabilities"].values()]
+    return {name: sorted(values) for name, values in by_record.items()}
 
 
-def alone(address: str, header: Path, expected: Told) -> Times:
-    """Return how long one visitor waits who is alone."""
+def alone(address: str, header: Path, expected: Answers) -> Times:
+    """Return the times of a single visitor."""
     return light(address, header, expected, Barrier(1))
 
 
-def at_once(address: str, headers: list[Path], expected: Told, browsers: int) -> list[Times]:
-    """Return how long each of twenty visitors waits who do the same at once."""
+def at_once(address: str, headers: list[Path], expected: Answers, browsers: int) -> list[Times]:
+    """Return the times of twenty visitors who do the same simultaneously."""
     together = Barrier(len(headers))
 
-    def visit(place: int) -> Times:
-        act = browser if place < browsers else light
-        return act(address, headers[place], expected, together)
+    def visit(index: int) -> Times:
+        run_visit = browser if index < browsers else light
+        return run_visit(address, headers[index], expected, together)
 
     with ThreadPoolExecutor(len(headers)) as pool:
         return list(pool.map(visit, range(len(headers))))
 
 
-def light(address: str, header: Path, expected: Told, together: Barrier) -> Times:
-    """Visit without a browser; return seconds to each point, from opening or from the upload."""
-    visitor, times = Visitor(address, PATIENCE_S), Times()
+def light(address: str, header: Path, expected: Answers, together: Barrier) -> Times:
+    """Visit without a browser; return the seconds to each point, from opening or upload."""
+    visitor, times = Visitor(address, TIMEOUT_S), Times()
     together.wait()
     start = time.monotonic()
     visitor.open("browse")
     times["browse"] = time.monotonic() - start
     errors = visitor.errors()
     visitor.open("classify")
-    together.wait(PATIENCE_S)
+    together.wait(TIMEOUT_S)
     start = time.monotonic()
     files = {file.name: file.read_bytes() for file in (header, header.with_suffix(".dat"))}
     visitor.upload("classify_files", files, until=lambda v: bool(v.elements("plotly_chart")))
     times["answer"] = time.monotonic() - start
-    shown = json.loads(visitor.elements("plotly_chart")[0].spec)
-    texts = [text for trace in shown["data"] for text in trace.get("text", [])]
+    chart = json.loads(visitor.elements("plotly_chart")[0].spec)
+    texts = [text for trace in chart["data"] for text in trace.get("text", [])]
     visitor.wait()
     times["map"] = time.monotonic() - start
     errors += visitor.errors()
@@ -115,16 +114,18 @@ def light(address: str, header: Path, expected: Told, together: Barrier) -> Time
     return times
 
 
-def browser(address: str, header: Path, expected: Told, together: Barrier) -> Times:
+def browser(address: str, header: Path, expected: Answers, together: Barrier) -> Times:
     """Visit in a Chromium tab."""
     from playwright.sync_api import expect, sync_playwright
 
     times, errors = Times(), []
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=CHROMIUM_OPTIONS
+        )
         tab = chromium.new_page(viewport={"width": 1280, "height": 1000})
-        tab.set_default_timeout(1000 * PATIENCE_S)
-        expect.set_options(timeout=1000 * PATIENCE_S)
+        tab.set_default_timeout(1000 * TIMEOUT_S)
+        expect.set_options(timeout=1000 * TIMEOUT_S)
         tab.on("pageerror", lambda error: errors.append(str(error)))
         together.wait()
         start = time.monotonic()
@@ -132,11 +133,11 @@ def browser(address: str, header: Path, expected: Told, together: Barrier) -> Ti
         expect(tab.get_by_role("img", name="Twelve-lead ECG")).to_be_visible()
         times["browse"] = time.monotonic() - start
         tab.get_by_role("link", name="Classify").click()
-        put = tab.get_by_test_id("stFileUploaderDropzoneInput")
-        put.wait_for(state="attached")
-        together.wait(PATIENCE_S)
+        file_input = tab.get_by_test_id("stFileUploaderDropzoneInput")
+        file_input.wait_for(state="attached")
+        together.wait(TIMEOUT_S)
         start = time.monotonic()
-        put.set_input_files([header, header.with_suffix(".dat")])
+        file_input.set_input_files([header, header.with_suffix(".dat")])
         bars = tab.locator(".barlayer .bartext, .barlayer text")
         expect(bars).to_have_count(len(expected[header.stem]))
         times["answer"] = time.monotonic() - start
@@ -149,34 +150,34 @@ def browser(address: str, header: Path, expected: Told, together: Barrier) -> Ti
     return times
 
 
-def check(name: str, texts: list[str], errors: list[str], expected: Told) -> None:
-    """Stop where a visitor saw an error, or another record's answer."""
+def check(name: str, texts: list[str], errors: list[str], expected: Answers) -> None:
+    """Stop if a visitor saw an error or another record's answer."""
     if errors:
         raise SystemExit(f"{name}: {errors}")
     if sorted(texts) != expected[name]:
-        raise SystemExit(f"{name}: shown is {sorted(texts)}, true is {expected[name]}")
+        raise SystemExit(f"{name}: the page shows {sorted(texts)}, expected {expected[name]}")
 
 
 def rss_anon_mb(pid: int) -> float:
-    """Return a process's anonymous memory."""
+    """Return a process's anonymous memory in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("RssAnon:")[1].split()[0]) / 1024
 
 
 def cpu_s(pid: int) -> float:
-    """Return how long a process has had a core."""
+    """Return the CPU time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def line(visits: list[Times]) -> str:
-    """Return median, 90th percentile and longest of each time, in s."""
-    told = []
+    """Return median, 90th percentile and maximum of each time, in s."""
+    texts = []
     for point in visits[0]:
         values = [visit[point] for visit in visits]
         p90 = statistics.quantiles(values, n=10, method="inclusive")[-1]
-        told.append(f"{point} {statistics.median(values):.2f} / {p90:.2f} / {max(values):.2f}")
-    return ", ".join(told)
+        texts.append(f"{point} {statistics.median(values):.2f} / {p90:.2f} / {max(values):.2f}")
+    return ", ".join(texts)
 
 
 def page(warm: list[Times], rounds: list[list[Times]], memory: list[float], busy_s: float) -> str:
@@ -206,9 +207,9 @@ def page(warm: list[Times], rounds: list[list[Times]], memory: list[float], busy
     return f"""# Twenty visitors at once
 
 Made by `benchmarks/load.py`: one server, the shipped pair, {VISITORS} sessions, each with an ECG of
-its own, of which `ecgcore classify` says something else than of any other. All {VISITORS * ROUNDS}
-answers were those of the command, to three decimals, and no page showed an error. Seconds, median /
-90th percentile / longest; the server was warm (one visit before). The browsers wait for pixels,
+its own, for which `ecgcore classify` gives a different answer. All {VISITORS * ROUNDS} answers
+equalled those of the command to three decimals, and no page showed an error. Seconds: median /
+90th percentile / maximum; the server was warm (one visit before). The browsers wait for pixels,
 the others for the server's messages.
 
 | | {" | ".join(columns)} |
@@ -230,7 +231,7 @@ Measured on {cores} cores ({platform.machine()}) shared with other work: load av
 
 
 def figures(values: list[float]) -> str:
-    """Return median / 90th percentile / longest."""
+    """Return median / 90th percentile / maximum."""
     p90 = statistics.quantiles(values, n=10, method="inclusive")[-1]
     return f"{statistics.median(values):.2f} / {p90:.2f} / {max(values):.2f}"
 

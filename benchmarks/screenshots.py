@@ -1,9 +1,9 @@
-"""Make docs/*.png: every page of the dashboard, as a visitor sees it at 1280 px, light.
+"""Make docs/*.png: screenshots of every page at 1280 px, light theme.
 
-    .venv/bin/python benchmarks/screenshots.py            the home folder in use
+    .venv/bin/python benchmarks/screenshots.py            the current workspace
     ECGCORE_HOME=/path .venv/bin/python benchmarks/screenshots.py
 
-It shows what is there: read the examples and train both networks first. Needs Chromium.
+Read the examples and train both networks first. Needs Chromium.
 """
 
 import io
@@ -29,21 +29,21 @@ PAGES = {
     + SHIPPED.format("saliency"),
     "studies": "studies",
 }
-WIDTH_PX, MOST_PX = 1280, 2600
-WORKING = (
+WIDTH_PX, MAX_PX = 1280, 2600
+BUSY = (
     "[data-testid=stSpinner], [data-testid=stSkeleton], "
     "[data-testid=stStatusWidget], [data-stale=true]"
 )
 
 
 def main() -> None:
-    """Start a dashboard, take a picture of each page, stop it."""
+    """Start a dashboard, take a screenshot of each page, stop it."""
     with serving(Workspace.find().path, Path(os.devnull)) as address:
         take_all(address)
 
 
 def take_all(address: str) -> None:
-    """Open each page and write its picture."""
+    """Open each page and write its screenshot."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
@@ -51,29 +51,29 @@ def take_all(address: str) -> None:
         for name, path in PAGES.items():
             page = chromium.new_page(viewport={"width": WIDTH_PX, "height": 1000})
             page.goto(f"{address}/{path}")
-            settle(page)
-            tall = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
-            page.set_viewport_size({"width": WIDTH_PX, "height": min(tall, MOST_PX)})
-            settle(page)
+            wait_until_idle(page)
+            height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight")
+            page.set_viewport_size({"width": WIDTH_PX, "height": min(height, MAX_PX)})
+            wait_until_idle(page)
             write(page.screenshot(), DOCS / f"{name}.png")
             page.close()
         chromium.close()
 
 
-def settle(page: Page) -> None:
-    """Wait until a page has stood still for a second."""
+def wait_until_idle(page: Page) -> None:
+    """Wait until a page has been idle for a second."""
     page.get_by_role("heading").first.wait_for(timeout=60_000)
     quiet = 0
     while quiet < 4:
         page.wait_for_timeout(250)
-        quiet = 0 if page.locator(WORKING).count() else quiet + 1
+        quiet = 0 if page.locator(BUSY).count() else quiet + 1
 
 
-def write(picture: bytes, file: Path) -> None:
-    """Write a picture as small as its own colours allow: a class keeps its colour here, too."""
-    shown = Image.open(io.BytesIO(picture)).convert("RGB")
-    shown.save(file, optimize=True)
-    print(f"{file.name}: {shown.width} × {shown.height}, {file.stat().st_size / 1000:.0f} kB")
+def write(png: bytes, file: Path) -> None:
+    """Write a screenshot as an optimised PNG with exact colours."""
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    image.save(file, optimize=True)
+    print(f"{file.name}: {image.width} × {image.height}, {file.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A real dashboard in a process of its own: for the measurements here and for the tests."""
+"""Dashboard in its own process, for benchmarks and tests."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def serving(
     workspace: Path, log: Path, *options: str, port: int = 0, **environment: str
 ) -> Iterator[str]:
-    """Run a dashboard on a home; give its address. ``options`` are those of `streamlit run`."""
+    """Run a dashboard on a workspace; yield its address. ``options`` are of `streamlit run`."""
     with running(workspace, log, *options, port=port, **environment) as (address, _):
         yield address
 
@@ -27,15 +27,15 @@ def serving(
 def running(
     workspace: Path, log: Path = Path(os.devnull), *options: str, port: int = 0, **environment: str
 ) -> Iterator[tuple[str, subprocess.Popen]]:
-    """Run a dashboard as ``serving`` does; give its address and its process."""
+    """Run a dashboard as ``serving`` does; yield its address and its process."""
     address = f"http://127.0.0.1:{(port := port or free_port())}"
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/streamlit_app.py"]
-    with log.open("wb") as said:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--server.port", str(port), *options],
             cwd=ROOT,
             env=os.environ | environment | {"ECGCORE_HOME": str(workspace)},
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:
@@ -47,19 +47,19 @@ def running(
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens."""
+    """Return an unused port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
 
 
 def wait_for(url: str, process: subprocess.Popen) -> None:
-    """Wait until a server answers."""
+    """Wait until a server responds."""
     for _ in range(240):
-        assert process.poll() is None, "The server ended at once."
+        assert process.poll() is None, "The server exited during start-up."
         try:
             with urlopen(url):
                 return
         except URLError:
             time.sleep(0.25)
-    raise TimeoutError(f"No answer on {url}.")
+    raise TimeoutError(f"No response from {url}.")

@@ -1,12 +1,12 @@
-"""A visitor without a browser: speaks to a running dashboard as its page in a browser does.
+"""Visitor without a browser: talks to a running dashboard as a browser does.
 
-Messages of streamlit.proto over the websocket, files by PUT. A tenth of a browser's work, so that
-twenty visitors measure the server. Knows nothing of the pages.
+Messages of streamlit.proto over the websocket, files by PUT. It takes a tenth of a browser's work,
+so that twenty visitors measure the server. It knows nothing about the pages.
 
     visitor = Visitor("http://127.0.0.1:8501")
     visitor.open("classify")
     visitor.upload("classify_files", {"a.csv": content})
-    print(visitor.said())
+    print(visitor.text())
     visitor.leave()
 """
 
@@ -26,29 +26,29 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import ClientConnection, connect
 
-Told = Callable[["Visitor"], bool]
+Condition = Callable[["Visitor"], bool]
 _MARK_UP = re.compile(r"\*\*|`")
 
 
 class Visitor:
-    """One session. It holds the elements of its page by place; those of the current run alone."""
+    """One session, with the elements of its page by position (current run only)."""
 
-    def __init__(self, address: str, patience_s: float = 120) -> None:
-        self.address, self.patience_s = address, patience_s
+    def __init__(self, address: str, timeout_s: float = 120) -> None:
+        self.address, self.timeout_s = address, timeout_s
         self._http = requests.Session()
-        self._http.get(f"{address}/_stcore/health", timeout=patience_s).raise_for_status()
+        self._http.get(f"{address}/_stcore/health", timeout=timeout_s).raise_for_status()
         self._xsrf = self._http.cookies.get("_streamlit_xsrf", "")
         self._open = ExitStack()
-        self._socket = self._connected()
-        self._shown: dict[tuple[int, ...], Element] = {}  # of the current run alone
+        self._socket = self._connect()
+        self._elements: dict[tuple[int, ...], Element] = {}
         self._running = False
         self._session, self._page, self._query = "", "", ""
         self._pages: dict[str, str] = {}
         self._values: dict[str, WidgetState] = {}
 
-    def _connected(self) -> ClientConnection:
+    def _connect(self) -> ClientConnection:
         cookies = "; ".join(f"{name}={value}" for name, value in self._http.cookies.items())
-        asked = connect(
+        connection = connect(
             f"{self.address.replace('http', 'ws', 1)}/_stcore/stream",
             origin=self.address,  # type: ignore[arg-type]
             subprotocols=["streamlit", self._xsrf],  # type: ignore[list-item]
@@ -56,35 +56,35 @@ class Visitor:
             max_size=None,
             compression=None,
         )
-        return self._open.enter_context(asked)
+        return self._open.enter_context(connection)
 
-    def open(self, page: str = "", until: Told | None = None, **looked_at: str) -> None:
-        """Open a page (its name in the URL), or go to it, and wait until it is there."""
-        self._query, self._values = urlencode(looked_at), {}
+    def open(self, page: str = "", until: Condition | None = None, **query: str) -> None:
+        """Open a page by its name in the URL, and wait until it has loaded."""
+        self._query, self._values = urlencode(query), {}
         self._page = self._pages.get(page, "")
         self._rerun(page_name="" if self._page else page)
         self.wait(until)
 
-    def set(self, key: str, until: Told | None = None, **value: Any) -> None:
-        """Give a widget a value, such as ``string_value="x"`` (the fields of WidgetState)."""
+    def set(self, key: str, until: Condition | None = None, **value: Any) -> None:
+        """Set a widget's value, such as ``string_value="x"`` (a field of WidgetState)."""
         state = WidgetState(id=self.widget(key).id, **value)
-        fleeting = "trigger_value" in value
-        if not fleeting:
+        trigger = "trigger_value" in value
+        if not trigger:
             self._values[state.id] = state
-        self._rerun(fleeting=state if fleeting else None)
+        self._rerun(trigger=state if trigger else None)
         self.wait(until)
 
-    def press(self, key: str, until: Told | None = None) -> None:
+    def press(self, key: str, until: Condition | None = None) -> None:
         """Press a button."""
         self.set(key, until, trigger_value=True)
 
-    def upload(self, key: str, files: Mapping[str, bytes], until: Told | None = None) -> None:
-        """Give a file uploader these files, and no others."""
+    def upload(self, key: str, files: Mapping[str, bytes], until: Condition | None = None) -> None:
+        """Replace a file uploader's files."""
         state = WidgetState(id=self.widget(key).id)
-        told = state.file_uploader_state_value.uploaded_file_info
-        for urls, (name, content) in zip(self.places(list(files)), files.items(), strict=True):
+        uploaded = state.file_uploader_state_value.uploaded_file_info
+        for urls, (name, content) in zip(self.upload_urls(list(files)), files.items(), strict=True):
             self.put(urls, name, content).raise_for_status()
-            told.append(
+            uploaded.append(
                 UploadedFileInfo(name=name, size=len(content), file_id=urls.file_id, file_urls=urls)
             )
         self._values[state.id] = state
@@ -92,44 +92,44 @@ class Visitor:
         self.wait(until)
 
     def put(self, urls: FileURLs, name: str, content: bytes) -> requests.Response:
-        """Send a file to the place that the server gave it."""
+        """Send a file to its upload URL."""
         return requests.put(  # not on a connection that the server may be closing
             self.address + urls.upload_url,
             cookies=self._http.cookies,
             files={name: (name, content)},
             headers={"X-Xsrftoken": self._xsrf, "Origin": self.address},
-            timeout=self.patience_s,
+            timeout=self.timeout_s,
         )
 
-    def places(self, names: list[str]) -> list[FileURLs]:
-        """Return where the server wants files put, one a name."""
-        ask = BackMsg()
-        ask.file_urls_request.request_id = "1"
-        ask.file_urls_request.session_id = self._session
-        ask.file_urls_request.file_names.extend(names)
-        self._send(ask)
+    def upload_urls(self, names: list[str]) -> list[FileURLs]:
+        """Return the server's upload URLs, one per file name."""
+        request = BackMsg()
+        request.file_urls_request.request_id = "1"
+        request.file_urls_request.session_id = self._session
+        request.file_urls_request.file_names.extend(names)
+        self._send(request)
         for message in self._messages():
             if message.WhichOneof("type") == "file_urls_response":
                 return list(message.file_urls_response.file_urls)
-        raise TimeoutError("the server gave no place for the files")
+        raise TimeoutError("the server returned no upload URLs")
 
-    def _rerun(self, fleeting: WidgetState | None = None, page_name: str = "") -> None:
+    def _rerun(self, trigger: WidgetState | None = None, page_name: str = "") -> None:
         state = ClientState(
             query_string=self._query, page_script_hash=self._page, page_name=page_name
         )
         state.widget_states.widgets.extend(self._values.values())
-        if fleeting is not None:
-            state.widget_states.widgets.append(fleeting)
+        if trigger is not None:
+            state.widget_states.widgets.append(trigger)
         state.context_info.url = f"{self.address}/{page_name}"
-        self._running = False  # what still comes of an earlier run is not looked at
+        self._running = False  # messages of an earlier run are ignored
         state.context_info.color_scheme = "light"
         self._send(BackMsg(rerun_script=state))
 
     def _send(self, message: BackMsg) -> None:
         self._socket.send(message.SerializeToString())
 
-    def wait(self, until: Told | None = None) -> None:
-        """Wait until the page's script has finished, or says what is waited for."""
+    def wait(self, until: Condition | None = None) -> None:
+        """Wait until the page's script has finished, or until a condition holds."""
         for message in self._messages():
             if not self._running:
                 continue
@@ -137,19 +137,21 @@ class Visitor:
             early = ForwardMsg.FINISHED_EARLY_FOR_RERUN
             if until(self) if until else done and message.script_finished != early:
                 return
-        raise TimeoutError(f"no answer within {self.patience_s:g} s; shown is: {self.said()[:300]}")
+        raise TimeoutError(
+            f"no answer within {self.timeout_s:g} s; the page shows: {self.text()[:300]}"
+        )
 
     def _messages(self) -> Iterator[ForwardMsg]:
-        ends = time.monotonic() + self.patience_s
-        while (left := ends - time.monotonic()) > 0:
-            message = ForwardMsg.FromString(self._socket.recv(timeout=left))  # type: ignore[arg-type]
-            self._take(message)
+        end_s = time.monotonic() + self.timeout_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            message = ForwardMsg.FromString(self._socket.recv(timeout=left_s))  # type: ignore[arg-type]
+            self._process(message)
             yield message
 
-    def _take(self, message: ForwardMsg) -> None:
+    def _process(self, message: ForwardMsg) -> None:
         kind = message.WhichOneof("type")
         if kind == "new_session":
-            self._running, self._shown = True, {}
+            self._running, self._elements = True, {}
             self._session = message.new_session.initialize.session_id or self._session
         elif kind == "navigation":
             pages = message.navigation.app_pages
@@ -158,28 +160,28 @@ class Visitor:
         elif kind == "page_info_changed":
             self._query = message.page_info_changed.query_string
         elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
-            self._shown[tuple(message.metadata.delta_path)] = message.delta.new_element
+            self._elements[tuple(message.metadata.delta_path)] = message.delta.new_element
 
     def elements(self, kind: str) -> list[Any]:
-        """Return the page's elements of a kind (a field of Element), from the top."""
-        shown = [element for _, element in sorted(self._shown.items(), key=lambda e: e[0])]
-        return [getattr(e, kind) for e in shown if e.WhichOneof("type") == kind]
+        """Return the page's elements of a kind (a field of Element), from top to bottom."""
+        elements = [element for _, element in sorted(self._elements.items(), key=lambda e: e[0])]
+        return [getattr(e, kind) for e in elements if e.WhichOneof("type") == kind]
 
     def widget(self, key: str) -> Any:
         """Return the widget of a key."""
-        for element in self._shown.values():
-            found = getattr(element, str(element.WhichOneof("type")))
-            if getattr(found, "id", "").endswith(f"-{key}"):
-                return found
-        raise LookupError(f"the page has no widget {key}; shown is: {self.said()[:300]}")
+        for element in self._elements.values():
+            widget = getattr(element, str(element.WhichOneof("type")))
+            if getattr(widget, "id", "").endswith(f"-{key}"):
+                return widget
+        raise LookupError(f"the page has no widget {key}; the page shows: {self.text()[:300]}")
 
-    def said(self) -> str:
-        """Return what the page says in words, a line an element."""
+    def text(self) -> str:
+        """Return the page's text, one line per element."""
         kinds = ("heading", "markdown", "alert", "text")
         return "\n".join(_MARK_UP.sub("", e.body) for kind in kinds for e in self.elements(kind))
 
     def errors(self) -> list[str]:
-        """Return what the page shows as errors, exceptions among them."""
+        """Return the errors that the page shows, including exceptions."""
         alerts = [a.body for a in self.elements("alert") if a.format == a.ERROR]
         return alerts + [f"{e.type}: {e.message}" for e in self.elements("exception")]
 

@@ -1,4 +1,4 @@
-"""A real server on a free port with a home of its own, and a real browser that opens it."""
+"""A real server on a free port with its own workspace, and a real browser that opens it."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,21 +15,21 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Streamlit 1.67 looks for these two below a page's own address first, and the browser logs it.
-PATIENCE_MS = 180_000  # a machine at work takes a minute for the first page, which imports torch
+TIMEOUT_MS = 180_000  # a busy machine takes a minute for the first page, which imports torch
+# Streamlit 1.67 requests these two below a page's own address first, and the browser logs it.
 ALLOWED_404 = ("/_stcore/health", "/_stcore/host-config")
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """Return (address, home) of a running dashboard; its home is empty."""
+    """Return (address, workspace) of a running dashboard with an empty workspace."""
     with serving(tmp_path / "home", tmp_path / "server.log") as address:
         yield address, tmp_path / "home"
 
 
 @pytest.fixture
 def browser():
-    """Return a running Chromium, or skip."""
+    """Return a running Chromium; skip the test without one."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here (Debian: apt-get install chromium)")
     from playwright.sync_api import sync_playwright
@@ -42,13 +42,13 @@ def browser():
 
 @pytest.fixture
 def open_tab(browser, server):
-    """Return a function that opens a page in a new tab; console errors fail the test at its end."""
+    """Return a function that opens a page in a new tab; a console error fails the test."""
     errors: list[str] = []
 
     def opened(page: str = ""):
         tab = browser.new_page(viewport={"width": 1280, "height": 1000})
-        tab.set_default_timeout(PATIENCE_MS)
-        tab.on("console", lambda said: _note(said, errors))
+        tab.set_default_timeout(TIMEOUT_MS)
+        tab.on("console", lambda message: _record_error(message, errors))
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(f"{server[0]}/{page}")
         return tab
@@ -57,6 +57,6 @@ def open_tab(browser, server):
     assert not errors
 
 
-def _note(said, errors: list[str]) -> None:
-    if said.type == "error" and not said.location["url"].endswith(ALLOWED_404):
-        errors.append(f"{said.text} ({said.location['url']})")
+def _record_error(message, errors: list[str]) -> None:
+    if message.type == "error" and not message.location["url"].endswith(ALLOWED_404):
+        errors.append(f"{message.text} ({message.location['url']})")

@@ -1,4 +1,4 @@
-"""In a browser: import a folder, filter, step and measure by hand, follow a link to records."""
+"""Browser test of Browse: import a folder, filter, step, use calipers, follow a link to records."""
 
 import re
 import shutil
@@ -18,8 +18,8 @@ expect.set_options(timeout=180_000)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, examples_home):
-    """Return (address, home) of a server with the example cohort, which may import two folders."""
+def shared_server(tmp_path_factory, examples_home):
+    """Return (address, workspace) of a server with the example cohort and two import folders."""
     folder = tmp_path_factory.mktemp("browsing")
     workspace, ward = folder / "home", folder / "archive" / "ward"
     shutil.copytree(examples_home.cohorts, workspace / "cohorts")
@@ -34,13 +34,13 @@ def place(tmp_path_factory, examples_home):
 
 
 @pytest.fixture
-def server(place):
+def server(shared_server):
     """Return the server that all tests of this module share."""
-    return place
+    return shared_server
 
 
 def choose(tab, label: str, text: str) -> None:
-    """Choose in a select box, or type what it does not list."""
+    """Choose an option of a select box, or type a new one."""
     box = tab.get_by_role("combobox", name=label)
     box.click()
     box.fill(text)
@@ -53,25 +53,25 @@ def fill(tab, label: str, text: str) -> None:
     field.press("Tab")
 
 
-def test_a_folder_of_the_server_is_imported_and_what_was_refused_is_listed(open_tab, server):
+def test_a_folder_of_the_server_is_imported_and_refused_files_are_listed(open_tab, server):
     tab = open_tab()
     tab.get_by_text("Import a folder").click()
     fill(tab, "Name of the cohort", "ward-7")
-    choose(tab, "Folder in it", "/etc")
+    choose(tab, "Subfolder", "/etc")
     tab.get_by_role("button", name="Import", exact=True).click()
     expect(tab.get_by_text("'/etc' is no folder below archive")).to_be_visible()
-    choose(tab, "Folder in it", "ward")
+    choose(tab, "Subfolder", "ward")
     tab.get_by_role("button", name="Import", exact=True).click()
     done = tab.get_by_text("4 found = 3 records, 1 refused")
     expect(done).to_be_visible()
     expect(tab.get_by_test_id("stDataFrame").last).to_be_visible()
     assert "Muster" not in tab.content()
-    tab.get_by_role("link", name="Browse it").click()
+    tab.get_by_role("link", name="Browse the cohort").click()
     expect(tab.get_by_text("3 of 3 records")).to_be_visible()
     expect(tab.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_an_import_outlives_its_tab_can_be_cancelled_and_goes_on(open_tab, server):
+def test_an_import_outlives_its_tab_and_can_be_cancelled_and_resumed(open_tab, server):
     tab = open_tab()
     tab.get_by_text("Import a folder").click()
     choose(tab, "Folder of this server", EXAMPLES.name)
@@ -83,7 +83,7 @@ def test_an_import_outlives_its_tab_can_be_cancelled_and_goes_on(open_tab, serve
     assert not (server[1] / "cohorts" / "again" / "cohort.json").exists()
     tab.close()
     tab = open_tab()
-    tab.get_by_role("button", name="Go on").click()
+    tab.get_by_role("button", name="Resume").click()
     expect(tab.get_by_text("Import of again · running")).to_be_visible()
     tab.close()
     tab = open_tab()
@@ -104,7 +104,7 @@ def test_records_are_filtered_and_stepped_through_by_keys(open_tab, server):
     tab.keyboard.press("ArrowLeft")
     expect(tab.get_by_text("1 of 16", exact=True)).to_be_visible()
     fill(tab, "Statement, source or record", "no such statement")
-    expect(tab.get_by_text("No record is left by these filters")).to_be_visible()
+    expect(tab.get_by_text("No record matches these filters")).to_be_visible()
     tab.get_by_role("button", name="Clear filters").click()
     expect(tab.get_by_text("160 of 160 records")).to_be_visible()
     tab.keyboard.press("?")
@@ -119,12 +119,12 @@ def test_calipers_measure_the_calibration_pulse_at_every_zoom(open_tab, server):
     drag(tab, page, (2.5, 15), (7.5, 5))  # the pulse: from 1.5 to 7.5 mm, 1 mV = 10 mm high
     expect(reading).to_have_text("200 ms · 1.00 mV · 300/min")
     tab.get_by_role("button", name="Zoom in").click()
-    expect(reading).to_have_text("200 ms · 1.00 mV · 300/min")  # what is marked stays
+    expect(reading).to_have_text("200 ms · 1.00 mV · 300/min")  # the mark stays
     tab.get_by_label("ECG page with calipers").focus()
     tab.keyboard.press("Escape")
     expect(reading).to_have_text(re.compile("Calipers"))
     for point in ((130, 60), (150, 60)):  # two clicks instead of a drag
-        tab.mouse.click(*place_of(page, *point))
+        tab.mouse.click(*screen_position(page, *point))
     expect(reading).to_have_text("800 ms · 0.00 mV · 75/min")
     tab.keyboard.press("Escape")
     for key in ("Enter", *["ArrowRight"] * 5, "Shift+ArrowDown", "Enter"):
@@ -141,7 +141,7 @@ def test_calipers_measure_the_calibration_pulse_at_every_zoom(open_tab, server):
     assert tab.locator(".st-key-browse_paper").bounding_box()["height"] == height
 
 
-def test_a_link_shows_its_records_and_why(open_tab, server):
+def test_a_link_shows_its_records_and_their_description(open_tab, server):
     tab = open_tab("browse?cohort=examples&records=00747_lr,00530_lr&why=label LVH, A says NSR")
     expect(tab.get_by_text("2 records: label LVH, A says NSR")).to_be_visible()
     expect(tab.get_by_text("1 of 2", exact=True)).to_be_visible()
@@ -152,9 +152,9 @@ def test_a_link_shows_its_records_and_why(open_tab, server):
     assert "records=" not in tab.url
 
 
-def test_the_cohort_as_a_whole_is_audited_in_the_browser(open_tab, server):
+def test_the_cohort_view_shows_the_audit(open_tab, server):
     tab = open_tab("browse?cohort=examples&browse_view=cohort")
-    expect(tab.get_by_text("Of 160 files found 160 are records")).to_be_visible()
+    expect(tab.get_by_text("Of 160 files found, 160 are records")).to_be_visible()
     expect(tab.locator(".js-plotly-plot")).to_be_visible()
     expect(tab.get_by_text("Contradictions and doubts")).to_be_visible()
     expect(tab.get_by_test_id("stException")).to_have_count(0)
@@ -163,14 +163,14 @@ def test_the_cohort_as_a_whole_is_audited_in_the_browser(open_tab, server):
 def drag(tab, page, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Drag from one point of the grid to another, in mm from its upper left corner."""
     page.evaluate("page => page.scrollIntoView()")
-    tab.mouse.move(*place_of(page, *start))
+    tab.mouse.move(*screen_position(page, *start))
     tab.mouse.down()
-    tab.mouse.move(*place_of(page, *end), steps=4)
+    tab.mouse.move(*screen_position(page, *end), steps=4)
     tab.mouse.up()
 
 
-def place_of(page, x_mm: float, y_mm: float) -> tuple[float, float]:
-    """Return where a point of the grid lies on the screen."""
+def screen_position(page, x_mm: float, y_mm: float) -> tuple[float, float]:
+    """Return the screen position of a point of the grid."""
     box, grid = page.bounding_box(), page.locator("svg").first
     px_per_mm = box["width"] / float(page.get_attribute("viewBox").split()[2])
     left, top = float(grid.get_attribute("x")), float(grid.get_attribute("y"))

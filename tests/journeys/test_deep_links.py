@@ -1,4 +1,4 @@
-"""In a browser: each page opens from its own link on a fresh server, with and without data."""
+"""Browser test: each page opens from its own link on a new server, with and without data."""
 
 import pytest
 from serving import serving
@@ -10,8 +10,8 @@ PAGES = ("overview", "browse", "train", "compare", "classify", "saliency", "stud
 
 
 @pytest.fixture(scope="module", params=["empty", "filled"])
-def place(request, examples_home, tmp_path_factory):
-    """Return (address, home) of a fresh server, on an empty home and on one with a cohort."""
+def shared_server(request, examples_home, tmp_path_factory):
+    """Return (address, workspace) of a new server, with an empty workspace and with a cohort."""
     folder = tmp_path_factory.mktemp("links")
     workspace = examples_home.path if request.param == "filled" else folder / "home"
     with serving(workspace, folder / "log") as address:
@@ -19,9 +19,9 @@ def place(request, examples_home, tmp_path_factory):
 
 
 @pytest.fixture
-def server(place):
+def server(shared_server):
     """Return the server that all tests of this module share."""
-    return place
+    return shared_server
 
 
 def test_every_page_opens_from_its_own_link(open_tab, server):
@@ -34,7 +34,7 @@ def test_every_page_opens_from_its_own_link(open_tab, server):
         tab.close()
 
 
-def test_what_is_looked_at_comes_back_from_the_link(open_tab, server):
+def test_the_choices_on_a_page_are_restored_from_the_link(open_tab, server):
     tab = open_tab("classify?classify_example=LBBB&classify_runs=alexnet_gap&classify_raw=true")
     expect(tab.get_by_text("Behind the trace: Grad-CAM of alexnet_gap for")).to_be_visible()
     expect(tab.locator(".barlayer .bartext, .barlayer text")).to_have_count(10)

@@ -1,4 +1,4 @@
-"""Sign-in with a real OIDC provider on this machine: who is not on the list sees nothing."""
+"""Browser test of sign-in with a local OIDC provider: only people on the list have access."""
 
 import json
 import subprocess
@@ -47,12 +47,12 @@ def provider() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def address(provider: int, examples_home, tmp_path_factory) -> Iterator[str]:
-    """Return the address of a dashboard that asks that provider."""
-    place, port = tmp_path_factory.mktemp("sign_in"), free_port()
-    secrets = place / "secrets.toml"
+    """Return the address of a dashboard that uses the provider."""
+    folder, port = tmp_path_factory.mktemp("sign_in"), free_port()
+    secrets = folder / "secrets.toml"
     secrets.write_text(SECRETS.format(port=port, provider=provider))
     options = ("--secrets.files", str(secrets))
-    with serving(examples_home.path, place / "server.log", *options, port=port) as url:
+    with serving(examples_home.path, folder / "server.log", *options, port=port) as url:
         yield url
 
 
@@ -74,13 +74,13 @@ def sign_in_as(tab, who: str) -> None:
 
 
 def links(tab) -> list[str]:
-    """Return what the links say, but for the one that every page of Streamlit begins with."""
-    said = tab.get_by_role("link").all_inner_texts()
-    return [text for text in said if text.strip() not in ("", "Skip to main content")]
+    """Return the links' texts, except for the one that every page of Streamlit starts with."""
+    texts = tab.get_by_role("link").all_inner_texts()
+    return [text for text in texts if text.strip() not in ("", "Skip to main content")]
 
 
 def sign_out(tab) -> None:
-    """Sign out here, and at the provider, which brings back."""
+    """Sign out of the dashboard and at the provider, which redirects back."""
     tab.get_by_role("button", name="Sign out").click()
     tab.get_by_role("button", name="End session").click()
     expect(tab.get_by_role("button", name="Sign in")).to_be_visible()
@@ -95,18 +95,18 @@ def test_an_anonymous_visitor_sees_a_button_and_nothing_else(tab, address, page)
     assert "examples" not in tab.get_by_test_id("stMain").inner_text()
 
 
-def test_the_server_holds_no_file_of_an_anonymous_visitor(address):
+def test_the_server_accepts_no_file_of_an_anonymous_visitor(address):
     from visitor import Visitor
 
     visitor = Visitor(address)
     visitor.open("classify")
-    [place] = visitor.places(["a.csv"])
-    assert visitor.put(place, "a.csv", b"1,2,3").status_code == 403
+    [urls] = visitor.upload_urls(["a.csv"])
+    assert visitor.put(urls, "a.csv", b"1,2,3").status_code == 403
     visitor.leave()
 
 
 @pytest.mark.parametrize("who", ["eve", "bob"])
-def test_who_is_not_on_the_list_sees_one_line_and_can_sign_out(tab, address, who):
+def test_a_person_not_on_the_list_sees_one_line_and_can_sign_out(tab, address, who):
     tab.goto(f"{address}/browse?cohort=examples")
     sign_in_as(tab, who)
     expect(tab.get_by_text("your address is not on this workplace's list")).to_be_visible()
@@ -115,7 +115,7 @@ def test_who_is_not_on_the_list_sees_one_line_and_can_sign_out(tab, address, who
     sign_out(tab)
 
 
-def test_who_is_on_the_list_comes_to_the_page_asked_for_and_can_sign_out(tab, address):
+def test_a_person_on_the_list_returns_to_the_requested_page_and_can_sign_out(tab, address):
     tab.goto(f"{address}/browse?cohort=examples&record=00530_lr")
     sign_in_as(tab, "ada")
     expect(tab.get_by_text("Signed in as Ada@example.org.")).to_be_visible()
@@ -125,9 +125,9 @@ def test_who_is_on_the_list_comes_to_the_page_asked_for_and_can_sign_out(tab, ad
     expect(tab.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_nothing_is_stored_of_who_signed_in(address, examples_home):
-    held = []
+def test_no_file_contains_who_signed_in(address, examples_home):
+    files = []
     for file in Path(examples_home.path).rglob("*.json*"):
-        with suppress(FileNotFoundError):  # of a training that just ended
-            held += [file] if "ada@" in file.read_text().lower() else []
-    assert held == []
+        with suppress(FileNotFoundError):  # a training may just have ended
+            files += [file] if "ada@" in file.read_text().lower() else []
+    assert files == []

@@ -1,4 +1,4 @@
-"""Training in a browser: it goes on without the tab and without the server, and can be stopped."""
+"""Browser test of training: it continues without tab and server, and can be stopped and resumed."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=180_000)
 
-EPOCHS = 14  # of 42 records: enough to see the curves move, and to be at work still afterwards
+EPOCHS = 14  # of 42 records: enough to see the curves move, and to be still running afterwards
 TRAINED_MS = 900_000  # both take some ten seconds on two free cores
 BOTH = ("alexnet_gap", "alexnet_m_se_gap")
 POINTS = ".st-key-train_curves .point"
@@ -25,7 +25,7 @@ SMALL = "train?cohort=examples&train_level=own&train_records=60&train_size=96&tr
 
 @pytest.fixture
 def workspace(tmp_path, examples_home):
-    """Return a home with the example cohort; no training in it outlives the test."""
+    """Return a workspace with the example cohort; no training in it outlives the test."""
     workspace = Workspace(tmp_path / "home")
     shutil.copytree(examples_home.cohorts, workspace.cohorts)
     yield workspace
@@ -35,15 +35,15 @@ def workspace(tmp_path, examples_home):
     wait_until(lambda: not any(run.status["state"] in ALIVE for run in list_runs(workspace)))
 
 
-class Place:
-    """The address and home of a server that can be stopped and started anew."""
+class RestartableServer:
+    """A server that can be stopped and restarted; indexed as (address, workspace)."""
 
     def __init__(self, workspace: Workspace, log: Path):
         self.workspace, self.log, self.address = workspace.path, log, ""
         self.running = ExitStack()
 
-    def __getitem__(self, place: int):
-        return (self.address, self.workspace)[place]
+    def __getitem__(self, index: int):
+        return (self.address, self.workspace)[index]
 
     def start(self) -> None:
         self.address = self.running.enter_context(serving(self.workspace, self.log))
@@ -54,27 +54,27 @@ class Place:
 
 @pytest.fixture
 def server(workspace, tmp_path):
-    """Return (address, home) of a server that the test may stop and start anew."""
-    place = Place(workspace, tmp_path / "log")
-    place.start()
-    yield place
-    place.stop()
+    """Return a server that the test may stop and restart."""
+    server = RestartableServer(workspace, tmp_path / "log")
+    server.start()
+    yield server
+    server.stop()
 
 
-def wait_until(holds, seconds: float = 180) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "It did not happen."
+def wait_until(condition, timeout_s: float = 180) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, f"The condition was not met within {timeout_s} s."
         time.sleep(0.1)
 
 
-def asked_for(epochs: int, *networks: str) -> str:
-    """Return the address of the page with these settings."""
+def train_url(epochs: int, *networks: str) -> str:
+    """Return the URL of the page with these settings."""
     return SMALL.format(epochs) + "".join(f"&train_networks={name}" for name in networks)
 
 
-def points_of(tab) -> int:
-    """Return how many points the curves have."""
+def count_points(tab) -> int:
+    """Return the number of points of the curves."""
     return tab.locator(POINTS).count()
 
 
@@ -82,21 +82,21 @@ def wait_for_points(tab, more_than: int) -> None:
     tab.wait_for_function(f"document.querySelectorAll('{POINTS}').length > {more_than}")
 
 
-def test_both_train_to_their_end_while_the_tab_is_closed_and_the_server_restarted(
+def test_both_trainings_finish_while_the_tab_is_closed_and_the_server_restarted(
     open_tab, server, workspace
 ):
-    tab = open_tab(asked_for(EPOCHS, *BOTH))
+    tab = open_tab(train_url(EPOCHS, *BOTH))
     expect(tab.get_by_text("No patient and no recording is in two parts")).to_be_visible()
     tab.get_by_role("button", name="Train both").click()
     expect(tab.get_by_text("Training now")).to_be_visible()
-    expect(tab.get_by_text("place 2 in the queue")).to_be_visible()
+    expect(tab.get_by_text("position 2 in the queue")).to_be_visible()
     wait_for_points(tab, more_than=0)
-    wait_for_points(tab, more_than=points_of(tab))
+    wait_for_points(tab, more_than=count_points(tab))
     tab.close()
     a, b = sorted(list_runs(workspace), key=lambda run: BOTH.index(run.meta["model"]))
     workers = [run.status["pid"] for run in (a, b)]
     server.stop()
-    assert b.status["state"] in ALIVE  # the server is gone, its trainings are not
+    assert b.status["state"] in ALIVE  # the trainings outlive their server
     done = len(a.history) + len(b.history)
     wait_until(lambda: len(a.history) + len(b.history) > done or b.status["state"] == "done")
     server.start()
@@ -107,11 +107,11 @@ def test_both_train_to_their_end_while_the_tab_is_closed_and_the_server_restarte
     link = tab.get_by_role("link", name="Compare these two")
     expect(link).to_have_attribute("href", re.compile(f"a={a.id}&b={b.id}"))
     expect(tab.get_by_test_id("stException")).to_have_count(0)
-    assert [run.status["pid"] for run in (a, b)] == workers  # nobody began anew
+    assert [run.status["pid"] for run in (a, b)] == workers  # no process was started again
 
 
-def test_a_training_is_stopped_once_it_is_said_what_is_kept_and_goes_on(open_tab, workspace):
-    tab = open_tab(asked_for(400, BOTH[0]))
+def test_a_training_is_stopped_after_a_notice_and_resumed(open_tab, workspace):
+    tab = open_tab(train_url(400, BOTH[0]))
     tab.get_by_role("button", name="Train it").click()
     expect(tab.get_by_text(re.compile("running · epoch [1-9]"))).to_be_visible()
     tab.get_by_role("button", name="Cancel").click()

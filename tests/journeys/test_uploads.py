@@ -1,4 +1,4 @@
-"""In a browser: each kind of file is answered as the command does, or refused in one line."""
+"""Browser test: each kind of file is classified as by the command, or refused in one line."""
 
 import json
 import re
@@ -27,26 +27,26 @@ expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=120_000)
 
 RECORD = ROOT / "tests" / "data" / "ptb-xl" / "records500" / "00000" / "00001_hr.hea"
-RUNS = ("resnet1d_scaled", "alexnet_m_se_gap")  # one reads signals, the other pictures
+RUNS = ("resnet1d_scaled", "alexnet_m_se_gap")  # one reads signals, the other images
 CLASSIFY = "classify?" + "&".join(f"classify_runs={run}" for run in RUNS)
 BARS = ".barlayer .bartext, .barlayer text"
-MOST_MB = 200
+MAX_MB = 200
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """Return (address, home) of a server, and the folder in which it may make temporary files."""
+def shared(tmp_path_factory):
+    """Return (address, workspace, folder) of a server with its temporary files in the folder."""
     folder = tmp_path_factory.mktemp("uploads")
     (folder / "tmp").mkdir()
-    workspace = Workspace(folder / "home")  # without runs: the page asks the shipped pair
+    workspace = Workspace(folder / "home")  # without runs: the shipped pair classifies
     with serving(workspace.path, folder / "log", TMPDIR=str(folder / "tmp")) as address:
         yield address, workspace, folder
 
 
 @pytest.fixture
-def server(place):
+def server(shared):
     """Return the server that all tests of this module share."""
-    return place[0], place[1].path
+    return shared[0], shared[1].path
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def networks(examples_home):
 
 @pytest.fixture(scope="module")
 def files(examples_home, networks, tmp_path_factory):
-    """Return one real ECG in every kind of file: kind → what is uploaded, the record's own first.
+    """Return one real ECG as every kind of file: kind → files to upload, the record itself first.
 
-    The picture is of another record: one that the example cohort holds.
+    The network image is of another record, one of the example cohort.
     """
     folder = tmp_path_factory.mktemp("files")
     record = read_record(RECORD)
@@ -80,24 +80,24 @@ def files(examples_home, networks, tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["wfdb", "csv", "dicom", "scp", "png"])
-def test_each_kind_of_file_is_answered_as_the_command_does(open_tab, files, networks, kind):
+def test_each_kind_of_file_is_classified_as_by_the_command(open_tab, files, networks, kind):
     tab = open_tab(CLASSIFY)
     put(tab, files[kind])
-    reading = networks[1:] if kind == "png" else networks
-    told = [next(classify_paths(files[kind][:1], n))["probabilities"] for n in reading]
-    expected = sorted(f"{p:.3f}" for by_class in told for p in by_class.values())
+    image_or_both = networks[1:] if kind == "png" else networks
+    answers = [next(classify_paths(files[kind][:1], n))["probabilities"] for n in image_or_both]
+    expected = sorted(f"{p:.3f}" for by_class in answers for p in by_class.values())
     expect(tab.locator(BARS)).to_have_count(len(expected))
     expect(tab.get_by_text("Behind the trace: Grad-CAM")).to_be_visible()
     assert sorted(tab.locator(BARS).all_text_contents()) == expected
-    shown = tab.content()
-    assert [v for v in (PERSON.family, PERSON.given, PERSON.number) if v in shown] == []
+    page = tab.content()
+    assert [v for v in (PERSON.family, PERSON.given, PERSON.number) if v in page] == []
     expect(tab.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_what_is_no_ecg_is_refused_in_a_line_and_leaves_nothing_behind(open_tab, place):
+def test_a_file_without_an_ecg_is_refused_in_a_line_and_leaves_nothing_behind(open_tab, shared):
     tab = open_tab("classify")
     refused = {
-        "photo.png": (picture(), "a picture of an ECG that this program did not draw"),
+        "photo.png": (foreign_image(), "a picture of an ECG that this program did not draw"),
         "cut.dcm": (b"\0" * 128 + b"DICM" + b"\1\2", "cut"),
         "empty.csv": (b"", "empty.csv is empty"),
         "../../etc/passwd": (b"root:x:0:0:root", "passwd"),
@@ -111,61 +111,61 @@ def test_what_is_no_ecg_is_refused_in_a_line_and_leaves_nothing_behind(open_tab,
         tab.get_by_role("button", name=re.compile("Remove|Delete")).first.click()
         expect(error).to_have_count(0)
     assert tab.locator(BARS).count() == 0
-    assert not list((place[2] / "tmp").glob("ecgcore-upload-*"))
-    assert "passwd" not in (place[2] / "log").read_text()
+    assert not list((shared[2] / "tmp").glob("ecgcore-upload-*"))
+    assert "passwd" not in (shared[2] / "log").read_text()
 
 
-def test_300_mb_are_refused_at_once(open_tab, tmp_path):
+def test_300_mb_are_refused_immediately(open_tab, tmp_path):
     large = tmp_path / "long.edf"
     with large.open("wb") as file:
         file.truncate(300 * 1024 * 1024)  # sparse
     tab = open_tab("classify")
     put(tab, large)
-    expect(tab.get_by_text(f"File must be {MOST_MB}.0MB or smaller.")).to_be_visible(timeout=30_000)
+    expect(tab.get_by_text(f"File must be {MAX_MB}.0MB or smaller.")).to_be_visible(timeout=30_000)
     assert tab.locator(BARS).count() == 0
 
 
-def test_a_path_as_a_name_and_too_many_bytes_are_refused_without_a_browser_too(place):
+def test_a_path_as_a_name_and_too_many_bytes_are_refused_without_a_browser_too(shared):
     from visitor import Visitor
 
-    address, workspace, folder = place
+    address, workspace, folder = shared
     before = sorted(folder.rglob("*")) + sorted(workspace.path.rglob("*"))
     visitor = Visitor(address)
     visitor.open("classify")
     content = b"".join(b"%d," % i for i in range(12)) + b"\n"
     visitor.upload("classify_files", {"../../../etc/cron.d/x.csv": content})
     assert [e for e in visitor.errors() if "x.csv" in e or "Record x" in e]
-    [url] = visitor.places(["large"])
-    assert visitor.put(url, "large", b"\0" * (MOST_MB * 1024 * 1024 + 1)).status_code == 413
+    [url] = visitor.upload_urls(["large"])
+    assert visitor.put(url, "large", b"\0" * (MAX_MB * 1024 * 1024 + 1)).status_code == 413
     visitor.leave()
     assert sorted(folder.rglob("*")) + sorted(workspace.path.rglob("*")) == before
     assert not Path("/etc/cron.d/x.csv").exists()
 
 
-def test_several_files_become_a_table_and_a_csv(open_tab, files, place):
+def test_several_files_become_a_table_and_a_csv(open_tab, files, shared):
     tab = open_tab(CLASSIFY)
     put(tab, [*files["csv"], *files["dicom"], *files["wfdb"]])
-    with tab.expect_download() as coming:
+    with tab.expect_download() as download:
         tab.get_by_role("button", name="Download as CSV", exact=True).click()
-    rows = Path(coming.value.path()).read_text("utf-8").splitlines()
+    rows = Path(download.value.path()).read_text("utf-8").splitlines()
     assert len(rows) == 4
     assert "Research use only" in rows[1]
-    ask = ["classify", str(files["csv"][0]), "--run", RUNS[0], "--json"]
-    told = subprocess.run(
-        [sys.executable, "-m", "ecgcore", *ask, "--home", str(place[1].path)],
+    command = ["classify", str(files["csv"][0]), "--run", RUNS[0], "--json"]
+    result = subprocess.run(
+        [sys.executable, "-m", "ecgcore", *command, "--home", str(shared[1].path)],
         check=True,
         capture_output=True,
         text=True,
     )
-    assert f",{json.loads(told.stdout)['probabilities']['NSR']}" in rows[1]
+    assert f",{json.loads(result.stdout)['probabilities']['NSR']}" in rows[1]
 
 
 def put(tab, files) -> None:
     tab.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(files)
 
 
-def picture() -> bytes:
-    """Return a PNG that another program drew."""
+def foreign_image() -> bytes:
+    """Return a PNG drawn by another program."""
     from io import BytesIO
 
     from PIL import Image

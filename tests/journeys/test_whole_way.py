@@ -1,4 +1,4 @@
-"""The whole way in a browser: read, browse, train both, compare, upload, class, saliency."""
+"""Browser test of the whole workflow: import, browse, train, compare, classify, explain."""
 
 import json
 import re
@@ -21,7 +21,7 @@ TRAINED_MS = 900_000  # two epochs take some seconds on two free cores
 expect.set_options(timeout=180_000)
 
 
-def test_the_whole_way_from_reading_to_saliency(open_tab, server, tmp_path):
+def test_the_whole_workflow_from_import_to_saliency(open_tab, server, tmp_path):
     _, workspace = server
     tab = open_tab()
     read_the_examples(tab)
@@ -29,9 +29,9 @@ def test_the_whole_way_from_reading_to_saliency(open_tab, server, tmp_path):
     a, b = train_both(tab, open_tab, workspace)
     tab = open_tab("train")
     tab.get_by_role("link", name="Compare these two").click()
-    compare_as_the_command_does(tab, workspace, a, b)
-    classify_as_the_command_does(tab, workspace, (a, b), as_mat_pair(tmp_path))
-    see_where_they_looked(tab)
+    compare_like_the_command(tab, workspace, a, b)
+    classify_like_the_command(tab, workspace, (a, b), as_mat_pair(tmp_path))
+    show_both_maps(tab)
     expect(tab.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -52,7 +52,7 @@ def browse_one_record(tab) -> None:
 
 
 def train_both(tab, open_tab, workspace: Path) -> tuple[str, str]:
-    """Train both networks for two epochs; the tab that started it is closed meanwhile."""
+    """Train both networks for two epochs; the tab that started them is closed meanwhile."""
     tab.get_by_role("link", name="Train").click()
     networks = tab.get_by_test_id("stButtonGroup").filter(has_text="resnet1d")
     for name in ("alexnet", "alexnet_m_se", *BOTH):  # the first two are chosen already
@@ -68,54 +68,61 @@ def train_both(tab, open_tab, workspace: Path) -> tuple[str, str]:
     expect(tab.get_by_text("done · epoch 2 of 2")).to_have_count(2, timeout=TRAINED_MS)
     expect(tab.get_by_text("Last trained")).to_be_visible()
     by_model = {
-        r["model"]: r for r in ask(workspace, "runs", "list")["runs"] if r["cohort"] == "examples"
+        r["model"]: r
+        for r in run_command(workspace, "runs", "list")["runs"]
+        if r["cohort"] == "examples"
     }
     tab.close()
     a, b = (by_model[name]["run"] for name in BOTH)
     return a, b
 
 
-def compare_as_the_command_does(tab, workspace: Path, a: str, b: str) -> None:
+def compare_like_the_command(tab, workspace: Path, a: str, b: str) -> None:
     expect(tab).to_have_url(re.compile(f"a={a}"))
-    told = ask(workspace, "compare", a, b)
+    comparison = run_command(workspace, "compare", a, b)
     row = tab.get_by_role("row", name=re.compile("Macro AUC"))
     expect(row).to_be_visible()
-    shown = row.get_by_role("cell").all_inner_texts()
-    sides = [told["evaluations"][side]["macro_auc"]["value"] for side in "ab"]
-    change = told["differences"]["macro_auc"]
-    assert shown[:3] == [text(v) for v in (*sides, change["value"])]
-    assert shown[3] == f"{text(change['low'])} to {text(change['high'])}"
+    cells = row.get_by_role("cell").all_inner_texts()
+    sides = [comparison["evaluations"][side]["macro_auc"]["value"] for side in "ab"]
+    change = comparison["differences"]["macro_auc"]
+    assert cells[:3] == [text(v) for v in (*sides, change["value"])]
+    assert cells[3] == f"{text(change['low'])} to {text(change['high'])}"
     tab.get_by_role("tab", name="Disagreements").click()
-    heading = f"Disagreements: {len(told['disagreements'])} of {told['n_common']} records"
+    heading = (
+        f"Disagreements: {len(comparison['disagreements'])} of {comparison['n_common']} records"
+    )
     expect(tab.get_by_text(heading)).to_be_visible()
-    with tab.expect_download() as coming:
+    with tab.expect_download() as download:
         tab.get_by_role("button", name="Download report").click()
-    report = Path(coming.value.path()).read_text("utf-8")
+    report = Path(download.value.path()).read_text("utf-8")
     assert a in report
-    assert f"{told['n_common']:,} common records" in report
+    assert f"{comparison['n_common']:,} common records" in report
 
 
-def classify_as_the_command_does(tab, workspace: Path, runs, pair: list[Path]) -> None:
+def classify_like_the_command(tab, workspace: Path, runs, pair: list[Path]) -> None:
     tab.get_by_role("link", name="Classify").click()
     tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(pair)
     bars = tab.locator(".barlayer .bartext, .barlayer text")
     expect(bars).to_have_count(20)
-    told = [ask(workspace, "classify", str(pair[0]), "--run", run)["probabilities"] for run in runs]
-    expected = [f"{p:.3f}" for by_class in told for p in by_class.values()]
+    answers = [
+        run_command(workspace, "classify", str(pair[0]), "--run", run)["probabilities"]
+        for run in runs
+    ]
+    expected = [f"{p:.3f}" for by_class in answers for p in by_class.values()]
     assert sorted(bars.all_text_contents()) == sorted(expected)
     expect(tab.get_by_text("Behind the trace: Grad-CAM")).to_be_visible()
 
 
-def see_where_they_looked(tab) -> None:
+def show_both_maps(tab) -> None:
     tab.get_by_role("link", name="Look closer").click()
-    maps = tab.get_by_role("img", name=re.compile("Image that alexnet(_m_se)?_gap saw"))
+    maps = tab.get_by_role("img", name=re.compile("Image that alexnet(_m_se)?_gap read"))
     expect(maps).to_have_count(2)
     finding = re.compile("a cell of it spans|and all leads|No positive evidence")
     expect(tab.get_by_text(finding)).to_have_count(2)
 
 
 def as_mat_pair(folder: Path) -> list[Path]:
-    """Write an example as the challenges do: a header and a MATLAB v4 file, 1000 units per mV."""
+    """Write an example as the PhysioNet challenges do: header and MATLAB v4 file, 1000 units/mV."""
     record = read_record(next(EXAMPLES.rglob("*.hea")))
     units = np.rint(record.signal_mv * 1000).astype(np.int16)
     savemat(folder / "visit.mat", {"val": units}, format="4")
@@ -128,15 +135,15 @@ def as_mat_pair(folder: Path) -> list[Path]:
     return [folder / "visit.hea", folder / "visit.mat"]
 
 
-def ask(workspace: Path, *command: str) -> dict:
-    """Return what a command answers as JSON."""
-    told = subprocess.run(
+def run_command(workspace: Path, *command: str) -> dict:
+    """Return the JSON answer of a command."""
+    result = subprocess.run(
         [sys.executable, "-m", "ecgcore", *command, "--json", "--home", str(workspace)],
         check=True,
         capture_output=True,
         text=True,
     )
-    return json.loads(told.stdout.splitlines()[-1])
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def text(value: float) -> str:

@@ -32,7 +32,7 @@ def open_tab(open_page, filled, small_pair):
 
 @pytest.fixture
 def seeds(small_pair, tmp_path, monkeypatch, open_page):
-    """Return (workspace, ids of A, ids of B): the small pair, and the same again under another seed."""
+    """Return (workspace, ids of A, ids of B): the small pair, and copies under another seed."""
     workspace = Workspace(tmp_path / "home")
     shutil.copytree(
         small_pair[0].path, workspace.path, ignore=shutil.ignore_patterns(ACCESS_LOG_FILE)

@@ -172,7 +172,7 @@ def test_saliency_resolves_waves_if_the_method_does_and_checks_a_map_on_request(
     assert "no bars by wave: a cell of this map spans" in words(app) or "No positive" in words(app)
     app.selectbox(key="saliency_method").select("occlusion_wave").run()
     text = words(app)
-    assert "tells P, QRS, ST and T of each lead" in text
+    assert "resolves P, QRS, ST and T of each lead" in text
     assert "no bars by wave" not in text or "No positive evidence" in text
     app.button(key="saliency_trust_0").click().run()
     assert not app.exception
