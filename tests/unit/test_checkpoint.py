@@ -91,7 +91,7 @@ def _assert_every_file_is_readable(run: Run) -> None:
 def test_a_cancelled_training_resumes_where_it_was(examples_home, uninterrupted, monkeypatch):
     run = prepare(SMALL, examples_home)
     ticks = iter([False] * 5 + [True])
-    monkeypatch.setattr(Run, "cancel_asked", property(lambda run: next(ticks, False)))
+    monkeypatch.setattr(Run, "cancel_requested", property(lambda run: next(ticks, False)))
     train_run(run, examples_home)
     assert run.status["state"] == "cancelled"
     saved = json.loads(weights.read_tensors(run.folder / checkpoint.FILE)[1])

@@ -263,7 +263,7 @@ def test_workers_on_gpus_wait_until_each_has_one(workspace, monkeypatch):
         assert first == ["cuda:0", "cuda:1"]
         waited = []
         monkeypatch.setattr("ecgcore.runs.queue.time.sleep", lambda _: waited.append(runs[1]))
-        monkeypatch.setattr(Run, "cancel_asked", property(lambda run: len(waited) > 2))
+        monkeypatch.setattr(Run, "cancel_requested", property(lambda run: len(waited) > 2))
         with pytest.raises(Cancelled), acquire(runs[1], workspace, gpus, 2):
             pass
         assert len(waited) == 3
