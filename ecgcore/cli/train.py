@@ -149,7 +149,7 @@ def work_on(
 
 @contextmanager
 def _graceful_interrupt(run: Any) -> Iterator[None]:
-    """Let Ctrl-C end a training after its batch, with a checkpoint; a second one kills it."""
+    """Make Ctrl-C end a training after its batch, with a checkpoint; a second one kills it."""
 
     def cancel(_number: int, _frame: Any) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)

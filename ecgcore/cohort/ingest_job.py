@@ -110,7 +110,7 @@ class IngestJob:
 
     @property
     def can_resume(self) -> bool:
-        """Whether the job was interrupted and its request is still stored."""
+        """True if the job was interrupted and its request is still stored."""
         return self.status["state"] in ("cancelled", "crashed") and self._request_file.exists()
 
     def cancel(self) -> None:

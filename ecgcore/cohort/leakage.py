@@ -34,7 +34,7 @@ class LeakCheck:
 
     @property
     def passed(self) -> bool:
-        """Whether no patient and no recording is in two parts."""
+        """True if no patient and no recording is in two parts."""
         return not self.shared_patients and not self.shared_recordings
 
     @property

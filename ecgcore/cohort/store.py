@@ -237,12 +237,12 @@ class Cohort:
 
     @property
     def is_measured(self) -> bool:
-        """Whether every record has been measured."""
+        """True if every record has been measured."""
         return all(measurements_table.is_measured(shard) for shard in self._shards)
 
     @property
     def has_current_measurements(self) -> bool:
-        """Whether every record has measurements of the current version."""
+        """True if every record has measurements of the current version."""
         return all(measurements_table.is_current(shard) for shard in self._shards)
 
     def beats(self, rows: np.ndarray | Iterable[int]) -> list[np.ndarray]:

@@ -58,7 +58,7 @@ class CohortUpdate:
 
     @property
     def exists(self) -> bool:
-        """Whether the cohort exists."""
+        """True if the cohort exists."""
         return (self.cohort / "cohort.json").exists()
 
     def signal_format(

@@ -112,9 +112,9 @@ def _select(run: "Run", cohort: Cohort, workspace: Workspace) -> _Selection:
     )
     labels = targets(states, run.meta["target_mode"], classes)
     contamination = find_contamination(cohort, run, workspace)
-    learnt = contamination.why != ""
-    excluded = dict(Counter(contamination.why[labels.used & learnt].tolist()).most_common())
-    rows = np.flatnonzero(labels.used & ~learnt)
+    trained_on = contamination.why != ""
+    excluded = dict(Counter(contamination.why[labels.used & trained_on].tolist()).most_common())
+    rows = np.flatnonzero(labels.used & ~trained_on)
     if not len(rows):
         raise RequestError(_no_record_left(cohort, run, excluded))
     left_out = dict(Counter(labels.reason[~labels.used].tolist()).most_common())

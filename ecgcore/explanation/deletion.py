@@ -76,8 +76,8 @@ def _image_regions(
 
     @torch.no_grad()
     def batch_logits(masks: list[np.ndarray]) -> np.ndarray:
-        kept: Tensor = torch.from_numpy(~np.stack(masks))[:, None]
-        return target.logits(target.inputs * kept).double().numpy()
+        keep: Tensor = torch.from_numpy(~np.stack(masks))[:, None]
+        return target.logits(target.inputs * keep).double().numpy()
 
     return cell_of, scores, lambda masks: _in_batches(masks, batch_logits)
 

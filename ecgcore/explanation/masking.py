@@ -7,8 +7,8 @@ from torch import Tensor
 from ecgcore.records.resample import bridge_gaps
 
 
-def interpolate_removed(signal_mv: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Return a signal (12, T) with only the samples ``kept`` (12, T) unchanged.
+def interpolate_removed(signal_mv: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Return a signal (12, T) with only the samples ``keep`` (12, T) unchanged.
 
     Removed samples become a straight line between their neighbours, at the ends a level one.
     Missing samples stay missing. A lead that is removed completely rests at its median: most of an
@@ -17,8 +17,8 @@ def interpolate_removed(signal_mv: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """
     result = signal_mv.copy()
     known = ~np.isnan(signal_mv)
-    for row in np.flatnonzero(~kept.all(axis=1) & known.any(axis=1)):
-        use = kept[row] & known[row]
+    for row in np.flatnonzero(~keep.all(axis=1) & known.any(axis=1)):
+        use = keep[row] & known[row]
         line = np.nanmedian(result[row])
         if use.any():
             line = bridge_gaps(np.where(use, result[row], np.nan)[None])[0][0]

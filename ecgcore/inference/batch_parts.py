@@ -172,7 +172,7 @@ def classify_part(
     counts = _count(file)
     for number in range(counts["records"]):
         on_record(number < counts["refused"])
-    return counts + Counter(kept=1)
+    return counts + Counter({"kept": 1})
 
 
 def _classify(

@@ -52,7 +52,7 @@ class _CodedStatement:
 
     @property
     def is_sure(self) -> bool:
-        """Whether it may make a class present: a likelihood of 1–49 may not."""
+        """True if it may make a class present: a likelihood of 1–49 may not."""
         return not self.likelihood or self.likelihood >= SURE_FROM
 
     def __str__(self) -> str:

@@ -18,13 +18,13 @@ class Plateau(NamedTuple):
 
     @property
     def is_calibration(self) -> bool:
-        """Whether the plateau is a calibration pulse of 1 mV."""
+        """True if the plateau is a calibration pulse of 1 mV."""
         deviation_mv = max(abs(step - 1) for step in self.steps_mv)
         return 0.1 <= self.length_s <= 0.5 and deviation_mv <= thresholds()["calibration"]
 
     @property
     def is_abrupt(self) -> bool:
-        """Whether the lead reaches or leaves the plateau in a step instead of slowing down."""
+        """True if the lead reaches or leaves the plateau in a step instead of slowing down."""
         return max(self.steps_mv) >= thresholds()["clipped_step"] and not self.is_calibration
 
 

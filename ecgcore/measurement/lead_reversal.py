@@ -29,7 +29,7 @@ CORRECTIONS = {
 
 
 class ReversalGain(NamedTuple):
-    """How much better the limb leads fit the chest leads with a reversal undone (−5 to 5)."""
+    """Margin by which the limb leads fit the chest leads with a reversal undone (−5 to 5)."""
 
     electrodes: str
     gain: float

@@ -102,12 +102,13 @@ def read_uploads(
     with tempfile.TemporaryDirectory(prefix="ecgcore-upload-") as folder:
         subfolders: dict[str, Path] = {}
         uploads = [_write_upload(Path(folder), subfolders, *file) for file in files.items()]
-        found = list(find_records([Path(folder)]))
+        record_paths = list(find_records([Path(folder)]))
         paths = [
             record
             for upload in dict.fromkeys(uploads)
             for record in (
-                [r for r in found if upload == r or upload in r.parents] or _unrecognised(upload)
+                [r for r in record_paths if upload == r or upload in r.parents]
+                or _unrecognised(upload)
             )
         ]
         results = [

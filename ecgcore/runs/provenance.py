@@ -88,14 +88,16 @@ def find_contamination(
     lineage = lineage_of(run, workspace)
     if lineage is None:
         return Contamination(why, (_cannot_check(run),))
-    learnt = lineage.records[lineage.records["part"].isin(parts)]
-    same = index["signal_hash"].isin(learnt["signal_hash"]) | _names(index).isin(_names(learnt))
-    copies, note = _copies(cohort, run, learnt, workspace)
-    patients = set(learnt["patient"].dropna())
+    trained_on = lineage.records[lineage.records["part"].isin(parts)]
+    same = index["signal_hash"].isin(trained_on["signal_hash"]) | _names(index).isin(
+        _names(trained_on)
+    )
+    copies, note = _copies(cohort, run, trained_on, workspace)
+    patients = set(trained_on["patient"].dropna())
     patients |= set(index["patient"][same.to_numpy() | copies].dropna())
     for reason, matches in (
         (PATIENT, index["patient"].isin(patients).to_numpy()),
-        (OVERLAP, _overlapping(index, set(learnt["source"]))),
+        (OVERLAP, _overlapping(index, set(trained_on["source"]))),
         (COPY, copies),
         (RECORDING, same.to_numpy()),
     ):
@@ -110,12 +112,12 @@ def was_trained_on(run: Run, record: Record) -> bool:
     if (run.folder / FILE).exists():
         learnt_parts = [("part", "in", LEARNT_PARTS)]
         table = pq.read_table(run.folder / FILE, columns=list(name), filters=learnt_parts)
-        learnt = table.to_pandas()
+        trained_on = table.to_pandas()
     elif (run.folder / OLD_FILE).exists():
-        learnt = pd.read_parquet(run.folder / OLD_FILE, columns=list(name))
+        trained_on = pd.read_parquet(run.folder / OLD_FILE, columns=list(name))
     else:
         return False
-    return bool(_names(learnt).isin(_names(name)).any())
+    return bool(_names(trained_on).isin(_names(name)).any())
 
 
 def _names(index: pd.DataFrame) -> pd.Series:
@@ -134,7 +136,7 @@ def _overlapping(index: pd.DataFrame, sources: set[str]) -> np.ndarray:
 
 
 def _copies(
-    cohort: Cohort, run: Run, learnt: pd.DataFrame, workspace: Workspace
+    cohort: Cohort, run: Run, trained_on: pd.DataFrame, workspace: Workspace
 ) -> tuple[np.ndarray, str | None]:
     """Return (N,) bool, records equal in shape to learnt ones, and what could not be compared."""
     is_copy = np.zeros(len(cohort), bool)
@@ -147,8 +149,8 @@ def _copies(
         )
     if own.folder == cohort.folder:
         return is_copy, None
-    is_learnt = own.index["record"].isin(learnt["record"]).to_numpy()
-    tables = [_fingerprints(own)[is_learnt], _fingerprints(cohort)]
+    is_trained_on = own.index["record"].isin(trained_on["record"]).to_numpy()
+    tables = [_fingerprints(own)[is_trained_on], _fingerprints(cohort)]
     first = len(tables[0])
     for group in find_duplicates(tables):
         if group[0] < first <= group[-1]:

@@ -38,7 +38,7 @@ def enqueue(run: Run, workspace: Workspace, devices: list[str], pid: int | None 
 
 
 def skip_queue(run: Run, process: dict[str, Any] | None) -> None:
-    """Let a run begin without queueing: a scheduler has assigned its devices.
+    """Begin a run without queueing: a scheduler has assigned its devices.
 
     ``process`` is the stamp of the process that trains it, by default this one.
     """

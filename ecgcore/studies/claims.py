@@ -31,7 +31,7 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """Whether the claim holds: the whole interval above zero, or below, or neither."""
+        """Verdict on the claim: the whole interval above zero, or below, or neither."""
         low, high = self.difference["low"], self.difference["high"]
         if low is None:
             return OPEN

@@ -269,12 +269,12 @@ class _Gain(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether every draw tests positives of the class."""
+        """Return True if every draw tests positives of the class."""
         return self.gain["value"] is not None
 
     @property
     def is_positive(self) -> bool:
-        """Whether the interval of the gain is above zero."""
+        """Return True if the interval of the gain is above zero."""
         return self.is_known and self.gain["low"] > 0
 
 

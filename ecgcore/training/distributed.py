@@ -133,7 +133,7 @@ class Team:
         return DistributedDataParallel(model, gradient_as_bucket_view=True)
 
     def sync_batchnorm(self, model: nn.Module) -> nn.Module:
-        """Let BatchNorm layers see the whole batch, where torch can: on CUDA."""
+        """Make BatchNorm layers see the whole batch, where torch can: on CUDA."""
         on_gpu = next(model.parameters()).device.type == "cuda"
         return nn.SyncBatchNorm.convert_sync_batchnorm(model) if self.size > 1 and on_gpu else model
 

@@ -102,7 +102,7 @@ class TrackerThread:
 
 @contextmanager
 def track(run: Run) -> Iterator["Trackers"]:
-    """Let all enabled trackers follow a training from its beginning to its end."""
+    """Make all enabled trackers follow a training from its beginning to its end."""
     trackers, outcome = Trackers(run), "FAILED"
     try:
         yield trackers
