@@ -23,6 +23,9 @@ run: .venv/.runtime $(EXAMPLES)
 test: .venv/.dev
 	$(BIN)/python -m pytest -n 3 --dist loadfile
 
+test-fast: .venv/.dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not data and not cluster" tests/unit
+
 test-cluster: .venv/.cluster
 	$(BIN)/python -m pytest -m cluster tests/cluster
 

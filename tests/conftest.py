@@ -12,6 +12,60 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples" / "ptb-xl"
 
 
+SLOW = (
+    # Longest first: they train, start servers or kill processes.
+    "journeys/test_whole_way.py",
+    "unit/test_distributed.py",
+    "journeys/test_training_page.py",
+    "unit/test_queue.py",
+    "journeys/test_report_opens.py",
+    "unit/test_tutorial.py",
+    "journeys/test_deep_links.py",
+    "journeys/test_saliency_page.py",
+    "journeys/test_browsing.py",
+    "journeys/test_uploads.py",
+    "journeys/test_comparing.py",
+    "unit/test_checkpoint.py",
+    "unit/test_api.py",
+    "unit/test_training.py",
+    "unit/test_workspace_0_1_0.py",
+    "pages/test_empty.py",
+    "pages/test_compare_page.py",
+    "pages/test_filled.py",
+    "unit/test_onnx_export.py",
+    "unit/test_study_pages.py",
+    "unit/test_ingest_bench.py",
+    "unit/test_studies.py",
+    "unit/test_release.py",
+    "unit/test_distillation.py",
+    "unit/test_pretrained.py",
+    "unit/test_augmentation.py",
+    "unit/test_ingest_job.py",
+    "unit/test_cohort_partial_shards.py",
+    "unit/test_convert.py",
+    "unit/test_tracking.py",
+    "unit/test_concurrency.py",
+    "unit/test_explain_trust.py",
+    "unit/test_report.py",
+    "unit/test_run_split.py",
+    "unit/test_batch.py",
+    "unit/test_cli.py",
+    "unit/test_records_damaged.py",
+    "unit/test_records_mutated.py",
+    "unit/test_borders.py",
+)
+"""Files that the inner loop leaves out, and that the whole suite starts with."""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the slow files, and begin with them: no worker is left with a long one at the end."""
+    ranks = {ROOT / "tests" / name: rank for rank, name in enumerate(SLOW)}
+    for item in items:
+        if item.path in ranks:
+            item.add_marker("slow")
+    items.sort(key=lambda item: ranks.get(item.path, len(SLOW)))
+
+
 @pytest.fixture(scope="session")
 def examples_home(tmp_path_factory):
     """Return a home with the example ECGs as cohort ``examples``; runs may be added to it."""
