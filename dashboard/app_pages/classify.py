@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from ecgcore.inference.inputs import ClassifierInput
 
 REFERRAL = {True: "refer", False: "", None: "n/a"}
-Answers = dict[str, list[dict[str, Any]]]
-"""Network name → its answer to each ECG."""
+Answers = dict[str, list[dict[str, Any]]]  # network name → its answer to each ECG
 
 
 def choose_ecgs() -> uploads.UploadResult:

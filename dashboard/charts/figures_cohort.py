@@ -29,7 +29,7 @@ def exclusion_flow(counts: Mapping[str, Any]) -> go.Figure:
         text=[f"{n:,}" for n in steps.values()],
         textposition="auto",
         cliponaxis=False,
-        name="left",
+        name="remaining",
         hovertemplate="%{y}: %{x:,}<extra></extra>",
     )
     lost = [total - n for total, n in zip(before, steps.values(), strict=True)]

@@ -97,7 +97,7 @@ def _fitted_on(reports: Sequence[Mapping[str, Any]]) -> str:
         )
     return (
         f"Temperature and thresholds of {' and '.join(on_shown)} come from these same "
-        "out-of-fold answers, which makes its calibration and F1 look slightly better."
+        "out-of-fold answers, which makes calibration and F1 look slightly better."
     )
 
 

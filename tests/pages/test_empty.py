@@ -1,6 +1,7 @@
 """Every page on a new workspace: it says what to do and offers it."""
 
 import pytest
+import streamlit as st
 from reading import links, words
 
 from ecgcore import RESEARCH_USE_ONLY
@@ -54,3 +55,7 @@ def test_opening_pages_writes_nothing_but_the_test_access_log(open_page, workspa
     for page in PAGES:
         open_page(page)
     assert [file.name for file in workspace.path.iterdir()] == ["ledger.jsonl"]
+
+
+def test_a_bare_string_in_a_page_is_not_displayed():
+    assert st.get_option("runner.magicEnabled") is False
