@@ -111,7 +111,9 @@ def _certainty(differences: Mapping[str, Mapping]) -> str:
         return ""
     if not clear:
         return "Every interval includes zero: no difference is shown."
-    return f"The interval excludes zero for {' and '.join(clear)}."
+    *others, last = clear
+    names = f"{', '.join(others)} and {last}" if others else last
+    return f"The interval excludes zero for {names}."
 
 
 def _difference_table(c: Mapping) -> list[str]:

@@ -366,7 +366,7 @@ def _calibration(facts: Facts) -> list[dict]:
         *_rows_of_both(*referral),
     ]
     return [
-        text(f"Temperatures are fitted on validation alone. ECE over {BINNING}."),
+        text(f"{' '.join(map(_temperature_source, facts.sides))} ECE over {BINNING}."),
         table("Calibration on the scored records", ("", "A", "B"), rows),
         figure(
             "reliability",
@@ -374,6 +374,11 @@ def _calibration(facts: Facts) -> list[dict]:
             "Reliability over all known cells; the dotted line is perfect.",
         ),
     ]
+
+
+def _temperature_source(side: Side) -> str:
+    source = "out of fold" if side.is_out_of_fold else "on validation alone"
+    return f"{side.letter}: temperature fitted {source}."
 
 
 def _referral(side: Side) -> dict[str, str]:
