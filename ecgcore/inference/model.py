@@ -257,7 +257,7 @@ class Classifier:
         uncertain = uncertain_classes(calibrated, self.classes, self.refer)
         if self.refer["bands"] is None:
             return referred_records(calibrated, self.classes, self.refer), uncertain
-        return uncertain.any(axis=1), uncertain
+        return np.asarray(uncertain.any(axis=1)), uncertain
 
     def _draw(self, records: Sequence[Record]) -> Tensor:
         return draw_with_geometry(self.signals(records), self.input["fs_hz"], self.geometry)
