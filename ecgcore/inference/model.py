@@ -297,7 +297,7 @@ def load_model(
     --------
     >>> from ecgcore.inference.model import load_model
     >>> load_model("alexnet_gap").classes[:3]
-    ('NSR', 'AFIB', '1AVB')
+    ('NSR', 'STACH', 'SBRAD')
     """
     if not isinstance(workspace, Workspace):
         workspace = Workspace.find(workspace)
