@@ -78,11 +78,11 @@ def measured_row(cohort: Cohort, workspace: Workspace) -> dict[str, str]:
     row = {
         "records": f"{len(cohort):,}",
         "cohort opened and listed": f"{seconds(lambda: open_and_list(cohort, workspace)):.2f}",
-        "first page of a fresh server, whole (websocket)": f"{whole_s:.2f}",
-        "of that CPU time of the server": f"{server_s:.2f}",
+        "first page of a fresh server, complete (websocket)": f"{whole_s:.2f}",
+        "server CPU time of that": f"{server_s:.2f}",
         "the next visitor's first page (websocket)": f"{again_s:.2f}",
         "first page of a fresh server, ECG drawn (Chromium)": f"{fresh_s:.2f}",
-        "a filter changed, whole page (websocket)": filters_text,
+        "a filter changed, complete page (websocket)": filters_text,
         "a filter changed, count drawn (Chromium)": keys_text,
     }
     print(row, flush=True)
@@ -198,19 +198,20 @@ def page(real: Cohort, rows: list[dict[str, str]]) -> str:
     table = "\n".join(lines)
     return f"""# How quickly Browse answers on large cohorts
 
-Seconds. Simulated cohorts: {len(real):,} records of `{real.name}` repeated under new ids. Made
-by `benchmarks/browse_speed.py` on {os.cpu_count()} cores ({platform.machine()}), load average at
-the end {os.getloadavg()[0]:.1f} (other work ran). "Whole" is until the page's script has
-finished, the ECG and its measurements among it; on a fresh server the network's image follows once
-torch is loaded. Chromium's first page holds its own start and the loading of Streamlit's scripts.
-Medians over {len(CHANGES)} changes through the websocket, and 10 keys in Chromium.
+Seconds. Simulated cohorts: {len(real):,} records of `{real.name}` repeated under new ids. Made by
+`benchmarks/browse_speed.py` on {os.cpu_count()} cores ({platform.machine()}), load average at the
+end {os.getloadavg()[0]:.1f} (other work shared the cores). "Complete" means that the page's
+script has finished, including the ECG and its measurements; on a fresh server the network's image
+follows once torch is loaded. Chromium's first page includes its own start and the loading of
+Streamlit's scripts. Medians over {len(CHANGES)} changes through the websocket, and 10 keys in
+Chromium.
 
 {table}
 
-The table sends at most 50,000 rows to the browser; filters, counts and stepping know all of them.
-What lists show stands in one file beside the shards (`columns.arrow`, left by every ingest), which
-is mapped into memory, so that opening takes the same at any size; a record's measurements are those
-stored at ingest, so that a fresh server need not load what measures.
+The table sends at most 50,000 rows to the browser; filters, counts and stepping use all of them.
+The columns of lists are in one file next to the shards (`columns.arrow`, written by every ingest),
+which is memory-mapped, so that opening takes the same time at any size; a record's measurements are
+those stored at ingest, so that a fresh server need not load the measuring code.
 """
 
 

@@ -53,12 +53,12 @@ POPULATIONS = (
     Population("good", (3.2, 3.7), {66: 500, 2000: 300}),
     Population("near perfect", (4.5, 5.0), {66: 500}),
 )
-HEAD = """# How often the intervals hold the truth
+HEAD = """# Coverage of the intervals
 
 Simulated experiments with a known truth (that of a million records): ten equally frequent classes,
-one to four records a patient, which share difficulty, noise and, every second record, class.
+one to four records per patient, which share difficulty, noise and, in every second record, class.
 Two models of different skill read the same records; differences are B − A. {experiments:,}
-experiments a line; a 95 % interval should hold the truth in 95 % of them (give or take 1.4).
+experiments per line; a 95 % interval should contain the truth in 95 % of them (± 1.4).
 *Ours* is the interval of every answer of this program (`"bootstrap": {{"form": …}}`): Student's t
 around asin √value with the standard error of the bootstrap over patients, one record added; for
 differences Student's t with that of the paired draws. *Percentile* is the usual interval from the

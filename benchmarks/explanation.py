@@ -130,16 +130,17 @@ def verdict_row(who: str, classifier, record) -> dict:
 
 HEAD = """# Where networks look, and whether their maps can be trusted
 
-Made by `benchmarks/explanation.py` from real records (fold {fold} of PTB-XL, which the shipped pair
-learnt from) and simulated ones; every row stands in `docs/explanation.csv`. The methods: {methods}.
+Made by `benchmarks/explanation.py` from real records (fold {fold} of PTB-XL, on which the shipped
+pair was trained) and simulated ones; all rows are in `docs/explanation.csv`. Methods: {methods}.
 
 ## Relevance by wave, against chance
 
 Integrated gradients through the drawing down to the signal; positive relevance, one pixel column
-(45 ms) of a lead a part. *Time* is the share of the record that the wave takes: what it would have
-by chance. Medians over the records of which something speaks for the class. The QRS complex also
-has most of the amplitude, so that networks that know nothing, too, put more there than its time
-(last table): these figures tell where a network looks, the verdict whether it learnt to.
+(45 ms) of a lead per part. *Time* is the share of the record that the wave takes, its expected
+share by chance. Medians over the records with evidence for the class. The QRS complex also has
+most of the amplitude, so that even untrained networks place more relevance there than its time
+(last table): these figures show where a network looks; the verdict tests whether training made it
+do so.
 
 """
 
@@ -154,8 +155,8 @@ def page(rows: pd.DataFrame) -> str:
         cells = [f"{of[c].median():.0%}" for c in ("QRS", "QRS_time", "T", "T_time")]
         above = f"{(of['QRS'] > of['QRS_time']).sum()} of {len(of)}"
         parts.append(f"| {run} | {code} | {len(of)} | {' | '.join(cells)} | {above} |\n")
-    parts.append("\nOn the early or oddly shaped beats, in records of ECT that have some:\n\n")
-    parts.append("| network | n | share of relevance | share of time | more than by chance |\n")
+    parts.append("\nOn the early or aberrant beats, in records of ECT that have some:\n\n")
+    parts.append("| network | n | share of relevance | share of time | above chance |\n")
     parts.append("|---|--:|--:|--:|--:|\n")
     for run, of in real[(real["class"] == "ECT")].dropna(subset=["early"]).groupby("run"):
         above = f"{(of['early'] > of['early_time']).sum()} of {len(of)}"
@@ -166,7 +167,7 @@ def page(rows: pd.DataFrame) -> str:
     )
     parts.append(f"and 1.3 leads. Even shares would be {1 / len(LEADS):.0%} in 12 leads.\n\n")
     parts.append(
-        "| network | class | n | largest share of a lead | leads in effect (exp entropy) |\n"
+        "| network | class | n | largest share of a lead | effective leads (exp entropy) |\n"
     )
     parts.append("|---|---|--:|--:|--:|\n")
     for (run, code), of in real.dropna(subset=["cam_most"]).groupby(["run", "class"]):
@@ -177,7 +178,7 @@ def page(rows: pd.DataFrame) -> str:
 
 def controls(rows: pd.DataFrame) -> str:
     """Return the table of the verdict's controls."""
-    text = "\n## Controls of the verdict\n\nA small `resnet1d` that learnt simulated right bundle "
+    text = "\n## Controls of the verdict\n\nA small `resnet1d` trained on simulated right bundle "
     text += "branch block, the same with its weights shuffled, and an untrained one; integrated "
     text += "gradients. A failure of the first is a false alarm.\n\n"
     text += "| network | n | passes | QRS share | time | response (median) |\n"

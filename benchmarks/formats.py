@@ -21,12 +21,12 @@ OPTIONS = ReadOptions(source_fs_hz=500)
 HEAD = """# Answers of the shipped networks to files of every format
 
 {records} records in {files} files, from many makers and programs, some of them broken on purpose.
-{answered} are answered, {refused} are refused with the reason. An answer is the most probable class
-and its calibrated probability, in brackets where it stays below its threshold; *refer* names the
-classes that the network is in doubt about; *gate* is the quality gate's verdict, which says whether
-to rely on an answer at all. Files that do not state their sampling rate were given one: `ecgcore
-classify data/formats --source-fs-hz 500`. No truth is known of most of these recordings, so nothing
-here is right or wrong. Research use only.
+{answered} are answered, {refused} are refused with the reason. An answer is the most probable
+class and its calibrated probability, in brackets if it is below its threshold; *refer* lists the
+classes in their uncertain range; *gate* is the quality gate's verdict, which says whether an
+answer may be relied on at all. For files that do not state their sampling rate one was supplied:
+`ecgcore classify data/formats --source-fs-hz 500`. The true diagnosis of most of these recordings
+is unknown, so nothing here is right or wrong. Research use only.
 Written by `python benchmarks/formats.py`.
 
 """

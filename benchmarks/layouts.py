@@ -25,11 +25,11 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "layouts.md"
 IMAGE_SETTINGS = {"layout", "size", "rhythm"}
 HEAD = """# Which image reads best
 
-`alexnet_m_se_gap`, trained alike but for the picture:
+`alexnet_m_se_gap`, trained with the same settings except for the image:
 {recipe}.
 Scored on the validation records ({n:,} records of {patients:,} patients), on which each run's epoch
-was chosen, too; no test record was looked at. Intervals: 95 %, patients resampled. One seed a
-picture: they hold for these trained networks, not for the luck of another start.
+was also chosen; no test record was used. Intervals: 95 %, patients resampled. One seed per image:
+the intervals describe these trained networks, not the variation between seeds.
 
 {best} reads best over all classes. The default is `stacked` 224×224.
 
@@ -89,7 +89,7 @@ def overall(runs: list[Run], names: list[str], evaluations: list[dict]) -> str:
         for run, name, e in zip(runs, names, evaluations, strict=True)
     ]
     head = (
-        "picture",
+        "image",
         "best epoch",
         "macro AUC",
         "macro F1",
@@ -122,7 +122,7 @@ def differences(first: Run, others: list[Run], names: list[str]) -> str:
                 with_interval(difference["macro_f1"], signed=True),
             )
         )
-    return table(("picture", "macro AUC", "macro F1"), rows)
+    return table(("image", "macro AUC", "macro F1"), rows)
 
 
 if __name__ == "__main__":

@@ -132,8 +132,8 @@ def altered_records(ludb: list[AnnotatedRecord]) -> str:
     rng = np.random.default_rng(0)
     alterations: dict[str, Callable[[Record], Record]] = {
         "as they are": lambda r: r,
-        "brought to 100 Hz": lambda r: at_rate(r, 100),
-        "brought to 1000 Hz": lambda r: at_rate(r, 1000),
+        "resampled to 100 Hz": lambda r: at_rate(r, 100),
+        "resampled to 1000 Hz": lambda r: at_rate(r, 1000),
         "their middle 5 s": lambda r: cut(r, 2.5, 5),
         "from 0.3 s on": lambda r: cut(r, 0.3, 10),
         "with 20 µV of white noise": lambda r: noisy(r, 0.02, rng),
@@ -189,7 +189,7 @@ def sensitivity(ludb: list[AnnotatedRecord]) -> str:
 ## Sensitivity to each parameter
 
 Median absolute errors of QRS / PR / QT in ms on LUDB
-({" / ".join(current_errors())} with the values in use), with one parameter a quarter smaller, and a
+({" / ".join(current_errors())} with the values in use), with one parameter a quarter smaller and a
 quarter larger. The low-pass of QRS moves both of its ends; its thresholds belong to it.
 
 {table_of(("parameter", "value", "× 0.75", "× 1.25"), rows)}"""
@@ -284,8 +284,8 @@ def statements(ptbxl: Path) -> str:
 ## By the statements of PTB-XL's experts
 
 At 100 Hz, at most {MAX_RECORDS} records of each kind, evenly over the database. Five hundred normal
-ECGs influenced where between LUDB's and the machines' marks QRS begins and ends; nothing else was
-chosen on them.
+ECGs influenced the choice of QRS onset and offset between LUDB's and the machines' marks; nothing
+else was chosen on them.
 
 {table_of(head, rows)}"""
 
@@ -300,8 +300,8 @@ def long_qrs(table: Path, ludb: list[AnnotatedRecord]) -> str:
 LUDB's cardiologist marks QRS complexes long: of his {len(plain)} records without a stated
 conduction disorder {np.mean(theirs >= 120):.0%} reach 120 ms by his marks (median
 {np.median(theirs):.0f} ms; {np.mean(ours >= 120):.0%} and {np.median(ours):.0f} ms by ours).
-Machines mark them shorter (below). Ours are set between the two, nearer to his: whoever applies the
-limit of 120 ms should know it. Labels by criteria ask for the shape as well.
+Machines mark them shorter (below). Ours lie between the two, nearer to his: keep this in mind when
+applying the limit of 120 ms. Labels by criteria also require the shape.
 """
 
 

@@ -33,11 +33,12 @@ FEW = 50  # resamples: the intervals below are exact ones, of independent record
 MANY = 1000
 HEAD = """# Paper 001, re-read
 
-"Improved Accuracy for ECG Arrhythmia Classification using AlexNet-M-SE with Dropout and BatchNorm"
-(K. C. Pidugu, M. Devarakonda Venkata) prints four classification reports, of two networks on two
-test sets. For each of them the numbers of records are sought that give its precisions, recalls and
-accuracy; the predictions that follow are scored by `ecgcore.evaluation.evaluate`. Written by
-`python benchmarks/paper001.py` from `ecgcore/studies/paper001.csv` and `paper001_texts.csv`.
+"Improved Accuracy for ECG Arrhythmia Classification using AlexNet-M-SE with Dropout and
+BatchNorm" (K. C. Pidugu, M. Devarakonda Venkata) prints four classification reports, of two
+networks on two test sets. For each report, the numbers of records that yield its precisions,
+recalls and accuracy are reconstructed; the resulting predictions are scored by
+`ecgcore.evaluation.evaluate`. Written by `python benchmarks/paper001.py` from
+`ecgcore/studies/paper001.csv` and `paper001_texts.csv`.
 
 """
 ACCURACY = """## How sure the accuracies are
@@ -48,14 +49,16 @@ Intervals by Clopper and Pearson, at 95 %, for records that are independent of e
 PAIRED = """
 ## Is one network better?
 
-Both networks saw the same records, so McNemar's exact test is due. The paper does not print which
-records both have right; these are all the pairings that its accuracies allow.
+Both networks were tested on the same records, so that McNemar's exact test applies. The paper
+does not state which records both networks have right; these are all the pairings that its
+accuracies allow.
 
 """
 AGAINST = """
 ## What the paper says against its own tables
 
-How many records, by the prose below a matrix and by the printed report of the same test set.
+Numbers of records according to the text below a matrix and to the printed report of the same test
+set.
 
 """
 NOT_FOLLOWING = """

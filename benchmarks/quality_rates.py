@@ -92,9 +92,9 @@ def opening() -> str:
     """Return the introduction of the page."""
     return """# What is doubtful about a recording
 
-Automatic checks, unconfirmed; research use only. A flag refuses nothing: it says what to look at.
-`ecgcore classify … --json` lists flags as `quality` ("code: words"), cohorts keep them beside the
-measurements, Browse and Classify show them.
+Automatic checks, unconfirmed; research use only. A flag rejects nothing: it shows what to look at.
+`ecgcore classify … --json` lists flags as `quality` ("code: words"), cohorts store them with the
+measurements, and Browse and Classify show them.
 
 This page is written by `.venv/bin/python benchmarks/quality_rates.py data`; the thresholds are read
 from `ecgcore/measurement/quality.csv`, the maps of the reversal check
@@ -107,7 +107,7 @@ def thresholds() -> str:
     with (ROOT / "ecgcore/measurement/quality.csv").open(encoding="utf-8", newline="") as file:
         rows = [[f"`{r['code']}`", r["what"], r["threshold"], r["unit"], r["source"]]
                 for r in csv.DictReader(file)]  # fmt: skip
-    head = ("threshold", "of what", "value", "unit", "source")
+    head = ("threshold", "quantity", "value", "unit", "source")
     return "\n## Thresholds\n\n" + table_of(head, rows)
 
 
@@ -128,8 +128,8 @@ def rates(data: Path, ptbxl: list[Record]) -> str:
     return f"""
 ## How often each is raised
 
-Share of the records of each source as published; most of these records are sound, so this is an
-upper bound of the false flags.
+Share of the records of each source as published; most of these records are of good quality, so that
+the shares are upper bounds of the false flags.
 
 {table_of(("source", "records", "any", *shown), rows)}"""
 
@@ -148,11 +148,11 @@ def remarks(ptbxl: list[Record], rows: pd.DataFrame) -> str:
         )  # fmt: skip
     head = ("flag", "PTB-XL's remark (records)", "flagged of those with it", "not of those without")
     return f"""
-## Beside PTB-XL's own remarks
+## Compared with PTB-XL's own remarks
 
 {table_of(head, lines)}
-The remarks name any drift and any noise, faint ones too; the flags begin where paper shows 15 mm
-and 1 mm. The remark `static_noise` says little about 20–45 Hz: at 100 Hz mains hum is filtered out.
+The remarks note any drift and any noise, even faint; the flags begin at 15 mm and 1 mm on paper.
+The remark `static_noise` says little about 20–45 Hz: at 100 Hz mains hum is filtered out.
 """
 
 
@@ -189,15 +189,15 @@ def reversals(late: list[Record]) -> str:
     return f"""
 ## Exchanged limb electrodes
 
-{len(late):,} records of PTB-XL's folds 4–5 with the exchange calculated (the maps were fitted, and
+{len(late):,} records of PTB-XL's folds 4–5 with a simulated exchange (the maps were fitted, and
 the thresholds chosen, on folds 1–3).
 
 {table_of(("exchanged", "flagged, with these electrodes named", "not flagged as they are"), rows)}
 As they are, {any_false:.2%} of these records are flagged; some may be true: 14144, 21686 and 21687
-look exchanged, and no reader says so. Right arm with right leg, and left arm with right leg, leave
-II or III next to flat; no record of PTB-XL is below that threshold. **Left arm with left leg is not
-sought**: it looks like a turned axis (at a specificity of 99 % four in ten would be found). Chest
-electrodes are not checked either.
+look exchanged, though no reader noted it. An exchange of the right leg with an arm leaves II or
+III nearly flat; no record of PTB-XL is below that threshold. **An exchange of left arm and left leg
+is not detected**: it resembles an axis deviation (at a specificity of 99 % four in ten would be
+found). Chest electrodes are not checked either.
 """
 
 
@@ -211,9 +211,9 @@ def gains(late: list[Record]) -> str:
     return f"""
 ## Wrong gain
 
-{len(some)} records of PTB-XL's folds 4–5, multiplied (× 5: a header without a gain, read as
-200 units a mV instead of 1000; × 5.96: an EDF that says 29.8 µV a unit instead of 5). Factors that
-leave the voltages of a heart can't be told.
+{len(some)} records of PTB-XL's folds 4–5, multiplied (× 5: a header without a gain, read as 200
+units a mV instead of 1000; × 5.96: an EDF that states 29.8 µV a unit instead of 5). Factors that
+leave plausible voltages cannot be detected.
 
 {table_of(("factor", "flagged `gain`"), rows)}"""
 
@@ -281,19 +281,19 @@ def likenesses(data: Path, ptbxl: list[Record]) -> str:
     return f"""
 ## The same recording twice
 
-A fingerprint of 512 bytes a record (`ecgcore/cohort/fingerprints.py`); two are one recording from a
-likeness of {MIN_LIKENESS}. Among {len(prints):,} records ({len(ptbxl):,} of PTB-XL at 100 Hz,
-{len(others)} at 500 Hz from PTB-XL and from the Challenge's `HR…`):
+A fingerprint of 512 bytes a record (`ecgcore/cohort/fingerprints.py`); two records are the same
+recording from a likeness of {MIN_LIKENESS}. Among {len(prints):,} records ({len(ptbxl):,} of
+PTB-XL at 100 Hz, {len(others)} at 500 Hz from PTB-XL and from the Challenge's `HR…`):
 
-* {len(twice)} recordings are there more than once; {len(twice & detected)} of them are found, and
-  {len(wrong)} pairs of different recordings with them. All pairs were compared, too: the least like
-  copies have {true:.3f}; the likest different recordings are {copies}.
-* PTB-XL itself holds no recording twice.
+* {len(twice)} recordings occur more than once; {len(twice & detected)} of them are found, and
+  {len(wrong)} pairs of different recordings with them. All pairs were also compared: the least
+  similar copies have {true:.3f}; the most similar different recordings are {copies}.
+* PTB-XL itself contains no recording twice.
 * `find_duplicates` took {elapsed_s:.1f} s.
 
 {_changed(data)}
-Not recognised, by design: a copy that begins at another moment, or was delayed by more than about
-3 ms by its filter; copies of which less than 5 s overlap.
+Not recognised, by design: a copy that starts at another time or is delayed by a filter by more than
+about 3 ms; copies that overlap by less than 5 s.
 """
 
 

@@ -97,11 +97,11 @@ def page(records: int, start_s: float, results: list[dict[str, Round]]) -> str:
         "",
         f"Made by `benchmarks/ray_overhead.py`: {records:,} PTB-XL records ingested by plain processes",  # noqa: E501
         f"(`--executor local`) and by Ray {version('ray')} (`--executor ray`) on the same {cores()} cores",  # noqa: E501
-        f"({platform.machine()}), in turns, in one run. Where other work runs beside it the ratios",
-        "count, not the seconds. Processor seconds are those of all processes, Ray's own too;",
-        "other work hardly changes them.",
+        f"({platform.machine()}), in turns, in one run. If other work shares the machine, the",
+        "ratios count, not the seconds. CPU seconds are those of all processes, including Ray's",
+        "own; other work hardly changes them.",
         "",
-        "| round | local, s | Ray, s | ratio | processor, local, s | processor, Ray, s | ratio |",
+        "| round | local, s | Ray, s | ratio | CPU, local, s | CPU, Ray, s | ratio |",
         "|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [row(n, times) for n, times in enumerate(results, start=1)]
@@ -109,9 +109,9 @@ def page(records: int, start_s: float, results: list[dict[str, Round]]) -> str:
     lines += [
         "",
         f"Starting Ray took {start_s:.0f} s, which is not counted. The ingests are without",
-        "measuring (`--no-measure`): what Ray costs weighs most where a record takes least. Beside",
-        "other work the ratio by the clock may flatter either side, as the system shares its cores",
-        "out among groups of processes; processor seconds do not.",
+        "measuring (`--no-measure`), where Ray's overhead per record is relatively largest. With",
+        "other work on the machine the ratio of elapsed times may favour either side, because the",
+        "system divides its cores among groups of processes; CPU seconds do not.",
         "",
     ]
     return "\n".join(lines)

@@ -186,12 +186,11 @@ def page(real: Cohort, kept: dict[str, Any]) -> str:
     return f"""# What a record costs among 20,000 and among 200,000
 
 Recordings made from the {len(real):,} of `{real.name}` ({real.fs_hz:g} Hz, {real.duration_s:g} s,
-12 leads), each copy turned round, stretched and scaled a little so that none is another's
-duplicate, written as WFDB files (`benchmarks/many_records.py`). Made by
-`benchmarks/scale_speed.py` on {os.cpu_count()} cores ({platform.machine()}). Other work shared
-them, so wall time says what that
-left; CPU time is that of all processes of a step. Memory is anonymous (RssAnon), of the largest
-process. Training used one thread: two wait for each other where cores are shared.
+12 leads), each copy rotated, stretched and scaled slightly so that none is a duplicate of another,
+written as WFDB files (`benchmarks/many_records.py`). Made by `benchmarks/scale_speed.py` on
+{os.cpu_count()} cores ({platform.machine()}). Other work shared them, so that wall time depends on
+that work; CPU time is that of all processes of a step. Memory is anonymous memory (RssAnon) of the
+largest process. Training used one thread: two wait for each other where cores are shared.
 
 {sizes_table(kept) if {str(SIZES[0]), STARTS} <= kept.keys() else ""}
 ## What a million records cost
@@ -201,7 +200,7 @@ process. Training used one thread: two wait for each other where cores are share
 
 def sizes_table(kept: dict[str, Any]) -> str:
     """Return the table of both sizes, measured in one run."""
-    heads = ["step", *(f"CPU ms a record at {n:,}" for n in SIZES), "ratio", "less the start"]
+    heads = ["step", *(f"CPU ms a record at {n:,}" for n in SIZES), "ratio", "without start"]
     heads += [*(f"wall ms a record at {n:,}" for n in SIZES), "ratio"]
     heads += [f"peak MB at {n:,}" for n in SIZES]
     rows = []
@@ -220,9 +219,9 @@ def sizes_table(kept: dict[str, Any]) -> str:
     most = [max(step["largest_mb"] for step in kept[str(n)].values()) for n in SIZES]
     sizes = table(heads, [*rows, [*both, *(f"{mb:.0f}" for mb in most)]])
     return f"""{sizes}
-Both sizes in one run; load average at its end {kept["load"]:.1f}. "Less the start": the ratio where
-the processor time of the same step on {FEW} records is taken off both.
-Where the load of other work changes between the sizes, wall time follows it and not the size.
+Both sizes in one run; load average at its end {kept["load"]:.1f}. "Without start": the ratio after
+subtracting the CPU time of the same step on {FEW} records from both.
+If the load of other work changes between the sizes, wall time follows that load.
 """
 
 
@@ -240,14 +239,15 @@ def costs_table(kept: dict[str, Any]) -> str:
             more_s = kept[str(many)][name]["cpu_s"] - kept[str(few)][name]["cpu_s"]
             ms = 1000 * more_s / (many - few)
             rows.append([words, f"{few:,} and {many:,}", f"{ms:.2f}", f"{ms / 3.6:.2f}"])
-    heads = ["step", "records", "CPU ms a record", "hours of a core a million"]
+    heads = ["step", "records", "CPU ms a record", "core hours per million"]
     disk = [[f"`{name}`", f"{n:,.0f}", f"{n / 1000:.2f}"] for name, n in kept["bytes"].items()]
     return f"""{table(heads, rows)}
-CPU time of all processes on the more records less that on the fewer, over the records between: what
-a command takes to start is not in it. An epoch is training on 60 % of the records (70 % of those
-beside the holdout 15 %), and validation and test on the others, one thread, no GPU.
+CPU time of all processes on the larger number of records minus that on the smaller, divided by
+the difference of the numbers: the start of a command is excluded. An epoch is training on 60 % of
+the records (70 % of those outside the holdout 15 %), and validation and test on the others, one
+thread, no GPU.
 
-{table(["on disk", "bytes a record", "GB a million"], disk)}"""
+{table(["on disk", "bytes a record", "GB per million"], disk)}"""
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:

@@ -49,14 +49,14 @@ Made by `.venv/bin/python benchmarks/team_check.py` (torch {torch}, {machine}): 
 batches of {batch} on the example ECGs, on a CPU, in float32, without dropout: by one worker on
 one thread, by two workers of one thread each, and `alexnet` by one worker on two threads. The table
 shows their differences from the first: the largest of any epoch, and of any logit of the {n} test
-records. With so few records, one that overtakes another changes the macro AUC by some thousandths.
+records. With so few records, one change of rank alters the macro AUC by some thousandths.
 
 {table}
 
-`alexnet` has no BatchNorm: two workers only sum in another order than one. The effect depends on
-the optimiser. AdamW divides each gradient by its own magnitude, so that the smallest, which consist of
-rounding errors, count as much as the others; a second thread of one worker has the same effect as a
-second worker. The largest differences over all seeds:
+`alexnet` has no BatchNorm: two workers differ from one only in the order of sums. The effect
+depends on the optimiser. AdamW divides each gradient by its own magnitude, so that the smallest,
+which consist of rounding errors, count as much as the others; a second thread of one worker has
+the same effect as a second worker. The largest differences over all seeds:
 
 {most}
 

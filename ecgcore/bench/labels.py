@@ -109,48 +109,48 @@ Made by `ecgcore bench labels --cohort {cohort} --to docs/labels.md`, after
 `ecgcore ingest path/to/ptb-xl --cohort {cohort}`, from {records:,} records of PTB-XL
 (Wagner et al. 2020, doi:10.13026/kfzx-aw45). Research use only.
 
-A record has its labels from what its source states (`expert`), or from what was measured on it
+A record's labels come from the statements in its source (`expert`) or from its measurements
 (`criteria`). Both are tables: `ecgcore/labels/statements.csv` and `ecgcore/labels/criteria.csv`.
 `ecgcore label audit COHORT` counts what became of every statement, `ecgcore label explain RECORD`
 names the statement or the measurement, threshold and source behind each label of one record.
 
-Measurements are automatic and unconfirmed, and so are criteria labels. Where something was not
-measured, the class is unknown. Where sex or age is unknown the stricter threshold counts, and the
+Measurements are automatic and unconfirmed, and so are criteria labels. If a value was not
+measured, the class is unknown. If sex or age is unknown, the stricter threshold applies, and the
 explanation says so.
 """
 _TAIL = """
 ## Where the tables depart from what one might expect
 
-* Challenge code 704997005 (inferior ST segment depression) names a depression in plain words: it
-  makes STD in the core tier.
-* AHA codes (SPH) count with their modifiers: `145+362` is ST depression, `160+330` an acute and
-  `160+332` an old infarction. Without one an infarction's age is unknown: broad tier.
-* Chapman's figshare table uses three codes that its own list does not have: RAHV, LRRI, JPS.
-* PTB-XL's `INJ…` are subendocardial injuries: STD in `paper10`, MI in `ptbxl5`, as its table and
-  the benchmark have it.
-* "Bundle branch block", "ventricular hypertrophy" and "bradycardia" without more leave the classes
-  that they might be unknown.
+* Challenge code 704997005 (inferior ST segment depression) states a depression explicitly: it
+  counts as STD in the core tier.
+* AHA codes (SPH) are read with their modifiers: `145+362` is ST depression, `160+330` an acute and
+  `160+332` an old infarction. Without a modifier an infarction's age is unknown: broad tier.
+* Chapman's figshare table uses three codes that are missing from its own list: RAHV, LRRI, JPS.
+* PTB-XL's `INJ…` are subendocardial injuries: STD in `paper10`, MI in `ptbxl5`, as in its table
+  and in the benchmark.
+* "Bundle branch block", "ventricular hypertrophy" and "bradycardia" without further detail leave
+  the classes in question unknown.
 
 ## Where the criteria are simpler than their sources
 
-* LBBB (AHA/ACCF/HRS part III) asks for late R peaks in V5 and V6: one of them is enough here, as
-  the other may have no R wave. Notches and slurs are not measured.
-* RBBB (same source) also knows an S longer than R in I and V6: here it is 40 ms alone.
-* ST levels are of the median beat at J; "new" changes cannot be known from one record.
-* A paced rhythm is not recognised, and atrial flutter with a regular response counts as sinus
-  tachycardia where it passes for it.
-* A set that does not define a class leaves it to the paper's thresholds.
+* LBBB (AHA/ACCF/HRS part III) requires late R peaks in V5 and V6: one of them is enough here,
+  because the other may have no R wave. Notches and slurs are not measured.
+* RBBB (same source) also accepts an S longer than R in I and V6: here only 40 ms count.
+* ST levels are those of the median beat at J; a single record cannot show that a change is new.
+* A paced rhythm is not recognised, and atrial flutter with a regular response may count as
+  sinus tachycardia.
+* For a class that a set does not define, the paper's thresholds apply.
 
 ## Label sets
 
 `paper10` as above. `ptbxl5` and `ptbxl71` follow Strodthoff et al. 2021
-(doi:10.1109/JBHI.2020.3022989): a statement counts at any likelihood, what is not stated is absent,
-and a record without a diagnostic statement takes no part in `ptbxl5`.
+(doi:10.1109/JBHI.2020.3022989): a statement counts at any likelihood, a class that is not
+stated is absent, and a record without a diagnostic statement is not used for `ptbxl5`.
 """
 
 
 def _thresholds_text() -> str:
-    rows = ["## Thresholds", "", "A class is present where all terms of one of its criteria hold."]
+    rows = ["## Thresholds", "", "A class is present if all terms of one of its criteria hold."]
     rows += ["", *_row("set", "class", "criterion (tier)", "term", "who", "source"), _rule(6)]
     for line in criteria_rows():
         where = f" in {' '.join(line.leads)} ({line.combine})" if line.leads else ""
@@ -174,7 +174,7 @@ def _agreement_text(answer: dict[str, Any]) -> str:
     rows = [
         "## Criteria against experts",
         "",
-        f"Chosen on folds 1 to 3 ({tuned['records']:,} records), shown on folds 4 and 5 "
+        f"Chosen on folds 1 to 3 ({tuned['records']:,} records), tested on folds 4 and 5 "
         f"({shown['records']:,}). Core tier. Intervals: Wilson, 95 %. The last two columns are the "
         "same on folds 1 to 3.",
         "",
@@ -198,10 +198,11 @@ def _agreement_text(answer: dict[str, Any]) -> str:
 
 
 _READING = """
-STD, STEMI, LVH and RVH are stated by readers for more than these thresholds (T waves, Q waves, the
-history, other leads' patterns), and voltages and ST levels beyond them occur without: that is what
-published criteria give, see below. NSR asks for everything at once, so each measurement that is a
-little off costs some. A premature beat in ten seconds is often not stated.
+Readers state STD, STEMI, LVH and RVH for more reasons than these thresholds (T waves, Q waves, the
+history, patterns in other leads), and voltages and ST levels beyond them occur without a
+statement: published criteria perform likewise, see below. NSR requires everything at once, so that
+every slightly wrong measurement loses some records. A premature beat in ten seconds is often not
+stated.
 """
 
 
@@ -209,8 +210,8 @@ def _rates_text(rates: dict[str, dict[str, int]]) -> str:
     rows = [
         "## Measured rate by stated rhythm",
         "",
-        "Folds 4 and 5, beats a minute. PTB-XL's readers call many rates of 50 to 59 plain sinus "
-        "rhythm: at the paper's limit of 60 the specificity for bradycardia cannot be higher.",
+        "Folds 4 and 5, beats per minute. PTB-XL's readers state plain sinus rhythm for many rates "
+        "of 50 to 59: at the paper's limit of 60 the specificity for bradycardia cannot be higher.",
         "",
         *_row("rate", *rates),
         _rule(1 + len(rates)),
@@ -224,8 +225,8 @@ def _published_text() -> str:
     rows = [
         "## What the criteria's own literature reports",
         "",
-        "Against imaging or the final diagnosis, not against another reader of the same ECG: the "
-        "figures stand beside ours, they are not the same question.",
+        "Against imaging or the final diagnosis, not against another reader of the same ECG: a "
+        "different question from ours, for orientation only.",
         "",
         *_row("class", "criterion", "reference", "sensitivity", "specificity", "source"),
         _rule(6),
@@ -233,7 +234,7 @@ def _published_text() -> str:
     with (Path(__file__).parent / "published_criteria.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             rows += _row(*row.values())
-    rows += ["", "For ECT no such figure is known to us; bundle branch blocks are defined by ECG."]
+    rows += ["", "For ECT we know of no such figure; bundle branch blocks are defined by ECG."]
     return "\n".join(rows)
 
 
@@ -250,7 +251,7 @@ def _rules_text(audit: dict[str, Any]) -> str:
         rows += _row(rule, *counts.values())
     contradictions = [f"* {n}: {words}" for words, n in audit["contradictions"].items()]
     doubts = [f"* {n}: {words}" for words, n in audit["doubts"].items()]
-    rows += ["", "## Contradictions and doubts", "", "Records that have them; nothing is changed."]
+    rows += ["", "## Contradictions and doubts", "", "Numbers of records; labels are not changed."]
     return "\n".join([*rows, "", *contradictions, *doubts])
 
 
