@@ -4,8 +4,9 @@
         --compare /path/to/other/.venv/bin/ecgcore --page
 
 Both commands classify the same copies of the same records, in turns, as one process, with bytecode
-caches filled by a first call on one record. Processor time is user plus system time of the process
-and its children. Part of it is the start (Python, torch, the network), which is given as well.
+caches filled by a first call on one record. Processor time is user plus system time; part of it is
+the start (Python, torch, the network), which is given as well. On a busy machine torch's threads
+wait for one another and count that as work; so the other version is measured with one thread, too.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from ecgcore.executors.local import cores
 
 PAGE = Path("docs/classify_speed.md")
 HERE = Path(sys.executable).with_name("ecgcore")
+THIS, PARALLEL = "this version", "this version, one process per core"
+OTHER, ONE_THREAD = "compared", "compared, one thread"
 SAME = ("top", "called", "refer", "uncertain", "quality", "gate", "error")
 """Keys of an answer that must be identical."""
 
@@ -49,12 +52,14 @@ def copy_records(source: Path, folder: Path, n: int) -> int:
     return len(headers)
 
 
-def measure(command: Path, path: Path, run: str, cache: Path, *options: str) -> Timing:
-    """Run ``classify`` on a path and return its times and answers."""
+def measure(name: str, path: Path, run: str, commands: dict[str, Path], cache: Path) -> Timing:
+    """Run one of the commands on a path and return its times and answers."""
     # some environments forbid bytecode caches; users have them
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = str(cache)
-    words = [str(command), "classify", str(path), "--run", run, "--json", *options]
+    environment["PYTHONPYCACHEPREFIX"] = str(cache / commands[name].parts[-4])
+    environment |= {"OMP_NUM_THREADS": "1"} if name == ONE_THREAD else {}
+    words = [str(commands[name]), "classify", str(path), "--run", run, "--json"]
+    words += ["--workers", "1"] if name == THIS else []
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     wall_s, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -85,67 +90,61 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each, in turns")
     parser.add_argument("--page", action="store_true", help=f"write {PAGE}")
     options = parser.parse_args()
-    commands = {"this version": HERE} | (
-        {"compared": options.compare.absolute()} if options.compare else {}
-    )
+    commands = {THIS: HERE, PARALLEL: HERE}
+    if options.compare:
+        commands |= dict.fromkeys((OTHER, ONE_THREAD), options.compare.absolute())
     with tempfile.TemporaryDirectory() as temporary:
-        records = Path(temporary) / "records"
+        records, cache = Path(temporary) / "records", Path(temporary) / "cache"
         records.mkdir()
         n = copy_records(options.folder, records, options.records)
-        one = next(records.glob("*.hea"))
-        caches = {name: Path(temporary) / name for name in commands}
-        start = {}
-        for name, command in commands.items():
-            measure(command, one, options.run, caches[name])
-            start[name] = measure(command, one, options.run, caches[name]).cpu_s
+        one, start = next(records.glob("*.hea")), {}
+        for name in commands:
+            measure(name, one, options.run, commands, cache)
+            start[name] = measure(name, one, options.run, commands, cache).cpu_s
         timings: dict[str, list[Timing]] = {name: [] for name in commands}
         for _ in range(options.rounds):
-            for name, command in commands.items():
-                single = ("--workers", "1") if name == "this version" else ()
-                timings[name].append(measure(command, records, options.run, caches[name], *single))
-        parallel = measure(HERE, records, options.run, caches["this version"])
-    text = report(n, options.run, start, timings, parallel)
+            for name in commands:
+                timings[name].append(measure(name, records, options.run, commands, cache))
+    text = report(n, options.run, start, timings)
     print(text)
     if options.page:
         PAGE.write_text(page(text), encoding="utf-8")
 
 
-def report(
-    n: int,
-    run: str,
-    start: dict[str, float],
-    timings: dict[str, list[Timing]],
-    parallel: Timing,
-) -> str:
+def report(n: int, run: str, start: dict[str, float], timings: dict[str, list[Timing]]) -> str:
     """Return the figures as Markdown."""
+    load = ", ".join(f"{x:.0f}" for x in os.getloadavg())
     cpu_ms = {name: 1000 * median(t.cpu_s for t in of) / n for name, of in timings.items()}
     lines = [
-        f"{n:,} records, `{run}`, {len(timings['this version'])} rounds in turns, medians; "
-        f"{cores()} cores ({platform.machine()}).",
+        f"{n:,} records, `{run}`, rounds in turns: {len(timings[THIS])}, medians; {cores()} cores "
+        f"({platform.machine()}), load average at the end {load}.",
         "",
-        "| command | processor time a record | of which the start | elapsed |",
+        "| command | processor time per record | of which start | elapsed |",
         "|---|---|---|---|",
     ]
     for name, of in timings.items():
-        wall_s = median(t.wall_s for t in of)
-        start_ms = 1000 * start[name] / n
-        lines.append(f"| {name} | {cpu_ms[name]:.2f} ms | {start_ms:.2f} ms | {wall_s:.1f} s |")
-    # without processor time: worker processes are children of a server that nobody waits for
-    lines.append(f"| this version, one process per core | | | {parallel.wall_s:.1f} s |")
-    answers = timings["this version"][0].answers
-    lines += ["", f"Answers of one process and of several: {_same(answers, parallel.answers)}."]
-    if "compared" in timings:
-        ratio = cpu_ms["this version"] / cpu_ms["compared"]
-        both = _same(answers, timings["compared"][0].answers)
-        lines += [f"Ratio to the compared version: {ratio:.2f}. Its answers: {both}."]
+        cpu, start_ms = f"{cpu_ms[name]:.2f} ms", f"{1000 * start[name] / n:.2f} ms"
+        if name == PARALLEL:  # its workers belong to a server process, which nobody waits for
+            cpu = start_ms = ""
+        lines.append(f"| {name} | {cpu} | {start_ms} | {median(t.wall_s for t in of):.1f} s |")
+    answers = timings[THIS][0].answers
+    lines.append("")
+    for name in list(timings)[1:]:
+        ratio = (
+            ""
+            if name == PARALLEL
+            else f" Ratio of processor times: {cpu_ms[THIS] / cpu_ms[name]:.2f}."
+        )
+        lines.append(f"* {name}: {_same(answers, timings[name][0].answers)}.{ratio}")
     return "\n".join(lines)
 
 
 def _same(answers: list[dict], others: list[dict]) -> str:
     largest, n_different = differences(answers, others)
+    gap = f"differ by at most {largest:.0e}" if largest else "are identical"
     return (
-        f"probabilities differ by at most {largest:.0e}, {n_different} of {len(answers):,} answers "
-        f"differ in {', '.join(SAME)}"
+        f"probabilities {gap}, {n_different} of {len(answers):,} answers differ in "
+        f"{', '.join(SAME)}"
     )
 
 
@@ -157,11 +156,12 @@ def page(text: str) -> str:
 
 {text}
 
-The compared version judged each record's quality three times and let torch use all cores, whose
-threads mostly waited for one another. Now quality is judged once, each process uses one core, and
+Compared is the version before, which judged each record's quality three times, imported torchvision
+for networks that do not use it, and let torch use all cores, whose threads mostly wait for one
+another if the machine has other work. Now quality is judged once, each process uses one core, and
 `--workers N` runs several processes: by default one, or one per core if there are at least 400
 files. The order and the content of the answers do not depend on it. Networks get 16 records at a
-time; larger batches are not faster on a processor.
+time; larger batches are not faster on a CPU.
 
 Made by `python benchmarks/classify_speed.py FOLDER --compare OTHER_ECGCORE --page`.
 """
