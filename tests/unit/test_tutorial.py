@@ -53,6 +53,7 @@ def test_the_python_page_runs_outside_a_checkout(tmp_path, monkeypatch, capsys):
     assert f"{names['beat'].rate_bpm:.0f} /min, QRS {names['beat'].qrs_ms:.0f} ms\n" in output
     assert output.count("LBBB") == 1  # among the probabilities
     assert all(f"'{lead}': " in output for lead in ecgcore.LEADS)
+    assert "None" not in output  # a lead's share of the evidence is a number
     assert Path("ecg.pdf").read_bytes().startswith(b"%PDF")
 
     exec(compile(arrays, "python.md", "exec"), names)
