@@ -93,11 +93,11 @@ class Team:
         dist.broadcast(has_content, 0, self.rank_zero_group)
         if has_content:
             dist.broadcast_object_list(message, 0, self.rank_zero_group)
-        result, error = message
-        if error is not None:
+        result, failure = message
+        if failure is not None:
             if not self.is_rank_zero:
-                error.add_note(FORWARDED)
-            raise error
+                failure.add_note(FORWARDED)
+            raise failure
         return result
 
     def broadcast_tensors(
