@@ -21,8 +21,8 @@ from ecgcore.records.record import Record
 from ecgcore.runs.run import Run
 from ecgcore.runs.split import (
     FILE,
-    LEARNT_PARTS,
     OLD_FILE,
+    TRAINING_PARTS,
     Lineage,
     make_split,
     own_lineage,
@@ -71,7 +71,7 @@ def lineage_of(run: Run, workspace: Workspace) -> Lineage | None:
 
 
 def find_contamination(
-    cohort: Cohort, run: Run, workspace: Workspace, parts: Collection[str] = LEARNT_PARTS
+    cohort: Cohort, run: Run, workspace: Workspace, parts: Collection[str] = TRAINING_PARTS
 ) -> Contamination:
     """Find the records of a cohort that a run has learnt from, or whose patients it has seen.
 
@@ -110,8 +110,8 @@ def was_trained_on(run: Run, record: Record) -> bool:
     """Tell whether a run is known to have learnt from a recording of this database and name."""
     name = pd.DataFrame({"source": [record.source], "record": [record.name]})
     if (run.folder / FILE).exists():
-        learnt_parts = [("part", "in", LEARNT_PARTS)]
-        table = pq.read_table(run.folder / FILE, columns=list(name), filters=learnt_parts)
+        training_parts = [("part", "in", TRAINING_PARTS)]
+        table = pq.read_table(run.folder / FILE, columns=list(name), filters=training_parts)
         trained_on = table.to_pandas()
     elif (run.folder / OLD_FILE).exists():
         trained_on = pd.read_parquet(run.folder / OLD_FILE, columns=list(name))

@@ -37,7 +37,7 @@ from ecgcore.workspace import Workspace
 FILE = "split.parquet"
 OLD_FILE = "learnt.parquet"
 """Version 0.1.0 stored only the training and validation records, without targets."""
-LEARNT_PARTS = ("train", "validation")
+TRAINING_PARTS = ("train", "validation")
 IDENTITY = ["record", "source", "patient", "signal_hash"]
 _METADATA = b"ecgcore"
 
@@ -199,7 +199,7 @@ def read_lineage(run: Run) -> Lineage | None:
         return read_old_lineage(run)
     columns = [*IDENTITY, "part"]
     file = run.folder / FILE
-    table = pq.read_table(file, columns=columns, filters=[("part", "in", LEARNT_PARTS)])
+    table = pq.read_table(file, columns=columns, filters=[("part", "in", TRAINING_PARTS)])
     return Lineage(table.to_pandas(), _metadata(table).get("lineage_complete", True))
 
 
@@ -210,15 +210,15 @@ def read_old_lineage(run: Run) -> Lineage | None:
         return None
     records = pd.read_parquet(file)
     if "part" not in records:
-        records = records.assign(part=LEARNT_PARTS[0])
+        records = records.assign(part=TRAINING_PARTS[0])
     return Lineage(records, records.attrs.get("whole", True))
 
 
 def own_lineage(cohort: Cohort, split: Split) -> Lineage:
     """Return the records of a split that a run learns from."""
-    is_learnt = np.isin(split.part, LEARNT_PARTS)
-    records = cohort.index.iloc[split.rows[is_learnt]][IDENTITY]
-    return Lineage(records.assign(part=split.part[is_learnt]))
+    is_training = np.isin(split.part, TRAINING_PARTS)
+    records = cohort.index.iloc[split.rows[is_training]][IDENTITY]
+    return Lineage(records.assign(part=split.part[is_training]))
 
 
 def changed(cohort: Cohort, run: Run) -> EcgError:

@@ -17,7 +17,7 @@ from ecgcore.errors import DamagedFile, RequestError
 from ecgcore.runs.config import ResolvedConfig
 from ecgcore.runs.provenance import find_contamination
 from ecgcore.runs.run import Run, find_run
-from ecgcore.runs.split import LEARNT_PARTS
+from ecgcore.runs.split import TRAINING_PARTS
 from ecgcore.runs.weights import load_weights, read_tensors
 from ecgcore.workspace import Workspace
 
@@ -79,17 +79,17 @@ class SourceRun:
             The run learnt from patients or recordings of a disjoint part.
         """
         # neither run learnt from the records that validated both
-        learnt_parts = {
-            part: LEARNT_PARTS[:1] if part == "validation" else LEARNT_PARTS
+        training_parts = {
+            part: TRAINING_PARTS[:1] if part == "validation" else TRAINING_PARTS
             for part in self.disjoint_parts
         }
         contamination = {
             parts: find_contamination(cohort, self.run, workspace, parts)
-            for parts in set(learnt_parts.values())
+            for parts in set(training_parts.values())
         }
         shared = sum(
             int((contamination[parts].why[split.rows[split.part == part]] != "").sum())
-            for part, parts in learnt_parts.items()
+            for part, parts in training_parts.items()
         )
         if shared:
             n = int(np.isin(split.part, self.disjoint_parts).sum())
@@ -98,7 +98,7 @@ class SourceRun:
                 f"that would be {self.usage} here, or from their patients. Choose the split and "
                 "seed that it was trained with, or another cohort."
             )
-        if notes := contamination[LEARNT_PARTS].notes:
+        if notes := contamination[TRAINING_PARTS].notes:
             return f"{self.relation} run {self.run.id}. {' '.join(notes)}"
         return (
             f"{self.relation} run {self.run.id}; no patient that it learnt from is {self.usage} "
