@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecgcore import resources
-from ecgcore.records.record import Record
+from ecgcore.paper.notebook import record_html
+from ecgcore.records.record import Record, set_notebook_view
 from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ Ecg = Record | Path | str
 """A record, or the path of a file that holds one."""
 WorkspaceLike = Workspace | Path | str | None
 """A workspace, its folder, or None for ``$ECGCORE_HOME`` or ``./workspace``."""
+
+set_notebook_view(record_html)
 
 
 def compare(

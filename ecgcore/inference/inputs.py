@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -16,8 +16,13 @@ from ecgcore.records.read import DEFAULT_READ_OPTIONS, RATES_HZ, ReadOptions, re
 from ecgcore.records.record import LEADS, Record
 from ecgcore.records.uploads import read_uploads
 
-if TYPE_CHECKING:
-    from ecgcore.inference.model import Classifier
+
+class ImageReader(Protocol):
+    """Network that refuses images drawn differently from its training images."""
+
+    def check_image(self, image: NetworkImage) -> NetworkImage:
+        """Return the image if it matches; raise UnreadableRecord otherwise."""
+
 
 ClassifierInput = Record | NetworkImage
 ModelInput = ClassifierInput | str | Path | np.ndarray
@@ -25,7 +30,7 @@ ModelInput = ClassifierInput | str | Path | np.ndarray
 
 
 def read_input(
-    path: Path, classifier: "Classifier", options: ReadOptions = DEFAULT_READ_OPTIONS
+    path: Path, classifier: ImageReader, options: ReadOptions = DEFAULT_READ_OPTIONS
 ) -> ClassifierInput:
     """Read a record, or an image of ``ecgcore convert`` that matches a classifier's input.
 
@@ -96,7 +101,7 @@ def read_uploaded_inputs(
 
 
 def to_inputs(
-    x: ModelInput | Sequence[ModelInput], classifier: "Classifier", fs_hz: float | None = None
+    x: ModelInput | Sequence[ModelInput], classifier: ImageReader, fs_hz: float | None = None
 ) -> list[ClassifierInput]:
     """Return one input per record of ``x``; see :meth:`Classifier.predict_proba` for its forms.
 
@@ -114,7 +119,7 @@ def to_inputs(
 
 
 def _to_inputs(
-    items: Sequence[ModelInput], classifier: "Classifier", fs_hz: float | None
+    items: Sequence[ModelInput], classifier: ImageReader, fs_hz: float | None
 ) -> Iterator[ClassifierInput]:
     for row, item in enumerate(items):
         if isinstance(item, (Record, NetworkImage)):
@@ -170,7 +175,7 @@ def _numbered(
     return replace(upload, record=f"ECG {n}") if isinstance(upload, NetworkImage) else upload
 
 
-def _matching_input(path: Path, image: NetworkImage, classifier: "Classifier") -> ClassifierInput:
+def _matching_input(path: Path, image: NetworkImage, classifier: ImageReader) -> ClassifierInput:
     """Return an image that matches the classifier, else the record that it was drawn from."""
     try:
         classifier.check_image(image)

@@ -70,12 +70,6 @@ class Page:
         """Return one line without the shapes."""
         return f"Page({self.title!r}, {self.width_mm:g} × {self.height_mm:g} mm)"
 
-    def _repr_svg_(self) -> str:
-        """Return the page as Jupyter shows it."""
-        from ecgcore.paper.render_svg import as_svg  # imports this module
-
-        return as_svg(self, px_per_mm=4)
-
 
 def grid_lines(page: Page, coarse: bool) -> list[tuple[int, int, int, int]]:
     """Return the grid's lines as (x, y, right, down) in mm: each fifth, or the others."""

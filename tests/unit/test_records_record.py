@@ -4,6 +4,7 @@ import doctest
 import re
 from dataclasses import replace
 from datetime import date
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -51,6 +52,7 @@ def test_a_record_as_a_table_has_seconds_down_and_leads_across(ecg):
 
 
 def test_a_notebook_shows_the_ecg_on_paper_for_research_use_only(ecg):
+    import_module("ecgcore.api")  # sets the view
     html = ecg._repr_html_()
     assert html.startswith("<div><svg ")
     assert html.endswith("</svg></div>")
