@@ -25,7 +25,7 @@ echo "== commands"
 ecgcore --version
 ecgcore measure 00001_lr.hea
 ecgcore classify 00001_lr.hea --run alexnet_m_se_gap
-ecgcore explain 00001_lr.hea --run alexnet_m_se_gap --class LBBB --method grad_cam
+ecgcore explain 00001_lr.hea --run alexnet_m_se_gap --class NSR --method grad_cam
 ecgcore plot 00001_lr.hea --to page.svg
 echo "== dashboard"
 port=$(python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
