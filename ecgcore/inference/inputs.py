@@ -20,8 +20,8 @@ from ecgcore.records.uploads import read_uploads
 class ImageReader(Protocol):
     """Network that refuses images drawn differently from its training images."""
 
-    def check_image(self, image: NetworkImage) -> NetworkImage:
-        """Return the image if it matches; raise UnreadableRecord otherwise."""
+    def check_image(self, image: NetworkImage) -> None:
+        """Refuse an image that was drawn differently from the training images."""
 
 
 ClassifierInput = Record | NetworkImage
