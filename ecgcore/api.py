@@ -5,10 +5,12 @@ it takes a run, and works in ``$ECGCORE_HOME`` or ``./workspace`` unless another
 """
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecgcore import resources
+from ecgcore.errors import NotFound
 from ecgcore.paper.notebook import record_html
 from ecgcore.records.record import Record, set_notebook_view
 from ecgcore.workspace import Workspace
@@ -560,6 +562,9 @@ def train(
     from ecgcore.training.trainer import train as train_run
 
     if config is None:
+        known = [field.name for field in fields(TrainConfig)]
+        for name in settings.keys() - set(known):
+            raise NotFound.among("setting", name, known)
         config = TrainConfig(**settings)
     return train_run(config, Workspace.find(workspace), on_progress)
 

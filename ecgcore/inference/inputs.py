@@ -24,6 +24,8 @@ class ImageReader(Protocol):
         """Refuse an image that was drawn differently from the training images."""
 
 
+MAX_SPAN_MV = 1000.0
+"""Largest difference between two samples of an array; an ECG in µV or digital units exceeds it."""
 ClassifierInput = Record | NetworkImage
 ModelInput = ClassifierInput | str | Path | np.ndarray
 """A record, a network image, a file, or an array in mV."""
@@ -152,7 +154,27 @@ def _from_array(signal_mv: np.ndarray, fs_hz: float | None, row: int) -> Record:
         raise RequestError(
             f"An array came with {stated}; give fs_hz from {RATES_HZ[0]} to {RATES_HZ[1]:,} Hz."
         )
+    _require_signal(signal_mv, fs_hz, row)
     return Record(signal_mv.astype(np.float32), fs_hz, f"array {row}")
+
+
+def _require_signal(signal_mv: np.ndarray, fs_hz: float, row: int) -> None:
+    """Refuse an array that holds no ECG: a network would answer it all the same."""
+    known = signal_mv[np.isfinite(signal_mv)]
+    if np.isinf(signal_mv).any():
+        reason = "holds infinite values; NaN is accepted where nothing was recorded"
+    elif not known.size or known.min() == known.max():
+        reason = "is flat or empty: no lead ever changes its value"
+    elif known.max() - known.min() > MAX_SPAN_MV:
+        reason = (
+            f"spans {known.max() - known.min():,.0f} mV; up to {MAX_SPAN_MV:g} mV is accepted, so "
+            "check the unit"
+        )
+    elif signal_mv.shape[1] < fs_hz:
+        reason = f"lasts {signal_mv.shape[1] / fs_hz:.2f} s; 1 s or more is accepted"
+    else:
+        return
+    raise RequestError(f"Array {row} {reason}.")
 
 
 def _is_image(name: str, content: bytes) -> bool:

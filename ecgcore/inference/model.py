@@ -132,7 +132,8 @@ class Classifier:
         >>> import numpy as np
         >>> from ecgcore.inference.model import load_model
         >>> model = load_model("resnet1d_scaled")
-        >>> model.predict_proba(np.zeros((2, 12, 5000)), fs_hz=500).shape
+        >>> signals_mv = np.random.default_rng(1).normal(size=(2, 12, 5000))
+        >>> model.predict_proba(signals_mv, fs_hz=500).shape
         (2, 10)
         """
         inputs = to_inputs(x, self, fs_hz)

@@ -77,6 +77,9 @@ class Run:
 
     folder: Path
 
+    def __repr__(self) -> str:
+        return f"Run('{self.id}')"
+
     @property
     def id(self) -> str:
         """Id of the run: the name of its folder."""

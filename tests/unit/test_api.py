@@ -85,3 +85,8 @@ def test_importing_the_package_imports_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest():
+    with pytest.raises(ecgcore.EcgError, match=r"no setting 'epoch'\. Did you mean 'epochs'"):
+        ecgcore.train(cohort="examples", epoch=1)

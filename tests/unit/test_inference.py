@@ -271,8 +271,38 @@ def test_an_array_is_resampled_to_the_rate_of_the_run(shipped):
             None,
             "Item 0 is of type int; records, file paths and NumPy arrays in mV are accepted.",
         ),
+        (
+            np.where(np.arange(1000) == 7, np.inf, np.tile(np.sin(np.arange(1000)), (12, 1))),
+            100,
+            "Array 0 holds infinite values; NaN is accepted where nothing was recorded.",
+        ),
+        (
+            np.full((1, 12, 1000), np.nan),
+            100,
+            "Array 0 is flat or empty: no lead ever changes its value.",
+        ),
+        (
+            1000 * np.tile(np.sin(np.arange(1000)), (12, 1)),
+            100,
+            "Array 0 spans 2,000 mV; up to 1000 mV is accepted, so check the unit.",
+        ),
+        (
+            np.tile(np.sin(np.arange(30)), (12, 1)),
+            100,
+            "Array 0 lasts 0.30 s; 1 s or more is accepted.",
+        ),
     ],
-    ids=["transposed", "digital", "no rate", "odd rate", "no ECG"],
+    ids=[
+        "transposed",
+        "digital",
+        "no rate",
+        "odd rate",
+        "no ECG",
+        "infinite",
+        "missing",
+        "in µV",
+        "too short",
+    ],
 )
 def test_what_is_no_ecg_is_refused_in_one_line(shipped, x, fs_hz, message):
     with pytest.raises(RequestError) as refused:

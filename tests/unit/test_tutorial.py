@@ -63,7 +63,7 @@ def test_the_python_page_runs_outside_a_checkout(tmp_path, monkeypatch, capsys):
 
     exec(compile(comparison, "python.md", "exec"), names)
     evaluation, differences = capsys.readouterr().out, ecgcore.compare(names["a"], names["b"])
-    assert [names[run].config.seed for run in "ab"] == [1, 2]
+    assert [names[run].config.kernel for run in "ab"] == [3, 5]
     assert names["a"].folder.is_relative_to(tmp_path / "workspace")
     assert names["a"].id in evaluation
     assert str(differences) in evaluation
