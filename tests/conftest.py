@@ -53,6 +53,23 @@ SLOW = (
     "unit/test_records_damaged.py",
     "unit/test_records_mutated.py",
     "unit/test_borders.py",
+    "unit/test_executors.py",
+    "unit/test_imaging_bench.py",
+    "unit/test_external_validation.py",
+    "unit/test_evaluation_utility.py",
+    "unit/test_inference.py",
+    "unit/test_inference_images.py",
+    "unit/test_compare_command.py",
+    "unit/test_comparison_seeds.py",
+    "unit/test_labels_bench.py",
+    "unit/test_cohort_measurements.py",
+    "unit/test_augmenter.py",
+    "unit/test_explain.py",
+    "unit/test_explain_methods.py",
+    "unit/test_settings.py",
+    "unit/test_cohort_versions.py",
+    "unit/test_calibration.py",
+    "journeys/test_sign_in_journey.py",
 )
 """Files that the inner loop leaves out, and that the whole suite starts with."""
 
