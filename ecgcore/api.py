@@ -5,12 +5,10 @@ it takes a run, and works in ``$ECGCORE_HOME`` or ``./workspace`` unless another
 """
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecgcore import resources
-from ecgcore.errors import NotFound
 from ecgcore.paper.notebook import record_html
 from ecgcore.records.record import Record, set_notebook_view
 from ecgcore.workspace import Workspace
@@ -559,12 +557,11 @@ def train(
     'done'
     """
     from ecgcore.runs.config import TrainConfig
+    from ecgcore.runs.recipes import require_known_settings
     from ecgcore.training.trainer import train as train_run
 
     if config is None:
-        known = [field.name for field in fields(TrainConfig)]
-        for name in settings.keys() - set(known):
-            raise NotFound.among("setting", name, known)
+        require_known_settings(settings)
         config = TrainConfig(**settings)
     return train_run(config, Workspace.find(workspace), on_progress)
 

@@ -6,7 +6,7 @@ recipe; the defaults of ``TrainConfig`` are the recipe ``paper``.
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,11 +131,16 @@ def read_toml(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number without end
         reason = " ".join(str(error).split())
         raise RequestError(f"The settings file {file} is no TOML: {reason}.") from None
+    require_known_settings(settings)
+    return settings
+
+
+def require_known_settings(names: Iterable[str]) -> None:
+    """Refuse the first name that is no training setting, with the nearest one."""
     known = [one.name for one in train_settings()]
-    for name in settings:
+    for name in names:
         if name not in known:
             raise NotFound.among("setting", name, known)
-    return settings
 
 
 def to_toml(config: TrainConfig, title: str) -> str:
