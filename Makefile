@@ -21,10 +21,10 @@ run: .venv/.runtime $(EXAMPLES)
 	$(BIN)/streamlit run dashboard/streamlit_app.py --server.address $(HOST) --server.port $(PORT)
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: .venv/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not data and not cluster" tests/unit
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not data and not cluster" tests/unit
 
 test-cluster: .venv/.cluster
 	$(BIN)/python -m pytest -m cluster tests/cluster

@@ -79,6 +79,9 @@ class Record:
     machine
         The electrocardiograph's own measurements by the names in MACHINE_MEASUREMENTS, where the
         file carries them. Shown next to the product's measurements, never in place of them.
+    evidence
+        What the reader took ``rate``, ``leads`` and ``unit`` from ("its header", "its time
+        column"), for ``ecgcore doctor``; cohorts do not store it.
 
     Examples
     --------
@@ -105,6 +108,7 @@ class Record:
     details: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     machine: dict[str, float | str] = field(default_factory=dict)
+    evidence: dict[str, str] = field(default_factory=dict)
 
     @property
     def leads(self) -> tuple[str, ...]:
