@@ -66,6 +66,7 @@ def test_a_folder_of_the_server_is_imported_and_refused_files_are_listed(open_ta
     expect(done).to_be_visible()
     expect(tab.get_by_test_id("stDataFrame").last).to_be_visible()
     assert "Muster" not in tab.content()
+    expect(tab.get_by_test_id("stStatusWidget")).to_have_count(0)  # a rerun would lose the click
     tab.get_by_role("link", name="Browse the cohort").click()
     expect(tab.get_by_text("3 of 3 records")).to_be_visible()
     expect(tab.get_by_test_id("stException")).to_have_count(0)
