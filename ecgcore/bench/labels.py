@@ -92,6 +92,7 @@ def document(answer: dict[str, Any]) -> str:
     """Return docs/labels.md from the answer of ``bench_labels``."""
     parts = [
         _HEAD.format(**answer),
+        _unknown_text(answer["audit"]["classes"]["core"]),
         _thresholds_text(),
         _agreement_text(answer),
         _rates_text(answer["rates"]),
@@ -124,7 +125,8 @@ _TAIL = """
 * Challenge code 704997005 (inferior ST segment depression) states a depression explicitly: it
   counts as STD in the core tier.
 * AHA codes (SPH) are read with their modifiers: `145+362` is ST depression, `160+330` an acute and
-  `160+332` an old infarction. Without a modifier an infarction's age is unknown: broad tier.
+  `160+332` an old infarction. Without a modifier an infarction's age is unknown: broad tier, and
+  unknown in the core tier.
 * Chapman's figshare table uses three codes that are missing from its own list: RAHV, LRRI, JPS.
 * PTB-XL's `INJ…` are subendocardial injuries: STD in `paper10`, MI in `ptbxl5`, as in its table
   and in the benchmark.
@@ -147,6 +149,33 @@ _TAIL = """
 (doi:10.1109/JBHI.2020.3022989): a statement counts at any likelihood, a class that is not
 stated is absent, and a record without a diagnostic statement is not used for `ptbxl5`.
 """
+
+
+_UNKNOWN = """
+## What a weaker statement says of the core class
+
+An incomplete bundle branch block is no complete one: the core class is absent. An infarction of
+stadium II, II–III or of unknown age may be acute, and voltage criteria for left ventricular
+hypertrophy are the paper's own definition of it: neither makes a core label, and neither rules it
+out. Such a class is **unknown** in the core tier, is left out of loss and metrics, and is present
+in the broad tier. Before this rule, it counted as absent.
+
+STEMI in PTB-XL is therefore an *acute infarction, stated*: one of stadium I or I–II, or beside a
+stated ST elevation. Stadium III is old, hence absent. The source states no STEMI as such.
+
+LUDB states left ventricular hypertrophy in 108 of 200 records, and voltages hardly tell them apart
+(Sokolow-Lyon AUC 0.55): its LVH is marked as doubtful wherever a label is explained.
+"""
+
+
+def _unknown_text(of_core: dict[str, dict[str, int]]) -> str:
+    """Return the rule on ``possible`` statements and, by class, the records that it changes."""
+    rows = [_UNKNOWN.strip(), ""]
+    rows += [*_row("class", "present", "absent before", "absent now", "unknown now"), _rule(5)]
+    for code in ("LVH", "STEMI"):
+        present, absent, unknown = (of_core[s][code] for s in ("present", "absent", "unknown"))
+        rows += _row(code, present, absent + unknown, absent, unknown)
+    return "\n".join(rows)
 
 
 def _thresholds_text() -> str:

@@ -24,6 +24,7 @@ from ecgcore.records.record import Statement
 _EFFECTS = {
     "core": "makes {0} in both tiers",
     "broad": "makes {0} in the broad tier",
+    "possible": "makes {0} in the broad tier, leaves it unknown in the core tier",
     "unclear": "leaves {0} unknown",
     "unsure": "likelihood of 1 to 49: makes nothing, excludes NSR",
     "never": "would be {0}, but never here (old, or another cause is stated): excludes NSR",

@@ -10,9 +10,11 @@ annotation_coverage.csv  the classes that each source annotates, with evidence
 =======================  ========================================================================
 
 ``tier`` of a statement: ``core`` and ``broad`` make the class present in that tier (broad includes
-core); ``by_stadium`` looks it up in stadium.csv; ``unclear`` leaves the class unknown (a "bundle
-branch block" is left or right); ``none`` gives no class. Every statement that is not benign
-excludes NSR, whether or not it stands in the table.
+core). A ``broad`` statement says that the core class is absent (an incomplete block is no complete
+one); a ``possible`` one does not, and leaves the class unknown in the core tier (an infarction of
+unknown age may be acute). ``by_stadium`` looks it up in stadium.csv; ``unclear`` leaves the class
+unknown in both tiers (a "bundle branch block" is left or right); ``none`` gives no class. Every
+statement that is not benign excludes NSR, whether or not it stands in the table.
 
 For NSR, ``normal`` states a normal ECG, ``normal_with_sinus`` does so together with a ``sinus``
 statement, and ``sinus_alone`` is sinus rhythm in a system that files normal ECGs under it.

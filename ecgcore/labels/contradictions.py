@@ -18,7 +18,7 @@ from ecgcore.labels.expert import ResolvedStatement
 
 _NORMAL = ("normal", "normal_with_sinus")
 _PATHOLOGY = CODES[3:9]
-_COUNTED = (*TIERS, "never", "unclear", *_NORMAL, "sinus", "sinus_alone", "none")
+_COUNTED = (*TIERS, "possible", "never", "unclear", *_NORMAL, "sinus", "sinus_alone", "none")
 """Every tier but ``unsure``: an unsure statement contradicts nothing."""
 _COMPARE = {"<": operator.lt, ">": operator.gt}
 

@@ -92,8 +92,9 @@ def label(
 class ResolvedStatement(NamedTuple):
     """One statement of a record, and the tier in which it counts for one class.
 
-    ``tier`` is ``core`` or ``broad`` where it makes ``code_class`` present, ``unclear`` where it
-    leaves it unknown, ``unsure`` where its likelihood is too low, ``never`` or ``none`` where it
+    ``tier`` is ``core`` or ``broad`` where it makes ``code_class`` present, ``possible`` where it
+    does so in the broad tier and leaves it unknown in the core tier, ``unclear`` where it leaves it
+    unknown in both, ``unsure`` where its likelihood is too low, ``never`` or ``none`` where it
     makes no class (and excludes NSR), and for NSR one of its own tiers (see ``code_tables``).
     ``code`` is spelt as in the tables; ``words`` are empty for a code that is in no table.
     """
@@ -151,7 +152,9 @@ def _decide(
                 reasons.append(f"{statement} does not count: {_low_likelihood(statement)}")
             elif rule_tier == "unclear":
                 unclear.append(f"{statement} does not say which class it is")
-            elif rule_tier == "core" or rule_tier == tier:
+            elif rule_tier == "possible" and tier == "core":
+                unclear.append(f"{statement} neither states it nor rules it out{because}")
+            elif rule_tier in ("core", "possible", tier):
                 counted.append(f"{statement} states it{because}{_miscoding(source, statement)}")
             else:
                 reasons.append(f"{statement} does not count in the {tier} tier{because}")
@@ -189,11 +192,11 @@ def _tier(
 
 
 def _tier_by_stadium(details: Mapping[str, str]) -> tuple[str, str]:
-    """Return the tier of an infarction by the stadium columns: never, then core, then broad."""
+    """Return the tier of an infarction by the stadium columns: never, then core, then possible."""
     columns = [details.get(f"infarction_stadium{n}", "") for n in (1, 2)]
     stadiums = [s for s in columns if s in code_tables.stadium_tiers()] or ["unknown"]
     tiers = [code_tables.stadium_tiers()[stadium] for stadium in stadiums]
-    tier = next(t for t in ("never", *TIERS) if t in tiers)
+    tier = next(t for t in ("never", "core", "possible") if t in tiers)
     return tier, f", infarction stadium: {' and '.join(stadiums)}"
 
 

@@ -218,9 +218,39 @@ def test_an_infarction_of_early_stadium_is_stemi_from_either_column(mi, stadium)
 
 
 @pytest.mark.parametrize("stadium", ["Stadium II", "Stadium II-III", "unknown", ""])
-def test_an_infarction_of_later_or_unknown_stadium_is_broad(stadium):
-    assert scp(IMI=100, stadium1=stadium)["STEMI"] == 0
+def test_an_infarction_of_later_or_unknown_stadium_is_no_negative_for_stemi(stadium):
+    assert scp(IMI=100, stadium1=stadium)["STEMI"] == -1
     assert scp(IMI=100, stadium1=stadium, tier="broad")["STEMI"] == 1
+
+
+@pytest.mark.parametrize(
+    ("system", "source", "statement", "code"),
+    [
+        ("scp", "ptb-xl", "IMI", "STEMI"),
+        ("scp", "ptb-xl", "VCLVH", "LVH"),
+        ("snomed", "georgia", "55827005", "LVH"),
+        ("snomed", "georgia", "164865005", "STEMI"),
+        ("snomed", "ludb", "54329005", "STEMI"),
+        ("aha", "sph", "161+331", "STEMI"),
+        ("chapman_figshare", "chapman-figshare", "LVHV", "LVH"),
+    ],
+)
+def test_a_possible_statement_leaves_its_class_unknown_in_the_core_tier(
+    system, source, statement, code
+):
+    assert stated(system, [statement], source)[code] == -1
+    assert stated(system, [statement], source, "broad")[code] == 1
+
+
+@pytest.mark.parametrize(("statement", "code"), [("ILBBB", "LBBB"), ("IRBBB", "RBBB")])
+def test_an_incomplete_block_is_no_complete_one(statement, code):
+    assert scp(**{statement: 100})[code] == 0
+
+
+def test_a_core_statement_beside_a_possible_one_counts():
+    assert scp(VCLVH=100, LVH=50)["LVH"] == 1
+    assert scp(VCLVH=100, LVH=35)["LVH"] == -1
+    assert scp(VCLVH=35)["LVH"] == 0
 
 
 @pytest.mark.parametrize("tier", ["core", "broad"])
@@ -233,7 +263,7 @@ def test_stadium_three_in_either_column_is_never_stemi(tier):
 def test_an_infarction_beside_st_elevation_is_stemi():
     assert scp(IMI=100, STE_=0)["STEMI"] == 1
     assert scp(STE_=0)["STEMI"] == 0
-    assert scp(IMI=100, STE_=15)["STEMI"] == 0
+    assert scp(IMI=100, STE_=15)["STEMI"] == -1
 
 
 def test_likelihood_applies_to_infarction_too():
@@ -329,6 +359,22 @@ def test_the_reasons_name_the_deciding_stadium():
         "STEMI present: scp IMI (inferior myocardial infarction) states it, infarction stadium: "
         "Stadium I." in labels.reasons
     )
+
+
+def test_the_reasons_say_why_an_infarction_leaves_stemi_unknown():
+    labels = label([Statement("scp", "IMI", 100.0)], "ptb-xl", {"infarction_stadium1": "unknown"})
+    assert (
+        "STEMI unknown: scp IMI (inferior myocardial infarction) neither states it nor rules it "
+        "out, infarction stadium: unknown." in labels.reasons
+    )
+
+
+def test_the_reasons_call_hypertrophy_in_ludb_doubtful():
+    stated_as = "Left ventricular hypertrophy."
+    labels = label([Statement("ludb_text", stated_as)], "ludb")
+    (reason,) = [sentence for sentence in labels.reasons if sentence.startswith("LVH ")]
+    assert reason.startswith("LVH present: ")
+    assert "doubtful, as this source states it in 108 of 200 records" in reason
 
 
 def test_the_reasons_mention_a_known_miscoding():
