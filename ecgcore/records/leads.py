@@ -1,25 +1,19 @@
-"""Lead names and lead order: from any spelling and order in a file to the twelve LEADS."""
-
-import re
+"""Lead order: from the named or unnamed rows of a file to the twelve LEADS."""
 
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records.lead_names import (
+    are_numbers,
+    count_and_names,
+    inverted_lead,
+    public_names,
+    standard_leads,
+)
+from ecgcore.records.lead_names import standard_lead as standard_lead
 from ecgcore.records.record import LEADS
 
-_LIMB = {"I": "DI", "II": "DII", "III": "DIII", "aVR": "DAVR", "aVL": "DAVL", "aVF": "DAVF"}
-_SPELLINGS = (
-    {lead.upper(): lead for lead in LEADS}
-    | {f"MDC_ECG_LEAD_{lead.upper()}": lead for lead in LEADS}
-    | {spelling: lead for lead, spelling in _LIMB.items()}
-)
 DERIVABLE = frozenset({"III", "aVR", "aVL", "aVF"})
-_PUBLIC_NAMES = re.compile(
-    r"[ID]{0,4}|D?AV[RLF]|-AVR|V\d{0,2}R?|V[XYZE]|[XYZ]|MLI{1,3}|M[CV]\d|CM\d|ABP|ART|CVP|PAP|ICP|"
-    r"PLETH|RESP|SPO2|PPG|CO2|EEG|EMG|EOG|ECG ?\d*|MDC_ECG_LEAD_\w{1,5}",
-    re.I,
-)
-"""Signal names that messages may repeat; any other word may be a person's name."""
 LARGEST_NUMBER = 1e30
 """A larger number is no measurement in any unit (and may not fit float32)."""
 LARGEST_SPAN_MV = 100.0
@@ -30,18 +24,10 @@ ORDER_PROVEN = (
 )
 
 
-def standard_lead(name: str) -> str | None:
-    """Return the lead that a file calls ``name`` (``AVR``, ``DI``, ``MDC_ECG_LEAD_V1`` …), or None.
-
-    Only whole names match: ``MLII`` is not II, and ``V5R`` is not V5.
-    """
-    return _SPELLINGS.get(name.strip().upper())
-
-
 def twelve_leads(
-    name: str, columns: list[str], signal_mv: np.ndarray
+    name: str, columns: list[str], signal_mv: np.ndarray, *, may_be_empty: bool = False
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return a recording's rows in the order of LEADS, missing limb leads derived from I and II.
+    """Return a recording's rows in the order of LEADS, missing limb leads derived from two others.
 
     Parameters
     ----------
@@ -51,6 +37,8 @@ def twelve_leads(
         The file's name of each row.
     signal_mv
         (len(columns), T), mV, NaN where missing.
+    may_be_empty
+        Leads without any sample are known, and remain NaN.
 
     Returns
     -------
@@ -60,36 +48,80 @@ def twelve_leads(
     Raises
     ------
     UnreadableRecord
-        A lead is missing and cannot be derived, occurs twice, or holds no signal.
+        A lead is missing and cannot be derived, occurs twice with two signals, or holds no signal.
     """
+    columns, signal_mv, upright_notes = _upright(columns, signal_mv)
     rows = require_leads(name, columns)
+    repeated_notes = _refuse_two_signals(name, columns, rows, signal_mv)
     missing = [lead for lead in LEADS if lead not in rows]
+    limb = {lead: finite(signal_mv[rows[lead]]) for lead in LEADS[:3] if lead in rows}
+    derived = _derived_limb(limb)
     arranged = np.empty((12, signal_mv.shape[1]), np.float32)
-    lead_i, lead_ii = (finite(signal_mv[rows[lead]]) for lead in ("I", "II"))
     for i, lead in enumerate(LEADS):
-        arranged[i] = (
-            _derived(lead, lead_i, lead_ii) if lead in missing else finite(signal_mv[rows[lead]])
-        )
-    notes = _column_notes(columns, rows, missing) + _signal_notes(name, arranged)
-    return arranged, notes
+        arranged[i] = derived[lead] if lead in missing else finite(signal_mv[rows[lead]])
+    notes = upright_notes + repeated_notes + _column_notes(columns, rows, missing)
+    return arranged, notes + _signal_notes(name, arranged, may_be_empty)
 
 
 def require_leads(name: str, columns: list[str]) -> dict[str, int]:
-    """Return the row of each lead in ``columns``.
+    """Return the row of each lead in ``columns``, the first where it occurs twice.
 
     Raises
     ------
     UnreadableRecord
-        A lead is missing that cannot be derived from I and II, or occurs twice.
+        A lead is missing that cannot be derived: limb leads can from any two of I, II and III.
     """
-    rows = _rows_by_lead(name, columns)
-    needed = [lead for lead in LEADS if lead not in rows and lead not in DERIVABLE]
+    leads = standard_leads([inverted_lead(column) or column for column in columns])
+    rows = {lead: leads.index(lead) for lead in leads if lead}
+    derivable = LEADS[:6] if len(rows.keys() & set(LEADS[:3])) > 1 else DERIVABLE
+    needed = [lead for lead in LEADS if lead not in rows and lead not in derivable]
     if needed:
+        _refuse_repeated(name, leads, needed)
         raise UnreadableRecord(
-            f"Record {name} has {_count_and_names(columns)}; 12 are needed (I, II, III, aVR, aVL, "
+            f"Record {name} has {count_and_names(columns)}; 12 are needed (I, II, III, aVR, aVL, "
             f"aVF, V1–V6), and {', '.join(needed)} cannot be derived."
         )
     return rows
+
+
+def order_of_leads(
+    name: str, columns: list[str], rows: np.ndarray, assume_order: bool, known_order: str = ""
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the names of a file's rows: its own, or LEADS for twelve that have none.
+
+    Parameters
+    ----------
+    name
+        The record's name, for messages.
+    columns
+        The file's names; numbers (``0`` … ``11``, ``ch1`` …) and blanks are no names.
+    rows
+        (len(columns), T), any unit.
+    assume_order
+        The caller confirms the standard order of rows without names.
+    known_order
+        The note of a source whose order is known, '' for any other.
+
+    Raises
+    ------
+    UnreadableRecord
+        The names are no leads', the rows are not twelve, or nothing confirms their order.
+    """
+    if any(standard_leads(columns)):
+        return columns, ()
+    if not are_numbers(columns):
+        raise UnreadableRecord(
+            f"Record {name} has {count_and_names(columns)}. Name them I, II, III, aVR, aVL, aVF, "
+            "V1–V6; rows with names are never taken by their position."
+        )
+    if len(columns) != 12:
+        raise UnreadableRecord(
+            f"Record {name} has {len(columns)} columns beside time, none named after a lead; "
+            "12 leads are needed. Name the columns in a first line (I,II,III,aVR,…,V6)."
+        )
+    return list(LEADS), (known_order,) if known_order else confirm_lead_order(
+        name, rows, assume_order
+    )
 
 
 def confirm_lead_order(name: str, rows: np.ndarray, assume_order: bool) -> tuple[str, ...]:
@@ -125,8 +157,8 @@ def limb_leads_in_order(rows: np.ndarray) -> bool:
     limb = finite(rows[:6])
     if np.isnan(limb).all(axis=1).any():
         return False
-    lead_i, lead_ii, *stored = limb
-    derived = [_derived(lead, lead_i, lead_ii) for lead in LEADS[2:6]]
+    from_two = _derived_limb({"I": limb[0], "II": limb[1]})
+    stored, derived = limb[2:], [from_two[lead] for lead in LEADS[2:6]]
     spans = np.nanmax(limb, axis=1) - np.nanmin(limb, axis=1)
     if not (spans > 0).all():
         return False
@@ -147,53 +179,87 @@ def finite(signal: np.ndarray) -> np.ndarray:
     return np.where(np.abs(numbers) < LARGEST_NUMBER, numbers, np.nan)
 
 
-def _rows_by_lead(name: str, columns: list[str]) -> dict[str, int]:
-    rows: dict[str, int] = {}
-    for row, column in enumerate(columns):
-        lead = standard_lead(column)
-        if lead in rows:
+def _upright(
+    columns: list[str], signal_mv: np.ndarray
+) -> tuple[list[str], np.ndarray, tuple[str, ...]]:
+    """Return inverted leads (``-aVR`` of Cabrera's order) upright, under their plain name."""
+    inverted = [inverted_lead(column) for column in columns]
+    if not any(inverted):
+        return columns, signal_mv, ()
+    signs = np.array([-1.0 if lead else 1.0 for lead in inverted])
+    names = [lead or column for lead, column in zip(inverted, columns, strict=True)]
+    turned = ", ".join(lead for lead in inverted if lead)
+    return names, signal_mv * signs[:, None], (f"stored inverted, turned upright: {turned}",)
+
+
+def _refuse_two_signals(
+    name: str, columns: list[str], rows: dict[str, int], signal_mv: np.ndarray
+) -> tuple[str, ...]:
+    """Return a note of leads that occur twice with one signal; refuse one with two signals."""
+    repeated: dict[str, None] = {}
+    for row, lead in enumerate(standard_leads(columns)):
+        if lead is None or rows[lead] == row:
+            continue
+        if not np.array_equal(signal_mv[row], signal_mv[rows[lead]], equal_nan=True):
             raise UnreadableRecord(
-                f"Record {name} has lead {lead} twice; each lead may occur once. "
+                f"Record {name} has lead {lead} twice, with two signals; each lead may occur once. "
                 "Remove the one that is not meant."
             )
-        if lead:
-            rows[lead] = row
-    return rows
+        repeated[lead] = None
+    return (f"stored twice, with one signal: {', '.join(repeated)}",) if repeated else ()
 
 
-def _derived(lead: str, lead_i: np.ndarray, lead_ii: np.ndarray) -> np.ndarray:
-    """Return a limb lead from I and II (Einthoven 1912, Goldberger 1942)."""
-    if lead == "III":
-        return lead_ii - lead_i
-    if lead == "aVR":
-        return -(lead_i + lead_ii) / 2
-    return lead_i - lead_ii / 2 if lead == "aVL" else lead_ii - lead_i / 2
+def _refuse_repeated(name: str, leads: list[str | None], missing: list[str]) -> None:
+    """Refuse a lead that occurs twice where another is missing: one of the two is misnamed."""
+    repeated = [lead for lead in LEADS if leads.count(lead) > 1]
+    if repeated:
+        raise UnreadableRecord(
+            f"Record {name} has lead {repeated[0]} twice and no {missing[0]}; each lead may occur "
+            "once. Correct the name."
+        )
+
+
+def _derived_limb(limb: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the six limb leads from two of I, II and III (Einthoven 1912, Goldberger 1942)."""
+    lead_i = limb["I"] if "I" in limb else limb["II"] - limb["III"]
+    lead_ii = limb["II"] if "II" in limb else lead_i + limb["III"]
+    return {
+        "I": lead_i,
+        "II": lead_ii,
+        "III": lead_ii - lead_i,
+        "aVR": -(lead_i + lead_ii) / 2,
+        "aVL": lead_i - lead_ii / 2,
+        "aVF": lead_ii - lead_i / 2,
+    }
 
 
 def _column_notes(columns: list[str], rows: dict[str, int], missing: list[str]) -> tuple[str, ...]:
     notes = []
+    pair = " and ".join([lead for lead in LEADS[:3] if lead in rows][:2])
     if missing:
-        notes.append(f"{', '.join(missing)} derived from I and II")
-    if len(columns) > len(rows):
-        unused = [c for i, c in enumerate(columns) if i not in rows.values()]
-        notes.append(f"not used: {_public_names(unused)}")
+        notes.append(f"{', '.join(missing)} derived from {pair}")
+    names = zip(columns, standard_leads(columns), strict=True)
+    if unused := [column for column, lead in names if lead is None]:
+        notes.append(f"not used: {public_names(unused)}")
     return tuple(notes)
 
 
-def _signal_notes(name: str, signal_mv: np.ndarray) -> tuple[str, ...]:
+def _signal_notes(name: str, signal_mv: np.ndarray, may_be_empty: bool) -> tuple[str, ...]:
     """Return a note of flat leads, and refuse a signal that holds no ECG at all."""
     if signal_mv.shape[1] == 0:
         raise UnreadableRecord(f"Record {name} has no samples.")
     recorded = ~np.isnan(signal_mv)
     empty = [lead for lead, row in zip(LEADS, recorded, strict=True) if not row.any()]
-    if empty:
+    if len(empty) == 12 or (empty and not may_be_empty):
         leads = "any lead" if len(empty) == 12 else ", ".join(empty)
         raise UnreadableRecord(
             f"Record {name} has no signal in {leads}: every sample is marked as missing."
         )
-    spans_mv = np.nanmax(signal_mv, axis=1) - np.nanmin(signal_mv, axis=1)  # (12,)
+    spans_mv = np.full(12, np.nan)
+    rows = recorded.any(axis=1)
+    spans_mv[rows] = np.nanmax(signal_mv[rows], axis=1) - np.nanmin(signal_mv[rows], axis=1)
     flat = [lead for lead, span in zip(LEADS, spans_mv, strict=True) if span == 0]
-    if len(flat) == 12:
+    if len(flat) + len(empty) == 12:
         raise UnreadableRecord(f"Record {name} is flat: no lead ever changes its value.")
     span_mv = float(np.median(spans_mv[spans_mv > 0]))
     if span_mv > LARGEST_SPAN_MV:
@@ -202,16 +268,3 @@ def _signal_notes(name: str, signal_mv: np.ndarray) -> tuple[str, ...]:
             "0.1 to 20 mV. Correct the gain or the unit that the file states."
         )
     return (f"flat: {', '.join(flat)}",) if flat else ()
-
-
-def _count_and_names(columns: list[str]) -> str:
-    if not any(map(_PUBLIC_NAMES.fullmatch, columns)):
-        return f"{len(columns)} {'signal' if len(columns) == 1 else 'signals'} named after no lead"
-    return f"{len(columns)} {'lead' if len(columns) == 1 else 'leads'} ({_public_names(columns)})"
-
-
-def _public_names(columns: list[str]) -> str:
-    """Return the names of leads and signals, and the number of the others."""
-    public = [column for column in columns if _PUBLIC_NAMES.fullmatch(column)][:15]
-    others = len(columns) - len(public)
-    return ", ".join(public + ([f"{others} more"] if public else [f"{others}"]) * (others > 0))
