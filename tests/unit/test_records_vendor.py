@@ -219,8 +219,8 @@ def test_a_dicom_picture_is_refused_as_one_without_waveform(tmp_path):
 def test_a_file_with_a_median_beat_alone_is_refused(tmp_path):
     assert "none of type Rhythm" in refusal(write_record(tmp_path, "muse", blocks=("Median",)))
     assert refusal(write_record(tmp_path, "dicom", groups=("MEDIAN BEAT",))) == (
-        "Record record_dicom lasts 0.12 s (60 samples); an ECG of at least 1 s is needed, 10 s are "
-        "usual."
+        "Record record_dicom: record_dicom.dcm holds only a median beat, no rhythm; a recording of "
+        "several beats is needed. Export the ECG with its waveform."
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.leads import standard_lead
+from ecgcore.records.lead_names import inverted_lead, standard_lead
 from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.units import MV_PER_UNIT
 from ecgcore.records.vendor_record import VendorRecording, lead_label, mv_per_unit, parse_number
@@ -50,22 +50,28 @@ def to_recording(path: Path, parsed: Any, fs_hz: float | None = None) -> VendorR
         Leads differ in rate or length, or state no scale.
     """
     leads = _simultaneous_leads(path, parsed.leads)
-    patient = parsed.patient
     return VendorRecording(
         columns=[lead.label for lead in leads],
         signal_mv=np.stack([_lead_mv(path, lead) for lead in leads]),
         fs_hz=fs_hz or float(leads[0].sampling_rate),
-        age_years=patient.age,
-        sex=patient.sex or "",
-        sentences=_sentences(parsed),
-        machine=_machine(parsed),
-        private=_private_texts(parsed),
+        **to_metadata(parsed),
     )
+
+
+def to_metadata(parsed: Any) -> dict[str, Any]:
+    """Return the fields of a VendorRecording on patient, statements and measurements."""
+    return {
+        "age_years": parsed.patient.age,
+        "sex": parsed.patient.sex or "",
+        "sentences": _sentences(parsed),
+        "machine": _machine(parsed),
+        "private": _private_texts(parsed),
+    }
 
 
 def _simultaneous_leads(path: Path, leads: list[Any]) -> list[Any]:
     """Return the leads recorded together, without other signals (a pressure)."""
-    ecg = [lead for lead in leads if standard_lead(lead.label.removeprefix("-"))]
+    ecg = [lead for lead in leads if standard_lead(lead.label) or inverted_lead(lead.label)]
     if not ecg:
         raise UnreadableRecord(
             f"Record {path.stem}: none of the {len(leads)} signals of {path.name} is an ECG lead."

@@ -1,20 +1,29 @@
-"""Reading EDF, EDF+ and BDF recordings of an ECG: the samples are read by ``pyedflib``."""
+"""Reading EDF, EDF+ and BDF recordings of an ECG: any window, without reading the rest.
 
-import os
-from datetime import datetime
+Data records that are not contiguous (EDF+D) are placed at the times that they state.
+"""
+
+import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.demographics import age_at_recording
-from ecgcore.records.leads import standard_lead
+from ecgcore.records.formats.edf_header import (
+    EdfHeader,
+    EdfSignal,
+    read_edf_header,
+    sex_and_dates,
+)
+from ecgcore.records.lead_groups import LeadGroup, common_rate
+from ecgcore.records.lead_names import inverted_lead, standard_lead, standard_leads
 from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
 from ecgcore.records.vendor_record import (
     LARGEST_SAMPLES,
     VendorRecording,
+    lead_label,
     make_record,
     mv_per_unit,
     refuse_start,
@@ -24,7 +33,13 @@ LONGEST_WHOLE_S = 1800.0
 """Recordings up to half an hour are read whole; of a longer one, a Holter, only a window."""
 WINDOW_S = 10.0
 _FORMAT = "EDF"
-_PREFIXES = ("ecg ", "ekg ", "ecg_", "ekg_", "ecg-", "ekg-", "lead ")
+_ONSET = re.compile(rb"([+-]\d{1,12}(?:\.\d{0,9})?)(?:\x15[\d.]*)?\x14")
+"""The start of a data record's annotations: its time in seconds (EDF+ 2.2.2)."""
+_EVIDENCE = {
+    "rate": "samples per data record in its header",
+    "leads": "the labels in its header",
+    "unit": "physical range and unit in its header",
+}
 
 
 def read_edf(path: Path, *, start_s: float = 0.0) -> Record:
@@ -43,113 +58,210 @@ def read_edf(path: Path, *, start_s: float = 0.0) -> Record:
     UnreadableRecord
         Annotations alone, no ECG lead (an EEG), not twelve leads, or damaged.
     """
-    with refuse_parser_errors(path, _FORMAT), _open(path) as file:
-        recording = _recording(path, file, max(start_s, 0.0))
+    with refuse_parser_errors(path, _FORMAT):
+        recording = _recording(path, read_edf_header(path), max(start_s, 0.0))
     return make_record(path, recording)
 
 
-def _open(path: Path) -> Any:
-    import pyedflib
-
-    _refuse_cut_off(path)
-    return pyedflib.EdfReader(
-        os.fspath(path),
-        annotations_mode=pyedflib.DO_NOT_READ_ANNOTATIONS,
-        check_file_size=pyedflib.DO_NOT_CHECK_FILE_SIZE,  # its check prints to stdout
+def _recording(path: Path, header: EdfHeader, start_s: float) -> VendorRecording:
+    signals = _ecg_signals(path, header)
+    if header.record_s <= 0 or not all(signal.n_samples for signal in signals):
+        raise UnreadableRecord(f"Record {path.stem}: {path.name} states no usable sampling rate.")
+    onsets_s = _onsets_s(path, header)
+    first_s, last_s, window_notes = _window(path, header, signals, onsets_s, start_s)
+    by_count: dict[int, list[EdfSignal]] = {}
+    for signal in signals:
+        by_count.setdefault(signal.n_samples, []).append(signal)
+    groups, rate_notes = common_rate(
+        [_group(path, header, alike, onsets_s, first_s, last_s) for alike in by_count.values()]
     )
-
-
-def _refuse_cut_off(path: Path) -> None:
-    """Refuse a file that is shorter than its header declares."""
-    with path.open("rb") as file:
-        fixed = file.read(256)
-        n_records, n_signals = int(fixed[236:244]), int(fixed[252:256])
-        file.seek(256 + 216 * n_signals)
-        samples_per_record = sum(int(file.read(8)) for _ in range(n_signals))
-    bytes_per_sample = 3 if fixed.startswith(b"\xff") else 2
-    declared = 256 * (1 + n_signals) + n_records * samples_per_record * bytes_per_sample
-    if path.stat().st_size < declared:
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} declares {declared:,} bytes and has "
-            f"{path.stat().st_size:,}. Fetch it again: it is cut off."
-        )
-
-
-def _recording(path: Path, file: Any, start_s: float) -> VendorRecording:
-    rows = _ecg_rows(path, file)
-    rates_hz = {file.getSampleFrequency(row) for row in rows.values()}
-    lengths = {int(file.samples_in_file(row)) for row in rows.values()}
-    if len(rates_hz) > 1 or len(lengths) > 1:
-        listed = ", ".join(f"{rate_hz:g}" for rate_hz in sorted(rates_hz))
-        raise UnreadableRecord(
-            f"Record {path.stem}: its leads are sampled differently ({listed} Hz); one rate for "
-            "all is needed."
-        )
-    fs_hz, n_samples = rates_hz.pop(), lengths.pop()
-    first, length, notes = _window(path, n_samples, fs_hz, start_s)
+    length = min(group.signal_mv.shape[1] for group in groups)
+    sex, birth, recorded = sex_and_dates(header)
     return VendorRecording(
-        columns=list(rows),
-        signal_mv=np.stack(
-            [_lead_mv(path, file, lead, row, first, length) for lead, row in rows.items()]
+        columns=[column for group in groups for column in group.columns],
+        signal_mv=np.vstack([group.signal_mv[:, :length] for group in groups]),
+        fs_hz=groups[0].fs_hz,
+        age_years=age_at_recording(birth, recorded),
+        sex=sex,
+        private=[header.patient, header.recording],
+        notes=(
+            *_other_notes(header, signals),
+            *_scale_notes(signals),
+            *rate_notes,
+            *window_notes,
+            *_gap_notes(onsets_s, header.record_s, first_s, last_s),
         ),
-        fs_hz=fs_hz,
-        age_years=_age_years(file),
-        sex=file.getSex(),
-        private=[file.getPatientName(), file.getPatientCode(), file.getTechnician()],
-        notes=notes,
+        evidence=_EVIDENCE,
     )
 
 
-def _ecg_rows(path: Path, file: Any) -> dict[str, int]:
-    """Return the row of each ECG lead, without other signals (EEG, respiration)."""
-    labels = [label.strip() for label in file.getSignalLabels()]
-    if not labels:
+def _ecg_signals(path: Path, header: EdfHeader) -> list[EdfSignal]:
+    """Return the signals that are ECG leads, without others (EEG, respiration, annotations)."""
+    signals = [signal for signal in header.signals if not signal.is_annotations]
+    if not signals:
         raise UnreadableRecord(f"Record {path.stem}: {path.name} holds annotations and no signal.")
-    rows: dict[str, int] = {}
-    for row, label in enumerate(labels):
-        if lead := standard_lead(_without_prefix(label)):
-            rows.setdefault(lead, row)
-    if not rows:
+    labels = [signal.label for signal in signals]
+    leads = standard_leads([inverted_lead(label) or label for label in labels])
+    ecg = [signal for signal, lead in zip(signals, leads, strict=True) if lead]
+    if not ecg:
         raise UnreadableRecord(
             f"Record {path.stem}: none of the {len(labels)} signals of {path.name} is named after "
             "an ECG lead; an EEG or another recording is not read."
         )
-    return rows
+    return ecg
 
 
-def _without_prefix(label: str) -> str:
-    """Return ``V1`` for ``ECG V1``."""
-    prefix = next((prefix for prefix in _PREFIXES if label.lower().startswith(prefix)), "")
-    return label[len(prefix) :]
+def _onsets_s(path: Path, header: EdfHeader) -> np.ndarray:
+    """Return when each data record starts, (n_records,) in seconds from the first.
+
+    EDF+ states it in each record; where one does not, bytes are missing or too many before it.
+    """
+    timed = next((signal for signal in header.signals if signal.is_annotations), None)
+    if timed is None:
+        _refuse_trailing(path, header)
+        return np.arange(header.n_records) * header.record_s
+    stored = _data_records(path, header)[:, timed.offset :][:, : _sample_bytes(header, timed)]
+    matches = [_ONSET.match(record.tobytes()) for record in stored]
+    if not all(matches):
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} has data records that do not begin with their time, "
+            "as EDF+ requires: bytes are missing or too many. Fetch it again: it is altered."
+        )
+    onsets_s = np.array([float(match[1]) for match in matches if match])
+    if onsets_s.size and (np.diff(onsets_s) < 0.999 * header.record_s).any():
+        raise UnreadableRecord(
+            f"Record {path.stem}: the data records of {path.name} overlap in time. Export it again."
+        )
+    return onsets_s - onsets_s[:1]
+
+
+def _refuse_trailing(path: Path, header: EdfHeader) -> None:
+    """Refuse bytes that no declaration covers: where they were inserted is not known."""
+    if header.trailing_bytes:
+        size_bytes = path.stat().st_size
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} declares {size_bytes - header.trailing_bytes:,} "
+            f"bytes and has {size_bytes:,}. Fetch it again: it is altered."
+        )
+
+
+def _data_records(path: Path, header: EdfHeader) -> np.ndarray:
+    """Return (n_records, record_bytes) bytes, read when used."""
+    shape = (header.n_records, header.record_bytes)
+    if not all(shape):
+        return np.zeros(shape, np.uint8)
+    return np.memmap(path, np.uint8, "r", offset=header.data_offset, shape=shape)
+
+
+def _sample_bytes(header: EdfHeader, signal: EdfSignal) -> int:
+    """Return the bytes of a signal in a data record."""
+    return signal.n_samples * header.sample_bytes
 
 
 def _window(
-    path: Path, n_samples: int, fs_hz: float, start_s: float
-) -> tuple[int, int, tuple[str, ...]]:
-    """Return first sample, number of samples, and a note if they are not all."""
-    if not (np.isfinite(fs_hz) and fs_hz > 0):
-        raise UnreadableRecord(f"Record {path.stem}: {path.name} states no usable sampling rate.")
-    duration_s, first = n_samples / fs_hz, round(start_s * fs_hz)
-    if first >= n_samples > 0:
+    path: Path,
+    header: EdfHeader,
+    signals: list[EdfSignal],
+    onsets_s: np.ndarray,
+    start_s: float,
+) -> tuple[float, float, tuple[str, ...]]:
+    """Return the first and last second to read, and a note if they are not all."""
+    duration_s = float(onsets_s[-1]) + header.record_s if onsets_s.size else 0.0
+    if start_s >= duration_s > 0:
         refuse_start(path, duration_s, start_s)
-    length = n_samples - first
-    if duration_s > LONGEST_WHOLE_S or length > LARGEST_SAMPLES:
-        length = min(length, round(WINDOW_S * fs_hz))
-    if length == n_samples:
-        return 0, n_samples, ()
-    end_s = (first + length) / fs_hz
-    return first, length, (f"windowed: {start_s:g}–{end_s:g} s of {duration_s:,.1f} s",)
+    fastest_hz = max(signal.n_samples for signal in signals) / header.record_s
+    last_s = duration_s
+    if duration_s > LONGEST_WHOLE_S or (duration_s - start_s) * fastest_hz > LARGEST_SAMPLES:
+        last_s = min(duration_s, start_s + WINDOW_S)
+    if (start_s, last_s) == (0.0, duration_s):
+        return start_s, last_s, ()
+    return start_s, last_s, (f"windowed: {start_s:g}–{last_s:g} s of {duration_s:,.1f} s",)
 
 
-def _lead_mv(path: Path, file: Any, lead: str, row: int, first: int, length: int) -> np.ndarray:
-    """Return (length,) in mV."""
-    factor = mv_per_unit(path, lead, file.getPhysicalDimension(row))
-    return (file.readSignal(row, first, length) * factor).astype(np.float32)
+def _group(
+    path: Path,
+    header: EdfHeader,
+    signals: list[EdfSignal],
+    onsets_s: np.ndarray,
+    first_s: float,
+    last_s: float,
+) -> LeadGroup:
+    """Return signals of one rate from ``first_s`` to ``last_s``, NaN between data records."""
+    n_samples = signals[0].n_samples
+    fs_hz = n_samples / header.record_s
+    first, length = round(first_s * fs_hz), round(last_s * fs_hz) - round(first_s * fs_hz)
+    starts = np.rint(onsets_s * fs_hz).astype(np.int64) - first
+    inside = (starts < length) & (starts + n_samples > 0)  # neighbours: records are in order
+    records = _data_records(path, header)[inside]
+    at = (starts[inside, None] + np.arange(n_samples)).ravel()
+    is_inside = (at >= 0) & (at < length)
+    signal_mv = np.full((len(signals), length), np.nan)
+    for row, signal in enumerate(signals):
+        samples = _in_mv(path, signal, _samples(records, header, signal))
+        signal_mv[row, at[is_inside]] = samples[is_inside]
+    return LeadGroup([signal.label for signal in signals], signal_mv, fs_hz, first_s)
 
 
-def _age_years(file: Any) -> float | None:
-    birth = file.getBirthdate()
-    if not birth:
-        return None
-    birth_date = datetime.strptime(birth, "%d %b %Y").date()
-    return age_at_recording(birth_date, file.getStartdatetime().date())
+def _samples(records: np.ndarray, header: EdfHeader, signal: EdfSignal) -> np.ndarray:
+    """Return a signal's samples in data records, (len(records) * n_samples,) as stored."""
+    stored = np.ascontiguousarray(records[:, signal.offset :][:, : _sample_bytes(header, signal)])
+    if header.sample_bytes == 2:
+        return stored.view("<i2").ravel()
+    wide = np.zeros((stored.size // 3, 4), np.uint8)
+    wide[:, 1:] = stored.reshape(-1, 3)
+    return wide.view("<i4").ravel() >> 8  # the sign is kept
+
+
+def _in_mv(path: Path, signal: EdfSignal, samples: np.ndarray) -> np.ndarray:
+    """Return samples in mV.
+
+    Raises
+    ------
+    UnreadableRecord
+        The header states no scale, or a unit that is no voltage.
+    """
+    (low, high), (lowest, highest) = signal.physical, signal.digital
+    if lowest >= highest or low == high:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {lead_label(signal.label)} states no scale (physical range "
+            f"{low:g} to {high:g} for stored {lowest} to {highest})."
+        )
+    factor = mv_per_unit(path, signal.label, signal.unit)
+    steps = samples.astype(np.float64) - lowest
+    return (low + steps * (high - low) / (highest - lowest)) * factor
+
+
+def _other_notes(header: EdfHeader, signals: list[EdfSignal]) -> tuple[str, ...]:
+    others = sum(not signal.is_annotations for signal in header.signals) - len(signals)
+    trailing = header.trailing_bytes
+    notes = [f"not used: {others} other signal(s)"] if others else []
+    return (*notes, *([f"not used: {trailing:,} bytes after the last record"] if trailing else []))
+
+
+def _scale_notes(signals: list[EdfSignal]) -> tuple[str, ...]:
+    """Return notes of leads whose scale is unusual: inverted, or as if there were none."""
+    inverted = [standard_lead(s.label) for s in signals if s.physical[0] > s.physical[1]]
+    plain = [standard_lead(s.label) for s in signals if s.physical == s.digital]
+    notes = []
+    if any(inverted):
+        listed = ", ".join(filter(None, inverted))
+        notes.append(f"inverted by the header (physical minimum above maximum): {listed}")
+    if any(plain):
+        listed = ", ".join(filter(None, plain))
+        notes.append(f"stored numbers taken as they are, as the header scales by 1: {listed}")
+    return tuple(notes)
+
+
+def _gap_notes(
+    onsets_s: np.ndarray, record_s: float, first_s: float, last_s: float
+) -> tuple[str, ...]:
+    """Return a note of each gap between data records, seconds from the first that is read."""
+    ends_s = onsets_s[:-1] + record_s
+    gaps = [
+        (max(end_s, first_s), min(next_s, last_s))
+        for end_s, next_s in zip(ends_s, onsets_s[1:], strict=True)
+        if next_s - end_s > 1e-3 and end_s < last_s and next_s > first_s
+    ]
+    return tuple(
+        f"{next_s - end_s:.1f} s missing from {end_s - first_s:.1f} s on" for end_s, next_s in gaps
+    )
