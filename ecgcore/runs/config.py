@@ -23,7 +23,7 @@ LEVELS = ("204", "440", "all")
 SMALLEST_LEVEL, LARGEST_LEVEL = 10, 10_000_000
 SMALLEST_SIDE_PX = 67  # below, nothing is left after the last pool
 SCHEDULES = ("cosine", "step", "constant")
-AUGMENTATIONS = ("none", "standard", "targeted")
+AUGMENTATIONS = ("none", "standard", "robust", "targeted")
 PRECISIONS = ("auto", "float32", "bfloat16")
 CLASS_BALANCES = ("none", "weights", "sampling")
 
@@ -142,7 +142,8 @@ class TrainConfig:
     augmentation: str = setting(
         "none",
         help="Random changes to training records: standard (shift, crop, gain, wander, noise, "
-        "lost lead, warp) or targeted (also mixed near the ST and voltage thresholds).",
+        "lost lead, warp), robust (more gain, wander, noise and lost leads) or targeted (also "
+        "mixed near the ST and voltage thresholds).",
         group=REGULARISATION,
         among=AUGMENTATIONS,
     )
@@ -410,7 +411,7 @@ class TrainConfig:
         for name, value, accepted in (
             ("label source", self.label_source, ("expert",)),
             ("label tier", self.label_tier, ("core",)),
-            ("augmentation", self.augmentation, ("none", "standard")),
+            ("augmentation", self.augmentation, ("none", "standard", "robust")),
             ("target mode", self.target_mode, (None, "multilabel", "exclusive")),
         ):
             if value not in accepted:

@@ -121,17 +121,17 @@ def crop(batch: Batch, rng: BatchRng) -> Batch:
     return _retimed(batch, (times_s + start / batch.fs_hz).masked_fill(is_cut, math.inf))
 
 
-def gain(batch: Batch, rng: BatchRng) -> Batch:
-    """Scale all leads by 0.9 to 1.1, as a miscalibrated amplifier does."""
-    factor = rng.uniform(len(batch.signal_mv), 1, 1, between=(1 - GAIN, 1 + GAIN))
+def gain(batch: Batch, rng: BatchRng, limit: float = GAIN) -> Batch:
+    """Scale all leads by 0.9 to 1.1 (``limit`` 0.1), as a miscalibrated amplifier does."""
+    factor = rng.uniform(len(batch.signal_mv), 1, 1, between=(1 - limit, 1 + limit))
     return replace(batch, signal_mv=batch.signal_mv * factor.to(batch.signal_mv))
 
 
-def baseline_wander(batch: Batch, rng: BatchRng) -> Batch:
+def baseline_wander(batch: Batch, rng: BatchRng, limit_mv: float = WANDER_MV) -> Batch:
     """Add slow waves of 0.05 to 0.5 Hz to each electrode, as breathing and movement cause."""
     noise_mv = torch.zeros(())
     for _ in range(3):
-        noise_mv = noise_mv + _waves_mv(batch, rng, WANDER_HZ, WANDER_MV / 3)
+        noise_mv = noise_mv + _waves_mv(batch, rng, WANDER_HZ, limit_mv / 3)
     return _with_noise(batch, noise_mv)
 
 
@@ -146,22 +146,23 @@ def mains_noise(batch: Batch, rng: BatchRng) -> Batch:
     return _with_noise(batch, amplitude_mv * torch.sin(angle + phase))
 
 
-def muscle_noise(batch: Batch, rng: BatchRng) -> Batch:
+def muscle_noise(batch: Batch, rng: BatchRng, limit_mv: float = MUSCLE_MV) -> Batch:
     """Add muscle noise: irregular, above 20 Hz, of varying amplitude."""
     records, _, samples = batch.signal_mv.shape
     noise = rng.normal(records, 9, samples, like=batch.signal_mv)
     width = 2 * round(batch.fs_hz / MUSCLE_HZ / 2) + 1
     slow = torch.nn.functional.avg_pool1d(noise, width, 1, width // 2, count_include_pad=False)
-    amplitude_mv = rng.uniform(records, 9, 1, between=(0, MUSCLE_MV))
+    amplitude_mv = rng.uniform(records, 9, 1, between=(0, limit_mv))
     envelope = 1 + _waves_mv(batch, rng, (0.1, 1.0), 1.0)
     return _with_noise(batch, (noise - slow) * (amplitude_mv * envelope).to(noise))
 
 
-def lead_dropout(batch: Batch, rng: BatchRng) -> Batch:
-    """Remove one lead, as when its electrode comes off."""
+def lead_dropout(batch: Batch, rng: BatchRng, leads: int = 1) -> Batch:
+    """Remove one lead, or up to a number of ``leads``, as when electrodes come off."""
     signal_mv = batch.signal_mv.clone()
-    lead = rng.integers(len(signal_mv), len(LEADS))
-    signal_mv[torch.arange(len(signal_mv)), lead] = math.nan
+    for _ in range(leads):  # the same lead may be drawn twice
+        lead = rng.integers(len(signal_mv), len(LEADS))
+        signal_mv[torch.arange(len(signal_mv)), lead] = math.nan
     return replace(batch, signal_mv=signal_mv)
 
 

@@ -1,5 +1,7 @@
 """The augmenter: the transforms of a training, and the share of recordings that each changes."""
 
+from functools import partial
+
 from torch import Tensor
 
 from ecgcore.training.augmentation import (
@@ -32,6 +34,13 @@ STANDARD: dict[str, tuple[Transform, float]] = {
     "muscle_noise": (muscle_noise, 0.3),
     "lead_dropout": (lead_dropout, 0.1),
 }
+ROBUST = STANDARD | {
+    "gain": (partial(gain, limit=0.15), 0.6),
+    "baseline_wander": (partial(baseline_wander, limit_mv=0.6), 0.5),
+    "muscle_noise": (partial(muscle_noise, limit_mv=0.1), 0.5),
+    "lead_dropout": (partial(lead_dropout, leads=3), 0.2),
+}
+"""The standard transforms, of which those that move answers are larger and more frequent."""
 
 
 class Augmenter:
@@ -40,11 +49,13 @@ class Augmenter:
     Parameters
     ----------
     name
-        ``standard``, or ``targeted``: mixing near the borderlines, then the standard transforms.
+        ``standard``; ``robust``: more wander, noise, gain and lost leads; or ``targeted``: mixing
+        near the borderlines, then the standard transforms.
     """
 
     def __init__(self, name: str, seed: int) -> None:
         self.mixing = MIXING if name == "targeted" else {}
+        self.transforms = ROBUST if name == "robust" else STANDARD
         self.rng = BatchRng(seed)
 
     @property
@@ -57,7 +68,7 @@ class Augmenter:
         for transform, share in self.mixing.values():  # partners come from the whole batch
             rows = self._choose(batch, share)
             batch = batch.replace_rows(rows, transform(batch, self.rng).select(rows))
-        for transform, share in STANDARD.values():
+        for transform, share in self.transforms.values():
             rows = self._choose(batch, share)
             if len(rows):
                 batch = batch.replace_rows(rows, transform(batch.select(rows), self.rng))

@@ -12,11 +12,12 @@ from ecgcore.records.record import LEADS
 from ecgcore.runs.config import TrainConfig
 from ecgcore.training import augmentation, mixing
 from ecgcore.training.augmentation import Batch, BatchRng
-from ecgcore.training.augmenter import MIXING, STANDARD, Augmenter
+from ecgcore.training.augmenter import MIXING, ROBUST, STANDARD, Augmenter
 from ecgcore.training.loss import Loss
 from ecgcore.training.trainer import train
 
 TRANSFORMS = {name: transform for name, (transform, _) in (STANDARD | MIXING).items()}
+TRANSFORMS |= {f"robust {name}": transform for name, (transform, _) in ROBUST.items()}
 FS_HZ = 500
 R_S = np.arange(0.5, 9.8, 0.8)
 
@@ -65,7 +66,7 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(name):
     assert first.signal_mv.shape == unchanged.shape
 
 
-@pytest.mark.parametrize("name", STANDARD)
+@pytest.mark.parametrize("name", [name for name in TRANSFORMS if name not in MIXING])
 def test_no_standard_augmentation_touches_the_targets(name):
     original = batch(3, ("LVH", "STD"))
     assert torch.equal(TRANSFORMS[name](original, BatchRng(3)).targets, original.targets)
@@ -237,7 +238,7 @@ def test_mixed_targets_enter_the_loss_by_their_shares():
     assert Loss("exclusive")(logits, shared).item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("name", ["standard", "targeted"])
+@pytest.mark.parametrize("name", ["standard", "robust", "targeted"])
 def test_an_augmenter_is_reproducible_and_changes_some_recordings_only(name):
     original = concatenate(batch(6), batch(3, ("STEMI",), st_mv=0.3), batch(3, ("LVH",), r_mv=3.0))
     first, again = (Augmenter(name, 7) for _ in range(2))
@@ -266,9 +267,25 @@ def test_a_training_with_augmentation_is_recorded_and_reproducible(augment, exam
     assert plain.history["train_loss"].tolist() != first.history["train_loss"].tolist()
 
 
+@pytest.mark.parametrize("name", ["baseline_wander", "muscle_noise", "gain"])
+def test_a_robust_transform_changes_more_than_the_standard_one(name):
+    original = batch(40)
+    standard, robust = (
+        float((kinds[name][0](original, BatchRng(3)).signal_mv - original.signal_mv).std())
+        for kinds in (STANDARD, ROBUST)
+    )
+    assert robust > 1.3 * standard
+
+
+def test_robust_lead_dropout_removes_two_or_three_leads():
+    changed = ROBUST["lead_dropout"][0](batch(60), BatchRng(3))
+    missing = changed.signal_mv.isnan().all(dim=2).sum(dim=1)
+    assert set(missing.tolist()) == {2, 3}  # one only if the same lead is drawn three times
+
+
 def test_an_unknown_augmentation_is_refused_by_name():
     config = TrainConfig(cohort="examples", augmentation="flip")
-    with pytest.raises(NotFound, match=r"no augmentation 'flip'.*none, standard, targeted"):
+    with pytest.raises(NotFound, match=r"no augmentation 'flip'.*none, standard, robust, targeted"):
         config.resolve()
 
 
