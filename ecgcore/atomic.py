@@ -5,17 +5,28 @@ A reader finds the old content or the new, never a part of either.
 
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
 
 from ecgcore.errors import DamagedFile, NotWritten
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pydantic import BaseModel
+
+LARGEST_JSON_BYTES = 64_000_000
+"""Size from which a JSON file is refused unread: the product writes none above 1 MB."""
+_MOST_DIGITS = 18
+"""Of a whole number: more than any count, size or time that the product writes."""
+_MEND = "restore it from a backup, or let `ecgcore doctor --repair` set it aside"
 
 
 def write_atomic(file: Path, write: Callable[[Path], object]) -> None:
@@ -71,20 +82,96 @@ def write_json(file: Path, content: Any) -> None:
     write_atomic(file, lambda path: path.write_text(text + "\n", encoding="utf-8"))
 
 
-def read_json(file: Path) -> Any:
+def read_json(file: Path, schema: "type[BaseModel] | None" = None) -> Any:
     """Return the content of a JSON file that the product wrote.
+
+    Parameters
+    ----------
+    schema
+        Keys that the content must have, with their types and ranges; others are let through.
 
     Raises
     ------
     DamagedFile
-        The file is missing or is not complete JSON.
+        The file is missing, is not complete JSON, holds a number that is not finite or has more
+        than 18 digits, or does not fit the schema.
     """
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        if file.stat().st_size > LARGEST_JSON_BYTES:
+            raise damaged(file, f"it has more than {LARGEST_JSON_BYTES // 10**6} MB")
+        content = parse_json(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        problem = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
+        raise DamagedFile(f"{file.parent.name}/{file.name} {problem}; {_MEND}.") from None
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, nested without end
+        raise damaged(file, f"it is not whole JSON ({error})") from None
+    if schema is not None:
+        _check(file, content, schema)
+    return content
+
+
+def parse_json(text: str) -> Any:
+    """Return the content of a JSON text; numbers that are not finite or endless are refused.
+
+    Raises
+    ------
+    ValueError
+        The text is no such JSON.
+    """
+    return json.loads(
+        text, parse_constant=_refuse_number, parse_int=_parse_int, parse_float=_parse_float
+    )
+
+
+def _parse_int(digits: str) -> int:
+    return int(digits) if len(digits.lstrip("-")) <= _MOST_DIGITS else _refuse_number(digits)
+
+
+def _parse_float(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _refuse_number(digits)
+
+
+def _refuse_number(digits: str) -> NoReturn:
+    raise ValueError(f"the number {digits[:_MOST_DIGITS]} is out of range")
+
+
+def _check(file: Path, content: Any, schema: "type[BaseModel]") -> None:
+    from pydantic import ValidationError
+
+    try:
+        schema.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        problem = f"{key}: {first['msg']}" if key else "it is no JSON object"
+        raise damaged(file, problem) from None
+
+
+def read_parquet(
+    file: Path, columns: Sequence[str] | None = None, **options: Any
+) -> "pd.DataFrame":
+    """Return the table of a parquet file that the product wrote; ``options`` as in pandas.
+
+    Raises
+    ------
+    DamagedFile
+        The file is missing, is not complete, or lacks a column.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(file, columns=None if columns is None else list(columns), **options)
     except FileNotFoundError:
-        raise DamagedFile(f"{file.name} is missing in {file.parent.name}.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DamagedFile(f"{file} is not whole JSON ({error}).") from error
+        raise DamagedFile(f"{file.parent.name}/{file.name} is missing; {_MEND}.") from None
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        raise damaged(file, "it is no whole table with the expected columns") from None
+
+
+def damaged(file: Path, problem: str) -> DamagedFile:
+    """Return the error of a damaged file of a workspace, with what to do next."""
+    return DamagedFile(f"{file.parent.name}/{file.name} is damaged: {problem}; {_MEND}.")
 
 
 def sha256_file(file: Path) -> str:

@@ -10,12 +10,15 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from ecgcore.atomic import read_json, write_json
 from ecgcore.errors import NotWritten
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 STATUS_FILE = "status.json"
 HEARTBEAT_TIMEOUT_S = 600.0
@@ -75,9 +78,15 @@ def start_detached(command: Sequence[str], log: Path | None = None) -> int:
     return child.pid
 
 
-def read_status(folder: Path) -> dict[str, Any]:
-    """Return a job's status as it was last written; states of earlier versions are translated."""
-    status = read_json(folder / STATUS_FILE)
+def read_status(folder: Path, schema: "type[BaseModel]") -> dict[str, Any]:
+    """Return a job's status as it was last written; states of earlier versions are translated.
+
+    Raises
+    ------
+    DamagedFile
+        The file is missing or does not fit the schema.
+    """
+    status = read_json(folder / STATUS_FILE, schema)
     return status | {"state": _FORMER_STATES.get(status["state"], status["state"])}
 
 

@@ -60,3 +60,11 @@ class Workspace:
         """Return the free disk space of the file system that holds this workspace."""
         existing = next(p for p in (self.path, *self.path.parents) if p.exists())
         return shutil.disk_usage(existing).free
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A cohort or run that cannot be opened, and why, in one line."""
+
+    name: str
+    reason: str

@@ -18,7 +18,8 @@ import pandas as pd
 import streamlit as st
 
 from ecgcore import resources
-from ecgcore.cohort.store import Cohort, list_cohorts
+from ecgcore.cohort.catalogue import list_cohorts
+from ecgcore.cohort.store import Cohort
 from ecgcore.imaging import Geometry
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.labels.classes import CODES
@@ -29,7 +30,7 @@ from ecgcore.runs.run import find_run
 from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
-    from ecgcore.cohort.store import CohortSummary
+    from ecgcore.cohort.catalogue import CohortSummary
     from ecgcore.explanation.api import Explanation
     from ecgcore.inference.model import Classifier
 

@@ -21,7 +21,7 @@ from ecgcore.records.record import Record
 from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
-    from ecgcore.cohort.store import CohortSummary
+    from ecgcore.cohort.catalogue import CohortSummary
 
 _IMAGE_MODULE = "ecgcore.imaging.network_view"
 

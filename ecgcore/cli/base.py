@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from rich.table import Table
 from ecgcore.cli.deprecated import translate
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.version import RESEARCH_USE_ONLY, __version__
+
+if TYPE_CHECKING:
+    from ecgcore.workspace import Damaged
 
 app = typer.Typer(
     help=f"Clinical-research workplace for 12-lead ECGs. {RESEARCH_USE_ONLY}",
@@ -148,6 +151,12 @@ def print_answers(
         err.print(footer)
     if not n_read:
         raise typer.Exit(RequestError.exit_code)
+
+
+def print_damaged(damaged: "Iterable[Damaged]") -> None:
+    """Print one line on stderr for each cohort or run that cannot be opened."""
+    for one in damaged:
+        err.print(f"damaged: {one.name}: {one.reason}", style="red", markup=False, soft_wrap=True)
 
 
 def progress_bar() -> Progress:

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from ecgcore.cli.base import JsonOption, WorkspaceOption, app, out, print_json, progress_bar, table
+from ecgcore.cli.base import (
+    JsonOption,
+    WorkspaceOption,
+    app,
+    out,
+    print_damaged,
+    print_json,
+    progress_bar,
+    table,
+)
 from ecgcore.workspace import Workspace
 
 cohorts_app = typer.Typer()
@@ -22,13 +31,16 @@ def cohorts(
     """
     if context.invoked_subcommand:
         return
-    from ecgcore.cohort.store import list_cohorts
+    from ecgcore.cohort.catalogue import damaged_cohorts, list_cohorts
 
-    summaries = list_cohorts(Workspace.find(workspace))
+    home = Workspace.find(workspace)
+    summaries, damaged = list_cohorts(home), damaged_cohorts(home)
     if as_json:
-        print_json({"cohorts": [asdict(summary) for summary in summaries]})
+        listed = [asdict(summary) for summary in summaries]
+        print_json({"cohorts": listed, "damaged": [asdict(one) for one in damaged]})
         return
-    if not summaries:
+    print_damaged(damaged)
+    if not summaries and not damaged:
         out.print("No cohort yet: ecgcore ingest examples/ptb-xl --cohort examples")
         return
     rows = table("cohort", "records>", "Hz>", "sources")

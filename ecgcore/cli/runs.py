@@ -1,5 +1,6 @@
 """``ecgcore runs``: list, show, resume and cancel trainings."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from ecgcore.cli.base import (
     JsonOption,
     WorkspaceOption,
     out,
+    print_damaged,
     print_json,
     runs_app,
     table,
@@ -25,10 +27,11 @@ def runs_list(workspace: WorkspaceOption = None, as_json: JsonOption = False) ->
 
     Example: ecgcore runs list
     """
-    from ecgcore.runs.run import list_runs, shipped_models
+    from ecgcore.runs.run import damaged_runs, list_runs, shipped_models
 
-    rows = []
-    for run in (*list_runs(Workspace.find(workspace)), *shipped_models()):
+    home = Workspace.find(workspace)
+    rows, damaged = [], damaged_runs(home)
+    for run in (*list_runs(home), *shipped_models()):
         meta, status, metrics = run.meta, run.status, run.evaluation or {}
         rows.append(
             {
@@ -47,8 +50,9 @@ def runs_list(workspace: WorkspaceOption = None, as_json: JsonOption = False) ->
             }
         )
     if as_json:
-        print_json({"runs": rows})
+        print_json({"runs": rows, "damaged": [asdict(one) for one in damaged]})
         return
+    print_damaged(damaged)
     if not rows:
         out.print("No run yet: ecgcore train --cohort examples --epochs 2")
         return
@@ -101,7 +105,7 @@ def runs_show(
     if config:
         print(to_toml(shown.config, f"Settings of run {shown.id}"), end="")
         return
-    history = shown.history.to_dict("records")
+    history = shown.epochs
     if as_json:
         print_json({"run": shown.meta, "status": shown.status, "history": history})
         return

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ecgcore.atomic import read_parquet
 from ecgcore.cohort import fingerprints
 from ecgcore.cohort.fingerprints import (
     MIN_LIKENESS,
@@ -98,7 +99,7 @@ def _read_index(folders: list[Path], starts: np.ndarray, rows: np.ndarray) -> pd
     for folder, start, end in zip(folders, starts[:-1], starts[1:], strict=True):
         shard_rows = rows[(rows >= start) & (rows < end)]
         if len(shard_rows):
-            table = pd.read_parquet(folder / "index.parquet", columns=_INDEX_COLUMNS)
+            table = read_parquet(folder / "index.parquet", columns=_INDEX_COLUMNS)
             tables.append(table.iloc[shard_rows - start].set_axis(shard_rows))
     return pd.concat(tables)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from ecgcore.atomic import write_atomic
+from ecgcore.atomic import read_parquet, write_atomic
 from ecgcore.cohort.codec import decode_statements
 from ecgcore.labels.classes import CODES, TIERS
 from ecgcore.labels.expert import label
@@ -66,12 +66,12 @@ def write_index(file: Path, rows: Iterable[dict[str, Any]], work_hash: str) -> N
 
 def stored_work_hash(file: Path) -> str:
     """Return the hash of the work that a shard's index was written for."""
-    return pd.read_parquet(file, columns=["record"]).attrs.get("plan", "")
+    return read_parquet(file, columns=["record"]).attrs.get("plan", "")
 
 
 def relabel(file: Path) -> None:
     """Label the records of a shard's index again, from their stored statements."""
-    table = pd.read_parquet(file)
+    table = read_parquet(file)
     work_hash = table.attrs.get("plan", "")
     rows = table.to_dict("records")
     for row in rows:

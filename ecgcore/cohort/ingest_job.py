@@ -23,7 +23,8 @@ from ecgcore.atomic import read_json, write_atomic, write_json
 from ecgcore.cohort.exclusions import anonymous_reason
 from ecgcore.cohort.ingest import IngestResult, check_name, ingest
 from ecgcore.cohort.lock import exclusive_lock
-from ecgcore.errors import EcgError, RequestError
+from ecgcore.cohort.schema import JobRequestFile, JobStatusFile
+from ecgcore.errors import DamagedFile, EcgError, RequestError
 from ecgcore.executors.select import LOCAL
 from ecgcore.records.read import ReadOptions
 from ecgcore.workspace import Workspace
@@ -35,6 +36,17 @@ _MAX_LISTED = 2000
 """Number of rejected files listed by record id; all are counted."""
 _CRASHED = "The process ended unexpectedly; finished work is kept, and the import can resume."
 _CANCELLED = "Cancelled; finished work is kept, and the import can resume."
+_UNKNOWN: dict[str, Any] = {
+    "state": "crashed",
+    "phase": "unknown",
+    "found": None,
+    "done": 0,
+    "refused": 0,
+    "rate": None,
+    "eta_s": None,
+    "began": 0.0,
+}
+"""Status of a job whose status.json is damaged."""
 _FORMER_FIELDS = {
     "fs_hz": "store_fs_hz",
     "seconds": "duration_s",
@@ -102,7 +114,10 @@ class IngestJob:
         ``refused``, ``rate`` (records per second), ``eta_s``, ``message``; once done also
         ``read``, ``duplicates``, ``seconds`` and ``rejected`` (``record`` and ``reason`` each).
         """
-        status = background.read_status(self.folder)
+        try:
+            status = background.read_status(self.folder, JobStatusFile)
+        except DamagedFile as error:  # keeps neither the others nor a new import from working
+            return _UNKNOWN | {"message": str(error)}
         if status["state"] in ALIVE and not _is_working(status):
             is_cancelled = self._cancel_file.exists()
             return background.interrupted_status(status, is_cancelled, _CRASHED, _CANCELLED)
@@ -129,7 +144,7 @@ class IngestJob:
         """Restart an interrupted job; it continues after its finished work."""
         if not self.can_resume:
             raise RequestError(f"The import of '{self.cohort}' cannot resume: start it anew.")
-        start(IngestRequest.from_json(read_json(self._request_file)), workspace)
+        start(IngestRequest.from_json(read_json(self._request_file, JobRequestFile)), workspace)
 
     def dismiss(self, workspace: Workspace) -> None:
         """Remove the job's folder, and what it wrote of a cohort that was never completed."""
@@ -297,7 +312,7 @@ class _StatusReporter:
         """Return whether the job was started in the background and has no process yet."""
         if not (self.job.folder / background.STATUS_FILE).exists():
             return False
-        status = background.read_status(self.job.folder)
+        status = background.read_status(self.job.folder, JobStatusFile)
         return status["state"] in ALIVE and status["pid"] is None
 
     def report_result(self, result: IngestResult) -> None:

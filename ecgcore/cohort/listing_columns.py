@@ -72,7 +72,7 @@ def _read_current(file: Path, key: bytes) -> pa.Table | None:
     try:
         reader = pa.ipc.open_file(pa.memory_map(str(local_file(file))))
         return reader.read_all() if (reader.schema.metadata or {}).get(_KEY) == key else None
-    except (OSError, pa.ArrowInvalid):
+    except (OSError, ValueError, pa.ArrowException):
         return None
 
 
@@ -109,7 +109,7 @@ def _read(cohort: str, files: Sequence[Path], names: list[str]) -> pa.Table:
             parquet = pq.ParquetFile(local_file(file))
             table = parquet.read(names, use_threads=False)  # small: threads take longer
             parts.append(table.select(names).cast(schema))
-        except (OSError, KeyError, pa.ArrowInvalid) as error:
+        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise DamagedFile(
                 f"Cohort '{cohort}': {file.parent.name}/{file.name} cannot be read; ingest its "
                 "folder again."

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from ecgcore.atomic import read_json
+from ecgcore.atomic import read_parquet
 from ecgcore.cohort import measurements_table
+from ecgcore.cohort.catalogue import read_cohort_file
 from ecgcore.cohort.codec import decode_record, decode_signals_mv
 from ecgcore.cohort.lock import exclusive_lock
 from ecgcore.cohort.private_paths import read_paths
@@ -61,7 +61,7 @@ def measure_missing(
     executor: Executor = local,
 ) -> None:
     """Measure, in parallel, the shards of a cohort's folder that lack current measurements."""
-    meta = read_json(cohort / "cohort.json")
+    meta = read_cohort_file(cohort)
     shards = [cohort / "shards" / shard for shard in meta["shards"]]
     missing = [shard for shard in shards if not measurements_table.is_current(shard)]
     if not missing:
@@ -81,7 +81,7 @@ def measure_missing(
 def _measure_shard(
     shard: Path, fs_hz: float, duration_s: float, start_s: float, on_record: Callable[[], None]
 ) -> None:
-    index = pd.read_parquet(shard / "index.parquet")
+    index = read_parquet(shard / "index.parquet")
     files, stamps = _read_files(shard), FileStamps()
     table = measurements_table.MeasurementsBuilder()
     for row, stored in zip(index.itertuples(), _signals(shard), strict=True):

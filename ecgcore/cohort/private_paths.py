@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from ecgcore.atomic import write_atomic
+from ecgcore.atomic import read_parquet, write_atomic
 from ecgcore.cohort.remote import local_file
 from ecgcore.cohort.scan import ScannedFile
 from ecgcore.cohort.store import private_paths_file
@@ -81,8 +81,8 @@ def read_outcome(cohort: Path, shards: Iterable[str]) -> IngestOutcome:
 
 def _read_table(file: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(local_file(file), columns=COLUMNS.names)
-    except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+        return read_parquet(local_file(file), COLUMNS.names)
+    except DamagedFile as error:
         raise DamagedFile(
             f"Cohort '{file.parent.parent.name}': private/{file.name} cannot be read; remove the "
             "cohort's folder and ingest again."

@@ -7,7 +7,6 @@ needed. Downloads are verified against the hash that ``push`` wrote. When the ca
 """
 
 import hashlib
-import json
 import os
 import sys
 import time
@@ -18,8 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ecgcore.atomic import read_json, sha256_file, write_atomic, write_json
-from ecgcore.errors import EcgError, NotFound, RequestError
+from ecgcore.atomic import parse_json, read_json, sha256_file, write_atomic, write_json
+from ecgcore.errors import DamagedFile, EcgError, NotFound, RequestError
 from ecgcore.workspace import Workspace
 
 CACHE = "remote"
@@ -49,12 +48,14 @@ def open_remote(url: str, workspace: Workspace) -> Path:
     url = url.rstrip("/")
     with connect(url) as (file_system, path):
         try:
-            meta = json.loads(file_system.cat_file(f"{path}/cohort.json"))
+            meta = parse_json(file_system.cat_file(f"{path}/cohort.json").decode())
         except FileNotFoundError:
             raise NotFound(
                 f"No cohort is at {url}. Upload one: ecgcore cohorts push NAME {url}."
             ) from None
-    if FILES_KEY not in meta:
+        except (ValueError, RecursionError):
+            raise DamagedFile(f"{url} holds no whole cohort.json; push the cohort again.") from None
+    if not isinstance(meta, dict) or FILES_KEY not in meta:
         raise RequestError(
             f"{url} holds a cohort that was copied there, not pushed, so its files cannot be "
             f"verified. Push it: ecgcore cohorts push NAME {url}."

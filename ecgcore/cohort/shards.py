@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ecgcore.atomic import atomic_dir
+from ecgcore.atomic import atomic_dir, read_parquet
 from ecgcore.cohort import fingerprints, measurements_table
 from ecgcore.cohort.codec import LARGEST_UV, MISSING
 from ecgcore.cohort.index import INDEX, index_row, write_index
@@ -124,7 +124,7 @@ def rewrite_shard(
     paths = read_paths(cohort, [old])
     paths = paths[~paths["key"].isin(removed_keys)]
     source = cohort / "shards" / old
-    index = pd.read_parquet(source / "index.parquet")
+    index = read_parquet(source / "index.parquet")
     remaining = paths.loc[paths["status"] == "read", "record"]
     keep = (index["record"].isin(remaining) & ~index["record"].isin(copies)).to_numpy()
     with atomic_dir(cohort / "shards" / new) as folder:

@@ -5,7 +5,6 @@ cohort. Paths are only in the private table ``private/NNNNN.parquet`` (mode 600)
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecgcore.atomic import read_json
+from ecgcore.atomic import read_parquet
 from ecgcore.cohort import measurements_table, remote
+from ecgcore.cohort.catalogue import cohort_names, read_cohort_file
 from ecgcore.cohort.codec import decode_record, decode_signals_mv, decode_statements
 from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.labels import label_sets
@@ -28,33 +28,9 @@ if TYPE_CHECKING:
     from ecgcore.measurement.measurements import Measurements
 
 LABEL_SOURCES = ("expert", "criteria")
-_REQUIRED_KEYS = {
-    "name",
-    "records",
-    "patients",
-    "fs_hz",
-    "duration_s",
-    "n_samples",
-    "sources",
-    "hash",
-    "shards",
-}
 _MAX_MAPS = 10_000
 """Shards that are memory-mapped at once: a process may hold some 65,000 maps."""
 _ADVICE = "Make one: ecgcore ingest FOLDER --cohort NAME."
-
-
-@dataclass(frozen=True)
-class CohortSummary:
-    """Entry of a list of cohorts; ``sources`` holds the number of records by source."""
-
-    name: str
-    records: int
-    patients: int
-    fs_hz: float
-    duration_s: float
-    sources: dict[str, int]
-    hash: str
 
 
 class Cohort:
@@ -82,12 +58,7 @@ class Cohort:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.meta: dict[str, Any] = read_json(folder / "cohort.json")
-        if missing := sorted(_REQUIRED_KEYS - self.meta.keys()):
-            raise DamagedFile(
-                f"Cohort '{folder.name}': cohort.json lacks {', '.join(missing)}; remove the "
-                "cohort's folder and ingest again."
-            )
+        self.meta: dict[str, Any] = read_cohort_file(folder)
         self.name: str = self.meta["name"]
         self.fs_hz: float = self.meta["fs_hz"]
         self.duration_s: float = self.meta["duration_s"]
@@ -100,7 +71,7 @@ class Cohort:
         """Open a cohort by name or URL; NotFound lists those that exist."""
         if remote.is_url(name):
             return cls(remote.open_remote(name, workspace))
-        names = _names(workspace)
+        names = cohort_names(workspace)
         if name not in names:
             raise NotFound.among("cohort", name, names, _ADVICE)
         return cls(workspace.cohorts / name)
@@ -334,7 +305,7 @@ class Cohort:
     def _size(self, file: Path) -> int:
         try:
             return pq.read_metadata(remote.local_file(file)).num_rows
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, pa.ArrowException) as error:
             raise self._damaged(file) from error
 
     @cached_property
@@ -352,13 +323,13 @@ class Cohort:
     def _names(self, file: Path) -> pa.Table:
         try:
             return pq.ParquetFile(remote.local_file(file)).read(["record"])
-        except (OSError, pa.ArrowInvalid) as error:
+        except (OSError, pa.ArrowException) as error:
             raise self._damaged(file) from error
 
     def _table(self, file: Path) -> pd.DataFrame:
         try:
-            return pd.read_parquet(remote.local_file(file))
-        except (OSError, ValueError) as error:
+            return read_parquet(remote.local_file(file))
+        except DamagedFile as error:
             raise self._damaged(file) from error
 
     def _damaged(self, file: Path) -> DamagedFile:
@@ -371,19 +342,6 @@ class Cohort:
 def private_paths_file(cohort: Path, shard: str) -> Path:
     """Return the file of a shard's part of the private table (see ``private_paths``)."""
     return cohort / "private" / f"{shard}.parquet"
-
-
-def list_cohorts(workspace: Workspace) -> list[CohortSummary]:
-    """Return the cohorts of a workspace, by name."""
-    return [_summary(Cohort(workspace.cohorts / name).meta) for name in _names(workspace)]
-
-
-def _summary(meta: dict[str, Any]) -> CohortSummary:
-    return CohortSummary(**{key: meta[key] for key in CohortSummary.__dataclass_fields__})
-
-
-def _names(workspace: Workspace) -> list[str]:
-    return sorted(file.parent.name for file in workspace.cohorts.glob("[!.]*/cohort.json"))
 
 
 def _map_signals(file: Path, records: int) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgcore.atomic import read_json
+from ecgcore.atomic import read_parquet
+from ecgcore.cohort.catalogue import read_cohort_file
 from ecgcore.cohort.private_paths import IngestOutcome
 from ecgcore.cohort.signal_format import SignalFormat
 from ecgcore.labels.classes import CODES, TIERS
@@ -102,7 +103,7 @@ def describe_cohort(
     files = [cohort / "shards" / shard / "index.parquet" for shard in shards]
     sources, patient_columns = Counter[str](), []
     for file in files:
-        index = pd.read_parquet(file, columns=["source", "patient"])
+        index = read_parquet(file, columns=["source", "patient"])
         sources.update(index["source"].tolist())
         patient_columns.append(index["patient"])
     patients = pd.concat(patient_columns)
@@ -129,12 +130,12 @@ def _hash(files: list[Path]) -> str:
     """Return the hash over several indexes, with one of them in memory at a time."""
     digest, separator = hashlib.sha256(), ""
     for file in files:
-        index = pd.read_parquet(file, columns=["record", "signal_hash"])
+        index = read_parquet(file, columns=["record", "signal_hash"])
         if text := "\n".join(index["record"] + " " + index["signal_hash"]):
             digest.update((separator + text).encode())
             separator = "\n"
     for file in files:
-        digest.update(pd.read_parquet(file, columns=_LABELS).to_numpy(np.int8).tobytes())
+        digest.update(read_parquet(file, columns=_LABELS).to_numpy(np.int8).tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -163,9 +164,9 @@ def _label_states(cohort: Path) -> dict[str, np.ndarray]:
     """Return the label states by tier, without rows if no record could be read."""
     if not (cohort / "cohort.json").exists():
         return dict.fromkeys(TIERS, np.empty((0, len(CODES)), np.int8))
-    shards = read_json(cohort / "cohort.json")["shards"]
+    shards = read_cohort_file(cohort)["shards"]
     labels = [
-        pd.read_parquet(cohort / "shards" / s / "index.parquet", columns=_LABELS) for s in shards
+        read_parquet(cohort / "shards" / s / "index.parquet", columns=_LABELS) for s in shards
     ]
     core, broad = np.split(np.concatenate([table.to_numpy(np.int8) for table in labels]), 2, axis=1)
     return {"core": core, "broad": broad}

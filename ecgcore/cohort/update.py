@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from ecgcore.atomic import read_json, write_json
+from ecgcore.atomic import write_json
 from ecgcore.cohort import measurements_table, private_paths, summary
+from ecgcore.cohort.catalogue import read_cohort_file
 from ecgcore.cohort.duplicates import find_duplicate_records
 from ecgcore.cohort.index import relabel, stored_work_hash
 from ecgcore.cohort.partial_shards import partial_shards_by_hash, remove_partial_shards
@@ -46,7 +47,7 @@ class CohortUpdate:
     def __init__(self, folder: Path, cohort: Path, secret: bytes, executor: Executor = local):
         self.folder, self.cohort, self.secret = folder.absolute(), cohort, secret
         self.executor = executor
-        self.meta = read_json(cohort / "cohort.json") if self.exists else {"shards": []}
+        self.meta = read_cohort_file(cohort) if self.exists else {"shards": []}
         self.paths = private_paths.read_paths(cohort, self.meta["shards"])
         self.known = private_paths.known_files(self.paths)
         scanned = scan_folder(self.folder, self.known, secret)

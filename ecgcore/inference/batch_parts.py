@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecgcore.atomic import write_atomic
+from ecgcore.atomic import read_parquet, write_atomic
 from ecgcore.cohort.codec import decode_record, decode_signals_mv
 from ecgcore.cohort.exclusions import anonymous_reason
 from ecgcore.cohort.private_paths import write_paths
@@ -126,8 +126,8 @@ class ShardPart:
 
     def _index(self) -> pd.DataFrame:
         try:
-            return pd.read_parquet(local_file(self.shard / "index.parquet"))
-        except (OSError, ValueError) as error:  # ArrowInvalid is a ValueError
+            return read_parquet(local_file(self.shard / "index.parquet"))
+        except DamagedFile as error:
             raise DamagedFile(
                 f"Shard {self.name} of cohort '{self.shard.parents[1].name}' cannot be read; "
                 "ingest its folder again."
@@ -238,7 +238,7 @@ def _is_current(file: Path, plan: str) -> bool:
     """Tell whether a part is complete and was made by this plan."""
     try:
         metadata = pq.read_schema(file).metadata or {}
-    except (OSError, pa.ArrowInvalid):
+    except (OSError, ValueError, pa.ArrowException):
         return False
     return metadata.get(b"plan", b"").decode() == plan
 

@@ -379,12 +379,16 @@ class TrainConfig:
         }
         return ResolvedConfig(**(asdict(self) | explicit))
 
+    def check_values(self) -> None:
+        """Refuse a value of another kind, outside its range, or not among its choices."""
+        for one in settings_of(type(self)):
+            one.check(getattr(self, one.name))
+
     def _check(self) -> None:
         from ecgcore.cohort import splits
         from ecgcore.cohort.record_filter import parse_conditions
 
-        for one in settings_of(type(self)):
-            one.check(getattr(self, one.name))
+        self.check_values()
         self._check_level()
         splits.check_way(self.split)
         if self.where is not None:
@@ -453,7 +457,7 @@ class ResolvedConfig(TrainConfig):
         if unknown := sorted(set(content) - known):
             raise RequestError(f"This version does not know the setting {', '.join(unknown)}.")
         size = content.get("size", 224)
-        return cls(**content | {"size": size if isinstance(size, int) else tuple(size)})
+        return cls(**content | {"size": tuple(size) if isinstance(size, list) else size})
 
 
 def train_settings() -> tuple[Setting, ...]:

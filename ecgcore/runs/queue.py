@@ -63,11 +63,11 @@ def queued_runs(workspace: Workspace) -> list[Run]:
     positions: dict[Run, tuple] = {}
     for ticket in (workspace.runs / FOLDER).glob("*"):
         run = Run(workspace.runs / ticket.name)
-        status = run.status if run.folder.exists() else {"state": "deleted"}
+        status = run.status if run.damage is None else {"state": "damaged"}  # or deleted
         if status["state"] not in ALIVE:
             ticket.unlink(missing_ok=True)
         elif status["state"] == "running" or not run.cancel_requested:
-            positions[run] = (status["state"] != "running", status["queued_at"], run.id)
+            positions[run] = (status["state"] != "running", status["queued_at"] or 0, run.id)
     return sorted(positions, key=positions.__getitem__)
 
 

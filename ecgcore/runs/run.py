@@ -12,20 +12,24 @@ log.txt                output of the training process
 checkpoint.safetensors until the run is done: all that is needed to resume (training/checkpoint.py)
 """
 
-import json
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from ecgcore import resources
-from ecgcore.atomic import read_json, sha256_file
+from ecgcore.atomic import damaged, parse_json, read_json, read_parquet, sha256_file
 from ecgcore.background import interrupted_status, is_alive, read_status, update_status
 from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.runs.config import OLD_NAMES, ResolvedConfig
-from ecgcore.workspace import Workspace
+from ecgcore.runs.schema import CalibrationFile, EpochRow, EvaluationFile, RunFile, StatusFile
+from ecgcore.workspace import Damaged, Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHIPPED = resources.CHECKPOINTS
 ALIVE = ("queued", "running")
@@ -33,6 +37,7 @@ CRASHED = (
     "Its process ended unexpectedly. `ecgcore runs resume {id}` continues from the checkpoint."
 )
 CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume {id}` continues the training."
+JSON_FILES = ("run.json", "status.json", "history.jsonl", "evaluation.json", "calibration.json")
 OLD_PARTS = {"untouched": "holdout"}
 """Parts as version 0.1.0 stored them, and their names since then."""
 
@@ -46,7 +51,7 @@ def current_part(name: str) -> str:
     return OLD_PARTS.get(name, name)
 
 
-def with_current_parts(predictions: pd.DataFrame) -> pd.DataFrame:
+def with_current_parts(predictions: "pd.DataFrame") -> "pd.DataFrame":
     """Return a stored table of predictions with the present names in its column ``part``."""
     return predictions.assign(part=predictions["part"].replace(OLD_PARTS))
 
@@ -106,12 +111,25 @@ class Run:
     @property
     def meta(self) -> dict[str, Any]:
         """Content of run.json, fixed at the start of the training."""
-        return with_current_names(read_json(self.folder / "run.json"))
+        return with_current_names(read_json(self.folder / "run.json", RunFile))
 
     @property
     def config(self) -> ResolvedConfig:
-        """Configuration of the training, with every default made explicit."""
-        return ResolvedConfig.from_json(self.meta["config"])
+        """Configuration of the training, with every default made explicit.
+
+        Raises
+        ------
+        DamagedFile
+            A setting has a value that is not accepted.
+        RequestError
+            A setting is of another version.
+        """
+        config = ResolvedConfig.from_json(self.meta["config"])
+        try:
+            config.check_values()
+        except RequestError as error:
+            raise damaged(self.folder / "run.json", str(error).rstrip(".")) from None
+        return config
 
     @property
     def status(self) -> dict[str, Any]:
@@ -120,7 +138,7 @@ class Run:
 
         A run whose process is gone is reported as crashed, or as cancelled if that was requested.
         """
-        status = read_status(self.folder)
+        status = read_status(self.folder, StatusFile)
         heartbeat_at = (self.folder / "status.json").stat().st_mtime
         if status["state"] in ALIVE and not is_alive(status, heartbeat_at):
             messages = (text.format(id=self.id) for text in (CRASHED, CANCELLED))
@@ -128,15 +146,28 @@ class Run:
         return status
 
     @property
-    def history(self) -> pd.DataFrame:
+    def epochs(self) -> list[dict[str, Any]]:
         """One row an epoch: losses, validation scores, seconds; empty before the first one ends."""
         file = self.folder / "history.jsonl"
-        text = file.read_text("utf-8") if file.exists() else ""
+        text = file.read_text("utf-8", errors="replace") if file.exists() else ""
         lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
-        return pd.DataFrame([json.loads(line) for line in lines])
+        try:
+            rows = [parse_json(line) for line in lines]
+            for row in rows:
+                EpochRow.model_validate(row)
+        except (ValueError, RecursionError):  # a ValidationError is a ValueError
+            raise damaged(file, "a line of it is no row of an epoch") from None
+        return rows
 
     @property
-    def predictions(self) -> pd.DataFrame:
+    def history(self) -> "pd.DataFrame":
+        """The rows of ``epochs`` as a table."""
+        import pandas as pd
+
+        return pd.DataFrame(self.epochs)
+
+    @property
+    def predictions(self) -> "pd.DataFrame":
         """One row a record: targets ``y_``, logits ``z_`` and probabilities ``p_`` by class."""
         file = self.folder / "predictions.parquet"
         if not file.exists():
@@ -144,18 +175,29 @@ class Run:
                 f"Run {self.id} has no predictions yet: it is {self.status['state']}. "
                 "They are written when it is done."
             )
-        return with_current_parts(pd.read_parquet(file))
+        table = read_parquet(file)
+        if not {"record", "part"} <= set(table):
+            raise damaged(file, "it lacks the columns record and part")
+        return with_current_parts(table)
 
     @property
     def calibration(self) -> dict[str, Any]:
         """Temperature, thresholds by class, referral band, and the part they were fitted on."""
-        return read_json(self.folder / "calibration.json")
+        return read_json(self.folder / "calibration.json", CalibrationFile)
 
     @property
     def evaluation(self) -> dict[str, Any] | None:
         """Scores of the test part, None before the run is done."""
         file = self.folder / "evaluation.json"
-        return read_json(file) if file.exists() else None
+        return read_json(file, EvaluationFile) if file.exists() else None
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with the run's JSON files, in one line; None where they are whole.
+
+        Tables and weights are read only when they are used.
+        """
+        return _damage(self, tuple(_stamp(self.folder / name) for name in JSON_FILES))
 
     @property
     def log(self) -> str:
@@ -200,15 +242,46 @@ class Run:
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
-    """Return all runs of a workspace, the newest first."""
-    return [
-        Run(file.parent) for file in sorted(workspace.runs.glob("[!.]*/run.json"), reverse=True)
-    ]
+    """Return the runs of a workspace whose files are whole, the newest first."""
+    return [run for run in _runs(workspace.runs)[::-1] if run.damage is None]
+
+
+def damaged_runs(workspace: Workspace) -> list[Damaged]:
+    """Return the runs of a workspace with a damaged file, and what is wrong with each."""
+    runs = [(run.id, run.damage) for run in _runs(workspace.runs)[::-1]]
+    return [Damaged(name, damage) for name, damage in runs if damage is not None]
 
 
 def shipped_models() -> list[Run]:
     """Return the models that come with the product."""
-    return [Run(file.parent) for file in sorted(SHIPPED.glob("*/run.json"))]
+    return _runs(SHIPPED)
+
+
+def _runs(folder: Path) -> list[Run]:
+    return [Run(file.parent) for file in sorted(folder.glob("[!.]*/run.json"))]
+
+
+@lru_cache(maxsize=4096)
+def _damage(run: Run, stamps: Sequence[tuple[int, int]]) -> str | None:
+    """Return the damage of a run; it is looked for again when a file's ``stamps`` change."""
+    try:
+        with suppress(RequestError):  # a run of another version is whole
+            _ = run.config
+        _ = run.status, run.epochs, run.evaluation
+        if (run.folder / "calibration.json").exists():
+            _ = run.calibration
+    except DamagedFile as error:
+        return str(error)
+    return None
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Return size and modification time of a file, zeros where there is none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def find_run(reference: str, workspace: Workspace) -> Run:

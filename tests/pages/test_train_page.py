@@ -13,7 +13,14 @@ from ecgcore.runs.run import Run
 from ecgcore.training.prepare import prepare
 from ecgcore.workspace import Workspace
 
-EPOCH = {"epoch": 1, "train_loss": 2.31, "val_loss": 2.2, "val_macro_auc": 0.61, "best": True}
+EPOCH = {
+    "epoch": 1,
+    "train_loss": 2.31,
+    "val_loss": 2.2,
+    "val_macro_auc": 0.61,
+    "best": True,
+    "seconds": 1.5,
+}
 
 
 @pytest.fixture

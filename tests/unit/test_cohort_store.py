@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from recordings import DATA, limb_consistent_uv, write_wfdb
 
+from ecgcore.cohort.catalogue import list_cohorts
 from ecgcore.cohort.codec import MISSING
 from ecgcore.cohort.ingest import ingest
-from ecgcore.cohort.store import Cohort, list_cohorts
+from ecgcore.cohort.store import Cohort
 from ecgcore.errors import DamagedFile, NotFound
 from ecgcore.labels.classes import CODES
 from ecgcore.records.record import Statement

@@ -13,7 +13,7 @@ from ecgcore.cohort import subsets
 from ecgcore.errors import DamagedFile, EcgError
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.provenance import lineage_of, was_trained_on
-from ecgcore.runs.run import Run, list_runs
+from ecgcore.runs.run import Run, list_runs, shipped_models
 from ecgcore.runs.split import FILE, OLD_FILE, ensure_split, make_split, read_split
 from ecgcore.training.prepare import prepare
 from ecgcore.training.trainer import train_run
@@ -181,9 +181,9 @@ def test_two_hundred_thousand_records_are_stored_and_read(tmp_path, monkeypatch)
 
     module.write_split(run.folder, Simulated, split)
     assert (run.folder / FILE).stat().st_size < 12e6
-    meta = {
-        "config": {"cohort": "simulated"},
-        "cohort": {"hash": "cohort"},
+    meta = shipped_models()[0].meta | {
+        "config": {"cohort": "simulated", "model": "resnet1d", "level": "all"},
+        "cohort": {"name": "simulated", "hash": "cohort"},
         "classes": list(classes),
         "split": {"hash": split_hash, "notes": [], "left_out": {}, "patients": {}},
     }
