@@ -9,6 +9,11 @@ from functools import lru_cache
 
 from ecgcore.records.record import LEADS
 
+LEAD_COLUMNS = frozenset(
+    {"lead", "leads", "lead_name", "lead name", "leadname", "channel", "channel_name", "signal"}
+    | {"derivation", "variable", "name", "ch"}
+)
+"""Columns of a table that may hold the lead of each row, in lower case."""
 _BY_LETTERS = {lead.upper(): lead for lead in LEADS}
 _GAP, _LONGEST_NAME = r"[\s_:./-]", 60
 _PREFIX = (

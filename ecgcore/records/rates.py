@@ -103,7 +103,7 @@ def decide_rate(
     UnreadableRecord
         Nothing states a rate, or two statements differ by more than 1 %.
     """
-    known = [(origin, fs_hz) for origin, fs_hz in statements if fs_hz]
+    known = [(origin, float(fs_hz)) for origin, fs_hz in statements if fs_hz]
     known_hz = [fs_hz for _, fs_hz in known] + ([given_hz] if given_hz else [])
     if not known_hz:
         return _usual_rate(name, usual, advice)
@@ -111,7 +111,7 @@ def decide_rate(
         given = [f"was given {given_hz:g} Hz"] if given_hz else []
         listed = ", ".join([*given, *(f"{o} says {fs_hz:g} Hz" for o, fs_hz in known)])
         raise UnreadableRecord(f"Record {name}: its sampling rate is not clear: {listed}.")
-    origin, fs_hz = ("the rate given", given_hz) if given_hz else known[0]
+    origin, fs_hz = ("the rate given", float(given_hz)) if given_hz else known[0]
     others = [*known, usual] if usual else known
     return Rate(fs_hz, origin, _difference_notes(origin, fs_hz, others))
 

@@ -5,6 +5,7 @@ import pytest
 from recordings import DATA, limb_consistent_uv, write_csv
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS
 
@@ -22,6 +23,12 @@ def refusal(path, **options) -> str:
         read_record(path, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def times_of_day(places):
+    """Return times of samples at 500 Hz from a minute before midnight on."""
+    start = np.datetime64("2024-05-01T23:59:59.500")
+    return [str(start + np.timedelta64(int(2 * place), "ms")) for place in places]
 
 
 def test_a_bare_csv_equals_the_wfdb_record_it_was_made_from():
@@ -77,12 +84,21 @@ def test_a_time_column_that_may_be_a_count_is_refused(tmp_path, table_mv):
     assert "its time column goes up by 1, which may be s, ms or samples" in refusal(file)
 
 
-def test_a_time_column_with_a_gap_is_refused(tmp_path, table_mv):
-    clock = np.arange(len(table_mv)) * 0.002
-    clock[500:] += 1
-    file = write_csv(
-        tmp_path / "x.csv", np.column_stack([clock, table_mv]), ",".join(("time", *LEADS))
-    )
+def test_a_gap_in_a_time_column_or_a_count_becomes_missing_samples(tmp_path, table_mv):
+    kept = np.r_[0:450, 800:1000]
+    for name, column in (("time", kept * 0.002), ("sample", kept), ("time", times_of_day(kept))):
+        rows = [
+            f"{c}," + ",".join(map(str, table_mv[i])) for i, c in zip(kept, column, strict=True)
+        ]
+        file = tmp_path / "x_500hz.csv"
+        file.write_text("\n".join([",".join((name, *LEADS)), *rows]))
+        record = read_record(file)
+        np.testing.assert_allclose(record.signal_mv[:, kept], table_mv[kept].T, atol=1e-6)
+        assert np.isnan(record.signal_mv[:, 450:800]).all()
+        assert record.notes == ("scale assumed: mV", "0.700 s missing from 0.900 s on")
+    clock = np.cumsum(np.tile([0.002, 0.002, 0.0032], 400))[:1000]
+    table = np.column_stack([clock, table_mv])
+    file = write_csv(tmp_path / "y.csv", table, ",".join(("time", *LEADS)), form="%.4f")
     assert "does not go up in equal steps" in refusal(file)
 
 
@@ -113,8 +129,7 @@ def test_the_rate_may_be_given_and_must_not_contradict_the_file(tmp_path, table_
     assert read_record(write_csv(tmp_path / "x.csv", table_mv), source_fs_hz=400).fs_hz == 400
     file = write_csv(tmp_path / "x_100hz.csv", table_mv)
     assert refusal(file, source_fs_hz=400) == (
-        "Record x_100hz: its sampling rate is not clear: was given 400 Hz, "
-        "a comment or its name says 100 Hz."
+        "Record x_100hz: its sampling rate is not clear: was given 400 Hz, its name says 100 Hz."
     )
 
 
@@ -218,3 +233,134 @@ def test_flat_and_empty_recordings_are_refused(tmp_path, table_mv):
     table_mv[:, 7] = np.nan
     file = write_csv(tmp_path / "b_500hz.csv", table_mv)
     assert "has no signal in V2" in refusal(file)
+
+
+SPELLED = ("lead_{}", "ECG_{}", "Lead {}", "{}_uv", "MDC_ECG_LEAD_{}", "{}-Ref", "ch_{} (uV)")
+
+
+@pytest.mark.parametrize("spelling", SPELLED)
+def test_leads_are_matched_by_name_in_any_spelling_and_order(tmp_path, table_mv, spelling):
+    order = [*range(6), *range(11, 5, -1)]
+    header = ",".join(spelling.format(LEADS[i]) for i in order)
+    file = write_csv(tmp_path / "x_500hz.csv", table_mv[:, order] * 1000, header)
+    np.testing.assert_allclose(read_record(file).signal_mv, table_mv.T, atol=1e-5)
+
+
+def test_names_that_are_no_leads_are_refused_even_where_the_order_is_confirmed(tmp_path, table_mv):
+    header = ",".join(f"Anna{chr(97 + i)}" for i in range(12))
+    file = write_csv(tmp_path / "x_500hz.csv", table_mv, header)
+    reason = refusal(file, assume_order=True)
+    assert reason.startswith("Record x_500hz has 12 signals named after no lead.")
+    assert "Anna" not in reason
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("has_index", [False, True])
+def test_numbers_of_columns_and_of_rows_are_no_samples(tmp_path, table_mv, first, has_index):
+    header = ",".join(map(str, range(first, 12 + first)))
+    table = np.column_stack([np.arange(1000), table_mv]) if has_index else table_mv
+    file = write_csv(tmp_path / "x_500hz.csv", table, f",{header}" if has_index else header)
+    record = read_record(file)
+    np.testing.assert_allclose(record.signal_mv, table_mv.T, atol=1e-6)
+    assert record.notes[0].startswith("lead order assumed")
+
+
+def long_rows(table_mv):
+    return ["lead,sample,value_mV"] + [
+        f"{lead},{k},{v:.3f}" for i, lead in enumerate(LEADS) for k, v in enumerate(table_mv[:, i])
+    ]
+
+
+def transposed_rows(table_mv, clock=range(1000)):
+    named = zip(("lead", *LEADS), (clock, *table_mv.T), strict=True)
+    return [",".join([name, *map(str, row)]) for name, row in named]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "|", "\t"])
+@pytest.mark.parametrize("make", [long_rows, transposed_rows])
+def test_a_row_a_lead_and_a_row_a_sample_of_a_lead_are_turned(tmp_path, table_mv, make, separator):
+    file = tmp_path / "x_500hz.csv"
+    file.write_text("\n".join(make(table_mv)).replace(",", separator))
+    np.testing.assert_allclose(read_record(file).signal_mv, table_mv.T, atol=1e-6)
+    assert list(find_records([tmp_path])) == [file]
+
+
+def test_the_times_above_rows_of_leads_give_the_rate(tmp_path, table_mv):
+    file = tmp_path / "x.csv"
+    file.write_text("\n".join(transposed_rows(table_mv, np.arange(1000) * 0.004)))
+    assert read_record(file).fs_hz == 250
+    bare = [row.split(",", 1)[1] for row in transposed_rows(table_mv)]
+    for rows in (bare[1:], bare, [f"{i},{row}" for i, row in enumerate(bare[1:])]):
+        file.write_text("\n".join(rows))
+        record = read_record(file, source_fs_hz=500)
+        np.testing.assert_allclose(record.signal_mv, table_mv.T, atol=1e-6)
+
+
+def test_a_long_table_whose_leads_do_not_fit_together_is_refused(tmp_path, table_mv):
+    file = tmp_path / "x_500hz.csv"
+    file.write_text("\n".join(long_rows(table_mv)[:-5]))
+    assert "its leads have different times" in refusal(file)
+
+
+def test_words_for_missing_samples_and_pipes_are_understood(tmp_path, table_mv):
+    file = write_csv(tmp_path / "x_500hz.csv", table_mv, "|".join(LEADS), "|")
+    lines = file.read_text().splitlines()
+    for row, word in enumerate(("NA", "NaN", "null", "n/a", ""), 1):
+        lines[row] = "|".join([word] * 12)
+    file.write_text("\n".join(lines))
+    record = read_record(file)
+    assert np.isnan(record.signal_mv[:, :5]).all()
+    np.testing.assert_allclose(record.signal_mv[:, 5:], table_mv[5:].T, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("lines", "fs_hz"),
+    [
+        ("Sampling frequency,250\nUnits,mV\n", 250),
+        ("# srHz=250\n", 250),
+        ("# Rate: 75 bpm\n# fs: 0.25 kHz\n", 250),
+        ("# original fs: 1000\n# fs: 500\n", 500),
+    ],
+)
+def test_comments_state_the_rate_in_words_of_sampling_alone(tmp_path, table_mv, lines, fs_hz):
+    file = write_csv(tmp_path / "x.csv", table_mv)
+    file.write_text(lines + file.read_text())
+    assert read_record(file).fs_hz == fs_hz
+
+
+def test_two_rates_or_units_in_comments_are_refused(tmp_path, table_mv):
+    file = write_csv(tmp_path / "x.csv", table_mv)
+    text = file.read_text()
+    file.write_text("# fs: 1000\n# fs: 500\n" + text)
+    assert refusal(file) == (
+        "Record x: its sampling rate is not clear: a comment says 1000 Hz, a comment says 500 Hz."
+    )
+    file.write_text("# fs: 500\n# unit: mV\n# unit: uV\n" + text)
+    assert refusal(file) == "Record x states two units; state the one that is meant."
+    file.write_text("# fs: 500\n# unit: adu\n" + text)
+    assert "in a unit that is no voltage" in refusal(file)
+
+
+@pytest.mark.parametrize("name", ["bandpass_0.05-150Hz", "lp100hz", "notch_50Hz", "x_250hz_500hz"])
+def test_a_filter_in_the_name_is_no_rate(tmp_path, table_mv, name):
+    assert "does not say its sampling rate" in refusal(
+        write_csv(tmp_path / f"{name}.csv", table_mv)
+    )
+
+
+def test_a_file_cut_off_within_a_row_loses_that_row_and_says_so(tmp_path, table_mv):
+    file = write_csv(tmp_path / "x_500hz.csv", table_mv)
+    file.write_text(file.read_text().rstrip("\n")[:-20])
+    record = read_record(file)
+    np.testing.assert_allclose(record.signal_mv, table_mv[:-1].T, atol=1e-6)
+    assert record.notes[-1] == "cut off: the file ends within a row, which is left out"
+    lines = file.read_text().splitlines()
+    lines[500] = lines[500].rpartition(",")[0]
+    file.write_text("\n".join(lines))
+    assert "row 500 of x_500hz.csv has 11 cells and the others 12" in refusal(file)
+
+
+def test_columns_that_are_not_used_are_counted_and_never_named(tmp_path, table_mv):
+    table = np.column_stack([table_mv, table_mv[:, :3]])
+    file = write_csv(tmp_path / "x_500hz.csv", table, ",".join((*LEADS, "V7", "MLII", "Anna")))
+    assert read_record(file).notes[-1] == "columns not used: V7, MLII, 1 more"

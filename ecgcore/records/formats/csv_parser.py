@@ -4,7 +4,7 @@ Lead order, sampling rates and units are decided in ``csv``.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import takewhile
 from pathlib import Path
@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.leads import LARGEST_NUMBER, standard_lead
-from ecgcore.records.units import MV_PER_UNIT
+from ecgcore.records.clocks import is_count
+from ecgcore.records.lead_names import LEAD_COLUMNS, are_numbers, standard_lead, standard_leads
+from ecgcore.records.leads import LARGEST_NUMBER
+from ecgcore.records.units import UNIT_NAMES, name_and_unit
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 HEAD_BYTES = 1 << 16
@@ -28,14 +30,13 @@ WIDEST = 100
 MOST_COLUMNS = 2000
 """Number of cells of a row that are inspected to tell what it is."""
 _MOST_CELLS = 14_000_000
-_UNIT_NAMES = frozenset({*MV_PER_UNIT, "s", "ms", "sec", "seconds", "milliseconds"})
+_MOST_LEAD_ROWS, _FEWEST_SAMPLES = 40, 15
 _FEWEST_BARE_COLUMNS = 8
 """Fewer unnamed columns of numbers are no ECG of twelve leads, even with limb leads derived."""
-_LONGEST_PREAMBLE, _LONGEST_COMMENT, _LONGEST_NAME = 200, 300, 60
-_SEPARATORS = ("\t", ";", ",", None)  # None: any white space
-_NAME_AND_UNIT = re.compile(
-    r"(?P<name>.*?)(?:\s*[\[(]\s*(?P<in>\S+)\s*[\])]|_(?P<as>mV|[uµμ]V|ms|s))"
-)
+_LONGEST_PREAMBLE, _LONGEST_COMMENT = 200, 300
+_SEPARATORS = ("\t", ";", "|", ",", None)  # None: any white space
+_GAP_WORDS = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"})
+"""Words for a missing sample, in lower case, as pandas reads them."""
 _QUOTES = " \t\"'"
 
 
@@ -82,21 +83,23 @@ class CsvText:
     @property
     def names_leads(self) -> bool:
         """True if a column is named after a lead."""
-        return self.leads_in_rows or any(map(_is_lead, self.header or []))
+        return self.leads_in_rows or self.is_long or any(_leads(self.header or []))
+
+    @property
+    def is_long(self) -> bool:
+        """True if each row is one sample of one lead, whose name stands in a column."""
+        rows = [_cells(row, self.separator) for row in self.rows[:5]]
+        return bool(rows) and any(
+            name.lower() in LEAD_COLUMNS
+            and all(i < len(cells) and standard_lead(cells[i]) for cells in rows)
+            for i, name in enumerate(self.header or [])
+        )
 
     @property
     def rows_are_numbers(self) -> bool:
         """True if the first rows hold only numbers and gaps."""
         cells = [_cells(row, self.separator) for row in self.rows[:5]]
         return bool(cells) and all(all_numbers(row) for row in cells)
-
-
-def name_and_unit(cell: str) -> tuple[str, str]:
-    """Split ``V1 (uV)`` or ``time_s``; the unit is in lower case, '' where there is none."""
-    match = _NAME_AND_UNIT.fullmatch(cell) if len(cell) <= _LONGEST_NAME else None
-    if match is None:
-        return cell, ""
-    return match["name"], (match["in"] or match["as"]).lower()
 
 
 def read_text(path: Path, *, head: bool = False) -> CsvText:
@@ -143,6 +146,12 @@ def split_content(content: bytes, *, is_complete: bool) -> CsvText | None:
         return text
     for start, line in enumerate(lines[:_LONGEST_PREAMBLE]):
         for separator in _SEPARATORS:
+            if _counts_columns(line, separator, lines[start + 1 : start + 2]):
+                if len(_cells(line, separator)) > WIDEST:  # numbers of samples, above leads
+                    return _split_at_numbers(
+                        start, [*lines[:start], *lines[start + 1 :]], separator
+                    )
+                return _split_at_numbers(start + 1, lines, separator, named=True)
             if _starts_numbers(lines[start : start + 3], separator) and not line.startswith("#"):
                 return _split_at_numbers(start, lines, separator)
             cells = _cells(line.lstrip("# "), separator)
@@ -167,7 +176,8 @@ def looks_like_recording(content: bytes, suffix: str) -> bool:
         return suffix != ".txt"
     if text.names_leads:
         return True
-    return text.header is None and text.rows_are_numbers and text.width >= _FEWEST_BARE_COLUMNS
+    is_bare = text.header is None or are_numbers(text.header)
+    return is_bare and text.rows_are_numbers and text.width >= _FEWEST_BARE_COLUMNS
 
 
 def is_table(content: bytes | None) -> bool:
@@ -186,6 +196,57 @@ def is_words(content: bytes) -> bool:
 def first_cells(text: CsvText) -> list[str]:
     """Return the cells of the first row, '' for each where there is none."""
     return _cells(text.rows[0], text.separator) if text.rows else [""] * len(text.header or [])
+
+
+def ends_in_separators(text: CsvText) -> bool:
+    """Return whether the rows end in a separator, after which there is no column."""
+    return bool(text.separator) and all(row.endswith(str(text.separator)) for row in text.rows[:5])
+
+
+def without_cut_row(path: Path, text: CsvText) -> tuple[CsvText, tuple[str, ...]]:
+    """Return the text without a last row that is cut off, and a note of it.
+
+    Raises
+    ------
+    UnreadableRecord
+        Another row has fewer cells: which of them is missing is not known.
+    """
+    if text.leads_in_rows or len(text.rows) < 3 or '"' in text.rows[0]:
+        return text, ()
+    widths = np.array([_n_cells(row, text.separator) for row in text.rows])
+    usual = int(np.median(widths)) - int(ends_in_separators(text))
+    short = np.flatnonzero(widths < usual)
+    if not short.size:
+        return text, ()
+    if short[0] < len(text.rows) - 1:
+        raise UnreadableRecord(
+            f"Record {path.stem}: row {short[0] + 1} of {path.name} has {widths[short[0]]} cells "
+            f"and the others {usual}; which are missing is not clear. Fetch it again: it is "
+            "damaged."
+        )
+    note = "cut off: the file ends within a row, which is left out"
+    return replace(text, rows=text.rows[:-1]), (note,)
+
+
+def column_cells(text: CsvText, column: int) -> list[str]:
+    """Return the cells of a column as text, '' where a row is too short."""
+    rows = (row.split(text.separator, column + 1) for row in text.rows)
+    return [cells[column].strip(_QUOTES) if column < len(cells) else "" for cells in rows]
+
+
+def frame(path: Path, text: CsvText) -> pd.DataFrame:
+    """Return the rows as a data frame whose cells may be words.
+
+    Raises
+    ------
+    UnreadableRecord
+        A row is longer than the header.
+    """
+    try:
+        rows = _parse_cells("\n".join(text.rows), text)
+        return rows.set_axis(text.header or range(rows.shape[1]), axis=1)
+    except ValueError as error:
+        raise _unequal_rows(path) from error
 
 
 def numbers(path: Path, text: CsvText, columns: list[int] | None = None) -> np.ndarray:
@@ -216,9 +277,7 @@ def numbers(path: Path, text: CsvText, columns: list[int] | None = None) -> np.n
             return _wide_numbers(path, text)
         table = _parse_cells("\n".join(text.rows), text)
     except ValueError as error:
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} is not a table: its rows are not equally long."
-        ) from error
+        raise _unequal_rows(path) from error
     if columns is not None:
         table = table.iloc[:, [c for c in columns if c < table.shape[1]]]
     return _to_numbers(path, table)
@@ -227,6 +286,12 @@ def numbers(path: Path, text: CsvText, columns: list[int] | None = None) -> np.n
 def all_numbers(cells: list[str]) -> bool:
     """Return whether cells are numbers or gaps, and not all of them gaps."""
     return any(cells) and all(map(_is_number, cells))
+
+
+def _unequal_rows(path: Path) -> UnreadableRecord:
+    return UnreadableRecord(
+        f"Record {path.stem}: {path.name} is not a table: its rows are not equally long."
+    )
 
 
 def _is_too_long(content: bytes) -> bool:
@@ -281,7 +346,8 @@ def _split_at_numbers(
 ) -> CsvText:
     """Split a file whose numbers start at a line, with a header above if it is ``named``."""
     preamble = [line.lstrip("# ") for line in lines[:start]]
-    header = _cells(preamble.pop(), separator) if named else None
+    header = _cells(lines[start - 1].lstrip("# "), separator) if named else None
+    preamble = preamble[:-1] if named else preamble
     rows = lines[start:]
     units = None
     if rows and named and _are_units(_cells(rows[0], separator)):
@@ -295,16 +361,20 @@ def _split_at_numbers(
 
 
 def _split_lead_rows(lines: list[str]) -> CsvText | None:
-    """Split a file in which each line is a lead's name and its samples; None for others."""
+    """Split a file in which each line is a lead's name and its samples; None for others.
+
+    A line above may count the samples or give their times: it becomes the first row.
+    """
     preamble = list(takewhile(lambda line: line.startswith("#"), lines[:_LONGEST_PREAMBLE]))
     body = lines[len(preamble) :]
     for separator in _SEPARATORS:
-        first = [_cells(line, separator) for line in body[:3]]
-        if len(first) > 1 and all(
-            standard_lead(cells[0]) and len(cells) > 15 and all_numbers(cells[1:])
-            for cells in first
-        ):
-            decimal = _decimal_mark(body[0][:200], separator)
+        rows = [_cells(line, separator) for line in body[:_MOST_LEAD_ROWS]]
+        if len(rows) < 2 or min(map(len, rows)) <= _FEWEST_SAMPLES:
+            continue
+        has_clock = standard_lead(rows[0][0]) is None
+        leads = standard_leads([cells[0] for cells in rows[int(has_clock) :]])
+        if all(leads[:2]) and all(all_numbers(cells[1:]) for cells in rows[:3]):
+            decimal = _decimal_mark(body[1][:200], separator)
             comments = tuple(map(_comment, preamble))
             return CsvText(comments, None, None, tuple(body), separator, decimal, True)
     return None
@@ -314,7 +384,7 @@ def _split_words(lines: list[str]) -> CsvText:
     """Split a file without rows of numbers: its first line is its header."""
     comments = tuple(_comment(line) for line in lines if line.startswith("#"))
     body = [line for line in lines if not line.startswith("#")]
-    separator = next((mark for mark in ("\t", ";") if body and mark in body[0]), ",")
+    separator = next((mark for mark in ("\t", ";", "|") if body and mark in body[0]), ",")
     header = _cells(body[0], separator) if body else None
     return CsvText(comments, header, None, tuple(body[1:]), separator, ".")
 
@@ -337,7 +407,7 @@ def _starts_numbers(lines: list[str], separator: str | None) -> bool:
 
 def _is_header(cells: list[str], below: list[str], separator: str | None) -> bool:
     """Return whether cells name leads, with numbers in their columns below."""
-    leads = [i for i, cell in enumerate(cells) if _is_lead(cell)]
+    leads = [i for i, lead in enumerate(_leads(cells)) if lead]
     if not leads or len(cells) < 2:
         return False
     if not below:
@@ -358,11 +428,20 @@ def _may_name(line: str, row: str, separator: str | None) -> bool:
 
 def _are_units(cells: list[str]) -> bool:
     units = [cell.lower() for cell in cells if cell]
-    return bool(units) and _UNIT_NAMES.issuperset(units)
+    return bool(units) and UNIT_NAMES.issuperset(units)
 
 
-def _is_lead(cell: str) -> bool:
-    return standard_lead(name_and_unit(cell)[0]) is not None
+def _leads(cells: list[str]) -> list[str | None]:
+    return standard_leads([name_and_unit(cell)[0] for cell in cells])
+
+
+def _counts_columns(line: str, separator: str | None, below: list[str]) -> bool:
+    """Return whether a line numbers the columns (0, 1, 2, …), a first blank one apart."""
+    cells = _cells(line, separator)
+    numbers = cells[1:] if cells[0].lower() in ("", "index") else cells
+    if len(numbers) < _FEWEST_BARE_COLUMNS or not all(cell.isdecimal() for cell in numbers):
+        return False
+    return is_count(np.array([int(cell[:9]) for cell in numbers])) and len(below) > 0
 
 
 def _cells(line: str, separator: str | None) -> list[str]:
@@ -370,7 +449,13 @@ def _cells(line: str, separator: str | None) -> list[str]:
     return [cell.strip(_QUOTES) for cell in line.split(separator, MOST_COLUMNS)[:MOST_COLUMNS]]
 
 
+def _n_cells(row: str, separator: str | None) -> int:
+    return row.count(separator) + 1 if separator else len(row.split())
+
+
 def _is_number(cell: str) -> bool:
+    if cell.lower() in _GAP_WORDS:
+        return True
     try:
         float(cell.replace(",", ".", 1) or "nan")
     except ValueError:
