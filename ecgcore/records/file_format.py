@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.record import Record
+from ecgcore.records.regular_files import read_head
 
 HEAD_BYTES = 16_384
 """Size of the head that ``format_from_head`` needs."""
@@ -26,13 +27,12 @@ VENDOR_READERS = {
     "scp": "scp:read_scp",
     "edf": "edf:read_edf",
     "ishne": "ishne:read_ishne",
+    "mfer": "mfer:read_mfer",
 }
 """Module and function of each vendor format's reader: ``read(path, *, start_s=0.0) -> Record``."""
 
 REFUSALS = {
     "empty": "{file} is empty",
-    "mfer": "{file} is an MFER file (a monitor's strip); it is not read. Export it as SCP-ECG, "
-    "DICOM or CSV",
     "contec": "{file} is in Contec's own binary form; it is not read. Export it as SCP-ECG or CSV",
     "btl": "{file} is BTL's XML; it is not read. Export it as SCP-ECG, DICOM or HL7 aECG",
     "ishne_annotations": "{file} holds annotations of an ISHNE recording and no signal",
@@ -59,7 +59,6 @@ _SIGNATURES = (  # offset, signature, format
     (16, b"SCPECG", "scp"),
     (0, b"ISHNE1.0", "ishne"),
     (0, b"ANN  1.0", "ishne_annotations"),
-    (0, b"@ MFR", "mfer"),
     (0, b"\xffBIOSEMI", "edf"),
     (0, b"\x89PNG\r\n\x1a\n", "picture"),
     (0, b"\xff\xd8\xff", "picture"),
@@ -83,7 +82,8 @@ _PATTERNS = (
         ),
         "document",
     ),
-    (re.compile(rb"0 {7}.{160}\d\d\.\d\d\.\d\d.{8}\d+ *.{44}", re.S), "edf"),
+    (re.compile(rb"0 {7}[ -~\x80-\xff]{176}\d{3,7} +.{44}-?\d", re.S), "edf"),  # blank date, too
+    (re.compile(rb"@.MFR ", re.S), "mfer"),
     (re.compile(rb"BM.{4}\0{4}.{4}[\x0c\x28\x38\x40\x6c\x7c]\0\0\0", re.S), "picture"),
     (re.compile(rb"[\x02\x08]\0[\0-\x18]\0(?:UL|CS|UI|SH|DA|[\x02-\x40]\0\0\0)"), "dicom"),
     (re.compile(rb"\d{7}[ \0]*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "contec"),
@@ -131,14 +131,7 @@ def detect_format(path: Path) -> str:
     UnreadableRecord
         It is a folder, does not exist, or cannot be opened.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError as error:
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} cannot be opened ({error.strerror})."
-        ) from error
-    return format_from_head(head, path.name)
+    return format_from_head(read_head(path, HEAD_BYTES), path.name)
 
 
 def format_from_head(head: bytes, name: str) -> str:

@@ -24,6 +24,8 @@ MACHINE_MEASUREMENTS = (
 )
 """Names under which ``Record.machine`` holds the electrocardiograph's own measurements."""
 
+ALTERED = "altered: "
+"""Begins a note on content that its file's own checks deny; the quality gate is doubtful then."""
 _OLDEST_SHOWN_AGE = 89
 """Higher ages may identify a person (HIPAA, 45 CFR 164.514)."""
 

@@ -5,16 +5,18 @@ sentences that quote them, and go no further.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.demographics import parse_age_years, parse_sex
-from ecgcore.records.leads import standard_lead, twelve_leads
-from ecgcore.records.record import MACHINE_MEASUREMENTS, Record, Statement
+from ecgcore.records.lead_names import standard_lead
+from ecgcore.records.leads import twelve_leads
+from ecgcore.records.record import LEADS, MACHINE_MEASUREMENTS, Record, Statement
 from ecgcore.records.sources import identify_origin, source_name
 from ecgcore.records.units import MV_PER_UNIT
 
@@ -22,6 +24,8 @@ SHORTEST_S = 1.0
 """A shorter recording may hold no beat (12-lead ECGs take 5 s and more)."""
 LARGEST_SAMPLES = 2_000_000
 """Samples a lead: half an hour at 1000 Hz, the longest recording that is read whole."""
+MOST_LEADS_OFF = 4
+"""Leads whose electrode may have been off; the quality gate refuses to classify some of these."""
 _LONGEST_SENTENCE = 200
 _MOST_SENTENCES = 60
 # Sentences about people and days, not about the heart: signature, sender, day of comparison.
@@ -59,6 +63,10 @@ class VendorRecording:
         Names and numbers of people in the file. They go no further than this object.
     notes
         Steps taken and irregularities met by the reader.
+    off
+        Columns whose electrode was off, as the device states. Their samples are no ECG.
+    evidence
+        As of a Record: what the reader took ``rate``, ``leads`` and ``unit`` from.
     """
 
     columns: list[str]
@@ -70,6 +78,8 @@ class VendorRecording:
     machine: Mapping[str, float | None] = field(default_factory=dict)
     private: Iterable[str | None] = ()
     notes: tuple[str, ...] = ()
+    off: Collection[str] = ()
+    evidence: Mapping[str, str] = field(default_factory=dict)
 
 
 def make_record(path: Path, recording: VendorRecording, *, start_s: float = 0.0) -> Record:
@@ -85,10 +95,12 @@ def make_record(path: Path, recording: VendorRecording, *, start_s: float = 0.0)
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} states no usable sampling rate ({fs_hz:g} Hz)."
         )
-    columns, upright_mv = _upright(recording.columns, recording.signal_mv)
-    window_mv, window_notes = _skip_start(path, upright_mv, fs_hz, start_s)
+    recorded_mv, off_notes = _without_off(path, recording)
+    window_mv, window_notes = _skip_start(path, recorded_mv, fs_hz, start_s)
     refuse_length(path, window_mv.shape[1], fs_hz)
-    signal_mv, lead_notes = twelve_leads(path.stem, columns, window_mv)
+    signal_mv, lead_notes = twelve_leads(
+        path.stem, recording.columns, window_mv, may_be_empty=bool(off_notes)
+    )
     sentences = impersonal_sentences(recording.sentences, [p for p in recording.private if p])
     return Record(
         signal_mv=signal_mv,
@@ -98,8 +110,9 @@ def make_record(path: Path, recording: VendorRecording, *, start_s: float = 0.0)
         age_years=parse_age_years(recording.age_years),
         sex=parse_sex(recording.sex),
         statements=tuple(Statement("text", sentence) for sentence in sentences),
-        notes=recording.notes + window_notes + lead_notes,
+        notes=recording.notes + off_notes + window_notes + lead_notes,
         machine=valid_measurements(recording.machine),
+        evidence=dict(recording.evidence),
     )
 
 
@@ -186,12 +199,29 @@ def refuse_length(path: Path, n_samples: int, fs_hz: float) -> None:
         )
 
 
-def _upright(columns: list[str], signal_mv: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Return inverted leads (``-aVR`` of Cabrera's order) upright, under their plain name."""
-    if not any(column.startswith("-") for column in columns):
-        return columns, signal_mv
-    signs = np.array([-1.0 if column.startswith("-") else 1.0 for column in columns])
-    return [column.removeprefix("-") for column in columns], signal_mv * signs[:, None]
+def refuse_median_beat(path: Path) -> NoReturn:
+    """Refuse a file that holds a median or representative beat and no rhythm."""
+    raise UnreadableRecord(
+        f"Record {path.stem}: {path.name} holds only a median beat, no rhythm; a recording of "
+        "several beats is needed. Export the ECG with its waveform."
+    )
+
+
+def _without_off(path: Path, recording: VendorRecording) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the signal, NaN for leads whose electrode was off, and a note of them."""
+    rows = [row for row, column in enumerate(recording.columns) if column in recording.off]
+    leads = [standard_lead(recording.columns[row]) for row in rows]
+    listed = ", ".join(lead for lead in LEADS if lead in leads)
+    if not listed:
+        return recording.signal_mv, ()
+    if len(rows) > MOST_LEADS_OFF:
+        raise UnreadableRecord(
+            f"Record {path.stem}: the device states that the electrodes of {listed} were off; at "
+            f"most {MOST_LEADS_OFF} leads may be."
+        )
+    signal_mv = recording.signal_mv.astype(np.float64)
+    signal_mv[rows] = np.nan
+    return signal_mv, (f"{listed}: electrode off, as the device states",)
 
 
 def _skip_start(

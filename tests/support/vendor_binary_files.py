@@ -1,4 +1,4 @@
-"""Writers of small recordings in binary formats: DICOM, EDF, SCP-ECG, ISHNE."""
+"""Writers of small recordings in binary formats: DICOM, EDF, SCP-ECG, ISHNE, MFER."""
 
 import binascii
 import struct
@@ -253,5 +253,43 @@ def write_ishne(
     struct.pack_into("<12h", head, 206, *[1000] * 12)
     struct.pack_into("<h40sh", head, 230, 0, person.hospital.encode(), fs_hz)
     table = np.stack(list(rows(signal_uv, leads).values()), axis=1).astype("<i2")
+    checked = bytes(head[10:]) + comment
+    struct.pack_into("<H", head, 8, binascii.crc_hqx(checked, 0xFFFF))
     file.write_bytes(bytes(head) + comment + table.tobytes())
     return file
+
+
+def write_mfer(
+    file: Path,
+    signal_uv: np.ndarray,
+    *,
+    fs_hz: int = 500,
+    leads: tuple[str, ...] = LEADS,
+    person: Person = PERSON,
+    waveform_type: int = 1,
+) -> Path:
+    """Write MFER (ISO 22077-1) in one frame, little-endian, at 1 µV a step."""
+    name = f"{person.given}^{person.family}".encode()
+    born, on = struct.pack("<BHHBB", 0, 0, *person.born), struct.pack("<H5B", *person.on, 10, 15, 0)
+    body = _mfer(0x40, b"MFR Standard 12-lead ECG".ljust(32, b"\0")) + _mfer(0x01, b"\1")
+    body += _mfer(0x81, name) + _mfer(0x82, person.number.encode()) + _mfer(0x84, b"\2")
+    body += _mfer(0x83, born) + _mfer(0x85, on) + _mfer(0x16, person.hospital.encode())
+    body += _mfer(0x08, struct.pack("<H", waveform_type)) + _mfer(0x05, bytes([len(leads)]))
+    body += _mfer(0x0B, struct.pack("<BbH", 0, 0, fs_hz))
+    body += _mfer(0x0C, struct.pack("<BbH", 0, -6, 1))
+    body += _mfer(0x04, struct.pack("<I", signal_uv.shape[1])) + _mfer(0x06, b"\1")
+    for channel, lead in enumerate(leads):
+        body += bytes([0x3F, channel]) + _mfer(
+            0x09, struct.pack("<H", SCP_CODES[lead]), nested=True
+        )
+    samples = np.stack(list(rows(signal_uv, leads).values())).astype("<i2").tobytes()
+    file.write_bytes(body + _mfer(0x1E, samples) + b"\x80\0")
+    return file
+
+
+def _mfer(tag: int, value: bytes, nested: bool = False) -> bytes:
+    """Return a definition; nested as the value of the tag before it."""
+    size = len(value)
+    length = bytes([size]) if size < 128 else b"\x84" + size.to_bytes(4, "big")
+    definition = bytes([tag]) + length + value
+    return bytes([len(definition)]) + definition if nested else definition

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from vendor_binary_files import write_dicom, write_edf, write_ishne, write_scp
+from vendor_binary_files import write_dicom, write_edf, write_ishne, write_mfer, write_scp
 from vendor_xml_files import (
     write_aecg,
     write_cardiosoft,
@@ -22,6 +22,7 @@ WRITERS: dict[str, tuple[str, Callable[..., Path]]] = {
     "philips": (".xml", write_philips),
     "scp": (".scp", write_scp),
     "ishne": (".ecg", write_ishne),
+    "mfer": (".mwf", write_mfer),
     "mortara": (".xml", write_mortara),
     "schiller": (".xml", write_schiller),
 }

@@ -14,9 +14,19 @@ from ecgcore.records.demographics import age_at_recording, age_in_years, date_of
 from ecgcore.records.formats.xml_elements import comma_separated, text, texts, xml_root
 from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
-from ecgcore.records.vendor_record import VendorRecording, make_record, parse_number
+from ecgcore.records.vendor_record import (
+    VendorRecording,
+    make_record,
+    parse_number,
+    refuse_median_beat,
+)
 
 _FORMAT = "CardioSoft XML"
+_EVIDENCE = {
+    "rate": "SampleRate of its strip",
+    "leads": "the lead of each waveform",
+    "unit": "Resolution of its strip",
+}
 _MEASUREMENT_TAGS = {
     "rate_bpm": "VentricularRate",
     "pr_ms": "PQInterval",
@@ -42,7 +52,7 @@ def read_cardiosoft(path: Path, *, start_s: float = 0.0) -> Record:
     Raises
     ------
     UnreadableRecord
-        No strip, not twelve leads, or damaged.
+        No strip, a median beat alone, not twelve leads, or damaged.
     """
     root = xml_root(path, _FORMAT)
     with refuse_parser_errors(path, _FORMAT):
@@ -53,6 +63,8 @@ def read_cardiosoft(path: Path, *, start_s: float = 0.0) -> Record:
 def _recording(path: Path, root: Element) -> VendorRecording:
     strip = root.find("StripData")
     leads = strip.findall("WaveformData") if strip is not None else []
+    if not leads and root.find(".//MedianSamples/WaveformData") is not None:
+        refuse_median_beat(path)
     if strip is None or not leads:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} holds no strip of 12 leads (StripData). Export the "
@@ -71,6 +83,7 @@ def _recording(path: Path, root: Element) -> VendorRecording:
             name: parse_number(text(measurements, tag)) for name, tag in _MEASUREMENT_TAGS.items()
         },
         private=texts(root, "FamilyName", "GivenName", "PersonID", "PID", "OrderNumber"),
+        evidence=_EVIDENCE,
     )
 
 
@@ -89,7 +102,10 @@ def _signal_mv(path: Path, strip: Element, leads: list[Element]) -> np.ndarray:
             f"Record {path.stem}: its strip declares {declared:,.0f} samples a lead and holds "
             f"{raw.shape[1]:,}. Fetch {path.name} again: it is cut off or altered."
         )
-    return raw * (parse_number(text(strip, "Resolution")) or np.nan) / 1000
+    uv_per_step = parse_number(text(strip, "Resolution"))
+    if not uv_per_step:
+        raise UnreadableRecord(f"Record {path.stem}: its strip states no scale (Resolution).")
+    return raw * uv_per_step / 1000
 
 
 def _age_years(root: Element) -> float | None:

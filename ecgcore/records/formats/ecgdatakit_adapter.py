@@ -1,9 +1,10 @@
-"""HL7 aECG, Philips, Mortara and SCP-ECG as ``ecgdatakit`` parses them: parsing only.
+"""HL7 aECG, Philips, Mortara, SCP-ECG and MFER as ``ecgdatakit`` parses them: parsing only.
 
 Values that it rounds (the rate) or decides (leads, missing values, units) are taken from the file
 or decided here.
 """
 
+import warnings
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -22,11 +23,14 @@ _PARSERS = {
     "Philips XML": "sierra_xml:SierraXMLParser",
     "Mortara XML": "mortara_el250:MortaraEL250Parser",
     "SCP-ECG": "scp_ecg:SCPECGParser",
+    "MFER": "mfer:MFERParser",
 }
 
 
 def parse(path: Path, format_name: str) -> Any:
     """Return the ``ECGRecord`` that ``ecgdatakit`` parses from a file.
+
+    Its ``raw_metadata["warnings"]`` are the texts of the parser's warnings.
 
     Raises
     ------
@@ -38,7 +42,11 @@ def parse(path: Path, format_name: str) -> Any:
     module, name = _PARSERS[format_name].split(":")
     parser = getattr(import_module(f"ecgdatakit.parsing.parsers.{module}"), name)
     with refuse_parser_errors(path, format_name, ECGDataKitError):
-        return parser().parse(path)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            parsed = parser().parse(path)
+        parsed.raw_metadata["warnings"] = [str(warning.message) for warning in caught]
+        return parsed
 
 
 def to_recording(path: Path, parsed: Any, fs_hz: float | None = None) -> VendorRecording:
@@ -52,7 +60,7 @@ def to_recording(path: Path, parsed: Any, fs_hz: float | None = None) -> VendorR
     leads = _simultaneous_leads(path, parsed.leads)
     return VendorRecording(
         columns=[lead.label for lead in leads],
-        signal_mv=np.stack([_lead_mv(path, lead) for lead in leads]),
+        signal_mv=np.stack([lead_mv(path, lead) for lead in leads]),
         fs_hz=fs_hz or float(leads[0].sampling_rate),
         **to_metadata(parsed),
     )
@@ -96,8 +104,14 @@ def _unit(lead: Any) -> str:
     return lead.resolution_unit if lead.is_raw else lead.units
 
 
-def _lead_mv(path: Path, lead: Any) -> np.ndarray:
-    """Return one lead, (T,) in mV."""
+def lead_mv(path: Path, lead: Any) -> np.ndarray:
+    """Return one parsed lead, (T,) in mV.
+
+    Raises
+    ------
+    UnreadableRecord
+        It states no scale, or a unit that is no voltage.
+    """
     if not lead.is_raw:
         samples = np.asarray(lead.samples, dtype=np.float64)
         return samples * mv_per_unit(path, lead.label, lead.units)

@@ -4,6 +4,7 @@ Layout: Badilini F. The ISHNE Holter Standard Output File Format. Ann Noninvasiv
 1998;3(3):263–266. A day at 1000 Hz is 2 GB, so no more than the window is read.
 """
 
+import binascii
 import struct
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.demographics import age_at_recording, date_of
 from ecgcore.records.parser_errors import refuse_parser_errors
-from ecgcore.records.record import Record
+from ecgcore.records.record import ALTERED, Record
 from ecgcore.records.vendor_record import VendorRecording, make_record, refuse_start
 
 WINDOW_S = 10.0
@@ -25,6 +26,11 @@ _LEAD_CODES = {5: "I", 6: "II", 7: "III", 8: "aVR", 9: "aVL", 10: "aVF"} | {
     code: f"V{code - 10}" for code in range(11, 17)
 }
 _SEX_CODES = {1: "male", 2: "female"}
+_EVIDENCE = {
+    "rate": "its header",
+    "leads": "the lead codes in its header",
+    "unit": "the resolution in its header",
+}
 _LEAD_OFF = -32768
 """The sample value that marks a lead as off."""
 
@@ -40,6 +46,7 @@ class IshneHeader(NamedTuple):
     age_years: float | None
     sex: str
     private: list[str]
+    notes: tuple[str, ...]
 
 
 def read_ishne(path: Path, *, start_s: float = 0.0) -> Record:
@@ -69,7 +76,7 @@ def _read_header(path: Path) -> IshneHeader:
     Raises
     ------
     UnreadableRecord
-        It is cut off, or states no lead, no rate or no samples.
+        It is cut off, states no lead, no rate or no samples, or more of them than there are.
     """
     with path.open("rb") as file:
         fixed = file.read(_HEADER_BYTES)
@@ -88,16 +95,51 @@ def _read_header(path: Path) -> IshneHeader:
             f"Record {path.stem}: its header states {n_leads} leads at {fs_hz} Hz, with samples "
             f"from byte {offset:,} of {size_bytes:,}: it is cut off or altered."
         )
+    n_samples, notes = _n_samples(path, fixed, n_leads, size_bytes - offset)
     return IshneHeader(
         columns=[_LEAD_CODES.get(code, f"lead {code}") for code in codes[:n_leads]],
         nv_per_unit=list(struct.unpack_from(f"<{n_leads}h", fixed, 206)),
         fs_hz=fs_hz,
-        n_samples=(size_bytes - offset) // (2 * n_leads),
+        n_samples=n_samples,
         data_offset=offset,
         age_years=age_at_recording(_date(fixed, 132), _date(fixed, 138)),
         sex=_SEX_CODES.get(struct.unpack_from("<h", fixed, 128)[0], ""),
         private=[fixed[28:68].decode("latin-1"), fixed[68:128].decode("latin-1")],
+        notes=(*_checksum_notes(path, fixed, variable_bytes), *notes),
     )
+
+
+def _n_samples(
+    path: Path, fixed: bytes, n_leads: int, data_bytes: int
+) -> tuple[int, tuple[str, ...]]:
+    """Return the samples a lead, and a note where the header states fewer.
+
+    Raises
+    ------
+    UnreadableRecord
+        The header states more, or the bytes are no whole number of samples.
+    """
+    (stated,) = struct.unpack_from("<i", fixed, 14)
+    n_samples, rest = divmod(data_bytes, 2 * n_leads)
+    if stated <= 0 or stated in (n_samples, n_samples * n_leads, data_bytes):
+        return n_samples, ()  # some writers count all leads, or bytes
+    if rest or stated > n_samples:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} declares {stated:,} samples a lead and holds "
+            f"{data_bytes / (2 * n_leads):,.1f}. Fetch it again: it is cut off or altered."
+        )
+    return n_samples, (f"{ALTERED}{n_samples:,} samples a lead, the header states {stated:,}",)
+
+
+def _checksum_notes(path: Path, fixed: bytes, variable_bytes: int) -> tuple[str, ...]:
+    """Return a note where the header does not agree with its CRC-CCITT; 0 states none."""
+    (stated,) = struct.unpack_from("<H", fixed, 8)
+    with path.open("rb") as file:
+        file.seek(10)
+        content = file.read(_HEADER_BYTES - 10 + variable_bytes)
+    if stated in (0, binascii.crc_hqx(content, 0xFFFF), binascii.crc_hqx(content, 0)):
+        return ()
+    return (f"{ALTERED}checksum of the header (leads, scale, rate) differs",)
 
 
 def _read_window(path: Path, header: IshneHeader, start_s: float) -> VendorRecording:
@@ -114,6 +156,7 @@ def _read_window(path: Path, header: IshneHeader, start_s: float) -> VendorRecor
         raise UnreadableRecord(
             f"Record {path.stem}: {header.columns[int(np.argmin(mv_per_step))]} states no scale."
         )
+    is_off = (raw == _LEAD_OFF).all(axis=1)
     return VendorRecording(
         columns=header.columns,
         signal_mv=np.where(raw == _LEAD_OFF, np.nan, raw * mv_per_step[:, None]),
@@ -121,7 +164,9 @@ def _read_window(path: Path, header: IshneHeader, start_s: float) -> VendorRecor
         age_years=header.age_years,
         sex=header.sex,
         private=header.private,
-        notes=_window_notes(header, start_s, length),
+        notes=(*header.notes, *_window_notes(header, start_s, length)),
+        off=[column for column, off in zip(header.columns, is_off, strict=True) if off],
+        evidence=_EVIDENCE,
     )
 
 

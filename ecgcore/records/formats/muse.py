@@ -1,6 +1,6 @@
 """Reading GE MUSE XML (``RestingECG``): base64 samples, usually of eight leads.
 
-A ``Median`` block comes first; only the ``Rhythm`` block is the recording. Leads III, aVR, aVL and
+A ``Median`` block comes first; only ``Rhythm`` blocks are the recording. Leads III, aVR, aVL and
 aVF are derived where they are not stored, as MUSE itself does.
 """
 
@@ -15,19 +15,26 @@ import numpy as np
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.demographics import age_at_recording, age_in_years, date_of
 from ecgcore.records.formats.xml_elements import text, texts, xml_root
-from ecgcore.records.leads import standard_lead
+from ecgcore.records.lead_groups import LeadGroup, combine_groups
+from ecgcore.records.lead_names import standard_lead
 from ecgcore.records.parser_errors import refuse_parser_errors
-from ecgcore.records.record import Record
+from ecgcore.records.record import ALTERED, Record
 from ecgcore.records.vendor_record import (
     VendorRecording,
     lead_label,
     make_record,
     mv_per_unit,
     parse_number,
+    refuse_median_beat,
 )
 
 _FORMAT = "GE MUSE XML"
 _UNITS = {"MICROVOLTS": "uV", "MILLIVOLTS": "mV", "NANOVOLTS": "nV"}
+_EVIDENCE = {
+    "rate": "SampleBase and SampleExponent",
+    "leads": "LeadID",
+    "unit": "LeadAmplitudeUnitsPerBit and LeadAmplitudeUnits",
+}
 _MEASUREMENT_TAGS = {
     "rate_bpm": "VentricularRate",
     "pr_ms": "PRInterval",
@@ -45,7 +52,7 @@ _STAFF_TAG_ENDINGS = ("LastName", "FirstName", "UserID", "ID")
 
 
 def read_muse(path: Path, *, start_s: float = 0.0) -> Record:
-    """Read the ``Rhythm`` block of a MUSE file.
+    """Read the ``Rhythm`` of a MUSE file.
 
     Parameters
     ----------
@@ -57,7 +64,7 @@ def read_muse(path: Path, *, start_s: float = 0.0) -> Record:
     Raises
     ------
     UnreadableRecord
-        No ``Rhythm`` block, not twelve leads, or damaged.
+        No ``Rhythm`` block, a median beat alone, not twelve leads, or damaged.
     """
     root = xml_root(path, _FORMAT)
     with refuse_parser_errors(path, _FORMAT):
@@ -66,17 +73,17 @@ def read_muse(path: Path, *, start_s: float = 0.0) -> Record:
 
 
 def _recording(path: Path, root: Element) -> VendorRecording:
-    block = _rhythm_block(path, root)
-    leads = block.findall("LeadData")
-    samples = [base64.b64decode(text(lead, "WaveFormData")) for lead in leads]
+    blocks = _rhythm_blocks(path, root)
+    combined = combine_groups(path.stem, [_group(path, block) for block in blocks])
+    leads = [lead for block in blocks for lead in block.findall("LeadData")]
     patient = root.find("PatientDemographics")
     measurements = root.find("OriginalRestingECGMeasurements")
     if measurements is None:
         measurements = root.find("RestingECGMeasurements")
     return VendorRecording(
-        columns=[text(lead, "LeadID") for lead in leads],
-        signal_mv=np.stack([_lead_mv(path, *pair) for pair in zip(leads, samples, strict=True)]),
-        fs_hz=_fs_hz(block),
+        columns=combined.columns,
+        signal_mv=combined.signal_mv,
+        fs_hz=combined.fs_hz,
         age_years=_age_years(root),
         sex=text(patient, "Gender"),
         sentences=_sentences(root),
@@ -84,19 +91,45 @@ def _recording(path: Path, root: Element) -> VendorRecording:
             name: parse_number(text(measurements, tag)) for name, tag in _MEASUREMENT_TAGS.items()
         },
         private=texts(patient, *_PATIENT_TAGS) + _staff(root),
-        notes=_checksum_notes(leads, samples),
+        notes=(*_checksum_notes(leads), *combined.notes, *_unit_notes(leads)),
+        off=[_name(lead) for lead in leads if text(lead, "LeadOff").upper() == "TRUE"],
+        evidence=_EVIDENCE,
     )
 
 
-def _rhythm_block(path: Path, root: Element) -> Element:
-    blocks = root.findall("Waveform")
-    for block in blocks:
-        if text(block, "WaveformType").lower() == "rhythm" and block.find("LeadData") is not None:
-            return block
+def _rhythm_blocks(path: Path, root: Element) -> list[Element]:
+    filled = [block for block in root.findall("Waveform") if block.find("LeadData") is not None]
+    rhythms = [block for block in filled if text(block, "WaveformType").lower() == "rhythm"]
+    if rhythms:
+        return rhythms
+    if any(text(block, "WaveformType").lower() == "median" for block in filled):
+        refuse_median_beat(path)
     raise UnreadableRecord(
-        f"Record {path.stem}: {path.name} holds no rhythm ({len(blocks)} waveforms, none of type "
-        "Rhythm); a median beat alone is not read. Export the ECG with its waveform."
+        f"Record {path.stem}: {path.name} holds no rhythm ({len(filled)} waveforms, none of type "
+        "Rhythm). Export the ECG with its waveform."
     )
+
+
+def _group(path: Path, block: Element) -> LeadGroup:
+    leads = block.findall("LeadData")
+    if len({parse_number(text(lead, "LeadTimeOffset")) or 0.0 for lead in leads}) > 1:
+        raise UnreadableRecord(
+            f"Record {path.stem}: its leads start at different times (LeadTimeOffset); leads "
+            "recorded together are needed."
+        )
+    return LeadGroup(
+        columns=[_name(lead) for lead in leads],
+        signal_mv=np.stack([_lead_mv(path, lead) for lead in leads]),
+        fs_hz=_fs_hz(block),
+    )
+
+
+def _name(lead: Element) -> str:
+    return text(lead, "LeadID")
+
+
+def _samples(lead: Element) -> bytes:
+    return base64.b64decode(text(lead, "WaveFormData"))
 
 
 def _fs_hz(block: Element) -> float:
@@ -105,9 +138,9 @@ def _fs_hz(block: Element) -> float:
     return (base or 0.0) * 10.0 ** (exponent or 0.0)
 
 
-def _lead_mv(path: Path, lead: Element, samples: bytes) -> np.ndarray:
+def _lead_mv(path: Path, lead: Element) -> np.ndarray:
     """Return one lead, (T,) in mV."""
-    name = text(lead, "LeadID")
+    name = _name(lead)
     declared = parse_number(text(lead, "LeadSampleCountTotal"))
     per_bit = parse_number(text(lead, "LeadAmplitudeUnitsPerBit"))
     unit = text(lead, "LeadAmplitudeUnits") or "MICROVOLTS"
@@ -116,7 +149,7 @@ def _lead_mv(path: Path, lead: Element, samples: bytes) -> np.ndarray:
             f"Record {path.stem}: {lead_label(name)} does not have samples of 16 bits, the only "
             "size that is read."
         )
-    raw = np.frombuffer(samples, dtype="<i2").astype(np.float64)
+    raw = np.frombuffer(_samples(lead), dtype="<i2").astype(np.float64)
     if declared is not None and declared != raw.size:
         raise UnreadableRecord(
             f"Record {path.stem}: {lead_label(name)} declares {declared:,.0f} samples and holds "
@@ -127,14 +160,19 @@ def _lead_mv(path: Path, lead: Element, samples: bytes) -> np.ndarray:
     return raw * per_bit * mv_per_unit(path, name, _UNITS.get(unit.upper(), unit))
 
 
-def _checksum_notes(leads: list[Element], samples: list[bytes]) -> tuple[str, ...]:
-    checksums = [text(lead, "LeadDataCRC32") for lead in leads]
+def _checksum_notes(leads: list[Element]) -> tuple[str, ...]:
     wrong = [
-        standard_lead(text(lead, "LeadID")) or "another"
-        for lead, checksum, content in zip(leads, checksums, samples, strict=True)
-        if checksum.isdigit() and int(checksum) != zlib.crc32(content)
+        standard_lead(_name(lead)) or "another"
+        for lead in leads
+        if (checksum := text(lead, "LeadDataCRC32")).isdigit()
+        and int(checksum) != zlib.crc32(_samples(lead))
     ]
-    return (f"checksum does not match: {', '.join(wrong)}",) if wrong else ()
+    return (f"{ALTERED}checksum of {', '.join(wrong)} differs",) if wrong else ()
+
+
+def _unit_notes(leads: list[Element]) -> tuple[str, ...]:
+    stated = [text(lead, "LeadAmplitudeUnits") for lead in leads]
+    return () if all(stated) else ("scale assumed: µV",)
 
 
 def _sentences(root: Element) -> list[str]:

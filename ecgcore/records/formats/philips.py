@@ -5,8 +5,11 @@ The eleven seconds that PageWriters store are read whole; callers that need ten 
 
 import base64
 import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -14,15 +17,22 @@ import numpy as np
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.formats.ecgdatakit_adapter import parse, to_recording
 from ecgcore.records.formats.xml_elements import text, texts, xml_root
+from ecgcore.records.lead_names import standard_lead
 from ecgcore.records.parser_errors import refuse_parser_errors
-from ecgcore.records.record import Record
-from ecgcore.records.vendor_record import make_record
+from ecgcore.records.record import LEADS, Record
+from ecgcore.records.vendor_record import make_record, parse_number, refuse_median_beat
 
 _FORMAT = "Philips XML"
 _TYPES = ("SierraECG", "PhilipsECG")
 _VERSIONS = ("1.03", "1.04", "1.04.01", "1.04.02")
+_CHUNK_HEADER_BYTES = 8
 _MOST_UNPACKED_BYTES = 400_000
 """A lead of 11 s at 500 Hz unpacks to 11 kB; this is 3 minutes at 1000 Hz."""
+_EVIDENCE = {
+    "rate": "samplespersecond of its waveforms",
+    "leads": "leadlabels of its waveforms, or its lead set",
+    "unit": "resolution of its waveforms in µV",
+}
 _PRIVATE_TAGS = (
     "patientid uniquepatientid MRN lastname firstname middlename operatorid operator editor "
     "orderingclinician referringclinician attendingclinician mdsignatureline encounterid"
@@ -42,18 +52,41 @@ def read_philips(path: Path, *, start_s: float = 0.0) -> Record:
     Raises
     ------
     UnreadableRecord
-        Another version, a stream that does not unpack, not twelve leads, or damaged.
+        Another version, a stream that does not unpack to the length that is stated, a median beat
+        alone, not twelve leads, or damaged.
     """
     root = xml_root(path, _FORMAT)
     with refuse_parser_errors(path, _FORMAT):
         _refuse_unknown_version(path, root)
-        _refuse_stream(path, root)
-    parsed = parse(path, _FORMAT)
+        block = _waveform_block(path, root)
+        if _is_packed(block):
+            _keep_labelled_leads(path, root, block)
+        else:
+            _refuse_length(path, root, block, _plain_samples(block))
+    parsed = _parse_copy(path, root)
     with refuse_parser_errors(path, _FORMAT):
-        recording = to_recording(path, parsed)
+        recording = replace(to_recording(path, parsed), evidence=_EVIDENCE)
         private = [*recording.private, *texts(root, *_PRIVATE_TAGS)]
-        recording = replace(recording, private=private)
+        off = _leads_off(root)
+        recording = replace(recording, private=private, off=off)
     return make_record(path, recording, start_s=start_s)
+
+
+def _parse_copy(path: Path, root: Element) -> Any:
+    """Return the parsed file as it stands in ``root``."""
+    with tempfile.TemporaryDirectory(prefix="ecgcore-philips-") as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(ElementTree.tostring(root))
+        return parse(copy, _FORMAT)
+
+
+def _leads_off(root: Element) -> list[str]:
+    """Return the leads that the device names inoperative."""
+    return [
+        lead.get("leadname", "")
+        for lead in root.iter("leadmeasurement")
+        if any(texts(state, "inops") for state in lead.iter("leadqualitystates"))
+    ]
 
 
 def _refuse_unknown_version(path: Path, root: Element) -> None:
@@ -69,31 +102,83 @@ def _refuse_unknown_version(path: Path, root: Element) -> None:
         )
 
 
-def _refuse_stream(path: Path, root: Element) -> None:
-    """Refuse missing waveforms, and those that would unpack to more than any ECG has."""
+def _waveform_block(path: Path, root: Element) -> Element:
     block = next(root.iter("parsedwaveforms"), None)
-    if block is None or not (block.text or "").strip():
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} holds no waveforms. Export the ECG with them."
-        )
+    if block is not None and (block.text or "").strip():
+        return block
+    if next(root.iter("repbeat"), None) is not None:
+        refuse_median_beat(path)
+    raise UnreadableRecord(
+        f"Record {path.stem}: {path.name} holds no waveforms. Export the ECG with them."
+    )
+
+
+def _is_packed(block: Element) -> bool:
     method = block.get("compression") or block.get("compressmethod") or ""
-    if method.upper() != "XLI":
-        return
-    for chunk in _chunks(base64.b64decode("".join((block.text or "").split()))):
-        if _unpacked_bytes(chunk) > _MOST_UNPACKED_BYTES:
+    return method.upper() == "XLI" and block.get("compressflag", "True").lower() != "false"
+
+
+def _n_leads(root: Element, block: Element) -> int:
+    """Return the number of leads that have a label; streams hold those of open inputs, too."""
+    labels = block.get("leadlabels", "").split()
+    stated = block.get("numberofleads") or text(root, ".//numberchannelsallocated") or len(labels)
+    return min(int(stated), len(labels) or int(stated))
+
+
+def _keep_labelled_leads(path: Path, root: Element, block: Element) -> None:
+    """Leave the packed leads that have a label, after a look at their unpacked length.
+
+    Inputs without an electrode hold noise, which need not unpack to samples of 16 bits.
+    """
+    labels = [standard_lead(label) for label in block.get("leadlabels", "").split()]
+    if labels and labels[:6] != list(LEADS[:6]):
+        raise UnreadableRecord(
+            f"Record {path.stem}: its packed leads are not in the order I, II, III, aVR, aVL, aVF, "
+            "the only one that is unpacked. Export it uncompressed."
+        )
+    chunks = _chunks(base64.b64decode("".join((block.text or "").split())))
+    kept = chunks[: _n_leads(root, block)]
+    for chunk in kept:
+        unpacked_bytes = _unpacked_bytes(chunk[_CHUNK_HEADER_BYTES:])
+        if unpacked_bytes > _MOST_UNPACKED_BYTES:
             raise UnreadableRecord(
                 f"Record {path.stem}: a lead of {path.name} unpacks to more than "
                 f"{_MOST_UNPACKED_BYTES:,} bytes; no ECG does. It is altered."
             )
+        _refuse_length(path, root, block, unpacked_bytes // 2)
+    block.text = base64.b64encode(b"".join(kept)).decode()
+
+
+def _plain_samples(block: Element) -> int | None:
+    """Return the samples a lead of an uncompressed block, None where its form is not known."""
+    n_leads = len(block.get("leadlabels", "").split())
+    content = (block.text or "").split()
+    if block.get("dataencoding") == "Base64" and n_leads:
+        return len(base64.b64decode("".join(content))) // 2 // n_leads
+    return len(content) // n_leads if n_leads else None
+
+
+def _refuse_length(path: Path, root: Element, block: Element, n_samples: int | None) -> None:
+    """Refuse a lead of another length than stated: it would be cut without a word."""
+    fs_hz = parse_number(block.get("samplespersecond") or text(root, ".//samplingrate"))
+    duration_ms = parse_number(block.get("durationperchannel"))
+    if n_samples is None or not fs_hz or not duration_ms:
+        return
+    declared = round(duration_ms * fs_hz / 1000)
+    if declared != n_samples:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} declares {declared:,} samples a lead and holds "
+            f"{n_samples:,}. Fetch it again: it is cut off or altered."
+        )
 
 
 def _chunks(data: bytes) -> list[bytes]:
-    """Return the packed bytes of each lead: eight bytes of header, the first four their number."""
+    """Return each packed lead with its header of eight bytes, the first four its length."""
     chunks, start = [], 0
-    while start + 8 <= len(data):
+    while start + _CHUNK_HEADER_BYTES <= len(data):
         size = int.from_bytes(data[start : start + 4], "little", signed=True)
-        chunks.append(data[start + 8 : start + 8 + max(size, 0)])
-        start += 8 + max(size, 0)
+        chunks.append(data[start : start + _CHUNK_HEADER_BYTES + max(size, 0)])
+        start += _CHUNK_HEADER_BYTES + max(size, 0)
     return chunks
 
 

@@ -15,9 +15,20 @@ from ecgcore.records.demographics import age_at_recording, age_in_years, date_of
 from ecgcore.records.formats.xml_elements import comma_separated, text, texts, xml_root
 from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
-from ecgcore.records.vendor_record import VendorRecording, make_record, parse_number
+from ecgcore.records.vendor_record import (
+    VendorRecording,
+    make_record,
+    parse_number,
+    refuse_median_beat,
+)
 
 _FORMAT = "Schiller XML"
+_MEDIAN_TYPES = ("ECG_AVERAGE", "ECG_MEDIAN")
+_EVIDENCE = {
+    "rate": "samplerate of its rhythm",
+    "leads": "the name of each channel",
+    "unit": "yres of its rhythm, taken as µV",
+}
 
 
 def read_schiller(path: Path, *, start_s: float = 0.0) -> Record:
@@ -45,7 +56,9 @@ def _recording(path: Path, root: Element) -> VendorRecording:
     block = _rhythm_block(path, root)
     leads = block.findall("channel")
     patient = root.find("patdata")
-    uv_per_unit = parse_number(text(block, "resolution/yres")) or np.nan
+    uv_per_unit = parse_number(text(block, "resolution/yres"))
+    if not uv_per_unit:
+        raise UnreadableRecord(f"Record {path.stem}: its rhythm states no scale (yres).")
     raw = np.stack([comma_separated(text(lead, "data")) for lead in leads])
     return VendorRecording(
         columns=[text(lead, "name") for lead in leads],
@@ -55,11 +68,13 @@ def _recording(path: Path, root: Element) -> VendorRecording:
         sex=text(patient, "gender"),
         private=texts(patient, "id", "lastname", "firstname"),
         notes=("layout not checked against a vendor's file: Schiller XML",),
+        evidence=_EVIDENCE,
     )
 
 
 def _rhythm_block(path: Path, root: Element) -> Element:
-    for block in root.iter("wavedata"):
+    blocks = list(root.iter("wavedata"))
+    for block in blocks:
         encodings = {text(lead, "datastype") for lead in block.findall("channel")}
         if text(block, "type") == "ECG_RHYTHMS" and encodings:
             if encodings != {"COMMASEPARATE"}:
@@ -68,6 +83,8 @@ def _rhythm_block(path: Path, root: Element) -> Element:
                     "accepted is COMMASEPARATE."
                 )
             return block
+    if any(text(block, "type").upper().startswith(_MEDIAN_TYPES) for block in blocks):
+        refuse_median_beat(path)
     raise UnreadableRecord(
         f"Record {path.stem}: {path.name} holds no ECG_RHYTHMS. Export the ECG with its waveform."
     )

@@ -2,19 +2,26 @@
 
 import struct
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.formats.ecgdatakit_adapter import parse, to_recording
+from ecgcore.records.formats.ecgdatakit_adapter import lead_mv, parse, to_metadata
 from ecgcore.records.formats.scp_sections import Layout, read_layout
+from ecgcore.records.lead_groups import LeadGroup, combine_groups
 from ecgcore.records.parser_errors import read_bytes, refuse_parser_errors
-from ecgcore.records.record import Record
+from ecgcore.records.record import ALTERED, Record
 from ecgcore.records.vendor_record import VendorRecording, make_record
 
 _FORMAT = "SCP-ECG"
 _LARGEST_BYTES = 4_000_000
+_EVIDENCE = {
+    "rate": "the sample interval of section 6",
+    "leads": "the lead codes of section 3",
+    "unit": "the amplitude multiplier of section 6",
+}
 _LAST_TIME_MS = 20_000
 """Later than this no wave of an average beat ends: 29999 stands for "not measured"."""
 
@@ -32,7 +39,7 @@ def read_scp(path: Path, *, start_s: float = 0.0) -> Record:
     Raises
     ------
     UnreadableRecord
-        No SCP-ECG, bimodal compression, not twelve leads, or damaged.
+        No SCP-ECG, bimodal compression, a reference beat alone, not twelve leads, or damaged.
     """
     data = read_bytes(path, _FORMAT, _LARGEST_BYTES)
     with refuse_parser_errors(path, _FORMAT):
@@ -40,10 +47,35 @@ def read_scp(path: Path, *, start_s: float = 0.0) -> Record:
     _refuse_undecodable(path, layout)
     parsed, notes = _parse(path, data, layout)
     with refuse_parser_errors(path, _FORMAT):
-        # The interval in µs gives the rate unrounded: 1667 µs are 599.88 Hz.
-        recording = to_recording(path, parsed, 1e6 / layout.interval_us)
-        recording = replace(recording, machine=_machine(recording, parsed), notes=notes)
+        leads = combine_groups(path.stem, _groups(path, parsed, layout))
+        metadata = to_metadata(parsed)
+        metadata["machine"] = _machine(metadata["machine"], parsed)
+        recording = VendorRecording(
+            columns=leads.columns,
+            signal_mv=leads.signal_mv,
+            fs_hz=leads.fs_hz,
+            notes=(*notes, *leads.notes),
+            evidence=_EVIDENCE,
+            **metadata,
+        )
     return make_record(path, recording, start_s=start_s)
+
+
+def _groups(path: Path, parsed: Any, layout: Layout) -> list[LeadGroup]:
+    """Return the leads that have the same first and last sample, group by group."""
+    fs_hz = 1e6 / layout.interval_us  # unrounded: 1667 µs are 599.88 Hz
+    spans: dict[tuple[int, int], list[Any]] = {}
+    for declared, lead in zip(layout.leads, parsed.leads, strict=True):
+        spans.setdefault((declared.first, declared.last), []).append(lead)
+    return [
+        LeadGroup(
+            columns=[lead.label for lead in leads],
+            signal_mv=np.stack([lead_mv(path, lead) for lead in leads]),
+            fs_hz=fs_hz,
+            start_s=first / fs_hz,
+        )
+        for (first, _), leads in spans.items()
+    ]
 
 
 def _refuse_undecodable(path: Path, layout: Layout) -> None:
@@ -65,7 +97,7 @@ def _refuse_undecodable(path: Path, layout: Layout) -> None:
 
 def _parse(path: Path, data: bytes, layout: Layout) -> tuple[Any, tuple[str, ...]]:
     """Return the parsed file, and notes on its irregularities."""
-    notes = () if layout.checksum_matches else ("checksum does not match",)
+    notes = () if layout.checksums_match else (f"{ALTERED}a checksum differs",)
     if any(lead.first for lead in layout.leads) or not layout.leads:
         return parse(path, _FORMAT), notes
     with tempfile.TemporaryDirectory(prefix="ecgcore-scp-") as folder:
@@ -83,7 +115,7 @@ def _count_from_one(data: bytes, layout: Layout) -> bytes:
     return bytes(corrected)
 
 
-def _machine(recording: VendorRecording, parsed: Any) -> dict[str, float | None]:
+def _machine(measurements: dict[str, float | None], parsed: Any) -> dict[str, float | None]:
     """Return the machine's measurements; section 7 gives onsets and offsets of waves in ms."""
     blocks = parsed.raw_metadata.get("measurement_blocks") or [{}]
     times_ms = {name: ms for name, ms in blocks[0].items() if ms < _LAST_TIME_MS}
@@ -91,7 +123,7 @@ def _machine(recording: VendorRecording, parsed: Any) -> dict[str, float | None]
     def interval_ms(start: str, end: str) -> float | None:
         return times_ms[end] - times_ms[start] if {start, end} <= times_ms.keys() else None
 
-    return dict(recording.machine) | {
+    return measurements | {
         "pr_ms": interval_ms("p_onset", "qrs_onset"),
         "qrs_ms": interval_ms("qrs_onset", "qrs_offset"),
         "qt_ms": interval_ms("qrs_onset", "t_offset"),
