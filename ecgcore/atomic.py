@@ -19,6 +19,7 @@ import psutil
 from ecgcore.errors import DamagedFile, NotWritten
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from pydantic import BaseModel
 
@@ -148,6 +149,19 @@ def _check(file: Path, content: Any, schema: "type[BaseModel]") -> None:
         raise damaged(file, problem) from None
 
 
+@contextmanager
+def reading_table(file: Path) -> Iterator[None]:
+    """Turn the errors of reading a parquet file that the product wrote into DamagedFile."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise DamagedFile(f"{file.parent.name}/{file.name} is missing; {_MEND}.") from None
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        raise damaged(file, "it is no whole table with the expected columns") from None
+
+
 def read_parquet(
     file: Path, columns: Sequence[str] | None = None, **options: Any
 ) -> "pd.DataFrame":
@@ -159,14 +173,25 @@ def read_parquet(
         The file is missing, is not complete, or lacks a column.
     """
     import pandas as pd
-    import pyarrow as pa
+
+    with reading_table(file):
+        return pd.read_parquet(file, columns=None if columns is None else list(columns), **options)
+
+
+def map_array(file: Path) -> "np.ndarray":
+    """Return the array of a .npy file that the product wrote, memory-mapped; unpickle nothing.
+
+    Raises
+    ------
+    DamagedFile
+        The file is missing or is not complete.
+    """
+    import numpy as np
 
     try:
-        return pd.read_parquet(file, columns=None if columns is None else list(columns), **options)
-    except FileNotFoundError:
-        raise DamagedFile(f"{file.parent.name}/{file.name} is missing; {_MEND}.") from None
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-        raise damaged(file, "it is no whole table with the expected columns") from None
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError):
+        raise damaged(file, "it is no whole array") from None
 
 
 def damaged(file: Path, problem: str) -> DamagedFile:

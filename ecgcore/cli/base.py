@@ -156,7 +156,7 @@ def print_answers(
 def print_damaged(damaged: "Iterable[Damaged]") -> None:
     """Print one line on stderr for each cohort or run that cannot be opened."""
     for one in damaged:
-        err.print(f"damaged: {one.name}: {one.reason}", style="red", markup=False, soft_wrap=True)
+        err.print(one.reason, style="red", markup=False, soft_wrap=True)
 
 
 def progress_bar() -> Progress:

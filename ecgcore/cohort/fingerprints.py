@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.fft import rfft
 
-from ecgcore.atomic import write_atomic
+from ecgcore.atomic import map_array, write_atomic
 from ecgcore.cohort.codec import decode_signals_mv
 from ecgcore.records.record import LEADS
 
@@ -120,17 +120,17 @@ def write(shard: Path, fingerprints: Sequence[bytes]) -> None:
 def read(shard: Path, fs_hz: float) -> np.ndarray:
     """Return (n, SIZE) int8, memory-mapped; computed from the signals (at ``fs_hz``) if missing."""
     if not (shard / _FILE).exists():
-        signals = np.load(shard / "signals.npy", mmap_mode="r")
+        signals = map_array(shard / "signals.npy")
         write(shard, [fingerprint(decode_signals_mv(stored), fs_hz) for stored in signals])
         for earlier in set(shard.glob("fingerprints*.npy")) - {shard / _FILE}:
             earlier.unlink()
-    return np.load(shard / _FILE, mmap_mode="r")
+    return map_array(shard / _FILE)
 
 
 def copy(old: Path, new: Path, keep: np.ndarray) -> None:
     """Copy the rows of a shard's fingerprints where ``keep`` (n,) bool is True to another shard."""
     if (old / _FILE).exists():
-        _save(new, np.load(old / _FILE)[keep])
+        _save(new, map_array(old / _FILE)[keep])
 
 
 def _save(shard: Path, table: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgcore.atomic import read_parquet
+from ecgcore.atomic import map_array, read_parquet
 from ecgcore.cohort import measurements_table
 from ecgcore.cohort.catalogue import read_cohort_file
 from ecgcore.cohort.codec import decode_record, decode_signals_mv
@@ -113,4 +113,4 @@ def _record_from_file(path: str, stamp: str, stamps: FileStamps, start_s: float)
 
 
 def _signals(shard: Path) -> np.ndarray:
-    return np.load(shard / "signals.npy", mmap_mode="r")
+    return map_array(shard / "signals.npy")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ecgcore.atomic import atomic_dir, read_parquet
+from ecgcore.atomic import atomic_dir, map_array, read_parquet
 from ecgcore.cohort import fingerprints, measurements_table
 from ecgcore.cohort.codec import LARGEST_UV, MISSING
 from ecgcore.cohort.index import INDEX, index_row, write_index
@@ -19,7 +19,7 @@ from ecgcore.cohort.partial_shards import JournalEntry, PartialShard
 from ecgcore.cohort.private_paths import read_paths, write_paths
 from ecgcore.cohort.scan import ScannedFile, is_lower_rate
 from ecgcore.cohort.signal_format import SignalFormat
-from ecgcore.errors import UnreadableRecord
+from ecgcore.errors import DamagedFile, UnreadableRecord
 from ecgcore.labels.code_tables import tables_hash
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
@@ -101,8 +101,8 @@ def is_complete(shard: Path) -> bool:
     """
     try:
         index = pq.ParquetFile(shard / "index.parquet")
-        signals = np.load(shard / "signals.npy", mmap_mode="r")
-    except (OSError, ValueError):  # ArrowInvalid is a ValueError
+        signals = map_array(shard / "signals.npy")
+    except (DamagedFile, OSError, ValueError):  # ArrowInvalid is a ValueError
         return False
     has_all_columns = set(INDEX.names) - {"machine"} <= set(index.schema_arrow.names)
     return has_all_columns and len(signals) == index.metadata.num_rows
@@ -128,7 +128,7 @@ def rewrite_shard(
     remaining = paths.loc[paths["status"] == "read", "record"]
     keep = (index["record"].isin(remaining) & ~index["record"].isin(copies)).to_numpy()
     with atomic_dir(cohort / "shards" / new) as folder:
-        signals = np.load(source / "signals.npy", mmap_mode="r")
+        signals = map_array(source / "signals.npy")
         np.save(folder / "signals.npy", signals[keep])
         write_index(folder / "index.parquet", index[keep].to_dict("records"), f"of {old}")
         fingerprints.copy(source, folder, keep)

@@ -5,6 +5,7 @@ cohort. Paths are only in the private table ``private/NNNNN.parquet`` (mode 600)
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecgcore.atomic import read_parquet
+from ecgcore.atomic import map_array, read_parquet
 from ecgcore.cohort import measurements_table, remote
 from ecgcore.cohort.catalogue import cohort_names, read_cohort_file
 from ecgcore.cohort.codec import decode_record, decode_signals_mv, decode_statements
@@ -292,9 +293,7 @@ class Cohort:
         if shard not in self._maps:
             if len(self._maps) == _MAX_MAPS:
                 self._maps.clear()
-            self._maps[shard] = _map_signals(
-                self._shards[shard] / "signals.npy", self._sizes[shard]
-            )
+            self._maps[shard] = map_signals(self._shards[shard], self._sizes[shard])
         return self._maps[shard]
 
     @cached_property
@@ -344,15 +343,19 @@ def private_paths_file(cohort: Path, shard: str) -> Path:
     return cohort / "private" / f"{shard}.parquet"
 
 
-def _map_signals(file: Path, records: int) -> np.ndarray:
-    """Return a shard's signals (n, 12, T) int16, memory-mapped."""
-    try:
-        signals = np.load(remote.local_file(file), mmap_mode="r")
-        if len(signals) != records:
-            raise ValueError(f"{len(signals)} signals of {records}")
-        return signals
-    except (OSError, ValueError) as error:
-        raise DamagedFile(
-            f"{file.parent.parent.parent.name}: shard {file.parent.name} has no whole signals; "
-            "ingest its folder again."
-        ) from error
+def map_signals(shard: Path, records: int) -> np.ndarray:
+    """Return a shard's signals, (records, 12, T) int16, memory-mapped.
+
+    Raises
+    ------
+    DamagedFile
+        The file is not whole, or holds something else.
+    """
+    with suppress(DamagedFile):
+        signals = map_array(remote.local_file(shard / "signals.npy"))
+        if signals.dtype == np.int16 and signals.shape[:2] == (records, len(LEADS)):
+            return signals
+    raise DamagedFile(
+        f"{shard.parent.parent.name}: shard {shard.name} has no whole signals; ingest its folder "
+        "again."
+    )

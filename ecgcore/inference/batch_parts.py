@@ -14,17 +14,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecgcore.atomic import read_parquet, write_atomic
+from ecgcore.atomic import read_parquet, reading_table, write_atomic
 from ecgcore.cohort.codec import decode_record, decode_signals_mv
 from ecgcore.cohort.exclusions import anonymous_reason
 from ecgcore.cohort.private_paths import write_paths
 from ecgcore.cohort.remote import local_file
 from ecgcore.cohort.scan import FileStamps, ScannedFile, scan_file
+from ecgcore.cohort.store import map_signals
 from ecgcore.errors import DamagedFile, EcgError, UnreadableRecord
 from ecgcore.inference.classify import classify_all
 from ecgcore.inference.inputs import ClassifierInput, read_input
@@ -117,7 +117,7 @@ class ShardPart:
     def inputs(self, classifier: Classifier) -> Iterator[ClassifierInput | UnreadableRecord]:
         """Yield each record as it is stored."""
         index = self._index()
-        signals = np.load(local_file(self.shard / "signals.npy"), mmap_mode="r")
+        signals = map_signals(self.shard, len(index))
         for row, stored in zip(index.itertuples(), signals, strict=True):
             yield decode_record(row, decode_signals_mv(stored), self.fs_hz)
 
@@ -244,7 +244,8 @@ def _is_current(file: Path, plan: str) -> bool:
 
 
 def _count(file: Path) -> Counter[str]:
-    table = pq.read_table(file, columns=["error", "refer", "top"])
+    with reading_table(file):
+        table = pq.read_table(file, columns=["error", "refer", "top"])
     tops = Counter(f"top {code}" for code in table["top"].to_pylist() if code is not None)
     return tops + Counter(
         records=len(table),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
+from ecgcore.atomic import read_parquet
 from ecgcore.cohort import fingerprints
 from ecgcore.cohort.duplicates import find_duplicates
 from ecgcore.cohort.known_overlaps import overlapping_rows, overlaps_of
@@ -111,10 +111,9 @@ def was_trained_on(run: Run, record: Record) -> bool:
     name = pd.DataFrame({"source": [record.source], "record": [record.name]})
     if (run.folder / FILE).exists():
         training_parts = [("part", "in", TRAINING_PARTS)]
-        table = pq.read_table(run.folder / FILE, columns=list(name), filters=training_parts)
-        trained_on = table.to_pandas()
+        trained_on = read_parquet(run.folder / FILE, list(name), filters=training_parts)
     elif (run.folder / OLD_FILE).exists():
-        trained_on = pd.read_parquet(run.folder / OLD_FILE, columns=list(name))
+        trained_on = read_parquet(run.folder / OLD_FILE, list(name))
     else:
         return False
     return bool(_names(trained_on).isin(_names(name)).any())

@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecgcore.atomic import write_atomic
+from ecgcore.atomic import damaged, read_parquet, reading_table, write_atomic
 from ecgcore.cohort import splits, subsets
 from ecgcore.cohort.measure_job import ensure_measured
 from ecgcore.cohort.store import Cohort
@@ -199,8 +199,9 @@ def read_lineage(run: Run) -> Lineage | None:
         return read_old_lineage(run)
     columns = [*IDENTITY, "part"]
     file = run.folder / FILE
-    table = pq.read_table(file, columns=columns, filters=[("part", "in", TRAINING_PARTS)])
-    return Lineage(table.to_pandas(), _metadata(table).get("lineage_complete", True))
+    with reading_table(file):
+        table = pq.read_table(file, columns=columns, filters=[("part", "in", TRAINING_PARTS)])
+        return Lineage(table.to_pandas(), _metadata(table).get("lineage_complete", True))
 
 
 def read_old_lineage(run: Run) -> Lineage | None:
@@ -208,7 +209,9 @@ def read_old_lineage(run: Run) -> Lineage | None:
     file = run.folder / OLD_FILE
     if not file.exists():
         return None
-    records = pd.read_parquet(file)
+    records = read_parquet(file)
+    if not set(IDENTITY) <= set(records):
+        raise damaged(file, "it lacks the columns of a list of records")
     if "part" not in records:
         records = records.assign(part=TRAINING_PARTS[0])
     return Lineage(records, records.attrs.get("whole", True))
@@ -232,7 +235,7 @@ def _read(run: Run, columns: list[str]) -> pa.Table:
     """Return columns of the run's own rows."""
     try:
         return pq.read_table(run.folder / FILE, columns=columns, filters=[("row", ">=", 0)])
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise DamagedFile(
             f"{run.id}/{FILE} cannot be read ({error}); restore it or train anew."
         ) from error
