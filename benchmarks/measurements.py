@@ -24,7 +24,8 @@ from ecgcore.measurement import delineation, p_wave, spatial_velocity
 from ecgcore.measurement.delineation import Fiducials, delineate
 from ecgcore.measurement.measurements import Measurements, measure
 from ecgcore.measurement.median_beat import median_beat
-from ecgcore.measurement.rpeaks import median_rr_s, r_peaks, rr_change
+from ecgcore.measurement.rhythm import median_rr_s, rr_change
+from ecgcore.measurement.rpeaks import r_peaks
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record

@@ -6,8 +6,10 @@ from itertools import pairwise
 import numpy as np
 
 from ecgcore.measurement.delineation import Fiducials, delineate
+from ecgcore.measurement.gaps import mark_gaps
 from ecgcore.measurement.median_beat import MedianBeat, median_beat
-from ecgcore.measurement.rpeaks import median_rr_s, premature_beats, r_peaks, rr_change
+from ecgcore.measurement.rhythm import median_rr_s, premature_beats, rr_change
+from ecgcore.measurement.rpeaks import r_peaks
 
 WAVES = ("P", "QRS", "ST", "T")
 REST = len(WAVES)
@@ -64,20 +66,22 @@ def locate_waves(signal_mv: np.ndarray, fs_hz: float) -> Waves:
     signal_mv
         (12, T) in mV, NaN where missing.
     """
+    signal_mv, gaps = mark_gaps(signal_mv, fs_hz)
     peaks_s = r_peaks(signal_mv, fs_hz)
     samples = signal_mv.shape[1]
     label = np.full(samples, REST)
-    beat = median_beat(signal_mv, fs_hz, peaks_s)
+    beat = median_beat(signal_mv, fs_hz, peaks_s, gaps)
     if beat is None:
         return Waves(label, (), peaks_s, np.zeros(len(peaks_s), bool), None)
-    dominant = _wave_spans_s(beat, delineate(beat, median_rr_s(peaks_s), rr_change(peaks_s)))
+    rhythm = median_rr_s(peaks_s, gaps), rr_change(peaks_s, gaps)
+    dominant = _wave_spans_s(beat, delineate(beat, *rhythm))
     for peak_s, aberrant in zip(peaks_s, beat.aberrant, strict=True):
         spans = (aberrant and _beat_spans_s(signal_mv, fs_hz, peak_s)) or dominant
         for wave, (start_s, stop_s) in spans.items():  # QRS last: it overwrites others
             first, last = (round((peak_s + at) * fs_hz) for at in (start_s, stop_s))
             label[max(0, first) : max(0, last)] = WAVES.index(wave)
     lengths = [1000 * (stop - start) for start, stop in dominant.values()]
-    early = premature_beats(peaks_s) | beat.aberrant
+    early = premature_beats(peaks_s, gaps) | beat.aberrant
     edges = _edges(peaks_s, samples, fs_hz)
     return Waves(label, edges, peaks_s, early, min(lengths, default=None))
 

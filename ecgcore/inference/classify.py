@@ -18,6 +18,8 @@ from ecgcore.records.discover import find_records
 from ecgcore.records.read import DEFAULT_READ_OPTIONS, ReadOptions
 from ecgcore.records.record import Record
 
+_SHORTER_S = 0.05
+"""A recording that lacks less than this has the length of the network's input."""
 _CHUNK = 4 * BATCH_SIZE
 """Files per job of a worker process: whole batches, so that every answer is the same."""
 
@@ -61,7 +63,7 @@ def classify_records(
                 "uncertain": None if uncertain is None else _codes(uncertain[row], classifier),
                 "quality": [str(flag) for flag in quality_gate.flags],
                 "gate": quality_gate.verdict,
-                "notes": list(record.notes),
+                "notes": [*record.notes, *_input_notes(record, classifier)],
                 "error": None,
             }
         )
@@ -78,6 +80,17 @@ def _codes(row: np.ndarray, classifier: Classifier) -> list[str]:
 
 def _gate(item: ClassifierInput) -> Gate:
     return gate(item) if isinstance(item, Record) else Gate(PASSES, ())
+
+
+def _input_notes(item: ClassifierInput, classifier: Classifier) -> tuple[str, ...]:
+    """Return a note if a recording is shorter than the network's input."""
+    duration_s = classifier.input["duration_s"]
+    if not isinstance(item, Record) or item.duration_s > duration_s - _SHORTER_S:
+        return ()
+    return (
+        f"{item.duration_s:.1f} s of the {duration_s:g} s that {classifier.run_id} reads: filled "
+        "with missing values, less certain",
+    )
 
 
 def classify_inputs(

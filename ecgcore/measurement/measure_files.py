@@ -35,10 +35,11 @@ def _measure_file(path: Path, options: ReadOptions) -> dict[str, Any]:
     except UnreadableRecord as error:
         empty = Measurements().as_json()
         return {"record": path.stem, **empty, "machine": {}, "notes": [], "error": str(error)}
+    measurements = measure(record)
     return {
         "record": record.name,
-        **measure(record).as_json(),
+        **measurements.as_json(),
         "machine": record.machine,
-        "notes": [MEASUREMENT_STATUS, *record.notes],
+        "notes": [MEASUREMENT_STATUS, *record.notes, *measurements.notes],
         "error": None,
     }

@@ -7,21 +7,29 @@ import numpy as np
 import pyarrow as pa
 
 from ecgcore.measurement.delineation import Fiducials, delineate
+from ecgcore.measurement.gaps import (
+    Gap,
+    describe_gaps,
+    describe_too_short,
+    mark_gaps,
+    recorded_s,
+)
 from ecgcore.measurement.median_beat import MedianBeat, median_beat
-from ecgcore.measurement.rpeaks import (
+from ecgcore.measurement.quality_thresholds import is_slow
+from ecgcore.measurement.rhythm import (
     median_rr_s,
     premature_beats,
-    r_peaks,
     rate_bpm,
     rr_change,
     rr_irregularity,
 )
+from ecgcore.measurement.rpeaks import is_too_short, r_peaks
 from ecgcore.measurement.waves import WAVE_FIELDS, LeadWaves, lead_waves
 from ecgcore.records.record import LEADS, Record
 
 MEASUREMENT_STATUS = "automatic, unconfirmed"
 """Stated with every measurement shown to people."""
-MEASURE_VERSION = 3
+MEASURE_VERSION = 4
 """Increased when a measurement or quality flag changes: the next ingest measures cohorts anew."""
 MAX_MEASURED_S = 300.0
 _NUMERIC_FIELDS = (
@@ -82,6 +90,9 @@ class Measurements:
         R in aVL plus S in V3 (Casale et al. 1985).
     leads
         The waves of each lead.
+    notes
+        What limits the measurements: gaps, too short a recording. Cohorts do not store them; the
+        quality flags say the same.
 
     Examples
     --------
@@ -109,6 +120,7 @@ class Measurements:
     sokolow_lyon_mv: float | None = None
     cornell_mv: float | None = None
     leads: dict[str, LeadWaves] = field(default_factory=lambda: {k: LeadWaves() for k in LEADS})
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         main = (
@@ -137,6 +149,7 @@ class Measurements:
                 lead: {k: _rounded(v, 4) for k, v in asdict(self.leads[lead]).items()}
                 for lead in LEADS
             },
+            "notes": list(self.notes),
         }
 
     def as_row(self) -> dict[str, Any]:
@@ -155,13 +168,14 @@ class Measurements:
             lead: LeadWaves(**{name: _or_none(row[f"{lead}_{name}"]) for name in WAVE_FIELDS})
             for lead in LEADS
         }
+        numbers: dict[str, Any] = {name: _or_none(row[name]) for name in _NUMERIC_FIELDS}
         p_wave = row["p_wave"]
         peaks = row["r_peaks_s"]
         return cls(
             r_peaks_s=() if peaks is None else tuple(float(peak_s) for peak_s in peaks),
             p_wave=None if p_wave is None or p_wave != p_wave else bool(p_wave),
             leads=waves,
-            **{name: _or_none(row[name]) for name in _NUMERIC_FIELDS},
+            **numbers,
         )
 
 
@@ -171,18 +185,24 @@ def measure(record: Record) -> Measurements:
     Takes about 10 ms for 10 s and never fails: a value that cannot be measured is None. Only the
     first five minutes of a longer recording are measured.
     """
-    signal_mv = record.signal_mv[:, : round(MAX_MEASURED_S * record.fs_hz)]
-    peaks_s = r_peaks(signal_mv, record.fs_hz)
-    beat = median_beat(signal_mv, record.fs_hz, peaks_s)
-    rhythm: dict[str, Any] = {
-        "r_peaks_s": tuple(float(peak_s) for peak_s in peaks_s),
-        "rate_bpm": rate_bpm(peaks_s),
-        "rr_irregularity": rr_irregularity(peaks_s),
-        "premature_beats": float(premature_beats(peaks_s).sum()) if len(peaks_s) > 3 else None,
-    }
+    fs_hz = record.fs_hz
+    signal_mv = _without_missing_end(record.signal_mv[:, : round(MAX_MEASURED_S * fs_hz)])
+    signal_mv, gaps = mark_gaps(signal_mv, fs_hz)
+    peaks_s = r_peaks(signal_mv, fs_hz)
+    rhythm = _rhythm(peaks_s, gaps)
+    if is_too_short(signal_mv, fs_hz, peaks_s):
+        reason = describe_too_short(recorded_s(signal_mv, fs_hz))
+        return Measurements(r_peaks_s=rhythm["r_peaks_s"], notes=(reason,))
+    rhythm["notes"] = (describe_gaps(gaps),) if gaps else ()
+    if is_slow(fs_hz):
+        reason = f"sampled at {fs_hz:g} Hz: only the rhythm is measured, waves are smoothed"
+        rhythm["notes"] += (reason,)
+        return Measurements(**rhythm)
+    beat = median_beat(signal_mv, fs_hz, peaks_s, gaps)
+    rhythm["notes"] += _describe_leads(signal_mv)
     if beat is None:
         return Measurements(**rhythm)
-    fiducials = delineate(beat, median_rr_s(peaks_s), rr_change(peaks_s))
+    fiducials = delineate(beat, median_rr_s(peaks_s, gaps), rr_change(peaks_s, gaps))
     leads = {lead: lead_waves(beat, fiducials, i) for i, lead in enumerate(LEADS)}
     return Measurements(
         **rhythm,
@@ -194,6 +214,36 @@ def measure(record: Record) -> Measurements:
         cornell_mv=_cornell_mv(leads),
         leads=leads,
     )
+
+
+def _without_missing_end(signal_mv: np.ndarray) -> np.ndarray:
+    """Return the signal up to its last sample in any lead: short records are filled to a length."""
+    is_known = np.isfinite(signal_mv).any(axis=0)
+    if not len(is_known) or is_known[-1] or not is_known.any():
+        return signal_mv
+    return signal_mv[:, : len(is_known) - is_known[::-1].argmax()]
+
+
+def _describe_leads(signal_mv: np.ndarray) -> tuple[str, ...]:
+    """Return a note if leads were recorded one after the other."""
+    share = np.isfinite(signal_mv).mean(axis=1)
+    is_partial = (share > 0) & (share <= 0.5)
+    if not is_partial.any():
+        return ()
+    if is_partial.all():
+        return ("each lead is recorded for half of the time or less: only the rhythm is measured",)
+    leads = ", ".join(lead for lead, partial in zip(LEADS, is_partial, strict=True) if partial)
+    return (f"few beats in {leads}: recorded for half of the time or less",)
+
+
+def _rhythm(peaks_s: np.ndarray, gaps: tuple[Gap, ...]) -> dict[str, Any]:
+    n_premature = float(premature_beats(peaks_s, gaps).sum())
+    return {
+        "r_peaks_s": tuple(float(peak_s) for peak_s in peaks_s),
+        "rate_bpm": rate_bpm(peaks_s, gaps),
+        "rr_irregularity": rr_irregularity(peaks_s, gaps),
+        "premature_beats": n_premature if len(peaks_s) > 3 else None,
+    }
 
 
 def _intervals(fiducials: Fiducials, fs_hz: float, rate: float | None) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Median beat: the median over the beats of the dominant shape, in all leads at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ecgcore.measurement.gaps import Gap, rr_intervals_s
 from ecgcore.measurement.rpeaks import INDEPENDENT_LEADS, r_peaks
 from ecgcore.records.resample import bridge_gaps, resample_signal
 
@@ -29,6 +31,7 @@ COARSE_HZ = 100.0
 COARSE_BEFORE, COARSE_AFTER = 35, 45
 """Samples of the coarse median beat before its R peak, and from it on."""
 _COARSE_MIN_BEATS = 3
+_PARTLY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ class MedianBeat:
 
 
 def median_beat(
-    signal_mv: np.ndarray, fs_hz: float, peaks_s: np.ndarray | None = None
+    signal_mv: np.ndarray,
+    fs_hz: float,
+    peaks_s: np.ndarray | None = None,
+    gaps: Sequence[Gap] = (),
 ) -> MedianBeat | None:
     """Return the median over the beats of the dominant shape, or None without any beat.
 
@@ -83,9 +89,11 @@ def median_beat(
         Hz.
     peaks_s
         R peaks in seconds; detected if not given.
+    gaps
+        Gaps of the record: no interval across one counts.
     """
     peaks_s = r_peaks(signal_mv, fs_hz) if peaks_s is None else np.asarray(peaks_s, dtype=float)
-    has_signal = _leads_with_signal(signal_mv)
+    has_signal, partly = _leads_with_signal(signal_mv, fs_hz)
     if not len(peaks_s) or not has_signal.any():
         return None
     signal = _without_wander(signal_mv[has_signal], fs_hz)  # (leads, T')
@@ -98,13 +106,20 @@ def median_beat(
     beats[:, has_signal] = _cut_out(
         signal, peaks, round(BEFORE_S * WORK_HZ), round(AFTER_S * WORK_HZ)
     )
+    if partly.any():
+        beats[:, partly] = _cut_out(
+            _without_wander(signal_mv[partly], fs_hz),
+            peaks,
+            round(BEFORE_S * WORK_HZ),
+            round(AFTER_S * WORK_HZ),
+        )
     median, used = _median(beats, has_signal)
     return MedianBeat(
         signal_mv=median,
         r_sample=round(BEFORE_S * WORK_HZ),
         beats_mv=beats[used],
         beat_times_s=peaks[used] / WORK_HZ,
-        next_beat_after_s=_next_beat_after_s(peaks_s, dominant),
+        next_beat_after_s=_next_beat_after_s(peaks_s, gaps, dominant),
         dominant=dominant,
         aberrant=complete & ~dominant,
     )
@@ -137,12 +152,18 @@ def _coarse_r_peaks(band_mv: np.ndarray) -> np.ndarray:
     return peaks[(peaks >= COARSE_BEFORE) & (peaks < band_mv.shape[1] - COARSE_AFTER)]
 
 
-def _leads_with_signal(signal_mv: np.ndarray) -> np.ndarray:
-    """Return (leads,) bool: leads with samples for more than half of the time that are not flat."""
+def _leads_with_signal(signal_mv: np.ndarray, fs_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return (leads,) bool twice: leads recorded for most of the time, and those for less.
+
+    The second are recorded for 2 s at least (leads of 2.5 s beside a rhythm strip). Neither are
+    flat.
+    """
     known = np.isfinite(signal_mv)
     high = np.where(known, signal_mv, -np.inf).max(axis=1)
     low = np.where(known, signal_mv, np.inf).min(axis=1)
-    return (known.mean(axis=1) > 0.5) & (high > low)
+    share = known.mean(axis=1)
+    partly = (share <= 0.5) & (known.sum(axis=1) >= _PARTLY_S * fs_hz)
+    return (share > 0.5) & (high > low), partly & (high > low)
 
 
 def _without_wander(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
@@ -259,17 +280,24 @@ def _align(signal: np.ndarray, peaks: np.ndarray, typical: int) -> np.ndarray:
     return peaks
 
 
-def _next_beat_after_s(peaks_s: np.ndarray, dominant: np.ndarray) -> float:
-    intervals_s = np.diff(peaks_s)[dominant[:-1]]
+def _next_beat_after_s(peaks_s: np.ndarray, gaps: Sequence[Gap], dominant: np.ndarray) -> float:
+    intervals_s = rr_intervals_s(peaks_s, gaps)[dominant[:-1]]
+    intervals_s = intervals_s[np.isfinite(intervals_s)]
     return float(np.percentile(intervals_s, 25)) if len(intervals_s) else np.inf
 
 
 def _median(beats: np.ndarray, has_signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the median over complete beats, or over all where few are complete, and its beats."""
+    """Return the median over complete beats, or over all where few are complete, and its beats.
+
+    Leads recorded for less than most of the time have fewer beats: a median over those they have.
+    """
     complete = ~np.isnan(beats[:, has_signal]).any(axis=(1, 2))
-    if complete.sum() >= len(beats) / 2:
-        return np.median(beats[complete], axis=0), complete
+    if complete.sum() < len(beats) / 2:
+        complete = np.ones(len(beats), dtype=bool)
+    used = beats[complete]
+    if not np.isnan(used[:, has_signal]).any() and np.isnan(used[:, ~has_signal]).all():
+        return np.median(used, axis=0), complete
     median = np.full(beats.shape[1:], np.nan)
-    known = np.isfinite(beats).any(axis=0)
-    median[known] = np.nanmedian(beats[:, known], axis=0)
-    return median, np.ones(len(beats), dtype=bool)
+    known = np.isfinite(used).any(axis=0)
+    median[known] = np.nanmedian(used[:, known], axis=0)
+    return median, complete

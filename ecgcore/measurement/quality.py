@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgcore.measurement.clipping import find_plateaus, is_clipped
+from ecgcore.measurement.gaps import describe_gaps, describe_too_short
 from ecgcore.measurement.lead_reversal import reversal_gains
 from ecgcore.measurement.median_beat import COARSE_HZ, coarse_median_beat
 from ecgcore.measurement.quality_features import QualityFeatures
-from ecgcore.measurement.quality_thresholds import thresholds
+from ecgcore.measurement.quality_thresholds import is_slow, thresholds
 from ecgcore.measurement.rpeaks import INDEPENDENT_LEADS
 from ecgcore.records.record import LEADS, Record
 
+TOO_SHORT = "too_short"
 _MAINS_HZ = (50.0, 60.0)
 _MAD_TO_SIGMA = 1.4826
 
@@ -37,8 +39,8 @@ class Flag:
 def quality(record: Record) -> tuple[Flag, ...]:
     """Return the quality flags of a recording, most serious first; empty where nothing is doubtful.
 
-    Codes: missing, flat, range, clipped, calibration, gain, einthoven, goldberger, reversal,
-    mains, noise, baseline.
+    Codes: too_short, missing, gap, short, slow, flat, range, clipped, calibration, gain,
+    einthoven, goldberger, reversal, mains, noise, baseline.
     """
     if record.signal_mv.shape[1] < 2:
         return (Flag("missing", LEADS, "there are no samples"),)
@@ -47,7 +49,11 @@ def quality(record: Record) -> tuple[Flag, ...]:
 
 def quality_flags(features: QualityFeatures) -> Iterator[Flag]:
     """Yield the quality flags of a recording whose features are computed, most serious first."""
+    yield from _too_short(features)
     yield from _missing(features)
+    yield from _gap(features)
+    yield from _short(features)
+    yield from _slow(features)
     yield from _flat(features)
     yield from _range(features)
     yield from _clipped(features)
@@ -60,11 +66,36 @@ def quality_flags(features: QualityFeatures) -> Iterator[Flag]:
     yield from _baseline(features)
 
 
+def _too_short(features: QualityFeatures) -> Iterator[Flag]:
+    if features.recorded_s and not features.has_two_beats:
+        yield Flag(TOO_SHORT, LEADS, describe_too_short(features.recorded_s))
+
+
 def _missing(features: QualityFeatures) -> Iterator[Flag]:
-    which = features.missing > thresholds()["missing"]
+    """Flag samples missing in some leads, or at an end; gaps in all leads have their own flag."""
+    missing = features.missing - features.gap_share
+    which = missing > thresholds()["missing"]
     if which.any():
-        share = features.missing[which].max()
+        share = missing[which].max()
         yield _flag("missing", which, f"{share:.0%} of the samples of {{leads}} are missing")
+
+
+def _gap(features: QualityFeatures) -> Iterator[Flag]:
+    if features.gaps:
+        yield Flag("gap", LEADS, describe_gaps(features.gaps))
+
+
+def _short(features: QualityFeatures) -> Iterator[Flag]:
+    if features.has_two_beats and 0 < features.recorded_s < (limit := thresholds()["short"]):
+        message = (
+            f"{features.recorded_s:.1f} s recorded; below {limit:g} s answers are less certain"
+        )
+        yield Flag("short", LEADS, message)
+
+
+def _slow(features: QualityFeatures) -> Iterator[Flag]:
+    if is_slow(features.fs_hz):
+        yield Flag("slow", LEADS, f"sampled at {features.fs_hz:g} Hz: QRS complexes are smoothed")
 
 
 def _flat(features: QualityFeatures) -> Iterator[Flag]:

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ecgcore.measurement.gaps import mark_gaps, recorded_s
 from ecgcore.measurement.median_beat import COARSE_HZ
 from ecgcore.measurement.quality_thresholds import thresholds
+from ecgcore.measurement.rpeaks import is_too_short
 from ecgcore.measurement.spectrum import Spectrum
 from ecgcore.records.record import Record
 
@@ -21,7 +23,12 @@ class QualityFeatures:
         (12, T) mV around each lead's median ``level_mv``, 0 where missing.
     missing, flat
         (12,) share of samples missing, share of seconds without any change.
-    limbs_there
+    gaps, gap_share
+        Gaps of the recording, and their share of it.
+    duration_s, recorded_s, has_two_beats
+        Length in s, the time in s in which any lead was recorded, and whether there are two beats
+        in it (not sought, but True, where ``too_short`` or more is recorded).
+    limb_leads_present
         (T,) bool: samples that all six limb leads have.
     usable
         (12,) bool: neither flat nor mostly missing.
@@ -36,8 +43,13 @@ class QualityFeatures:
     def __init__(self, record: Record):
         self.fs_hz = record.fs_hz
         raw_mv = record.signal_mv[:, : round(MAX_JUDGED_S * record.fs_hz)]
+        raw_mv, self.gaps = mark_gaps(raw_mv, record.fs_hz)
         gaps = ~np.isfinite(raw_mv)
         self.missing = gaps.mean(axis=1)  # (12,)
+        self.duration_s = raw_mv.shape[1] / record.fs_hz
+        self.gap_share = sum(gap.duration_s for gap in self.gaps) / self.duration_s
+        self.recorded_s = recorded_s(raw_mv, record.fs_hz)
+        self.has_two_beats = not is_too_short(raw_mv, record.fs_hz)
         level = _levels_mv(raw_mv, gaps)  # (12,)
         self.signal_mv = raw_mv - level[:, None].astype(np.float32)  # (12, T)
         self.signal_mv[gaps] = 0

@@ -6,19 +6,18 @@ It repairs nothing, and each reason of a refusal is a flag in plain words.
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from ecgcore.measurement.quality import Flag, quality, quality_flags
+from ecgcore.measurement.quality import TOO_SHORT, Flag, quality, quality_flags
 from ecgcore.measurement.quality_features import QualityFeatures
-from ecgcore.records.record import Record
+from ecgcore.records.record import LEADS, Record
 
 PASSES, DOUBTFUL, REFUSED = "passes", "doubtful", "refused"
 MAX_SILENT_LEADS = 3
 """Leads that may be without a signal. Ours: nine are left, limb and chest leads among them; an
 electrocardiograph's own analysis refuses sooner (CinC Challenge 2011 calls an ECG unacceptable with
 one lead missing)."""
-REFUSING_FLAG = "gain"
-"""Networks learn millivolts: they cannot read an ECG in another unit or scaled lead by lead."""
+REFUSING_FLAGS = (TOO_SHORT, "gain")
+"""Networks learn rhythms of several beats and millivolts: they cannot read an ECG in another unit
+or scaled lead by lead."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +35,32 @@ class Gate:
 def gate(record: Record) -> Gate:
     """Return whether a recording is fit to be classified, and the reasons why not."""
     if record.signal_mv.shape[1] < 2:
-        flags, n_silent = quality(record), len(record.signal_mv)
+        flags, silent = quality(record), _describe_silent_leads(len(LEADS))
     else:
         features = QualityFeatures(record)
-        flags, n_silent = tuple(quality_flags(features)), _count_silent_leads(features)
-    refusals = [str(flag) for flag in flags if flag.code == REFUSING_FLAG]
-    if n_silent > MAX_SILENT_LEADS:
-        refusals.insert(0, f"{n_silent} of 12 leads without a signal; {MAX_SILENT_LEADS} may be")
-    doubts = [str(flag) for flag in flags if flag.code != REFUSING_FLAG]
+        flags, silent = tuple(quality_flags(features)), _silent_leads(features)
+    refusals = [str(flag) for flag in flags if flag.code in REFUSING_FLAGS]
+    if silent:
+        refusals.insert(0, silent)
+    doubts = [str(flag) for flag in flags if flag.code not in REFUSING_FLAGS]
     verdict = REFUSED if refusals else DOUBTFUL if doubts else PASSES
     return Gate(verdict, (*refusals, *doubts), flags)
 
 
-def _count_silent_leads(features: QualityFeatures) -> int:
-    """Return how many leads are flat, or missing for more than half of the time."""
-    return int(np.sum((features.flat == 1) | (features.missing > 0.5)))
+def _silent_leads(features: QualityFeatures) -> str:
+    """Return in words how many leads are flat or mostly missing, if too many are; else nothing.
+
+    Mostly: for more than half of the time in which any lead was recorded.
+    """
+    known_s = (1 - features.missing) * features.duration_s
+    is_silent = (features.flat == 1) | (features.missing == 1)
+    is_silent |= known_s < 0.5 * features.recorded_s
+    if is_silent.sum() <= MAX_SILENT_LEADS:
+        return ""
+    is_partial = is_silent & (features.flat < 1) & (features.missing < 1)
+    when = " for most of the time" if is_partial.any() else ""
+    return _describe_silent_leads(int(is_silent.sum()), when)
+
+
+def _describe_silent_leads(n_silent: int, when: str = "") -> str:
+    return f"{n_silent} of 12 leads without a signal{when}; {MAX_SILENT_LEADS} may be"

@@ -8,24 +8,29 @@ from functools import lru_cache
 import numpy as np
 
 from ecgcore.measurement.calibration_pulses import pulse_edges
-from ecgcore.records.resample import bridge_gaps
+from ecgcore.measurement.gaps import SHORTEST_GAP_S, mark_gaps, recorded_s
+from ecgcore.measurement.quality_thresholds import thresholds
+from ecgcore.records.resample import bridge_gaps, resample_signal
 
 MATCH_S = 0.06
 """Detections in two leads this close are one beat; the detector's refractory time is 200 ms."""
 AGREEING = 0.5
-"""Share of the usable leads in which a beat must be detected."""
+"""Share of the leads recorded at the time in which a beat must be detected."""
 FAINT_AGREEING = 0.25
 """Share that suffices where the energy is at least _FAINT_ENERGY of a typical beat's."""
 _FAINT_ENERGY = 0.4
+FEW_LEADS = 0.5
+"""Share of the leads below which half of those recorded may take a T wave for a beat: its energy
+must be that of a faint beat."""
 _SMALLEST_ENERGY = 0.15
 """Share of the larger beats' energy; P and T waves, in a pause or at the start, have less."""
 _MISSED_ENERGY, _ALONE_S = 0.6, 0.3
 """A beat that no lead detected has this share of a typical energy, this far from the others."""
 _SHORTEST_RR_S = 0.2
-_SEARCH_HZ = 200.0
-EARLY, LATE = 0.85, 1.3
-"""Limits of a premature beat (see ``premature_beats``); of PTB-XL's records in sinus rhythm 90 % of
-those with a stated ectopic beat have one, and 7 % of the others."""
+_SEARCH_HZ, _SLOWEST_HZ = 200.0, 100.0
+"""Rate that beats are searched at, about; and the rate below which a signal is resampled for it."""
+_LEARNING_S = 2.5
+"""The detector learns its thresholds from the first 2 s: a shorter stretch is mirrored."""
 INDEPENDENT_LEADS = (0, 1, 6, 7, 8, 9, 10, 11)
 """I, II, V1–V6: the other limb leads are sums of these and would vote twice."""
 _SMALLEST_SPAN_MV = 0.02
@@ -43,111 +48,121 @@ def r_peaks(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     Parameters
     ----------
     signal_mv
-        (leads, T) in mV; flat leads and gaps (NaN) are ignored.
+        (leads, T) in mV; flat leads are ignored, and each lead where it is missing (NaN).
     fs_hz
         Sampling rate, 50 Hz or more.
 
     Returns
     -------
     np.ndarray
-        (B,) float64 seconds; empty without any beat.
+        (B,) float64 seconds; empty without any beat, and from less than 1 s.
     """
+    if signal_mv.shape[1] < fs_hz:
+        return np.zeros(0)
+    signal_mv, _ = mark_gaps(signal_mv, fs_hz)
+    if fs_hz < _SLOWEST_HZ:
+        signal_mv, fs_hz = resample_signal(signal_mv, fs_hz, _SEARCH_HZ), _SEARCH_HZ
     step = max(1, int(fs_hz // _SEARCH_HZ))
     fs_hz = fs_hz / step
-    leads = _usable_leads(signal_mv, step)  # (n, T')
+    leads, known = _usable_leads(signal_mv, fs_hz, step)  # (n, T')
     if not len(leads) or leads.shape[1] < fs_hz:
         return np.zeros(0)
-    energy = _energy(leads, fs_hz)  # (T',)
-    peaks = _vote([_detect_in_lead(lead, fs_hz) for lead in leads], energy, fs_hz)
+    energy = _energy(leads, known, fs_hz)  # (T',)
+    detections = [_detect_in_lead(*pair, fs_hz) for pair in zip(leads, known, strict=True)]
+    peaks = _vote(detections, known.sum(axis=0), energy, fs_hz)
     peaks = _without_pulses(peaks, leads, fs_hz)
     middle = (step - 1) / 2 / step  # of the samples that were averaged into one
     return (_separate(peaks, energy, fs_hz) + middle) / fs_hz
 
 
-def rate_bpm(peaks_s: np.ndarray) -> float | None:
-    """Return the mean ventricular rate per minute, or None from fewer than two beats."""
-    if len(peaks_s) < 2:
-        return None
-    return float(60 * (len(peaks_s) - 1) / (peaks_s[-1] - peaks_s[0]))
+def is_too_short(signal_mv: np.ndarray, fs_hz: float, peaks_s: np.ndarray | None = None) -> bool:
+    """Return whether so little was recorded that there are not even two beats in it.
 
-
-def rr_irregularity(peaks_s: np.ndarray) -> float | None:
-    """Return the root mean square of successive RR differences over the mean RR.
-
-    About 0.02–0.05 in sinus rhythm, above 0.1 in ectopy and fibrillation; None from fewer than
-    three intervals (RMSSD: Task Force 1996, DOI 10.1161/01.CIR.93.5.1043).
-    """
-    rr_s = np.diff(peaks_s)
-    if len(rr_s) < 3:
-        return None
-    return float(np.sqrt(np.mean(np.diff(rr_s) ** 2)) / np.mean(rr_s))
-
-
-def median_rr_s(peaks_s: np.ndarray) -> float | None:
-    """Return the median RR interval in s, or None from fewer than two beats."""
-    return float(np.median(np.diff(peaks_s))) if len(peaks_s) > 1 else None
-
-
-def rr_change(peaks_s: np.ndarray) -> float:
-    """Return the median change from one RR interval to the next, as a share of the median RR.
-
-    Unlike ``rr_irregularity`` it stays small with a few premature beats, and is about 0.2 in
-    fibrillation; 0 from fewer than three beats.
-    """
-    rr_s = np.diff(peaks_s)
-    return float(np.median(np.abs(np.diff(rr_s))) / np.median(rr_s)) if len(rr_s) > 1 else 0.0
-
-
-def premature_beats(peaks_s: np.ndarray, early: float = EARLY, late: float = LATE) -> np.ndarray:
-    """Return (B,) bool: the beats that come early and are followed by a pause.
+    A longer recording with one beat or none is not too short: its heart may pause.
 
     Parameters
     ----------
+    signal_mv
+        (leads, T) in mV, NaN where missing.
+    fs_hz
+        Hz.
     peaks_s
-        (B,) seconds.
-    early
-        A beat is early if the interval before it is less than this share of the usual one, the
-        median of up to nine around it.
-    late
-        The interval after it must be this many times the one before it (at the record's end, the
-        usual one must be).
+        R peaks in seconds; detected, if it matters, where not given.
     """
-    rr_s = np.diff(peaks_s)
-    is_premature = np.zeros(len(peaks_s), dtype=bool)
-    if len(rr_s) < 3:
-        return is_premature
-    usual = np.array([np.median(rr_s[max(0, i - 4) : i + 5]) for i in range(len(rr_s))])
-    after = np.append(rr_s[1:], usual[-1])
-    is_premature[1:] = (rr_s < early * usual) & (after > late * rr_s)
-    return is_premature
+    if recorded_s(signal_mv, fs_hz) >= thresholds()["too_short"]:
+        return False
+    return len(r_peaks(signal_mv, fs_hz) if peaks_s is None else peaks_s) < 2
 
 
-def _usable_leads(signal_mv: np.ndarray, step: int) -> np.ndarray:
-    """Return (n, T / step) float64: the independent leads with a signal, gaps interpolated.
+def _usable_leads(signal_mv: np.ndarray, fs_hz: float, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, T / step) float64, the voting leads with gaps interpolated, and where recorded.
 
-    ``step`` samples are averaged into one.
+    A lead with less than a second of signal is left out. ``step`` samples are averaged into one.
     """
-    rows = signal_mv[list(INDEPENDENT_LEADS)] if len(signal_mv) == 12 else signal_mv
+    rows = _voting_leads(signal_mv)
     stop = rows.shape[1] // step * step
     rows = rows[:, :stop].reshape(len(rows), -1, step).mean(axis=2, dtype=np.float64)
-    usable = []
-    for lead, known in zip(rows, np.isfinite(rows), strict=True):
-        if known.mean() < 0.5 or np.ptp(lead[known]) < _SMALLEST_SPAN_MV:
-            continue
-        usable.append(np.where(known, lead, np.nan))
-    return bridge_gaps(np.array(usable))[0] if usable else np.array(usable)
+    recorded = np.isfinite(rows)
+    is_usable = [
+        known.sum() >= fs_hz and np.ptp(lead[known]) >= _SMALLEST_SPAN_MV
+        for lead, known in zip(rows, recorded, strict=True)
+    ]
+    bridged, _ = bridge_gaps(np.where(recorded, rows, np.nan)[is_usable])
+    return bridged, _without_short_gaps(recorded[is_usable], round(SHORTEST_GAP_S * fs_hz))
 
 
-def _energy(leads: np.ndarray, fs_hz: float) -> np.ndarray:
+def _voting_leads(signal_mv: np.ndarray) -> np.ndarray:
+    """Return the independent leads; all leads if at some time only the others are recorded.
+
+    So it is where leads were recorded one group after the other (aVR, aVL, aVF from 2.5 s on).
+    """
+    if len(signal_mv) != 12:
+        return signal_mv
+    independent = signal_mv[list(INDEPENDENT_LEADS)]
+    is_silent = ~np.isfinite(independent).any(axis=0)
+    has_others = np.isfinite(signal_mv[:, is_silent]).any()
+    return signal_mv if has_others else independent
+
+
+def _without_short_gaps(known: np.ndarray, shortest: int) -> np.ndarray:
+    """Return (n, T) bool with gaps of fewer than ``shortest`` samples closed."""
+    closed = known.copy()
+    for lead in closed if not known.all() else ():
+        for start, stop in _stretches(~lead):
+            lead[start:stop] = stop - start < shortest
+    return closed
+
+
+def _stretches(is_set: np.ndarray) -> np.ndarray:
+    """Return (n, 2) first sample, and one past the last, of each stretch that is set."""
+    return np.flatnonzero(np.diff(is_set, prepend=False, append=False)).reshape(-1, 2)
+
+
+def _energy(leads: np.ndarray, known: np.ndarray, fs_hz: float) -> np.ndarray:
     """Return (T,) root mean square over leads of the 5–30 Hz band, without the two largest.
+
+    Each lead counts where it is known (n, T); 0 where none is.
 
     These are left out at each sample because a loose electrode gives larger changes than any beat,
     and that of the right arm affects I and II.
     """
     from scipy.signal import sosfiltfilt
 
-    power = np.sort(sosfiltfilt(_band_pass(fs_hz), leads, axis=1) ** 2, axis=0)
-    return np.sqrt(power[: max(len(power) - 2, 1)].mean(axis=0))
+    power = sosfiltfilt(_band_pass(fs_hz), leads, axis=1) ** 2
+    if known.all():
+        power = np.sort(power, axis=0)
+        return np.sqrt(power[: max(len(power) - 2, 1)].mean(axis=0))
+    power = np.sort(np.where(known, power / _size(power, known), np.inf), axis=0)
+    n_known = known.sum(axis=0)
+    n_counted = n_known - n_known // 4  # (T,)
+    is_counted = np.arange(len(power))[:, None] < n_counted
+    return np.sqrt(np.where(is_counted, power, 0).sum(axis=0) / np.maximum(n_counted, 1))
+
+
+def _size(power: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return (n, 1) the power of each lead's QRS complexes: leads take turns where some miss."""
+    sizes = [np.percentile(lead[is_known], 98) for lead, is_known in zip(power, known, strict=True)]
+    return np.array(sizes)[:, None]
 
 
 @lru_cache(maxsize=16)
@@ -157,24 +172,45 @@ def _band_pass(fs_hz: float) -> np.ndarray:
     return butter(2, (5, min(30.0, 0.45 * fs_hz)), "bandpass", fs=fs_hz, output="sos")
 
 
-def _detect_in_lead(lead: np.ndarray, fs_hz: float) -> np.ndarray:
+def _detect_in_lead(lead: np.ndarray, known: np.ndarray, fs_hz: float) -> np.ndarray:
+    """Return the samples of beats in a lead, each known stretch of it searched alone."""
+    found = [
+        start + _detect_in_stretch(lead[start:stop], fs_hz)
+        for start, stop in _stretches(known)
+        if stop - start >= SHORTEST_GAP_S * fs_hz
+    ]
+    return np.concatenate(found) if found else np.zeros(0, int)
+
+
+def _detect_in_stretch(lead: np.ndarray, fs_hz: float) -> np.ndarray:
     from sleepecg import detect_heartbeats
 
-    return detect_heartbeats(lead, fs_hz)
+    if (n := len(lead)) >= _LEARNING_S * fs_hz:
+        return detect_heartbeats(lead, fs_hz)
+    margin = round(_LEARNING_S * fs_hz)
+    samples = detect_heartbeats(np.pad(lead, margin, mode="reflect"), fs_hz) - margin
+    return samples[(samples >= 0) & (samples < n)]
 
 
-def _vote(detections: list[np.ndarray], energy: np.ndarray, fs_hz: float) -> np.ndarray:
-    """Return the samples of largest energy near which enough leads have a detection."""
+def _vote(
+    detections: list[np.ndarray], n_known: np.ndarray, energy: np.ndarray, fs_hz: float
+) -> np.ndarray:
+    """Return the samples of largest energy near which enough leads have a detection.
+
+    ``n_known`` (T,) is the number of leads recorded at each sample.
+    """
     merged = np.sort(np.concatenate(detections))
     if not len(merged):
         return merged
     groups = np.split(merged, np.flatnonzero(np.diff(merged) > MATCH_S * fs_hz) + 1)
     peaks = np.array([_largest(energy, group, fs_hz) for group in groups])
-    votes = np.array([len(group) for group in groups]) / len(detections)
+    votes = np.array([len(group) for group in groups]) / np.maximum(n_known[peaks], 1)
     certain = votes >= AGREEING
     if not certain.any():
         return peaks[:0]
-    certain &= energy[peaks] > _SMALLEST_ENERGY * np.percentile(energy[peaks[certain]], 75)
+    has_few = n_known[peaks] < FEW_LEADS * len(detections)
+    smallest = np.where(has_few, _FAINT_ENERGY, _SMALLEST_ENERGY)
+    certain &= energy[peaks] > smallest * np.percentile(energy[peaks[certain]], 75)
     usual = float(np.median(energy[peaks[certain]]))
     faint = (votes >= FAINT_AGREEING) & (energy[peaks] >= _FAINT_ENERGY * usual)
     accepted = peaks[certain | faint]

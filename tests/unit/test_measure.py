@@ -238,7 +238,7 @@ def test_no_signal_makes_measuring_fail_or_warn(kind, fs_hz, duration_s):
     measured = measure(record(unusual_signal(kind, round(fs_hz * duration_s), fs_hz), fs_hz))
     json.dumps(measured.as_json(), allow_nan=False)
     if kind in ("flat", "all missing"):
-        assert measured == Measurements()
+        assert replace(measured, notes=()) == Measurements()
 
 
 def test_measurements_come_back_from_a_row_and_have_the_documented_json_keys():

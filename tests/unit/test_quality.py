@@ -146,7 +146,7 @@ def test_rounding_and_gaps_break_neither_law(sound):
     signal = np.round(sound.signal_mv / 0.0105) * 0.0105
     signal[:, 1000:1400] = np.nan
     signal[4, 2000:2100] = np.nan
-    assert set(codes(replace(sound, signal_mv=signal.astype(np.float32)))) == {"missing"}
+    assert set(codes(replace(sound, signal_mv=signal.astype(np.float32)))) == {"gap"}
 
 
 @pytest.mark.parametrize("line_hz", [50, 60])
