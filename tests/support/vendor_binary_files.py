@@ -148,18 +148,23 @@ def write_scp(
     interval_us: int = 1667,
     leads: tuple[str, ...] = EIGHT,
     first: int = 1,
+    firsts: tuple[int, ...] | None = None,
     packed: bool = False,
     bimodal: bool = False,
     person: Person = PERSON,
 ) -> Path:
-    """Write SCP-ECG version 2 at 1 µV a step: plain, or Huffman-coded first differences."""
+    """Write SCP-ECG version 2 at 1 µV a step: plain, or Huffman-coded first differences.
+
+    ``firsts`` gives the first sample of each lead in place of ``first``.
+    """
     table = list(rows(signal_uv.astype(np.int64), leads).values())
     stored = [_huffman(row) if packed else row.astype("<i2").tobytes() for row in table]
     count = signal_uv.shape[1]
     last = first + count - 1 if first else count
     sections = {1: _scp_person(person)} | ({2: struct.pack("<H", 19999)} if packed else {})
     sections[3] = struct.pack("<BB", len(leads), 0b100 | len(leads) << 3) + b"".join(
-        struct.pack("<IIB", first, last, SCP_CODES[lead]) for lead in leads
+        struct.pack("<IIB", at, at + last - first, SCP_CODES[lead])
+        for at, lead in zip(firsts or [first] * len(leads), leads, strict=True)
     )
     sections[6] = struct.pack("<HHBB", 1000, interval_us, int(packed), int(bimodal))
     sections[6] += b"".join(struct.pack("<H", len(lead)) for lead in stored) + b"".join(stored)

@@ -121,7 +121,8 @@ def _n_samples(
     """
     (stated,) = struct.unpack_from("<i", fixed, 14)
     n_samples, rest = divmod(data_bytes, 2 * n_leads)
-    if stated <= 0 or stated in (n_samples, n_samples * n_leads, data_bytes):
+    is_whole = rest == 0 and stated in (n_samples, n_samples * n_leads, data_bytes)
+    if stated <= 0 or is_whole:
         return n_samples, ()  # some writers count all leads, or bytes
     if rest or stated > n_samples:
         raise UnreadableRecord(

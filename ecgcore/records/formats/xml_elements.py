@@ -13,6 +13,7 @@ from ecgcore.records.parser_errors import read_bytes, refuse_parser_errors
 LARGEST_BYTES = 16_000_000
 """Twelve leads of 2 minutes at 1000 Hz take 7 MB as text; the largest at hand takes 0.5."""
 _MOST_MARKS = 100_000
+_DEEPEST = 64
 
 
 def xml_content(path: Path, format_name: str) -> bytes:
@@ -43,13 +44,20 @@ def xml_root(path: Path, format_name: str) -> Element:
     Raises
     ------
     UnreadableRecord
-        As ``xml_content``, or it is not well-formed.
+        As ``xml_content``, or it is not well-formed, or nests deeper than any ECG.
     """
     content = xml_content(path, format_name)
     with refuse_parser_errors(path, format_name):
         root = defusedxml.ElementTree.fromstring(content)
-        for element in root.iter():
+    level, depth = [root], 0
+    while level:
+        if depth > _DEEPEST:
+            raise UnreadableRecord(
+                f"Record {path.stem}: {path.name} nests XML elements deeper than any ECG does."
+            )
+        for element in level:
             element.tag = element.tag.rpartition("}")[2]
+        level, depth = [child for element in level for child in element], depth + 1
     return root
 
 
