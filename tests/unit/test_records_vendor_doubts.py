@@ -337,6 +337,33 @@ def test_a_file_without_its_last_twentieth_is_refused(tmp_path, kind):
     assert refusal(file).startswith("Record x")
 
 
+@pytest.mark.parametrize("n_bytes", [2, 3, 8, 24, 500])
+def test_bytes_put_in_among_the_samples_of_a_dicom_are_noted(tmp_path, n_bytes):
+    file = write(tmp_path, "dicom")
+    content = file.read_bytes()
+    middle = len(content) // 2
+    file.write_bytes(content[:middle] + content[middle - n_bytes :])
+    notes = read_record(file).notes
+    assert notes == ("altered: elements do not end with the file, bytes may have been put in",)
+
+
+def test_dicom_samples_that_no_declaration_covers_are_refused(tmp_path):
+    def edit(dataset):
+        dataset.WaveformSequence[0].NumberOfWaveformSamples = 4000
+
+    assert "declares 96,000 bytes of samples and holds 120,000" in refusal(
+        edited_dicom(tmp_path, edit)
+    )
+
+
+def test_mfer_without_its_end_mark_is_noted(tmp_path):
+    file = write(tmp_path, "mfer")
+    content = file.read_bytes()
+    middle = len(content) // 2
+    file.write_bytes(content[:middle] + content[middle + 2 :])
+    assert read_record(file).notes[0] == "no end mark: bytes may be missing"
+
+
 def test_scp_with_an_altered_rhythm_is_refused(tmp_path):
     file = write(tmp_path, "scp", packed=True)
     content = bytearray(file.read_bytes())

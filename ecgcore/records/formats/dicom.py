@@ -14,7 +14,7 @@ from ecgcore.records import file_format
 from ecgcore.records.demographics import age_at_recording, age_in_years, date_of
 from ecgcore.records.formats.dicom_waveforms import combined_waveforms
 from ecgcore.records.parser_errors import refuse_parser_errors
-from ecgcore.records.record import Record
+from ecgcore.records.record import ALTERED, Record
 from ecgcore.records.vendor_record import VendorRecording, make_record, parse_number
 
 _FORMAT = "DICOM waveform"
@@ -74,6 +74,7 @@ def _recording(path: Path) -> VendorRecording:
 
     with refuse_parser_errors(path, _FORMAT, InvalidDicomError):
         dataset = _dataset(path)
+        end_notes = _end_notes(path, dataset)
         leads, off = combined_waveforms(path, dataset)
         annotations = list(dataset.get("WaveformAnnotationSequence", []))
         return VendorRecording(
@@ -85,7 +86,7 @@ def _recording(path: Path) -> VendorRecording:
             sentences=[str(a.UnformattedTextValue) for a in annotations if _is_statement(a)],
             machine=_machine(annotations),
             private=[str(dataset.get(tag, "")) for tag in _PRIVATE_TAGS],
-            notes=leads.notes,
+            notes=(*end_notes, *leads.notes),
             off=off,
             evidence=_EVIDENCE,
         )
@@ -107,6 +108,26 @@ def _dataset(path: Path) -> Any:
     if not has_no_preamble:
         _refuse_inflating(path)
     return pydicom.dcmread(path, force=has_no_preamble)
+
+
+def _syntax(dataset: Any) -> str:
+    return str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", ""))
+
+
+def _end_notes(path: Path, dataset: Any) -> tuple[str, ...]:
+    """Return a note where the last element does not end with the file, or its order is wrong.
+
+    Bytes that were put in among the samples push others out at the end.
+    """
+    from pydicom.dataelem import RawDataElement
+
+    tags = list(dataset.keys())
+    last = dataset.get_item(tags[-1]) if tags else None
+    if not isinstance(last, RawDataElement) or _syntax(dataset) == _DEFLATED:
+        return ()
+    if tags == sorted(tags) and last.value_tell + last.length == path.stat().st_size:
+        return ()
+    return (f"{ALTERED}elements do not end with the file, bytes may have been put in",)
 
 
 def _refuse_inflating(path: Path) -> None:

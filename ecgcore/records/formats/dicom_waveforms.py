@@ -140,6 +140,13 @@ def _lead_group(path: Path, dataset: Any, index: int) -> LeadGroup:
     fs_hz = float(group.SamplingFrequency)
     refuse_length(path, int(group.NumberOfWaveformSamples), fs_hz)
     columns = _names(group)
+    stored = int(group.NumberOfWaveformChannels) * int(group.NumberOfWaveformSamples)
+    expected_bytes = stored * int(group.WaveformBitsAllocated) // 8
+    if not 0 <= len(group.WaveformData) - expected_bytes <= 1:  # an even number of bytes is stored
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} declares {expected_bytes:,} bytes of samples and "
+            f"holds {len(group.WaveformData):,}. Fetch it again: it is cut off or altered."
+        )
     offset_ms = parse_number(str(group.get("MultiplexGroupTimeOffset", "")))
     return LeadGroup(
         columns=columns,

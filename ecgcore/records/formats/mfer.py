@@ -47,24 +47,30 @@ def read_mfer(path: Path, *, start_s: float = 0.0) -> Record:
     """
     data = read_bytes(path, _FORMAT, _LARGEST_BYTES)
     with refuse_parser_errors(path, _FORMAT):
-        _refuse_many_channels(path, data)
+        end = _end_of_definitions(path, data)
     parsed = parse(path, _FORMAT)
     with refuse_parser_errors(path, _FORMAT):
         if not parsed.leads and parsed.median_beats:
             refuse_median_beat(path)
         _refuse_incomplete(path, parsed)
         recording = to_recording(path, parsed, _exact_hz(parsed))
-        recording = replace(recording, notes=_notes(parsed), evidence=_EVIDENCE)
+        notes = _notes(parsed, has_end=end < len(data))
+        recording = replace(recording, notes=notes, evidence=_EVIDENCE)
     return make_record(path, recording, start_s=start_s)
 
 
-def _refuse_many_channels(path: Path, data: bytes) -> None:
-    """Refuse a file that declares more channels than any recording has, before memory is taken.
+def _end_of_definitions(path: Path, data: bytes) -> int:
+    """Return where the end mark stands; beyond the file where there is none.
 
     A definition is a tag, a length and a value; channel attributes and sets hold definitions.
+
+    Raises
+    ------
+    UnreadableRecord
+        It declares more channels than any recording has: they would take memory.
     """
     at = 0
-    while at < len(data) - 1 and data[at] != _END:
+    while at < len(data) and data[at] != _END:
         tag, at = data[at], at + 1
         if tag == 0:
             continue
@@ -80,6 +86,7 @@ def _refuse_many_channels(path: Path, data: bytes) -> None:
             )
         if tag not in (_ATTRIBUTES, _SET):
             at += length
+    return at
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:
@@ -117,8 +124,9 @@ def _exact_hz(parsed: Any) -> float | None:
     return next((fs_hz for lead, fs_hz in pairs if standard_lead(lead.label)), None)
 
 
-def _notes(parsed: Any) -> tuple[str, ...]:
-    notes = ["layout not checked against a vendor's file of 12 leads: MFER"]
+def _notes(parsed: Any, has_end: bool) -> tuple[str, ...]:
+    notes = [] if has_end else ["no end mark: bytes may be missing"]
+    notes += ["layout not checked against a vendor's file of 12 leads: MFER"]
     if parsed.raw_metadata.get("sampling_rate_stated") is False:
         notes.append("sampling rate assumed: 1000 Hz, as MFER does where none is stated")
     if any("redefine the channels" in text for text in parsed.raw_metadata["warnings"]):
