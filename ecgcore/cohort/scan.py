@@ -16,6 +16,7 @@ from ecgcore.records.container_paths import as_local_file, outermost_file
 from ecgcore.records.discover import find_records
 from ecgcore.records.metadata.tables import METADATA_TABLES, find_above
 from ecgcore.records.read import read_header
+from ecgcore.records.regular_files import sibling
 from ecgcore.records.sources import PTB_XL_NAME
 
 READER = 2
@@ -110,7 +111,7 @@ def sort_by_preference(files: Iterable[ScannedFile], fs_hz: float) -> list[Scann
 
     def rank(file: ScannedFile) -> tuple[bool, bool, bool, bool, float, str]:
         rate_hz, path = file.fs_hz or 0.0, Path(file.path)
-        has_no_header = path.suffix != ".hea"
+        has_no_header = path.suffix.lower() != ".hea"
         is_copy = not PTB_XL_NAME.match(file.record)  # the challenge's copy has lost the table
         has_no_table = not any(find_above(path, table) for table in METADATA_TABLES)
         return (
@@ -133,8 +134,10 @@ def is_lower_rate(fs_hz: float, target_hz: float) -> bool:
 
 def _files_of(path: Path) -> list[Path]:
     """Return the files of an ordinary recording: its own and a header's signal files."""
-    signals = [path.with_suffix(s) for s in (".dat", ".mat")] if path.suffix == ".hea" else []
-    return [path, *(file for file in signals if file.is_file())]
+    if path.suffix.lower() != ".hea":
+        return [path]
+    signals = (sibling(path.with_suffix(suffix)) for suffix in (".dat", ".mat"))
+    return [path, *(file for file in signals if file)]
 
 
 class FileStamps:

@@ -33,6 +33,9 @@ LARGEST_RATIO = 200
 LARGEST_DIRECTORY_BYTES = 100_000_000
 """Size of a zip's list of files: about a million names."""
 DEEPEST = 3
+MOST_MEMBERS = 250_000
+"""Files in a zip, those of zips inside it included; PTB-XL's own has 88,000."""
+MOST_ZIPS_INSIDE = 2_000
 _RATIO_COUNTS_FROM = 10_000_000
 _OPEN_AT_ONCE = 4
 _COPY_BYTES = 1 << 20
@@ -50,11 +53,15 @@ class Archive:
     ----------
     path
         As reached from outside, through other containers where it lies in one.
+    holds_records
+        False once a search has found none.
     folders
         Names of the files in each folder (``''`` is the root), in stable order.
     """
 
-    def __init__(self, path: Path, content: Path | BinaryIO, depth: int = 1):
+    def __init__(
+        self, path: Path, content: Path | BinaryIO, depth: int = 1, budget: "_Budget | None" = None
+    ):
         self.path, self._depth = path, depth
         try:
             _refuse_large_directory(path, content)
@@ -64,6 +71,8 @@ class Archive:
             raise UnreadableRecord(f"{path.name} is a damaged zip file; fetch it again.") from error
         for info in self._zip.infolist():
             _refuse_unsafe(path, info)
+        self.budget = budget or _Budget(path, _size_bytes(content))
+        self.budget.add(path, _size_bytes(content), members)
         by_name = {_plain_name(info): info for info in members}
         self._members = {
             name: info for name, info in by_name.items() if not _is_packing_residue(name)
@@ -73,6 +82,12 @@ class Archive:
             folder, _, last = name.rpartition("/")
             self.folders[folder].append(last)
         self._unpacked: OrderedDict[str, Archive | Path] = OrderedDict()
+        self._last_head = "", 0, b""
+        self.holds_records = True
+
+    @cached_property
+    def _by_small_letters(self) -> dict[str, str]:
+        return {name.lower(): name for name in self._members}
 
     @cached_property
     def _temp_folder(self) -> Path:
@@ -82,16 +97,24 @@ class Archive:
         return Path(folder)
 
     def head(self, name: str, n_bytes: int) -> bytes:
-        """Return the first bytes of a member."""
-        try:
-            with self._zip.open(self._members[name]) as file:
-                return file.read(n_bytes)
-        except _ZIP_ERRORS as error:
-            raise self._damaged(name) from error
+        """Return the first bytes of a member; the last one's stay known."""
+        known, length, content = self._last_head
+        if known != name or length < min(n_bytes, self._members[name].file_size):
+            try:
+                with self._zip.open(self._members[name]) as file:
+                    content = file.read(n_bytes)
+            except _ZIP_ERRORS as error:
+                raise self._damaged(name) from error
+            self._last_head = name, n_bytes, content
+        return content[:n_bytes]
 
     def has(self, name: str) -> bool:
         """Return whether a member has that name."""
         return name in self._members
+
+    def spelling(self, name: str) -> str | None:
+        """Return the member of that name, in capital or small letters if need be."""
+        return name if name in self._members else self._by_small_letters.get(name.lower())
 
     def split(self, parts: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         """Return the member that a path leads to or through ('' if none), and the rest."""
@@ -112,8 +135,10 @@ class Archive:
         self.refuse_too_deep(name)
         content = tempfile.TemporaryFile(prefix="ecgcore-zip-")
         weakref.finalize(content, content.close)
+        self.budget.add_zip()
         self._copy(name, content, LARGEST_CONTAINER_BYTES)
-        return self._remember(name, Archive(self.path / name, content, self._depth + 1))
+        inner = Archive(self.path / name, content, self._depth + 1, self.budget)
+        return self._remember(name, inner)
 
     def refuse_too_deep(self, name: str) -> None:
         """Refuse a zip file nested deeper than DEEPEST; some contain themselves without end."""
@@ -155,10 +180,11 @@ class Archive:
         for file in header.signal_files:
             companions.add(str(PurePosixPath(folder, file)))
         for segment in set(header.segments) - {"~"}:
-            segment_header = str(PurePosixPath(folder, f"{segment}.hea"))
-            if segment_header in self._members and segment_header != name:
+            segment_header = self.spelling(str(PurePosixPath(folder, f"{segment}.hea")))
+            if segment_header and segment_header != name:
                 companions |= {segment_header, *self._companions(segment_header)}
-        return {file for file in companions if file in self._members}
+        members = map(self.spelling, companions)
+        return {member for member in members if member is not None}
 
     def _link_tables(self, name: str, folder: Path) -> None:
         """Link the metadata tables of a member's folder and those above to its unpacked copy."""
@@ -220,6 +246,48 @@ class Archive:
         )
 
 
+class _Budget:
+    """Counts of all that one zip file holds, zips inside it included, and their limits."""
+
+    def __init__(self, path: Path, size_bytes: int):
+        self.path, self.size_bytes = path, size_bytes
+        self.refusal: UnreadableRecord | None = None
+        self._n_members = self._n_zips = self._unpacked_bytes = 0
+
+    def add(self, path: Path, size_bytes: int, members: list[zipfile.ZipInfo]) -> None:
+        """Count the members of one zip of that size; refuse it, or the whole, beyond the limits."""
+        packed_bytes = sum(info.compress_size for info in members)
+        if packed_bytes > size_bytes:
+            self._refuse(f"{path.name} has members that share the same packed bytes")
+        self._n_members += len(members)
+        if self._n_members > MOST_MEMBERS:
+            self._refuse(f"it holds more than {MOST_MEMBERS:,} files")
+        self._unpacked_bytes += sum(info.file_size for info in members)
+        largest_bytes = max(_RATIO_COUNTS_FROM, LARGEST_RATIO * self.size_bytes)
+        if self._unpacked_bytes > largest_bytes:
+            growth = self._unpacked_bytes / max(1, self.size_bytes)
+            self._refuse(f"it would grow {growth:,.0f} times unpacked, and {LARGEST_RATIO} is most")
+        n_zips = sum(info.filename.lower().endswith(".zip") for info in members)
+        if self._n_zips + n_zips > MOST_ZIPS_INSIDE:
+            self._refuse_zips()
+
+    def add_zip(self) -> None:
+        """Count one zip inside that is opened."""
+        self._n_zips += 1
+        if self._n_zips > MOST_ZIPS_INSIDE:
+            self._refuse_zips()
+
+    def _refuse_zips(self) -> None:
+        self._refuse(f"it holds more than {MOST_ZIPS_INSIDE:,} zip files")
+
+    def _refuse(self, reason: str) -> None:
+        self.refusal = UnreadableRecord(
+            f"{self.path.name} is not opened: {reason}. Unpack it where there is room, and point "
+            "at the folder."
+        )
+        raise self.refusal
+
+
 _archives: OrderedDict[tuple[str, int, int], Archive] = OrderedDict()
 _lock = threading.Lock()
 
@@ -240,13 +308,22 @@ def open_archive(path: Path) -> Archive:
         _archives.move_to_end(key)
         while len(_archives) > _OPEN_AT_ONCE:
             _archives.popitem(last=False)
-        return _archives[key]
+        archive = _archives[key]
+    if archive.budget.refusal:
+        raise archive.budget.refusal
+    return archive
 
 
 def close_archives() -> None:
     """Close all zip files that stay open, and remove their unpacked files."""
     with _lock:
         _archives.clear()
+
+
+def _size_bytes(content: Path | BinaryIO) -> int:
+    if isinstance(content, Path):
+        return content.stat().st_size
+    return content.seek(0, os.SEEK_END)
 
 
 def _is_packing_residue(name: str) -> bool:

@@ -1,11 +1,23 @@
 """Age and sex of a patient, from the spellings and codes that files use."""
 
+import re
 from datetime import date
 
 OLDEST_YEARS = 130
 PTB_XL_OVER_89 = 300.0
 """PTB-XL's code for an age over 89, from version 1.0.2 on."""
-_SEXES = {"m": "male", "male": "male", "f": "female", "female": "female"}
+_SEXES = dict.fromkeys(("m", "male", "man"), "male") | dict.fromkeys(
+    ("f", "female", "woman", "w"), "female"
+)
+_OLDEST_YOUNGER = 89
+"""Sources that follow HIPAA (45 CFR 164.514) write any higher age as ``>89`` or ``90+``."""
+_AGE = re.compile(
+    r"(?P<over>(?:>=?|≥)\s*)?(?P<number>\d{1,3}(?:\.\d{1,20})?)\s*"
+    r"(?P<plus>\+|(?:or|and) (?:older|over|above))?\s*"
+    r"(?P<unit>y|yrs?|years?|yo|years? old|a|m|mos?|mths?|months?|w|wks?|weeks?|d|days?|h|hours?)?"
+    r"\.?",
+    re.I,
+)
 _YEARS_PER_UNIT = {
     "y": 1.0,
     "a": 1.0,
@@ -27,17 +39,21 @@ def parse_age_years(value: object, *, over_89: float | None = None) -> float | N
     Parameters
     ----------
     value
-        A number, or a text that holds one.
+        A number, or a text that holds one, with a unit (``45 years``, ``6 months``, ``045Y``);
+        ``>89``, ``89+`` and the like become 90, and no other bound is an age.
     over_89
         The source's code for an age over 89, which becomes 90.
     """
-    try:
-        age_years = float(str(value))
-    except ValueError:
+    match = _AGE.fullmatch(str(value).strip())
+    if match is None:
         return None
-    if over_89 is not None and age_years == over_89:
+    number = float(match["number"])
+    if over_89 is not None and number == over_89:
         return 90.0
-    return age_years if 0 <= age_years <= OLDEST_YEARS else None
+    age_years = age_in_years(number, match["unit"] or "y")
+    if match["over"] or match["plus"]:
+        return 90.0 if number >= _OLDEST_YOUNGER and age_years == number else None
+    return age_years if age_years is not None and age_years <= OLDEST_YEARS else None
 
 
 def age_in_years(value: float | None, unit: str = "y") -> float | None:

@@ -23,10 +23,14 @@ _CHALLENGE_NAMES = (
     (re.compile(r"(Q\d{4})$"), "cpsc_2018_extra"),
     (re.compile(r"(E\d{5})$"), "georgia"),
     (re.compile(r"(S\d{4})$"), "ptb"),
+    (re.compile(r"I00(\d{2})$"), "incart"),
 )
+_STATED_SOURCES = {"code-15": "code-15", "sami-trop": "sami-trop", "ptb-xl": "ptb-xl"}
+"""``# Source:`` of the PhysioNet challenge 2025 on Chagas disease, in small letters, no ``%``."""
 _CODE_NAME = re.compile(r"code_15_(\d+)$")
 _CHAPMAN_NAME = re.compile(r"(MUSE_\d{8}_\d{6}_\d{5})$")
 _PTB_NAME = re.compile(r"(s\d{4}l?_?re)$")
+_INCART_NAME = re.compile(r"I(\d{2})$")
 
 
 def identify_origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
@@ -46,6 +50,12 @@ def identify_origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
     if match := _CHAPMAN_NAME.match(name):
         return Origin("chapman-figshare", match[1])
     lines = [comment.lower() for comment in comments]
+    if name.isdigit() and (source := _stated_source(lines)):
+        return Origin(source, name)
+    if name.isdigit() and any(line.startswith("<subject_id>") for line in lines):
+        return Origin("mimic-iv-ecg", name)
+    if (match := _INCART_NAME.match(name)) and any(line.startswith("patient ") for line in lines):
+        return Origin("incart", match[1])
     if any(line.startswith("<diagnoses>") for line in lines) and name.isdigit():
         return Origin("ludb", name)
     if any(line.startswith("chagas label") for line in lines) and name.isdigit():
@@ -60,6 +70,12 @@ def identify_origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
 def source_name(origin: Origin | None) -> str:
     """Return the database's name, ``unknown`` for None."""
     return origin.source if origin else "unknown"
+
+
+def _stated_source(lines: list[str]) -> str | None:
+    """Return the database that a ``# Source:`` line names."""
+    values = [line.partition(":")[2] for line in lines if line.startswith("source:")]
+    return _STATED_SOURCES.get(values[0].strip().rstrip("%").replace(" ", "-")) if values else None
 
 
 def _challenge_origin(name: str) -> Origin | None:

@@ -146,6 +146,32 @@ def test_a_zip_bomb_is_refused_by_its_growth(tmp_path):
     assert "would grow" in refusal(nested)
 
 
+def test_many_small_bombs_and_zips_without_number_are_refused_as_one(tmp_path, monkeypatch):
+    zeros = b"0" * 1_000_000
+    bombs = pack(tmp_path / "bombs.zip", **{f"{i}.csv": zeros for i in range(20)})
+    assert list(find_records([bombs])) == [bombs]
+    assert "would grow" in refusal(bombs)
+    monkeypatch.setattr(archives, "MOST_ZIPS_INSIDE", 10)
+    inner = pack(tmp_path / "inner.zip", **{"a.csv": "1,2\n"}).read_bytes()
+    middle = pack(tmp_path / "middle.zip", **{f"{i}.bin": inner for i in range(4)}).read_bytes()
+    wide = pack(tmp_path / "wide.zip", **{f"{i}.bin": middle for i in range(4)})
+    assert list(find_records([wide])) == [wide]
+    assert "wide.zip is not opened: it holds more than 10 zip files" in refusal(wide)
+    monkeypatch.setattr(archives, "MOST_MEMBERS", 3)
+    many = pack(tmp_path / "many.zip", **{f"{i}.csv": "1,2\n" for i in range(4)})
+    assert "it holds more than 3 files" in refusal(many)
+
+
+def test_members_that_share_their_packed_bytes_are_refused(tmp_path):
+    path = pack(tmp_path / "x.zip", **{f"{i}.csv": f"{i}" * 40 for i in range(3)})
+    content = bytearray(path.read_bytes())
+    entry = -1
+    while (entry := content.find(b"PK\x01\x02", entry + 1)) >= 0:  # each claims all bytes
+        content[entry + 20 : entry + 24] = struct.pack("<I", 200)
+    path.write_bytes(bytes(content))
+    assert "share the same packed bytes" in refusal(path)
+
+
 def test_a_zip_that_lies_of_sizes_is_refused(zipped):
     content = bytearray(zipped.read_bytes())
     at = content.find(b"PK\x01\x02")  # the first member's entry; its unpacked size

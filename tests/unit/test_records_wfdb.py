@@ -1,12 +1,14 @@
 """WFDB records: tidy ones, the untidiness that real headers have, and what is refused."""
 
+import os
+
 import numpy as np
 import pytest
 from recordings import DATA, limb_consistent_uv, real, write_wfdb
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.read import read_record
-from ecgcore.records.record import LEADS, Statement
+from ecgcore.records.record import ALTERED, LEADS, Statement
 
 CHALLENGE = ("Age: 74", "Sex: Male", "Dx: 59118001,426783006", "Rx: Unknown")
 PTB_XL = DATA / "ptb-xl" / "records100" / "00000"
@@ -177,6 +179,192 @@ def test_further_leads_are_left_out_and_noted(tmp_path, signal_uv):
     record = read_record(write_wfdb(tmp_path, "record", more, leads=leads))
     np.testing.assert_array_equal(np.rint(record.signal_mv * 1000), signal_uv)
     assert record.notes == ("not used: vx, vy, vz",)
+
+
+def write_frames(folder, frames: list[int], signal_uv, names=LEADS, fs_hz=50):
+    """Write a record with ``frames`` samples a frame of each signal, and return its header."""
+    rows = [row.reshape(-1, frame) for row, frame in zip(signal_uv, frames, strict=True)]
+    n_frames = min(map(len, rows))
+    lines = [f"x {len(rows)} {fs_hz} {n_frames}"]
+    lines += [f"x.dat 16x{f} 1000/mV 16 0 0 0 0 {n}" for f, n in zip(frames, names, strict=True)]
+    content = np.hstack([row[:n_frames] for row in rows]).astype("<i2")
+    (folder / "x.dat").write_bytes(content.tobytes())
+    (folder / "x.hea").write_text("\n".join(lines) + "\n")
+    return folder / "x.hea"
+
+
+@pytest.mark.parametrize("others", [(), ("RESP",)])
+def test_several_samples_a_frame_are_read_at_the_leads_own_rate(tmp_path, signal_uv, others):
+    slow = np.zeros((len(others), 100), np.int16)
+    frames = [10] * 12 + [1] * len(others)
+    header = write_frames(tmp_path, frames, [*signal_uv, *slow], (*LEADS, *others))
+    record = read_record(header)
+    assert record.fs_hz == 500
+    np.testing.assert_array_equal(np.rint(record.signal_mv * 1000), signal_uv)
+    assert record.notes == tuple(f"not used: {name}" for name in others)
+    assert "50 frames a second" in record.evidence["rate"]
+    np.testing.assert_array_equal(
+        read_record(header, start_s=1.0).signal_mv, record.signal_mv[:, 500:]
+    )
+
+
+def test_a_lead_of_a_lower_rate_is_resampled_and_noted(tmp_path):
+    seconds = np.arange(1000) / 500
+    wave_uv = np.rint(1000 * np.sin(2 * np.pi * 5 * seconds)).astype(np.int16)
+    signal_uv = [np.roll(wave_uv, i) for i in range(11)] + [wave_uv[::2]]
+    record = read_record(write_frames(tmp_path, [10] * 11 + [5], signal_uv))
+    assert record.notes == ("V6 resampled from 250 to 500 Hz",)
+    np.testing.assert_allclose(record.signal_mv[11, 100:-100], wave_uv[100:-100] / 1000, atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["my rec", "12 3", "a/b/x", "ge_beats/00001_x"])
+def test_names_with_spaces_or_a_path_are_read(tmp_path, signal_uv, name):
+    last = name.rpartition("/")[2]
+    header = write_wfdb(
+        tmp_path, last, signal_uv, record_line=f"{name} 12 500 1000", signal_file=f"{name}.dat"
+    )
+    record = read_record(header)
+    assert (record.name, record.fs_hz) == (last, 500)
+    np.testing.assert_array_equal(np.rint(record.signal_mv * 1000), signal_uv)
+
+
+def test_a_median_beat_is_no_recording(tmp_path, signal_uv):
+    beat = write_wfdb(tmp_path, "00001_medians", signal_uv[:, :600])
+    assert "holds a median beat of 1.2 s and no recording" in refusal(beat)
+    assert read_record(write_wfdb(tmp_path, "medians", np.tile(signal_uv, 2))).duration_s == 4
+
+
+def write_checked(folder, signal_uv, change=lambda content: content, **stated):
+    """Write a record with checksums and first values, then change its signal file."""
+    header = write_wfdb(folder, "x", signal_uv)
+    lines = header.read_text().splitlines()
+    for i, row in enumerate(signal_uv, start=1):
+        first, total = stated.get("first", row[0]), stated.get("sum", row.sum(dtype=np.int16))
+        lines[i] = lines[i].replace(" 0 0 0 0 ", f" 0 {first} {total} 0 ")
+    header.write_text("\n".join(lines) + "\n")
+    (folder / "x.dat").write_bytes(change((folder / "x.dat").read_bytes()))
+    return header
+
+
+def test_a_checksum_that_differs_is_noted_with_its_lead(tmp_path, signal_uv):
+    def flip(content):
+        return content[:2402] + bytes([content[2402] ^ 8]) + content[2403:]
+
+    assert read_record(write_checked(tmp_path, signal_uv)).notes == ()
+    record = read_record(write_checked(tmp_path, signal_uv, flip))
+    assert record.notes == (f"{ALTERED}checksum of II differs",)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[1:] + b"\0",
+        lambda content: content[:12001] + b"\0" + content[12001:],
+        lambda content: content[:12000] + content[:12000],
+        lambda content: content[::-1],
+    ],
+    ids=["shifted", "inserted", "copied", "other byte order"],
+)
+def test_other_samples_than_the_header_s_are_refused(tmp_path, signal_uv, change):
+    text = refusal(write_checked(tmp_path, signal_uv, change))
+    assert "its samples are not those that its header describes" in text
+
+
+def test_first_values_are_compared_where_there_are_no_checksums(tmp_path, signal_uv):
+    assert read_record(write_checked(tmp_path, signal_uv, sum=0)).notes == ()
+    shifted = write_checked(tmp_path, signal_uv, lambda content: content[1:] + b"\0", sum=0)
+    assert "the first sample of every lead differs" in refusal(shifted)
+    same_everywhere = write_checked(tmp_path, signal_uv, sum=77, first=5)  # a writer's template
+    assert read_record(same_everywhere).notes == ()
+
+
+def test_more_samples_than_stated_are_noted(tmp_path, signal_uv):
+    def lengthen(content):
+        return content + content[:2400]
+
+    held = "the file holds 0.2 s more than its header states, not read"
+    assert read_record(write_checked(tmp_path, signal_uv, lengthen)).notes == (held,)
+    unchecked = write_checked(tmp_path, signal_uv, lengthen, sum=0, first=0)
+    assert read_record(unchecked).notes == (f"{ALTERED}{held}",)
+
+
+def test_a_signal_file_that_is_a_link_out_of_its_folder_is_not_followed(tmp_path, signal_uv):
+    header = write_wfdb(tmp_path / "a", "x", signal_uv)
+    (tmp_path / "a" / "x.dat").rename(tmp_path / "x.dat")
+    (tmp_path / "a" / "x.dat").symlink_to(tmp_path / "x.dat")
+    assert "x.dat is a link to a file outside of its folder" in refusal(header)
+    (tmp_path / "a" / "x.dat").unlink()
+    os.mkfifo(tmp_path / "a" / "x.dat")
+    assert "a pipe, a socket or a device" in refusal(header)
+
+
+def test_a_record_of_links_to_one_folder_is_read(tmp_path, signal_uv):
+    write_wfdb(tmp_path / "store", "x", signal_uv)
+    (tmp_path / "links").mkdir()
+    for suffix in (".hea", ".dat"):
+        (tmp_path / "links" / f"x{suffix}").symlink_to(tmp_path / "store" / f"x{suffix}")
+    assert read_record(tmp_path / "links" / "x.hea").fs_hz == 500
+
+
+@pytest.mark.parametrize(
+    "dx",
+    [
+        "426783006;164889003",
+        "426783006|164889003",
+        "[426783006, '164889003']",
+        "426783006 164889003",
+    ],
+)
+@pytest.mark.parametrize("key", ["Dx", "DX", "Diagnosis", "dx_codes"])
+def test_codes_are_read_however_they_are_separated(tmp_path, signal_uv, dx, key):
+    record = read_record(write_wfdb(tmp_path, "x", signal_uv, comments=(f"{key}: {dx}",)))
+    assert [s.code for s in record.statements] == ["426783006", "164889003"]
+
+
+@pytest.mark.parametrize(
+    ("text", "age_years"),
+    [
+        (">89", 90),
+        ("89+", 90),
+        ("90 or older", 90),
+        ("6 months", 0.5),
+        ("45 years", 45),
+        ("045Y", 45),
+        ("300", 90),
+        (">40", None),
+        ("18-20", None),
+        ("-1", None),
+    ],
+)
+def test_ages_are_read_as_people_write_them(tmp_path, signal_uv, text, age_years):
+    header = write_wfdb(tmp_path, "x", signal_uv, comments=(f"Age: {text}",))
+    assert read_record(header).age_years == age_years
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "comments", "expected"),
+    [
+        ("p1/p10000032/s4", "40689238", ("<subject_id>: 10000032",), ("mimic-iv-ecg", "10000032")),
+        (
+            "x",
+            "I02",
+            ("<age>: 65 <sex>: F <diagnoses> Angina", "patient 1", "PVCs"),
+            ("incart", "1"),
+        ),
+        ("patient001", "s0010_re", ("age: 81", "Reason for admission: x"), ("ptb", "patient001")),
+        ("x", "294669", ("Chagas label: True", "Source: SaMi-Trop"), ("sami-trop", None)),
+        ("x", "111038", ("Chagas label: False", "Source: CODE-15%"), ("code-15", None)),
+        ("patient001", "x", ("Patient ID: 7",), ("unknown", "7")),
+        ("patient001", "x", ("Patient: unknown",), ("unknown", None)),
+    ],
+)
+def test_source_and_patient_are_read_from_comments_and_folders(
+    tmp_path, signal_uv, folder, name, comments, expected
+):
+    record = read_record(write_wfdb(tmp_path / folder, name, signal_uv, comments=comments))
+    assert (record.source, record.patient) == expected
+    if name == "I02":
+        assert (record.age_years, record.sex) == (65, "female")
 
 
 def test_missing_limb_leads_are_derived_and_noted(tmp_path, signal_uv):

@@ -8,18 +8,22 @@ same numbers.
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.demographics import PTB_XL_OVER_89, parse_age_years, parse_sex
+from ecgcore.records.formats import wfdb_checksums, wfdb_comments
 from ecgcore.records.formats.wfdb_header import DEFAULT_HZ, WfdbHeader, WfdbSignal, read_wfdb_header
-from ecgcore.records.leads import require_leads, standard_lead, twelve_leads
-from ecgcore.records.metadata import ludb, ptbxl
+from ecgcore.records.lead_names import inverted_lead, standard_lead, standard_leads
+from ecgcore.records.leads import require_leads, twelve_leads
+from ecgcore.records.metadata import mimic, ptbxl
 from ecgcore.records.parser_errors import LIBRARY_ERRORS
-from ecgcore.records.record import Record, Statement
+from ecgcore.records.record import ALTERED, Record
+from ecgcore.records.regular_files import is_misleading, require_regular, sibling
+from ecgcore.records.resample import resample_signal
 from ecgcore.records.sources import Origin, identify_origin, source_name
 from ecgcore.records.units import MV_PER_UNIT
 
@@ -34,7 +38,8 @@ _BYTES_PER_SAMPLE = {"8": 1, "16": 2, "24": 3, "32": 4, "61": 2, "80": 1, "160":
 }
 _MISSING = -32768
 """Format 16's mark of a missing sample."""
-_FIELD = re.compile(r"<?(?P<key>[A-Za-z ]+)>?\s*:\s*(?P<value>.*)")
+_MEDIAN_NAME = re.compile(r"(?:^|[\W_])medians?(?:$|[\W_])|median_?beat", re.I)
+_LONGEST_BEAT_S = 2.0
 
 
 class _Samples(NamedTuple):
@@ -46,6 +51,7 @@ class _Samples(NamedTuple):
     gains: np.ndarray
     baselines: np.ndarray
     fs_hz: float
+    notes: tuple[str, ...]
 
 
 def read_wfdb(path: Path, *, start_s: float = 0.0) -> Record:
@@ -61,28 +67,40 @@ def read_wfdb(path: Path, *, start_s: float = 0.0) -> Record:
     Raises
     ------
     UnreadableRecord
-        Not a header, a signal file missing or cut off, not twelve leads …
+        Not a header, a signal file missing, cut off or another one, not twelve leads …
     """
     header = read_wfdb_header(path)
+    _refuse_median_beat(header)
     origin = identify_origin(header.name, header.comments)
-    first = _first_sample(header, start_s)
+    first = _first_frame(header, start_s)
     samples = _read_samples(header, first)
     samples_mv, scale_notes = _scale(header, samples, origin)
     columns = [name or "unnamed" for name in samples.names]
     signal_mv, lead_notes = twelve_leads(header.name, columns, samples_mv)
-    window_notes = _window_notes(header, first, signal_mv.shape[1])
+    window_notes = _window_notes(header, first, signal_mv.shape[1], samples.fs_hz)
     record = Record(
         signal_mv=signal_mv,
         fs_hz=samples.fs_hz,
         name=header.name,
         source=source_name(origin),
-        notes=scale_notes + _rate_notes(header) + lead_notes + window_notes,
-        **_comment_metadata(header.comments),
+        notes=scale_notes + _rate_notes(header) + samples.notes + lead_notes + window_notes,
+        evidence=_evidence(header, samples.fs_hz, scale_notes),
+        **wfdb_comments.metadata(path, header.comments, origin),
     )
-    return ptbxl.add_metadata(record, path)
+    return mimic.add_metadata(ptbxl.add_metadata(record, path), path)
 
 
-def _first_sample(header: WfdbHeader, start_s: float) -> int:
+def _refuse_median_beat(header: WfdbHeader) -> None:
+    """Refuse a single averaged beat, which PTB-XL+ ships as a record of 1.2 s."""
+    length_s = (header.n_samples or 0) / header.rate_hz if header.rate_hz else 0.0
+    if length_s < _LONGEST_BEAT_S and _MEDIAN_NAME.search(header.name):
+        raise UnreadableRecord(
+            f"Record {header.name} holds a median beat of {length_s:g} s and no recording. "
+            "Give the recording that it was averaged from."
+        )
+
+
+def _first_frame(header: WfdbHeader, start_s: float) -> int:
     first = round(start_s * header.rate_hz) if start_s else 0
     if first and header.n_samples and first >= header.n_samples:
         length_s = header.n_samples / header.rate_hz
@@ -92,19 +110,31 @@ def _first_sample(header: WfdbHeader, start_s: float) -> int:
     return first
 
 
+def _evidence(header: WfdbHeader, fs_hz: float, scale_notes: tuple[str, ...]) -> dict[str, str]:
+    """Return what rate, leads and unit were taken from."""
+    rate = "its header" if header.fs_hz is not None else "WFDB's default"
+    if fs_hz != header.rate_hz:
+        rate = f"its header: {header.rate_hz:g} frames a second, {fs_hz:g} samples of each lead"
+    return {
+        "rate": rate,
+        "leads": "the names in its header",
+        "unit": scale_notes[0] if scale_notes else "the gains in its header",
+    }
+
+
 def _rate_notes(header: WfdbHeader) -> tuple[str, ...]:
     if header.fs_hz is None:
         return (f"rate assumed: {DEFAULT_HZ:g} Hz, WFDB's default, as the header gives none",)
     return ()
 
 
-def _window_notes(header: WfdbHeader, first: int, n_read: int) -> tuple[str, ...]:
-    fs_hz, n_samples = header.rate_hz, header.n_samples or 0
-    if first:
-        return (f"from {first / fs_hz:g} s on",)
-    if not fs_hz or n_read >= n_samples:
+def _window_notes(header: WfdbHeader, first: int, n_samples: int, fs_hz: float) -> tuple[str, ...]:
+    if not fs_hz:
         return ()
-    return (f"first {n_read / fs_hz:g} s of {n_samples / fs_hz:g} s read",)
+    read_s, length_s = n_samples / fs_hz, (header.n_samples or 0) / header.rate_hz
+    if first:
+        return (f"from {first / header.rate_hz:g} s on",)
+    return (f"first {read_s:g} s of {length_s:g} s read",) if read_s < length_s else ()
 
 
 def _read_samples(header: WfdbHeader, first: int) -> _Samples:
@@ -124,54 +154,146 @@ def _read_samples(header: WfdbHeader, first: int) -> _Samples:
             f"Record {header.name}: its signal cannot be read as its header declares it. "
             "Fetch both again."
         ) from error
-    if raw.p_signal is None or not len(raw.p_signal):
+    return _library_samples(header, files, raw, first)
+
+
+def _library_samples(header: WfdbHeader, files: dict[str, Path], raw: Any, first: int) -> _Samples:
+    """Return what the ``wfdb`` library read, each signal at its own rate, as one array."""
+    if raw.e_p_signal is None or not len(raw.e_p_signal[0]):
         raise UnreadableRecord(f"Record {header.name} has no samples.")
+    notes: tuple[str, ...] = ()
+    if header.signals and len(header.signals) == len(raw.e_p_signal):
+        digital = raw.adc(expanded=True)
+        sums, firsts = [int(row.sum()) for row in digital], [int(row[0]) for row in digital]
+        n_frames = len(digital[0]) // header.signals[0].frame
+        notes = _integrity_notes(header, files, sums, firsts, first, n_frames)
+    frames = raw.samps_per_frame
+    rows, frame, rate_notes = _same_rate(raw.sig_name, raw.e_p_signal, frames, float(raw.fs))
     gains, baselines = np.array(raw.adc_gain or 1), np.array(raw.baseline or 0)
-    return _Samples(raw.p_signal.T, raw.sig_name, raw.units, gains, baselines, float(raw.fs))
+    fs_hz = frame * float(raw.fs)
+    return _Samples(rows, raw.sig_name, raw.units, gains, baselines, fs_hz, notes + rate_notes)
 
 
 def _is_common(signal: WfdbSignal) -> bool:
-    return signal.format == "16" and signal.frame == 1 and signal.skew == 0
+    return signal.format == "16" and signal.skew == 0
 
 
 def _read_common(
     header: WfdbHeader, signals: tuple[WfdbSignal, ...], files: dict[str, Path], first: int
 ) -> _Samples:
     """Read 16-bit samples, interleaved within a file."""
-    rows = np.empty((len(signals), 0), np.float32)
+    rows: dict[int, np.ndarray] = {}
+    sums, firsts, n_frames = [0] * len(signals), [0] * len(signals), -1
     for file, path in files.items():
         indices = [i for i, signal in enumerate(signals) if signal.file == file]
-        width = len(indices)
-        offset = signals[indices[0]].offset + 2 * first * width
-        available = max(0, (path.stat().st_size - offset) // (2 * width))
-        declared = (header.n_samples or first + available) - first
-        n_samples = max(0, min(_most_samples(header), available, declared))
-        raw = np.fromfile(path, "<i2", n_samples * width, offset=offset).reshape(-1, width)
-        if not rows.size:
-            rows = np.full((len(signals), n_samples), np.nan, np.float32)
-        n_samples = min(n_samples, rows.shape[1])
-        for i, column in zip(indices, raw.T, strict=True):
-            rows[i, :n_samples] = _physical(column[:n_samples], signals[i])
-    if not rows.size:
-        raise UnreadableRecord(f"Record {header.name} has no samples.")
+        raw = _read_frames(header, [signals[i] for i in indices], path, first)
+        n_frames = len(raw) if n_frames < 0 else min(n_frames, len(raw))
+        if not n_frames:
+            raise UnreadableRecord(f"Record {header.name} has no samples.")
+        physical = _physical(raw[:n_frames], [signals[i] for i in indices])
+        totals = raw.sum(axis=0, dtype=np.int32).tolist()  # wraps at a multiple of 2**16
+        first_frame, start = raw[0].tolist(), 0
+        for i in indices:
+            end = start + signals[i].frame
+            rows[i] = physical[:, start:end].ravel()
+            sums[i], firsts[i] = sum(totals[start:end]), first_frame[start]
+            start = end
+    notes = _integrity_notes(header, files, sums, firsts, first, n_frames)
+    names, units = [s.name for s in signals], [s.unit for s in signals]
+    frames = [signal.frame for signal in signals]
+    array, frame, rate_notes = _same_rate(
+        names, [rows[i] for i in range(len(signals))], frames, header.rate_hz
+    )
     gains = np.array([signal.gain for signal in signals])
     baselines = np.array([signal.baseline for signal in signals])
-    names, units = [s.name for s in signals], [s.unit for s in signals]
-    return _Samples(rows, names, units, gains, baselines, header.rate_hz)
+    fs_hz = frame * header.rate_hz
+    return _Samples(array, names, units, gains, baselines, fs_hz, notes + rate_notes)
 
 
-def _most_samples(header: WfdbHeader) -> int:
-    """Return the most samples of each signal that are read."""
-    samples_per_frame = sum(signal.frame for signal in header.signals or ()) or header.n_signals
-    return min(LONGEST_SAMPLES, _MOST_VALUES // samples_per_frame)
+def _read_frames(
+    header: WfdbHeader, signals: list[WfdbSignal], path: Path, first: int
+) -> np.ndarray:
+    """Return (frames, samples a frame) int16 of one file, from frame ``first`` on."""
+    width = sum(signal.frame for signal in signals)
+    offset = signals[0].offset + 2 * first * width
+    available = max(0, (path.stat().st_size - offset) // (2 * width))
+    declared = (header.n_samples or first + available) - first
+    n_frames = max(0, min(_most_frames(header), available, declared))
+    return np.fromfile(path, "<i2", n_frames * width, offset=offset).reshape(-1, width)
 
 
-def _physical(column: np.ndarray, signal: WfdbSignal) -> np.ndarray:
-    """Return 16-bit samples (T,) in the signal's unit, NaN where marked as missing."""
+def _most_frames(header: WfdbHeader) -> int:
+    """Return the most frames that are read."""
+    frames = [signal.frame for signal in header.signals or ()] or [1]
+    per_frame = sum(frames) if header.signals else header.n_signals
+    return max(1, min(LONGEST_SAMPLES // max(frames), _MOST_VALUES // per_frame))
+
+
+def _same_rate(
+    names: Sequence[str | None], rows: Sequence[np.ndarray], frames: Sequence[int], rate_hz: float
+) -> tuple[np.ndarray, int, tuple[str, ...]]:
+    """Return all signals as one array at the leads' rate, its samples a frame, and notes.
+
+    Leads of a lower rate than others are resampled; signals that are no leads decide nothing, and
+    are NaN where their rate is another.
+    """
+    if len(set(frames)) == 1:
+        return np.stack(rows), frames[0], ()
+    leads = standard_leads([inverted_lead(name or "") or name or "" for name in names])
+    is_lead = [lead is not None for lead in leads]
+    frame = max((f for f, lead in zip(frames, is_lead, strict=True) if lead), default=max(frames))
+    slower = [i for i, lead in enumerate(is_lead) if lead and frames[i] < frame]
+    length = max(len(row) for row, own in zip(rows, frames, strict=True) if own == frame)
+    array = np.full((len(rows), length), np.nan, np.float32)
+    for i, row in enumerate(rows):
+        if i in slower:
+            row = resample_signal(row[None], frames[i] * rate_hz, frame * rate_hz)[0, :length]
+        if i in slower or frames[i] == frame:
+            array[i, : len(row)] = row
+    notes = tuple(
+        f"{names[i]} resampled from {frames[i] * rate_hz:g} to {frame * rate_hz:g} Hz"
+        for i in slower
+    )
+    return array, frame, notes
+
+
+def _physical(raw: np.ndarray, signals: list[WfdbSignal]) -> np.ndarray:
+    """Return (frames, samples a frame) 16-bit samples in the signals' units, NaN where missing."""
+    columns = [signal for signal in signals for _ in range(signal.frame)]
+    gains = np.array([signal.gain for signal in columns])
+    baselines = np.array([signal.baseline for signal in columns], np.float64)
     with np.errstate(all="ignore"):  # absurd gains; their result is refused later
-        physical = ((column.astype(np.float64) - signal.baseline) / signal.gain).astype(np.float32)
-    physical[column == _MISSING] = np.nan
+        physical = ((raw - baselines) / gains).astype(np.float32)
+    physical[raw == _MISSING] = np.nan
     return physical
+
+
+def _integrity_notes(
+    header: WfdbHeader,
+    files: dict[str, Path],
+    sums: list[int],
+    firsts: list[int],
+    first: int,
+    n_frames: int,
+) -> tuple[str, ...]:
+    """Compare what was read with the header's checksums, and files with the stated length."""
+    is_whole = first == 0 and n_frames == (header.n_samples or n_frames)
+    result = wfdb_checksums.compare(header, sums if is_whole else None, firsts)
+    surplus = max((_surplus_frames(header, file, path) for file, path in files.items()), default=0)
+    if not surplus:
+        return result.notes
+    held = f"the file holds {surplus / header.rate_hz:g} s more than its header states"
+    return (*result.notes, f"{'' if result.is_confirmed else ALTERED}{held}, not read")
+
+
+def _surplus_frames(header: WfdbHeader, file: str, path: Path) -> int:
+    """Return by how many whole frames a file is longer than stated; 0 where that is not known."""
+    signals = [signal for signal in header.signals or () if signal.file == file]
+    bytes_per_frame = _bytes_per_frame(signals)
+    if not bytes_per_frame or not header.n_samples or path.suffix.lower() == ".mat":
+        return 0
+    surplus_bytes = path.stat().st_size - _bytes_declared(header, file)
+    return max(0, int(surplus_bytes // bytes_per_frame))
 
 
 def _read_by_library(header: WfdbHeader, files: dict[str, Path], first: int) -> Any:
@@ -183,8 +305,9 @@ def _read_by_library(header: WfdbHeader, files: dict[str, Path], first: int) -> 
             f"Record {header.name}: its header gives no length, and its signal file is too long to "
             "be read whole. Write the number of samples into the header's first line."
         )
-    last = min(n_samples or 0, first + _most_samples(header))
-    window = {"sampfrom": first, "sampto": last} if n_samples else {}
+    last = min(n_samples or 0, first + _most_frames(header))
+    window: dict[str, Any] = {"sampfrom": first, "sampto": last} if n_samples else {}
+    window["smooth_frames"] = False
     own_names = all(file == path.name for file, path in files.items())
     if header.segments or (header.is_plain and own_names):
         return wfdb.rdrecord(str(header.path.with_suffix("")), **window)
@@ -203,14 +326,19 @@ def _signal_paths(header: WfdbHeader) -> dict[str, Path]:
     declared = set(header.signal_files) | {f"{name}.hea" for name in header.segments}
     files = {}
     for file in sorted(declared - {"~.hea"}):
-        own_name = header.path.with_suffix(Path(file).suffix)
-        path = header.path.with_name(file)
-        if not os.path.isfile(path) and own_name != header.path and len(declared) == 1:
-            path = own_name
-        if not os.path.isfile(path):
+        path = sibling(header.path.with_name(file))
+        if path is None and len(declared) == 1 and not header.segments:
+            path = sibling(header.path.with_suffix(Path(file).suffix))
+        if path is None:
+            require_regular(header.path.with_name(file))
             raise UnreadableRecord(
                 f"Record {header.name}: {file}, which its header names, is missing. "
                 f"Put it beside {header.path.name}."
+            )
+        if is_misleading(path, header.path):
+            raise UnreadableRecord(
+                f"Record {header.name}: {file} is a link to a file outside of its folder, which is "
+                "not followed. Put the file itself there."
             )
         files[file] = path
     for segment in header.segments:
@@ -252,12 +380,17 @@ def _refuse_cut_off(header: WfdbHeader, file: str, path: Path) -> None:
 
 def _bytes_declared(header: WfdbHeader, file: str) -> int:
     """Return the least size of a signal file, 1 where its format does not show it."""
-    formats = [line.split()[1] for line in header.lines[1:] if line.split()[0] == file]
-    first = re.fullmatch(r"(\d{1,4})(?:\+(\d{1,18}))?", formats[0]) if formats else None
-    if header.segments or first is None or first[1] not in _BYTES_PER_SAMPLE:
+    signals = [signal for signal in header.signals or () if signal.file == file]
+    if not (bytes_per_frame := _bytes_per_frame(signals)):
         return 1
-    samples = (header.n_samples or 0) * len(formats)
-    return int(samples * _BYTES_PER_SAMPLE[first[1]]) + int(first[2] or 0)
+    return int((header.n_samples or 0) * bytes_per_frame) + signals[0].offset
+
+
+def _bytes_per_frame(signals: list[WfdbSignal]) -> float:
+    """Return the size of one frame of a file's signals, 0 where their format does not show it."""
+    if not signals or signals[0].format not in _BYTES_PER_SAMPLE:
+        return 0.0
+    return sum(signal.frame for signal in signals) * _BYTES_PER_SAMPLE[signals[0].format]
 
 
 def _suffix(file: str) -> str:
@@ -291,22 +424,3 @@ def _mv_per_unit(name: str, lead: str, unit: str) -> float:
             f"Record {name}: lead {lead} is in {unit!r}; accepted are mV, µV, nV and V."
         )
     return factor or 1.0
-
-
-def _comment_metadata(comments: tuple[str, ...]) -> dict[str, Any]:
-    """Return age, sex, patient and statements from a header's comments."""
-    fields: dict[str, str] = {}
-    for comment in comments:
-        if match := _FIELD.match(comment):
-            fields.setdefault(match["key"].strip().lower(), match["value"].strip())
-    return {
-        "age_years": parse_age_years(fields.get("age", ""), over_89=PTB_XL_OVER_89),
-        "sex": parse_sex(fields.get("sex", "")),
-        "patient": fields.get("patient id") or None,
-        "statements": _snomed_statements(fields.get("dx", "")) + ludb.statements(comments),
-    }
-
-
-def _snomed_statements(text: str) -> tuple[Statement, ...]:
-    codes = dict.fromkeys(code.strip() for code in text.split(","))
-    return tuple(Statement("snomed", code) for code in codes if code.isdigit())

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records.regular_files import open_regular
 
 _RECORD_LINE = re.compile(
-    r"(?P<name>[^\s/]+)(?:/(?P<n_segments>\d{1,9}))?\s+(?P<n_signals>\d{1,9})"
+    r"(?P<name>\S+?(?:\s+\S+?){0,8}?)(?:/(?P<n_segments>\d{1,9}))?\s+(?P<n_signals>\d{1,9})"
     r"(?:\s+(?P<fs_hz>\d{0,20}\.?\d{1,20})(?P<counter>/\S*)?(?:\s+(?P<n_samples>\d{1,18})(?P<date_text>\s.*)?)?)?\s*"
 )
 _PLAIN_NAME = re.compile(r"[-\w]+", re.ASCII)
@@ -20,10 +21,10 @@ _PLAIN_FILE = re.compile(r"~?[-\w]*\.?\w*", re.ASCII)
 # Dates of the challenges' own form pass through wfdb; others may not, and no date is used anyway.
 _PLAIN_DATE = re.compile(r"\s+\d\d-[A-Z][a-z]{2}-\d{4} [\d:]{8}\s*")
 _SIGNAL_LINE = re.compile(
-    r"(?P<file>\S+)\s+(?P<format>\d{1,4})(?:x(?P<frame>\d{1,9}))?(?::(?P<skew>\d{1,9}))?(?:\+(?P<offset>\d{1,18}))?"
+    r"(?P<file>\S+(?:\s+\S+){0,8}?)\s+(?P<format>\d{1,4})(?:x(?P<frame>\d{1,9}))?(?::(?P<skew>\d{1,9}))?(?:\+(?P<offset>\d{1,18}))?"
     r"(?:\s+(?P<gain>-?\d{0,30}\.?\d{0,30}(?:[eE][+-]?\d{1,4})?)(?:\((?P<baseline>-?\d{1,12})\))?(?:/(?P<unit>\S*))?"
     r"(?:\s+(?P<resolution>\d+)(?:\s+(?P<zero>-?\d{1,12})"
-    r"(?:\s+-?\d+(?:\s+-?\d+(?:\s+\d+(?:\s+(?P<name>.*))?)?)?)?)?)?)?"
+    r"(?:\s+(?P<first>-?\d{1,12})(?:\s+(?P<checksum>-?\d{1,12})(?:\s+\d+(?:\s+(?P<name>.*))?)?)?)?)?)?)?"
 )
 _LARGEST_HEADER_BYTES = 1_000_000
 _LONGEST_NAME, _LONGEST_LINE = 250, 2000
@@ -47,6 +48,8 @@ class WfdbSignal(NamedTuple):
         Steps of the file in one ``unit``, and the value that stands for 0.
     gain_given
         The header gives a gain; else it is 200 a mV.
+    first_value, checksum
+        The first sample, and the sum of all samples modulo 2**16; None where it gives none.
     name
         The lead.
     """
@@ -60,6 +63,8 @@ class WfdbSignal(NamedTuple):
     baseline: int
     unit: str
     gain_given: bool
+    first_value: int | None
+    checksum: int | None
     name: str
 
 
@@ -93,7 +98,7 @@ class WfdbHeader:
     n_samples: int | None
     segments: tuple[str, ...]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The record's name, which is that of its file."""
         return self.path.stem
@@ -106,7 +111,11 @@ class WfdbHeader:
     @property
     def signal_files(self) -> tuple[str, ...]:
         """The file that holds each signal, as declared."""
-        return () if self.segments else tuple(line.split()[0] for line in self.lines[1:])
+        if self.segments:
+            return ()
+        if self.signals is not None:
+            return tuple(signal.file for signal in self.signals)
+        return tuple(map(_signal_file, self.lines[1:]))
 
     @cached_property
     def signals(self) -> tuple[WfdbSignal, ...] | None:
@@ -135,9 +144,9 @@ class WfdbHeader:
         """
         numbers = [self.n_signals, self.rate_hz, self.n_samples or ""]
         lines = [" ".join(["record", *map(str, numbers)])]
-        for line in self.lines[1:]:
-            file, rest = line.split(maxsplit=1)
-            lines.append(f"{aliases[file]} {rest.replace('µ', 'u').replace('μ', 'u')}")
+        for file, line in zip(self.signal_files, self.lines[1:], strict=True):
+            rest = line[len(file) :].replace("µ", "u").replace("μ", "u")
+            lines.append(f"{aliases[file]}{rest}")
         return "\n".join(lines) + "\n"
 
 
@@ -183,7 +192,7 @@ def parse_wfdb_header(path: Path, text: str) -> WfdbHeader:
             f"Record {path.stem}: a line of {path.name} is longer than any of a WFDB header. "
             "Fetch it again."
         )
-    record = _RECORD_LINE.fullmatch(lines[0]) if lines else None
+    record = _RECORD_LINE.fullmatch(_name_without_spaces(path, lines[0])) if lines else None
     if record is None:
         finding = "its first line is another" if lines else "it has no record line"
         raise UnreadableRecord(
@@ -191,6 +200,9 @@ def parse_wfdb_header(path: Path, text: str) -> WfdbHeader:
             "the first line must give name, number of signals, rate and length."
         )
     has_segments = record["n_segments"] is not None
+    folder = record["name"].rpartition("/")[0]
+    if folder:  # a record that was written as FOLDER/NAME: its files lie beside the header
+        lines = tuple(line.removeprefix(f"{folder}/") for line in lines)
     return WfdbHeader(
         path=path,
         lines=lines,
@@ -202,6 +214,19 @@ def parse_wfdb_header(path: Path, text: str) -> WfdbHeader:
         n_samples=int(record["n_samples"]) if record["n_samples"] else None,
         segments=tuple(line.split()[0] for line in lines[1:]) if has_segments else (),
     )
+
+
+def _name_without_spaces(path: Path, record_line: str) -> str:
+    """Return the record line with a name that cannot be mistaken for its numbers."""
+    if " " in path.stem and record_line.startswith(path.stem):
+        return record_line.replace(path.stem, path.stem.replace(" ", "_"), 1)
+    return record_line
+
+
+def _signal_file(line: str) -> str:
+    """Return the file that a signal's line names, which may have spaces."""
+    match = _SIGNAL_LINE.fullmatch(line)
+    return match["file"] if match else line.split()[0]
 
 
 def _parse_signal(line: str) -> WfdbSignal | None:
@@ -222,18 +247,19 @@ def _parse_signal(line: str) -> WfdbSignal | None:
         baseline=int(match["baseline"] or match["zero"] or 0),
         unit=match["unit"] or "mV",
         gain_given=gain != 0,
+        first_value=_integer(match["first"]),
+        checksum=_integer(match["checksum"]),
         name=(match["name"] or "").strip(),
     )
 
 
+def _integer(digits: str | None) -> int | None:
+    return None if digits is None else int(digits)
+
+
 def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_HEADER_BYTES + 1)
-    except OSError as error:
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} cannot be opened ({error.strerror})."
-        ) from error
+    with open_regular(path) as file:
+        content = file.read(_LARGEST_HEADER_BYTES + 1)
     if not content.strip():
         raise UnreadableRecord(f"Record {path.stem}: {path.name} is empty.")
     if b"\0" in content or len(content) > _LARGEST_HEADER_BYTES:

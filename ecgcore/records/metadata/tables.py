@@ -1,5 +1,6 @@
 """Finding and reading the metadata tables next to recordings, or some folders above them."""
 
+import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ METADATA_TABLES = (
     "meta.csv",  # CODE-15, cut into one file a record
     "labels/labels.csv",
     "Diagnostics.xlsx",  # Chapman, as published on figshare
+    "machine_measurements.csv",  # MIMIC-IV-ECG
 )
 """Paths of the known tables, relative to a recording's folder or one above."""
-_FOLDERS_UP = 4
+_FOLDERS_UP = 5
 _LARGEST_WORKBOOK_BYTES = 100_000_000
 """Unpacked; the largest published one, Chapman's, has 4 MB."""
 
@@ -28,9 +30,11 @@ def find_above(path: Path, table: str) -> Path | None:
 
     Links are resolved.
     """
-    for folder in path.absolute().parents[:_FOLDERS_UP]:
-        if (folder / table).is_file():
-            return (folder / table).resolve()
+    folder = os.path.abspath(path)
+    for _ in range(_FOLDERS_UP):
+        folder = os.path.dirname(folder)
+        if os.path.isfile(candidate := os.path.join(folder, table)):
+            return Path(os.path.realpath(candidate))
     return None
 
 
