@@ -26,6 +26,9 @@ LARGEST_SAMPLES = 2_000_000
 """Samples a lead: half an hour at 1000 Hz, the longest recording that is read whole."""
 MOST_LEADS_OFF = 4
 """Leads whose electrode may have been off; the quality gate refuses to classify some of these."""
+HIGH_PASS_HZ, LOW_PASS_HZ = 0.5, 40.0
+"""Filters from here on are noted; diagnostic ECGs need 0.05 to 150 Hz (Kligfield et al. 2007,
+Circulation 115:1306–1324)."""
 _LONGEST_SENTENCE = 200
 _MOST_SENTENCES = 60
 # Sentences about people and days, not about the heart: signature, sender, day of comparison.
@@ -63,6 +66,8 @@ class VendorRecording:
         Names and numbers of people in the file. They go no further than this object.
     notes
         Steps taken and irregularities met by the reader.
+    band_hz
+        Corner frequencies of the device's high-pass and low-pass, None where none is stated.
     off
         Columns whose electrode was off, as the device states. Their samples are no ECG.
     evidence
@@ -78,6 +83,7 @@ class VendorRecording:
     machine: Mapping[str, float | None] = field(default_factory=dict)
     private: Iterable[str | None] = ()
     notes: tuple[str, ...] = ()
+    band_hz: tuple[float | None, float | None] = (None, None)
     off: Collection[str] = ()
     evidence: Mapping[str, str] = field(default_factory=dict)
 
@@ -110,7 +116,13 @@ def make_record(path: Path, recording: VendorRecording, *, start_s: float = 0.0)
         age_years=parse_age_years(recording.age_years),
         sex=parse_sex(recording.sex),
         statements=tuple(Statement("text", sentence) for sentence in sentences),
-        notes=recording.notes + off_notes + window_notes + lead_notes,
+        notes=(
+            *recording.notes,
+            *_filter_notes(*recording.band_hz),
+            *off_notes,
+            *window_notes,
+            *lead_notes,
+        ),
         machine=valid_measurements(recording.machine),
         evidence=dict(recording.evidence),
     )
@@ -205,6 +217,16 @@ def refuse_median_beat(path: Path) -> NoReturn:
         f"Record {path.stem}: {path.name} holds only a median beat, no rhythm; a recording of "
         "several beats is needed. Export the ECG with its waveform."
     )
+
+
+def _filter_notes(high_pass_hz: float | None, low_pass_hz: float | None) -> tuple[str, ...]:
+    """Return a note of a device's filters that change an ECG's shape."""
+    notes = []
+    if high_pass_hz is not None and high_pass_hz >= HIGH_PASS_HZ:
+        notes.append(f"high-pass of {high_pass_hz:g} Hz in the device: ST segments may be changed")
+    if low_pass_hz and low_pass_hz <= LOW_PASS_HZ:
+        notes.append(f"low-pass of {low_pass_hz:g} Hz in the device: small waves may be missing")
+    return tuple(notes)
 
 
 def _without_off(path: Path, recording: VendorRecording) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -350,7 +350,7 @@ def test_an_ishne_sample_that_marks_a_lead_as_off_is_missing(tmp_path):
         ("d.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "a picture of an ECG that this program did"),
         ("e.jpg", b"\xff\xd8\xff\xe0" + b"\0" * 40, "a picture of an ECG that this program did"),
         ("f.pdf", b"%PDF-1.7 ...", "f.pdf is a document"),
-        ("f.xlsx", b"PK\x03\x04" + bytes(26) + b"docProps/app.xml", "f.xlsx is a document"),
+        ("f.docx", b"PK\x03\x04" + bytes(26) + b"word/document.xml", "f.docx is a document"),
         ("g.xml", b"<html><body/></html>", "XML of another kind (root element html)"),
         ("h.xml", b"not xml", "h.xml is not well-formed XML"),
         ("i.scp", b"", "i.scp is empty"),

@@ -321,6 +321,22 @@ def test_a_dicom_channel_sampled_later_is_moved_to_its_time(tmp_path):
     np.testing.assert_allclose(signal_mv[8], SIGNAL_MV[8], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("band_hz", "notes"),
+    [
+        ((0.05, 150), ()),
+        ((0.5, 150), ("high-pass of 0.5 Hz in the device: ST segments may be changed",)),
+        ((0.05, 40), ("low-pass of 40 Hz in the device: small waves may be missing",)),
+    ],
+)
+def test_filters_of_the_device_that_change_an_ecg_are_noted(tmp_path, band_hz, notes):
+    def edit(dataset):
+        channel = dataset.WaveformSequence[0].ChannelDefinitionSequence[3]
+        channel.FilterLowFrequency, channel.FilterHighFrequency = band_hz
+
+    assert read_record(edited_dicom(tmp_path, edit)).notes == notes
+
+
 def test_a_dicom_channel_of_two_names_is_refused(tmp_path):
     def edit(dataset):
         channel = dataset.WaveformSequence[0].ChannelDefinitionSequence[6]

@@ -126,6 +126,6 @@ def _lead_mv(path: Path, column: str, value: Element | None) -> np.ndarray:
     in_mv *= mv_per_unit(path, column, scale.get("unit", ""))
     origin = value.find("origin") if value is not None else None
     if origin is not None and (parse_number(origin.get("value")) or 0) != 0:
-        unit = origin.get("unit") or scale.get("unit", "")
+        unit = origin.get("unit", "") or scale.get("unit", "")
         in_mv += float(origin.get("value", "0")) * mv_per_unit(path, column, unit)
     return in_mv

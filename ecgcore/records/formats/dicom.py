@@ -12,7 +12,7 @@ from typing import Any
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import file_format
 from ecgcore.records.demographics import age_at_recording, age_in_years, date_of
-from ecgcore.records.formats.dicom_waveforms import combined_waveforms
+from ecgcore.records.formats.dicom_waveforms import band_hz, combined_waveforms, leads_off
 from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import ALTERED, Record
 from ecgcore.records.vendor_record import VendorRecording, make_record, parse_number
@@ -75,7 +75,7 @@ def _recording(path: Path) -> VendorRecording:
     with refuse_parser_errors(path, _FORMAT, InvalidDicomError):
         dataset = _dataset(path)
         end_notes = _end_notes(path, dataset)
-        leads, off = combined_waveforms(path, dataset)
+        leads, channels = combined_waveforms(path, dataset)
         annotations = list(dataset.get("WaveformAnnotationSequence", []))
         return VendorRecording(
             columns=leads.columns,
@@ -87,7 +87,8 @@ def _recording(path: Path) -> VendorRecording:
             machine=_machine(annotations),
             private=[str(dataset.get(tag, "")) for tag in _PRIVATE_TAGS],
             notes=(*end_notes, *leads.notes),
-            off=off,
+            band_hz=band_hz(channels),
+            off=leads_off(channels),
             evidence=_EVIDENCE,
         )
 

@@ -42,8 +42,8 @@ _OFF = frozenset({"DISCONNECTED", "INVALID"})
 _DOUBTED = frozenset({"TEST DATA", "QUESTIONABLE", "UNCALIBRATED"})
 
 
-def combined_waveforms(path: Path, dataset: Any) -> tuple[CombinedLeads, list[str]]:
-    """Return the leads of a dataset's rhythm, and those whose electrode was off.
+def combined_waveforms(path: Path, dataset: Any) -> tuple[CombinedLeads, list[Any]]:
+    """Return the leads of a dataset's rhythm, and the definitions of their channels.
 
     Raises
     ------
@@ -65,8 +65,22 @@ def combined_waveforms(path: Path, dataset: Any) -> tuple[CombinedLeads, list[st
     combined = combine_groups(path.stem, [_lead_group(path, dataset, i) for i in in_file_order])
     channels = [c for index in in_file_order for c in groups[index].ChannelDefinitionSequence]
     notes = unused_notes(len(rhythms) - len(chosen)) + _status_notes(channels)
-    off = [lead_name(channel) for channel in channels if _status(channel) & _OFF]
-    return replace(combined, notes=combined.notes + notes), off
+    return replace(combined, notes=combined.notes + notes), channels
+
+
+def leads_off(channels: list[Any]) -> list[str]:
+    """Return the leads whose channel is disconnected or invalid, as the device states."""
+    return [lead_name(channel) for channel in channels if _status(channel) & _OFF]
+
+
+def band_hz(channels: list[Any]) -> tuple[float | None, float | None]:
+    """Return the narrowest band that a lead was filtered to, None where none is stated."""
+    leads = [channel for channel in channels if standard_lead(lead_name(channel))]
+    low, high = (
+        [f for channel in leads if (f := parse_number(str(channel.get(keyword, "")))) is not None]
+        for keyword in ("FilterLowFrequency", "FilterHighFrequency")
+    )
+    return max(low, default=None), min(high, default=None)
 
 
 def lead_name(channel: Any) -> str:

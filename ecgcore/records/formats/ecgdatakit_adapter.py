@@ -67,13 +67,15 @@ def to_recording(path: Path, parsed: Any, fs_hz: float | None = None) -> VendorR
 
 
 def to_metadata(parsed: Any) -> dict[str, Any]:
-    """Return the fields of a VendorRecording on patient, statements and measurements."""
+    """Return the fields of a VendorRecording on patient, statements, measurements and filters."""
+    filters = parsed.recording.acquisition.filters
     return {
         "age_years": parsed.patient.age,
         "sex": parsed.patient.sex or "",
         "sentences": _sentences(parsed),
         "machine": _machine(parsed),
         "private": _private_texts(parsed),
+        "band_hz": (filters.highpass, filters.lowpass),
     }
 
 
