@@ -39,7 +39,7 @@ class Flag:
 def quality(record: Record) -> tuple[Flag, ...]:
     """Return the quality flags of a recording, most serious first; empty where nothing is doubtful.
 
-    Codes: too_short, missing, gap, short, slow, flat, range, clipped, calibration, gain,
+    Codes: too_short, altered, missing, gap, short, slow, flat, range, clipped, calibration, gain,
     einthoven, goldberger, reversal, mains, noise, baseline.
     """
     if record.signal_mv.shape[1] < 2:
@@ -50,6 +50,7 @@ def quality(record: Record) -> tuple[Flag, ...]:
 def quality_flags(features: QualityFeatures) -> Iterator[Flag]:
     """Yield the quality flags of a recording whose features are computed, most serious first."""
     yield from _too_short(features)
+    yield from (Flag("altered", LEADS, reason) for reason in features.alterations)
     yield from _missing(features)
     yield from _gap(features)
     yield from _short(features)

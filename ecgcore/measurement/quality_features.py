@@ -7,7 +7,7 @@ from ecgcore.measurement.median_beat import COARSE_HZ
 from ecgcore.measurement.quality_thresholds import thresholds
 from ecgcore.measurement.rpeaks import is_too_short
 from ecgcore.measurement.spectrum import Spectrum
-from ecgcore.records.record import Record
+from ecgcore.records.record import ALTERED, Record
 
 MAX_JUDGED_S = 60.0
 _BLOCK_S = 1.5
@@ -19,6 +19,8 @@ class QualityFeatures:
 
     Attributes
     ----------
+    alterations
+        Notes of the reader that a file's own checks deny its content.
     signal_mv
         (12, T) mV around each lead's median ``level_mv``, 0 where missing.
     missing, flat
@@ -42,6 +44,9 @@ class QualityFeatures:
 
     def __init__(self, record: Record):
         self.fs_hz = record.fs_hz
+        self.alterations = [
+            note.removeprefix(ALTERED) for note in record.notes if note.startswith(ALTERED)
+        ]
         raw_mv = record.signal_mv[:, : round(MAX_JUDGED_S * record.fs_hz)]
         raw_mv, self.gaps = mark_gaps(raw_mv, record.fs_hz)
         gaps = ~np.isfinite(raw_mv)

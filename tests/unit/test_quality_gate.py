@@ -11,6 +11,7 @@ from ecgcore.inference.model import load_model
 from ecgcore.measurement.quality import quality
 from ecgcore.measurement.quality_gate import DOUBTFUL, MAX_SILENT_LEADS, PASSES, REFUSED, gate
 from ecgcore.records.read import read_record
+from ecgcore.records.record import ALTERED
 from ecgcore.workspace import Workspace
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "ptb-xl"
@@ -42,6 +43,12 @@ def test_four_leads_without_a_signal_refuse_and_three_are_doubtful(record, fill)
     result = gate(replace(record, signal_mv=signal))
     assert result.verdict == REFUSED
     assert result.reasons[0] == "4 of 12 leads without a signal; 3 may be"
+
+
+def test_a_file_that_its_own_checks_deny_is_doubtful(record):
+    result = gate(replace(record, notes=("V9 not used", f"{ALTERED}checksum of V1 differs")))
+    assert result.verdict == DOUBTFUL
+    assert result.reasons == ("altered: checksum of V1 differs",)
 
 
 def test_the_gate_returns_the_flags_that_it_rests_on(record):
