@@ -1,6 +1,6 @@
 """Paths through files: ``x.zip/sub/rec.hea``, ``outer.zip/inner.zip/a.csv``, ``e.hdf5/1234567``.
 
-A path may lead *through* a zip or HDF5 file as if it were a folder; that file is its container.
+A path may lead *through* a zip, HDF5 or NumPy file as if it were a folder: its container.
 """
 
 import os
@@ -63,9 +63,9 @@ def innermost_archive(file: Path, rest: tuple[str, ...]) -> tuple[Archive | None
 
 def header_or_self(archive: Archive, name: str) -> str:
     """Return the header next to a signal or annotation file, else the name itself."""
-    header = str(PurePosixPath(name).with_suffix(".hea"))
-    is_standalone = PurePosixPath(name).suffix.lower() in STANDALONE
-    return header if archive.has(header) and not is_standalone else name
+    if PurePosixPath(name).suffix.lower() in STANDALONE:
+        return name
+    return archive.spelling(str(PurePosixPath(name).with_suffix(".hea"))) or name
 
 
 @contextmanager
@@ -86,11 +86,11 @@ def as_local_file(path: Path) -> Iterator[LocalFile]:
     if container == "zip":
         with _unpacked(open_archive(file), rest) as local:
             yield local
-    elif container == "hdf5" and len(rest) == 1:
+    elif container in file_format.CONTAINERS and len(rest) == 1:
         yield LocalFile(file, rest[0])
     else:
         raise UnreadableRecord(
-            f"{file.name} is a file, not a folder; a path leads into zip and HDF5 files only."
+            f"{file.name} is a file, not a folder; a path leads into zip, HDF5 or NumPy files."
         )
 
 
@@ -103,7 +103,7 @@ def _unpacked(archive: Archive, parts: tuple[str, ...]) -> Iterator[LocalFile]:
     if container == "zip":
         with _unpacked(archive.nested(name), rest) as local:
             yield local
-    elif container == "hdf5" and len(rest) == 1:
+    elif container in file_format.CONTAINERS and len(rest) == 1:
         yield LocalFile(archive.container(name), rest[0])
     elif rest:
         raise UnreadableRecord(f"There is no file {'/'.join(parts)} in {archive.path.name}.")

@@ -7,9 +7,10 @@ through that file (``container_paths``).
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ecgcore.errors import UnreadableRecord
@@ -20,16 +21,18 @@ from ecgcore.records.file_roles import (
     DOCUMENTATION,
     OTHER,
     RECORD,
-    STANDALONE,
     TABLE,
     HeadReader,
     Role,
     folder_roles,
+    header_beside,
     single_file_role,
 )
+from ecgcore.records.regular_files import leads_out, read_head
 
 HIDDEN = "hidden"
 CONTAINER = "container"
+REFUSED = "refused"
 _DESCRIPTIONS = {
     RECORD: "record",
     TABLE: "table",
@@ -46,8 +49,22 @@ class FoundFile(NamedTuple):
     path: Path
     role: Role
 
+    @property
+    def description(self) -> str:
+        """The role in words, as ``describe_files`` gives it."""
+        role, detail = self.role
+        if role == COMPANION:
+            return f"companion of {detail}" if detail else "annotations without their recording"
+        return f"refused: {detail}" if role == REFUSED else _DESCRIPTIONS[role]
 
-def find_records(paths: Iterable[Path]) -> Iterator[Path]:
+
+def _ignore(file: FoundFile) -> None:
+    """Do nothing about a file that is no record."""
+
+
+def find_records(
+    paths: Iterable[Path], on_other: Callable[[FoundFile], None] = _ignore
+) -> Iterator[Path]:
     """Yield each record's own file once (for WFDB its ``.hea``), as reached from the given path.
 
     Parameters
@@ -57,14 +74,16 @@ def find_records(paths: Iterable[Path]) -> Iterator[Path]:
         into a container. A signal or annotation file stands for the header next to it. A path that
         does not exist is yielded unchanged, so that its reader can report it, and so is a container
         that cannot be opened or holds no record.
+    on_other
+        Called with each file of a folder or container that is no record.
     """
     paths = list(paths)
     if len(paths) == 1 and os.path.isdir(paths[0]):  # holds nothing twice
-        yield from _records_below(Path(paths[0]))
+        yield from _records_below(Path(paths[0]), on_other)
         return
     yielded: set[str] = set()
     for path in paths:
-        for record in _records_below(Path(path)):
+        for record in _records_below(Path(path), on_other):
             if str(record) not in yielded:
                 yielded.add(str(record))
                 yield record
@@ -95,12 +114,8 @@ def describe_files(folder: Path) -> list[tuple[Path, str]]:
 
 
 def _description(file: FoundFile) -> str:
-    role, header = file.role
-    if role == COMPANION:
-        return f"companion of {header}" if header else "annotations without their recording"
-    if role == RECORD and (reason := _refusal_reason(file.path)):
-        return f"refused: {reason}"
-    return _DESCRIPTIONS[role]
+    reason = _refusal_reason(file.path) if file.role.role == RECORD else ""
+    return f"refused: {reason}" if reason else file.description
 
 
 def _refusal_reason(path: Path) -> str:
@@ -119,9 +134,9 @@ def _refusal_reason(path: Path) -> str:
         return str(error)
 
 
-def _records_below(path: Path) -> Iterator[Path]:
+def _records_below(path: Path, on_other: Callable[[FoundFile], None] = _ignore) -> Iterator[Path]:
     if os.path.isdir(path):
-        yield from _records_among(_files_below(path))
+        yield from _records_among(_files_below(path), on_other)
     elif os.path.exists(path) or container_paths.split_at_file(path):
         yield from _record_of_file(path)
     elif glob.has_magic(str(path)):
@@ -131,8 +146,14 @@ def _records_below(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _records_among(files: Iterator[FoundFile]) -> Iterator[Path]:
-    return (file.path for file in files if file.role.role == RECORD)
+def _records_among(
+    files: Iterator[FoundFile], on_other: Callable[[FoundFile], None] = _ignore
+) -> Iterator[Path]:
+    for file in files:
+        if file.role.role == RECORD:
+            yield file.path
+        else:
+            on_other(file)
 
 
 def _files_below(folder: Path) -> Iterator[FoundFile]:
@@ -145,11 +166,31 @@ def _files_below(folder: Path) -> Iterator[FoundFile]:
             continue
         visited.add(os.path.realpath(parent))
         path = Path(parent)
+        refused = {
+            name: reason
+            for name in sorted((*subfolders, *names))
+            if not name.startswith(".") and (reason := _reason_to_avoid(path / name, folder))
+        }
+        subfolders[:] = [name for name in subfolders if name not in refused]
+        yield from (FoundFile(path / name, Role(REFUSED, why)) for name, why in refused.items())
         hidden = sorted(name for name in names if name.startswith("."))
         yield from (FoundFile(path / name, Role(HIDDEN)) for name in hidden)
-        visible = sorted(name for name in names if not name.startswith("."))
+        visible = sorted(n for n in names if not n.startswith(".") and n not in refused)
         for name, role in folder_roles(visible, _folder_heads(path)):
             yield from _expand_file(path / name, role)
+
+
+def _reason_to_avoid(path: Path, root: Path) -> str:
+    """Return why a file or folder below ``root`` is not opened, '' for an ordinary one."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return ""  # the reader reports the reason
+    if stat.S_ISLNK(mode) and leads_out(path, root):
+        return f"{path.name} is a link that leads out of the folder, which is not followed"
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode):
+        return ""
+    return f"{path.name} is a pipe, a socket or a device"
 
 
 def _may_hold_records(path: Path, role: Role) -> bool:
@@ -157,11 +198,7 @@ def _may_hold_records(path: Path, role: Role) -> bool:
 
 
 def _folder_heads(folder: Path) -> HeadReader:
-    def read_head(name: str, n_bytes: int) -> bytes:
-        with (folder / name).open("rb") as file:
-            return file.read(n_bytes)
-
-    return read_head
+    return lambda name, n_bytes: read_head(folder / name, n_bytes)
 
 
 def _archive_heads(archive: Archive, prefix: str) -> HeadReader:
@@ -173,19 +210,26 @@ def _expand_file(path: Path, role: Role) -> Iterator[FoundFile]:
     try:
         format_name = file_format.detect_format(path) if _may_hold_records(path, role) else ""
         if format_name == "zip":
-            yield from _expand_container(path, role, _files_in_archive(open_archive(path)))
-        elif format_name == "hdf5":
-            yield from _expand_container(path, role, _exams_in_hdf5(path, path))
+            archive = open_archive(path)
+            yield from _expand_container(path, role, _files_in_archive(archive), archive)
+        elif format_name in file_format.CONTAINERS:
+            yield from _expand_container(path, role, _recordings_in(path, path, format_name))
+        elif file_format.is_other_table(path, format_name):
+            yield FoundFile(path, Role(TABLE))
         else:
             yield FoundFile(path, role)
     except UnreadableRecord:
         yield FoundFile(path, role)  # the reader reports the reason
 
 
-def _expand_container(path: Path, role: Role, content: Iterator[FoundFile]) -> Iterator[FoundFile]:
+def _expand_container(
+    path: Path, role: Role, content: Iterator[FoundFile], archive: Archive | None = None
+) -> Iterator[FoundFile]:
     """Yield a container and its content; one without a record keeps its own role."""
     files = list(content)
     holds_records = any(file.role.role == RECORD for file in files)
+    if archive:
+        archive.holds_records = holds_records
     yield FoundFile(path, Role(CONTAINER) if holds_records else role)
     yield from files
 
@@ -206,19 +250,25 @@ def _expand_member(archive: Archive, name: str, role: Role) -> Iterator[FoundFil
         format_name = archive.member_format(name) if _may_hold_records(path, role) else ""
         if format_name == "zip":
             yield from _expand_container(path, role, _files_in_archive(archive.nested(name)))
-        elif format_name == "hdf5":
-            yield from _expand_container(path, role, _exams_in_hdf5(path, archive.container(name)))
+        elif format_name in file_format.CONTAINERS:
+            content = _recordings_in(path, archive.container(name), format_name)
+            yield from _expand_container(path, role, content)
+        elif format_name in file_format.RECOGNIZERS and file_format.is_other_table(
+            archive.container(name), format_name
+        ):
+            yield FoundFile(path, Role(TABLE))
         else:
             yield FoundFile(path, role)
     except UnreadableRecord:
+        if archive.budget.refusal:  # of the outermost file as a whole
+            raise
         yield FoundFile(path, role)
 
 
-def _exams_in_hdf5(path: Path, file: Path) -> Iterator[FoundFile]:
-    """Yield the exams of an HDF5 file of many; none for a file of one record."""
-    from ecgcore.records.formats.hdf5 import exams
-
-    return (FoundFile(path / exam, Role(RECORD)) for exam in exams(file))
+def _recordings_in(path: Path, file: Path, format_name: str) -> Iterator[FoundFile]:
+    """Yield the recordings of an HDF5 or NumPy file of many; none for a file of one record."""
+    names = file_format.recordings_in(file, format_name)
+    return (FoundFile(path / name, Role(RECORD)) for name in names)
 
 
 def _record_of_match(path: Path) -> Iterator[Path]:
@@ -226,8 +276,7 @@ def _record_of_match(path: Path) -> Iterator[Path]:
     if path.is_dir():
         yield from _records_below(path)
         return
-    header = path.with_suffix(".hea")
-    if path.suffix.lower() not in STANDALONE and header.is_file():
+    if header := header_beside(path):
         yield header
         return
     [(_, role)] = folder_roles([path.name], _folder_heads(path.parent))
@@ -241,8 +290,7 @@ def _record_of_file(path: Path) -> Iterator[Path]:
     if split and split[1]:
         yield from _records_in_container(path, *split)
         return
-    header = path.with_suffix(".hea")
-    if path.suffix.lower() not in STANDALONE and header.is_file():
+    if header := header_beside(path):
         yield header
     else:
         role = single_file_role(path.name, _folder_heads(path.parent))
@@ -269,8 +317,8 @@ def _record_of_member(path: Path, archive: Archive | None, inner: str) -> Iterat
     if archive is None or not archive.has(inner):
         yield path
         return
-    if container_paths.header_or_self(archive, inner) != inner:
-        yield path.with_suffix(".hea")
+    if (header := container_paths.header_or_self(archive, inner)) != inner:
+        yield path.with_name(PurePosixPath(header).name)
         return
     folder = inner.rpartition("/")[0]
     heads = _archive_heads(archive, f"{folder}/" if folder else "")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.record import Record
@@ -31,6 +32,24 @@ VENDOR_READERS = {
 }
 """Module and function of each vendor format's reader: ``read(path, *, start_s=0.0) -> Record``."""
 
+ARRAY_READERS = {
+    "csv": "csv:read_csv",
+    "parquet": "parquet:read_parquet",
+    "xlsx": "xlsx:read_xlsx",
+    "mat": "mat:read_mat",
+    "hdf5": "hdf5:read_hdf5",
+    "npy": "npy:read_npy",
+    "npz": "npy:read_npz",
+}
+"""Reader of each form of table or array: ``read(path, *, source_fs_hz, assume_order) -> Record``;
+those of CONTAINERS take the name of a recording in the file, too."""
+
+CONTAINERS = {"hdf5": "hdf5:exams", "npy": "npy:rows"}
+"""Function that names the recordings of a file of many: ``names(path) -> list[str]``."""
+
+RECOGNIZERS = {"parquet": "parquet:looks_like_recording", "xlsx": "xlsx:looks_like_recording"}
+"""Function that tells a recording from another table: ``is_recording(path) -> bool``."""
+
 REFUSALS = {
     "empty": "{file} is empty",
     "contec": "{file} is in Contec's own binary form; it is not read. Export it as SCP-ECG or CSV",
@@ -41,7 +60,8 @@ REFUSALS = {
     "own_picture": "{file} is a picture that 'ecgcore convert' drew for networks; classify it, or "
     "give the recording",
     "own_page": "{file} is an ECG page for people that 'ecgcore plot' drew. Give the recording",
-    "document": "{file} is a document (PDF or Office) and holds no signal. Give the recording",
+    "document": "{file} is a document (PDF, Office) and holds no signal. Give the recording, or "
+    "save an old workbook (.xls) as .xlsx",
     "archive": "{file} is packed in a form that is not opened; unpack it, or pack it as .zip",
     "xml": "{file} is XML of another kind (root element {root}); accepted are HL7 aECG, Philips, "
     "GE MUSE, CardioSoft, Mortara and Schiller",
@@ -52,6 +72,9 @@ REFUSALS = {
 _SIGNATURES = (  # offset, signature, format
     (0, b"PK\x03\x04", "zip"),
     (0, b"PK\x05\x06", "zip"),
+    (0, b"PAR1", "parquet"),
+    (0, b"ARROW1", "parquet"),
+    (0, b"\x93NUMPY", "npy"),
     (0, b"\x89HDF\r\n\x1a\n", "hdf5"),
     (512, b"\x89HDF\r\n\x1a\n", "hdf5"),
     (0, b"MATLAB 5.0 MAT-file", "mat"),
@@ -67,6 +90,7 @@ _SIGNATURES = (  # offset, signature, format
     (0, b"MM\0*", "picture"),
     (8, b"WEBP", "picture"),
     (0, b"%PDF", "document"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "document"),
     (0, b"\x1f\x8b", "archive"),
     (0, b"BZh", "archive"),
     (0, b"\xfd7zXZ\0", "archive"),
@@ -82,7 +106,8 @@ _PATTERNS = (
         ),
         "document",
     ),
-    (re.compile(rb"0 {7}[ -~\x80-\xff]{176}\d{3,7} +.{44}-?\d", re.S), "edf"),  # blank date, too
+    # version, person and date (maybe blank), size of the header, number and length of data records
+    (re.compile(rb"0 {7}[^\n\r]{176}\d{3}[\d ]{5}[^\n\r]{44}[-\d][\d ]{7}[\d.eE+ -]{8}\d"), "edf"),
     (re.compile(rb"@.MFR ", re.S), "mfer"),
     (re.compile(rb"BM.{4}\0{4}.{4}[\x0c\x28\x38\x40\x6c\x7c]\0\0\0", re.S), "picture"),
     (re.compile(rb"[\x02\x08]\0[\0-\x18]\0(?:UL|CS|UI|SH|DA|[\x02-\x40]\0\0\0)"), "dicom"),
@@ -113,6 +138,8 @@ _FORMATS_BY_SUFFIX = {
     ".mat": "mat",
     ".h5": "hdf5",
     ".hdf5": "hdf5",
+    ".parquet": "parquet",
+    ".feather": "parquet",
     ".zip": "zip",
     ".dcm": "dicom",
     ".scp": "scp",
@@ -147,17 +174,19 @@ def format_from_head(head: bytes, name: str) -> str:
     Returns
     -------
     str
-        A key of VENDOR_READERS or REFUSALS, or ``wfdb``, ``csv``, ``mat``, ``hdf5``, ``zip``,
-        ``unknown``.
+        A key of VENDOR_READERS, ARRAY_READERS or REFUSALS, or ``wfdb``, ``zip``, ``unknown``.
     """
     if not head:
         return "empty"
     suffix = Path(name).suffix.lower()
     if suffix == ".hea":  # its text may start with another format's signature
         return "wfdb"
+    if suffix == ".npz" and head.startswith(b"PK"):
+        return "npz"
     for pattern, format_name in _PATTERNS:
         if pattern.match(head):
-            return format_name
+            is_workbook = format_name == "document" and (suffix == ".xlsx" or b"xl/" in head)
+            return "xlsx" if is_workbook else format_name
     for offset, signature, format_name in _SIGNATURES:
         if head.startswith(signature, offset):
             return _picture_origin(head) if format_name == "picture" else format_name
@@ -168,9 +197,36 @@ def format_from_head(head: bytes, name: str) -> str:
 
 def vendor_reader(format_name: str) -> Callable[..., Record] | None:
     """Return the function that reads a vendor format, imported now; None where there is none."""
-    if format_name not in VENDOR_READERS:
+    return _function(VENDOR_READERS, format_name)
+
+
+def array_reader(format_name: str) -> Callable[..., Record] | None:
+    """Return the function that reads a table or an array, imported now; None for others."""
+    return _function(ARRAY_READERS, format_name)
+
+
+def recordings_in(path: Path, format_name: str) -> list[str]:
+    """Return the names of the recordings of a file of many, [] for a file of one.
+
+    Raises
+    ------
+    UnreadableRecord
+        It is damaged.
+    """
+    list_names = _function(CONTAINERS, format_name)
+    return list_names(path) if list_names else []
+
+
+def is_other_table(path: Path, format_name: str) -> bool:
+    """Return whether a file holds a table of something else than a recording."""
+    is_recording = _function(RECOGNIZERS, format_name)
+    return is_recording is not None and not is_recording(path)
+
+
+def _function(table: dict[str, str], format_name: str) -> Callable[..., Any] | None:
+    if format_name not in table:
         return None
-    module, function = VENDOR_READERS[format_name].split(":")
+    module, function = table[format_name].split(":")
     return getattr(import_module(f"ecgcore.records.formats.{module}"), function)
 
 

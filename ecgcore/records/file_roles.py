@@ -4,27 +4,31 @@ Decided by names and by the first bytes of files, so that folders and zip files 
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import file_format
-from ecgcore.records.formats import csv_parser
+from ecgcore.records.formats import csv_parser, npy
 from ecgcore.records.formats.wfdb_header import parse_wfdb_header
+from ecgcore.records.lead_names import standard_lead
 from ecgcore.records.metadata.tables import METADATA_TABLES
+from ecgcore.records.regular_files import sibling
 
 RECORD, COMPANION, TABLE = "record", "companion", "table"
 DOCUMENTATION, OTHER = "documentation", "other"
 SIGNAL_SUFFIXES = frozenset({".dat", ".mat"})
 STANDALONE = csv_parser.SUFFIXES | frozenset(
     ".xml .dcm .scp .edf .bdf .h5 .hdf5 .zip .ecg .mwf .json .md .html .htm .pdf .docx .doc .xlsx "
-    ".xls .png .jpg .jpeg .bmp .tif .tiff .gif .webp .hea .gz .xz .bz2 .7z .rar .tar".split()
+    ".xls .parquet .feather .npy .npz "
+    ".png .jpg .jpeg .bmp .tif .tiff .gif .webp .hea .gz .xz .bz2 .7z .rar .tar".split()
 )
 """Suffixes of files that are no part of the record whose header has the same name."""
 _OTHER_SUFFIXES = frozenset(
     ".json .yaml .yml .toml .ini .cfg .py .ipynb .m .r .jl .sh .js .css .html .htm .md .rst .log "
-    ".pyc .bib .tex .xsd .xsl .xslt .xsx .db .parquet .feather .pkl .npz".split()
+    ".pyc .bib .tex .xsd .xsl .xslt .xsx .db .pkl".split()
 )
 _DOCUMENTATION_NAMES = (
     *("license", "licence", "copying", "readme", "records", "annotators", "changelog"),
@@ -37,7 +41,10 @@ _DRAWN_SUFFIXES = (
     *(".hea", ".csv", ".tsv", ".txt", ".dcm", ".xml", ".scp", ".edf", ".ecg", ".h5", ".mat"),
 )
 """Suffixes of recordings of which a picture may have been drawn, the likeliest first."""
-_NUMPY_SIGNATURE = b"\x93NUMPY"
+_CELLS, _LINES = re.compile(r"[,;|\t]"), 200
+_FEWEST_LEADS = 3
+"""Fewer names may be anything: ``I`` and ``II`` number chapters and grades, too."""
+_LEAD_COLUMNS = frozenset({"lead", "leads", "lead_name", "lead name", "leadname"})
 
 HeadReader = Callable[[str, int], bytes]
 """Returns the first bytes of a file of the folder; raises OSError or UnreadableRecord."""
@@ -48,6 +55,11 @@ class Role(NamedTuple):
 
     role: str
     companion_of: str = ""
+
+
+def header_beside(path: Path) -> Path | None:
+    """Return the WFDB header of which a file may be a companion, None where there is none."""
+    return None if path.suffix.lower() in STANDALONE else sibling(path.with_suffix(".hea"))
 
 
 def folder_roles(names: list[str], read_head: HeadReader) -> Iterator[tuple[str, Role]]:
@@ -110,12 +122,13 @@ def _role_by_content(name: str, suffix: str, names: list[str], read_head: HeadRe
         return Role(RECORD)  # the reader reports why it cannot be opened
     format_name = file_format.format_from_head(head, name)
     if format_name == "csv":
-        csv_head = _head(name, read_head, csv_parser.HEAD_BYTES) or b""
-        return Role(RECORD if csv_parser.looks_like_recording(csv_head, suffix) else TABLE)
+        return _role_of_csv(_head(name, read_head, csv_parser.HEAD_BYTES) or b"", suffix)
     if format_name in ("xml", "broken_xml") and suffix != ".xml":
         return Role(OTHER)
-    if format_name == "document" and suffix in (".xlsx", ".xls", ".ods"):
+    if format_name == "document" and suffix in (".xls", ".ods"):
         return Role(TABLE)
+    if format_name == "npy":
+        return _role_of_array(head, names)
     if format_name in _PICTURE_FORMATS and (recording := _drawn_recording(name, names)):
         return Role(COMPANION, recording)
     if format_name == "wfdb" and suffix not in SIGNAL_SUFFIXES:
@@ -123,8 +136,23 @@ def _role_by_content(name: str, suffix: str, names: list[str], read_head: HeadRe
     if format_name == "empty":
         return Role(OTHER if suffix not in STANDALONE | SIGNAL_SUFFIXES else RECORD)
     if format_name == "unknown":
-        return _role_of_unknown(head, names)
+        return _role_of_unknown(head)
     return Role(RECORD)
+
+
+def _role_of_csv(head: bytes, suffix: str) -> Role:
+    """Return the role of a text of cells: what names leads in any way is left to the reader."""
+    if csv_parser.looks_like_recording(head, suffix) or _mentions_leads(head):
+        return Role(RECORD)
+    return Role(TABLE)
+
+
+def _mentions_leads(head: bytes) -> bool:
+    """Return whether the first line or the first column names leads, or a column is called so."""
+    lines = [_CELLS.split(line) for line in head.decode("utf-8", "replace").splitlines()[:_LINES]]
+    cells = {cell.strip(" \t\"'").lower() for cell in (*lines[0], *(line[0] for line in lines))}
+    leads = {standard_lead(cell) for cell in cells} - {None}
+    return len(leads) >= _FEWEST_LEADS or not _LEAD_COLUMNS.isdisjoint(cells)
 
 
 def _drawn_recording(name: str, names: list[str]) -> str:
@@ -134,10 +162,15 @@ def _drawn_recording(name: str, names: list[str]) -> str:
     return next((candidate for candidate in candidates if candidate in names), "")
 
 
-def _role_of_unknown(head: bytes, names: list[str]) -> Role:
-    """Return the role of an unknown format: a recording unless it is text or an array of labels."""
-    if head.startswith(_NUMPY_SIGNATURE) and "labels.csv" in names:
+def _role_of_array(head: bytes, names: list[str]) -> Role:
+    """Return the role of a NumPy array: recordings, pictures of a set for networks, or others."""
+    if "labels.csv" in names:
         return Role(COMPANION, "labels.csv")
+    return Role(RECORD if npy.is_recording(head) else OTHER)
+
+
+def _role_of_unknown(head: bytes) -> Role:
+    """Return the role of an unknown format: a recording unless it is text."""
     return Role(OTHER if csv_parser.is_words(head) else RECORD)
 
 
@@ -149,7 +182,8 @@ def _parts_of_headers(
     A header with a signal file of its own name refers to no other file, and is not opened unless
     there are signal files that no header accounts for.
     """
-    present = set(names)
+    present = {name: name for name in names}
+    spellings = {name.lower(): name for name in names} | present
     plain = {s for s in headers if f"{s}.dat" in present or f"{s}.mat" in present}
     has_orphans = any(
         stem not in headers and suffix.lower() not in STANDALONE | _OTHER_SUFFIXES
@@ -167,7 +201,8 @@ def _parts_of_headers(
         signals = {file for file in header.signal_files if not file.lower().endswith(".hea")}
         parts |= {file: name for file in signals if file not in parts}
         parts |= {f"{segment}.hea": name for segment in header.segments if segment != stem}
-    return {part: header for part, header in parts.items() if part in present}
+    found = {spellings.get(part, spellings.get(part.lower())): h for part, h in parts.items()}
+    return {part: header for part, header in found.items() if part is not None}
 
 
 def _is_documentation(name: str, suffix: str) -> bool:

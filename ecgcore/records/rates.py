@@ -160,9 +160,9 @@ def rate_in_name(stem: str) -> float | None:
 
 
 def _usual_rate(name: str, usual: Statement | None, advice: str) -> Rate:
-    if usual is None or not usual[1]:
+    origin, fs_hz = usual or ("", None)
+    if not fs_hz:
         raise UnreadableRecord(f"Record {name} does not say its sampling rate; {advice}.")
-    origin, fs_hz = usual
     return Rate(fs_hz, origin, (f"rate assumed: {fs_hz:g} Hz, {origin}",))
 
 

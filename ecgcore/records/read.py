@@ -10,12 +10,13 @@ from ecgcore.records import file_format
 from ecgcore.records.archives import open_archive
 from ecgcore.records.container_paths import as_local_file
 from ecgcore.records.discover import first_records
-from ecgcore.records.file_roles import STANDALONE
-from ecgcore.records.formats import csv
+from ecgcore.records.file_roles import header_beside
+from ecgcore.records.formats import csv, hdf5
 from ecgcore.records.formats.wfdb import read_wfdb
 from ecgcore.records.formats.wfdb_header import read_wfdb_header
 from ecgcore.records.metadata import code15, sph
 from ecgcore.records.record import Record
+from ecgcore.records.regular_files import require_regular
 from ecgcore.records.sources import Origin, identify_origin
 
 RATES_HZ = (50, 40_000)
@@ -106,36 +107,30 @@ def read_header(path: Path) -> Header:
 def _read(
     path: Path, member: str, source_fs_hz: float | None, assume_order: bool, start_s: float
 ) -> Record:
-    format_name = "hdf5" if member else _format(path)
+    format_name = _format(path)
     if read_vendor := file_format.vendor_reader(format_name):
         return read_vendor(path, start_s=start_s)
     if format_name == "wfdb":
         return read_wfdb(path, start_s=start_s)
-    if format_name == "csv":
-        record = csv.read_csv(path, source_fs_hz=source_fs_hz, assume_order=assume_order)
-    elif format_name == "mat" or (format_name == "hdf5" and path.suffix.lower() == ".mat"):
-        from ecgcore.records.formats.mat import read_mat
-
-        record = read_mat(path, source_fs_hz=source_fs_hz, assume_order=assume_order)
-    elif format_name == "hdf5":
-        from ecgcore.records.formats.hdf5 import read_hdf5
-
-        record = read_hdf5(path, member, source_fs_hz=source_fs_hz, assume_order=assume_order)
-    elif format_name == "zip":
+    if format_name == "zip":
         record = _read_only_member(path, source_fs_hz, assume_order)
+    elif read_array := file_format.array_reader(format_name):
+        source = (path, member) if member else (path,)
+        record = read_array(*source, source_fs_hz=source_fs_hz, assume_order=assume_order)
     else:
         raise file_format.refusal(path, format_name)
     return _crop(record, start_s, None) if start_s else record
 
 
 def _format(path: Path) -> str:
-    return "wfdb" if path.suffix.lower() == ".hea" else file_format.detect_format(path)
+    suffix = path.suffix.lower()
+    format_name = "wfdb" if suffix == ".hea" else file_format.detect_format(path)
+    return "mat" if format_name == "hdf5" and suffix == ".mat" else format_name  # MATLAB 7.3
 
 
 def _read_only_member(path: Path, source_fs_hz: float | None, assume_order: bool) -> Record:
     """Read the record of a zip file that holds one."""
-    open_archive(path)
-    members = first_records(path, 2)
+    members = first_records(path, 2) if open_archive(path).holds_records else []
     if len(members) == 1 and members[0] != path:
         return read_record(members[0], source_fs_hz=source_fs_hz, assume_order=assume_order)
     if members and members[0] != path:
@@ -167,29 +162,26 @@ def _crop(record: Record, start_s: float, duration_s: float | None) -> Record:
 
 
 def _header(path: Path, member: str) -> Header:
-    if member:
-        return Header(Origin(code15.SOURCE, member), code15.FS_HZ)
     format_name = _format(path)
+    if member and format_name == "hdf5" and hdf5.is_code_exam(path):
+        return Header(Origin(code15.SOURCE, member.partition("#")[0]), code15.FS_HZ)
     if format_name == "wfdb":
         header = read_wfdb_header(path)
         return Header(identify_origin(header.name, header.comments), header.fs_hz)
     if format_name == "csv":
         return Header(identify_origin(path.stem), csv.stated_fs_hz(path))
-    if format_name == "hdf5" and path.suffix.lower() != ".mat":
-        if sph.find_table(path) is None:
-            return Header(None, None)
+    if format_name == "hdf5" and not member and sph.find_table(path) is not None:
         return Header(Origin(sph.SOURCE, path.stem), sph.FS_HZ)
-    record = _read(path, "", None, False, 0.0)
-    return Header(identify_origin(path.stem), record.fs_hz)
+    record = _read(path, member, None, False, 0.0)
+    return Header(None if member else identify_origin(path.stem), record.fs_hz)
 
 
 def _primary_file(path: Path) -> Path:
     """Return a record's header for any of its files, else the file itself; refuse others."""
     suffix = path.suffix.lower()
-    if os.path.isdir(path):
-        raise UnreadableRecord(f"{path.name} is a folder; a record's file is needed.")
-    if suffix not in STANDALONE and os.path.isfile(path.with_suffix(".hea")):
-        return path.with_suffix(".hea")
+    if header := header_beside(path):
+        return header
+    require_regular(path)
     if not os.path.isfile(path):
         raise UnreadableRecord(f"Record {path.stem}: there is no file {path.name}.")
     if suffix == ".dat":

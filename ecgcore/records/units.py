@@ -15,7 +15,7 @@ MV_SPANS = (0.05, 20.0)
 """Range of the median lead's span in mV (0.5 to 12 in 1,600 ECGs at hand); in µV, 1000 times."""
 UNIT_NAMES = frozenset({*MV_PER_UNIT, *SECONDS_PER_UNIT})
 """Units of voltage and of time, in lower case."""
-_LONGEST_NAME = 60
+_LONGEST_NAME, _FEWEST_NORMALISED = 60, 8
 _NAME_AND_UNIT = re.compile(
     r"(?P<name>.*?)(?:\s*[\[(]\s*(?P<in>[^\s\])]+)\s*[\])]"
     r"|(?:\s*[_/,]\s*|\s+)(?P<as>[munµμ]?V|ms|s|sec|seconds|milliseconds))",
@@ -104,6 +104,11 @@ def infer_mv(name: str, rows: np.ndarray, advice: str) -> tuple[np.ndarray, tupl
     UnreadableRecord
         The amplitude fits neither unit, or both.
     """
+    if _is_normalised(rows):
+        raise UnreadableRecord(
+            f"Record {name}: each of its leads was scaled to the same size (normalised), so no "
+            "voltage is left. Give the recording before that step."
+        )
     span = _median_span(rows)
     low, high = MV_SPANS
     if span is None or low <= span <= high:
@@ -114,6 +119,20 @@ def infer_mv(name: str, rows: np.ndarray, advice: str) -> tuple[np.ndarray, tupl
         f"Record {name}: its leads span {span:g} (median), which is neither mV ({low:g} to "
         f"{high:g}) nor µV ({5 * high:g} to {1000 * high:g}). {advice}"
     )
+
+
+def _is_normalised(rows: np.ndarray) -> bool:
+    """Return whether all leads have one span or one standard deviation, as no ECG has."""
+    rows = finite(rows)
+    rows = rows[(~np.isnan(rows)).sum(axis=1) > 1]
+    spans = np.nanmax(rows, axis=1) - np.nanmin(rows, axis=1) if rows.size else np.array([])
+    varied = rows[spans > 0] if rows.size else rows
+    if len(varied) < _FEWEST_NORMALISED:
+        return False
+    for sizes in (spans[spans > 0], np.nanstd(varied, axis=1)):
+        if np.ptp(sizes) < 1e-3 * np.median(sizes):
+            return True
+    return False
 
 
 def _median_span(rows: np.ndarray) -> float | None:

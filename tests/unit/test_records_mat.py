@@ -8,7 +8,7 @@ from scipy.io import savemat
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.read import read_header, read_record
-from ecgcore.records.record import Statement
+from ecgcore.records.record import LEADS, Statement
 
 SIGNAL_UV = limb_consistent_uv(1000)
 PROVEN = (
@@ -37,8 +37,8 @@ def test_val_is_read_in_rows_or_columns_when_the_rate_is_given(tmp_path, version
     np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, atol=1e-6)
     assert record.notes == (PROVEN, "scale assumed: µV")
     assert refusal(path) == (
-        "Record x has no header: x.hea is missing beside x.mat, and the file does not say its "
-        "sampling rate; fetch the header, or give the rate (--source-fs-hz)."
+        "Record x does not say its sampling rate; fetch its header x.hea, or give the rate "
+        "(--source-fs-hz)."
     )
 
 
@@ -50,7 +50,7 @@ def test_a_rate_unit_and_names_in_the_file_are_believed(tmp_path):
     np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, atol=1e-6)
     assert (record.fs_hz, record.notes) == (250, ())
     assert read_header(path).fs_hz == 250
-    assert "was given 500 Hz, the file says 250 Hz" in refusal(path, source_fs_hz=500)
+    assert "was given 500 Hz, its variable fs says 250 Hz" in refusal(path, source_fs_hz=500)
 
 
 def test_the_form_of_cpsc_2018_is_known(tmp_path):
@@ -70,11 +70,98 @@ def test_a_file_of_version_73_is_read(tmp_path):
     with h5py.File(path, "w", userblock_size=512) as file:
         file["val"] = SIGNAL_UV.T  # MATLAB stores columns first
         file["fs"] = np.array([[400.0]])
-    with path.open("r+b") as file:
-        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM")
+    mark_as_matlab(path)
     record = read_record(path)
     np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, atol=1e-6)
     assert record.fs_hz == 400
+
+
+def test_names_in_cells_of_version_73_are_understood(tmp_path):
+    path = tmp_path / "x.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["val"] = SIGNAL_UV[::-1].T
+        file["fs"] = np.array([[400.0]])
+        file["units"] = np.array([[ord(letter)] for letter in "uV"], "<u2")
+        file["units"].attrs["MATLAB_class"] = np.bytes_("char")
+        for i, lead in enumerate(LEADS[::-1]):
+            file[f"#refs#/{i}"] = np.array([[ord(letter)] for letter in lead], "<u2")
+            file[f"#refs#/{i}"].attrs["MATLAB_class"] = np.bytes_("char")
+        references = [[file[f"#refs#/{i}"].ref] for i in range(12)]
+        file.create_dataset("leadnames", data=references, dtype=h5py.ref_dtype)
+        file["leadnames"].attrs["MATLAB_class"] = np.bytes_("cell")
+    mark_as_matlab(path)
+    record = read_record(path)
+    np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, atol=1e-6)
+    assert record.notes == ()
+    assert record.evidence == {
+        "rate": "its variable fs",
+        "leads": "a variable beside it",
+        "unit": "a variable beside it",
+    }
+
+
+def mark_as_matlab(path):
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM")
+
+
+@pytest.mark.parametrize(
+    "variable", ["leads", "lead_order", "leadnames", "sig_name", "channels", "labels", "ch_names"]
+)
+@pytest.mark.parametrize("spelling", ["{}", "lead_{}", "ECG {}"])
+def test_names_beside_the_array_are_understood_in_any_spelling(tmp_path, variable, spelling):
+    names = np.array([spelling.format(lead) for lead in LEADS[::-1]], dtype=object)
+    path = saved(
+        tmp_path / "x.mat", val=SIGNAL_UV[::-1], sampling_frequency=500, **{variable: names}
+    )
+    record = read_record(path)
+    np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, atol=1e-6)
+    assert (record.fs_hz, record.notes) == (500, ("scale assumed: µV",))
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        (
+            {"leads": [f"Anna{chr(97 + i)}" for i in range(12)]},
+            "has 12 signals named after no lead",
+        ),
+        ({"leads": LEADS[:8]}, "is 12 by 1000; 8 leads, as it names them, in rows"),
+        ({"lead_order": np.arange(12)[::-1]}, "the order of its leads is given by numbers"),
+        ({"leads": LEADS, "sig_name": LEADS[::-1]}, "name the leads differently"),
+        ({"fs": 500, "Fs": 250}, "its variable Fs says 250 Hz"),
+        ({"units": "adu"}, "in a unit that is no voltage"),
+        ({"units": ["uV", "mV"]}, "states 2 units for 12 leads"),
+        ({"data": SIGNAL_UV[::-1]}, "holds several recordings (val, data)"),
+    ],
+)
+def test_what_is_said_beside_the_array_is_never_passed_over(tmp_path, variables, reason):
+    variables = {
+        name: np.array(value, object) if isinstance(value, (list, tuple)) else value
+        for name, value in variables.items()
+    }
+    path = saved(tmp_path / "x.mat", val=SIGNAL_UV, **variables)
+    message = refusal(path, source_fs_hz=500, assume_order=True)
+    assert reason in message
+    assert "Anna" not in message
+
+
+@pytest.mark.parametrize(("unit", "per_mv"), [("nV", 1e6), ("uV", 1e3), ("mV", 1), ("V", 1e-3)])
+def test_a_stated_unit_is_obeyed(tmp_path, unit, per_mv):
+    path = saved(tmp_path / "x.mat", val=SIGNAL_UV * (per_mv / 1000), units=unit)
+    record = read_record(path, source_fs_hz=500)
+    np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, rtol=1e-5, atol=1e-6)
+    assert record.notes == (PROVEN,)
+
+
+def test_a_vector_a_lead_and_a_vector_of_times_are_understood(tmp_path):
+    times = np.delete(np.arange(1010) * 0.004, np.arange(400, 410))
+    leads = {lead: SIGNAL_UV[i] for i, lead in enumerate(LEADS)}
+    record = read_record(saved(tmp_path / "x.mat", time=times, **leads))
+    kept = np.delete(np.arange(1010), np.arange(400, 410))
+    np.testing.assert_allclose(record.signal_mv[:, kept], SIGNAL_UV / 1000, atol=1e-6)
+    assert record.fs_hz == 250
+    assert record.notes[-1] == "0.040 s missing from 1.6 s on"
 
 
 @pytest.mark.parametrize(

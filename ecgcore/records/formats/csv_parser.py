@@ -176,7 +176,8 @@ def looks_like_recording(content: bytes, suffix: str) -> bool:
         return suffix != ".txt"
     if text.names_leads:
         return True
-    is_bare = text.header is None or are_numbers(text.header)
+    header = text.header or [""]
+    is_bare = are_numbers(header[1:] if header[0].lower() in ("", "index") else header)
     return is_bare and text.rows_are_numbers and text.width >= _FEWEST_BARE_COLUMNS
 
 

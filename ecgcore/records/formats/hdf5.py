@@ -1,42 +1,68 @@
-"""Reading HDF5 in the forms of SPH (one recording a file) and CODE (many: ``file.hdf5/1234567``).
+"""Reading HDF5: one recording a file (SPH), or many (CODE: ``file.hdf5/1234567``).
 
-SPH: ``ecg`` (12, T) in mV, 500 Hz. CODE: ``tracings`` (N, T, 12) in mV, 400 Hz, padded with zeros
-to one length, and ``exam_id`` (N).
+One: a dataset ``ecg`` or another of SIGNAL_VARIABLES, twelve leads in rows or columns. Many: a
+three-dimensional one (``tracings``), with their numbers in ``exam_id``, or none: then a recording
+is named by its row, from 0 on. Names of leads, rate and unit are taken from datasets and attributes
+beside them. SPH: 500 Hz, float16, mV. CODE: 400 Hz, 4096 samples padded with zeros, mV.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.leads import confirm_lead_order, limb_leads_in_order, twelve_leads
+from ecgcore.records.formats import hdf5_file, variables
+from ecgcore.records.formats.arrays import MOST_VALUES, record_of_array
+from ecgcore.records.formats.variables import SIGNAL_VARIABLES, ArrayFile
 from ecgcore.records.metadata import code15, sph
-from ecgcore.records.parser_errors import LIBRARY_ERRORS
-from ecgcore.records.record import LEADS, Record
-from ecgcore.records.units import infer_mv
+from ecgcore.records.record import Record
 
-_MOST_VALUES = 24_000_000
-"""Half an hour of twelve leads at 1000 Hz."""
 _MOST_EXAMS = 1_000_000
+_CODE_SAMPLES = 4096
+"""Length to which CODE pads each tracing."""
+_SPH_NAME, _SPH_FEWEST_SAMPLES = re.compile(r"A\d{5}$"), 5000
+_ID_DATASETS = ("exam_id", "exam_ids", "id_exam", "ecg_id", "record_id")
 _ORDER_NOTE = "lead order assumed: I–III, aVR–aVF, V1–V6, as {} gives it"
 
 
-def exams(path: Path) -> list[str]:
-    """Return the exams of a file of many, in its order; none for a file of one recording.
+class _Exams(NamedTuple):
+    """The recordings of a file of many.
 
-    Rows without a number (0) are padding, not exams.
+    ``rows`` gives the row of each by its name; ``have_ids`` tells that the names are exam numbers.
+    """
+
+    dataset: str
+    rows: dict[str, int]
+    have_ids: bool
+    is_code: bool
+
+
+def exams(path: Path) -> list[str]:
+    """Return the recordings of a file of many, in its order; none for a file of one.
+
+    They are exam numbers (``77#1``, ``77#2`` where one occurs twice), or row numbers where the file
+    has none. Rows with the exam number 0 are padding, not exams.
 
     Raises
     ------
     UnreadableRecord
         It is damaged.
     """
-    return [exam for exam in _rows_by_exam(path, path.stat().st_mtime_ns) if exam != "0"]
+    found = _exams_of(path)
+    if found is None:
+        return []
+    return [exam for exam in found.rows if not found.have_ids or exam.partition("#")[0] != "0"]
+
+
+def is_code_exam(path: Path) -> bool:
+    """Return whether the exams of a file of many are CODE's, by its table or its padding."""
+    found = _exams_of(path)
+    return found is not None and found.is_code and found.have_ids
 
 
 def read_hdf5(
@@ -47,11 +73,11 @@ def read_hdf5(
     Parameters
     ----------
     path
-        In the form of SPH or CODE.
+        Holds one recording or many.
     exam
-        The exam's number in a file of many.
+        The exam's or the row's number in a file of many.
     source_fs_hz
-        Hz, for a file that is of neither source.
+        Hz, for a file that does not state its rate.
     assume_order
         Take twelve leads whose order the numbers do not prove for the standard order.
 
@@ -61,79 +87,119 @@ def read_hdf5(
         One line: the finding, the accepted values, the next step.
     """
     if exam:
-        return _read_exam(path, exam)
-    with _open(path) as file:
-        if "tracings" in file:
-            raise UnreadableRecord(
-                f"{path.name} holds many recordings; name one: {path.name}/EXAM."
-            )
-        array = _read_array(path, file)
-    rows = array if array.shape[0] == 12 else array.T
-    is_sph = sph.find_table(path) is not None or array.dtype == np.float16
-    if is_sph and not assume_order and not limb_leads_in_order(rows):
-        order_notes: tuple[str, ...] = (_ORDER_NOTE.format("SPH"),)
-    else:
-        order_notes = confirm_lead_order(path.stem, rows, assume_order)
-    rows_mv, scale_notes = infer_mv(path.stem, rows.astype(np.float64), "Store it in mV.")
-    signal_mv, lead_notes = twelve_leads(path.stem, list(LEADS), rows_mv)
-    fs_hz, rate_notes = _rate(path, is_sph, source_fs_hz)
-    record = Record(
-        signal_mv=signal_mv,
-        fs_hz=fs_hz,
-        name=path.stem,
-        notes=order_notes + scale_notes + rate_notes + lead_notes,
-    )
+        return _read_exam(path, exam, source_fs_hz, assume_order)
+    if (many := _exams_of(path)) is not None:
+        raise UnreadableRecord(
+            f"{path.name} holds many recordings; name one: {path.name}/"
+            f"{next(iter(many.rows), 'EXAM')}."
+        )
+    file = _read_array(path)
+    is_sph = sph.find_table(path) is not None or _looks_like_sph(path, file.array)
+    if is_sph:
+        file = replace(
+            file,
+            known_order=_ORDER_NOTE.format("SPH"),
+            usual_hz=("that of SPH", sph.FS_HZ),
+        )
+    record = record_of_array(path, file, source_fs_hz=source_fs_hz, assume_order=assume_order)
     return sph.add_metadata(record, path)
 
 
-def _rate(path: Path, is_sph: bool, source_fs_hz: float | None) -> tuple[float, tuple[str, ...]]:
-    if is_sph:
-        return sph.FS_HZ, ("rate assumed: 500 Hz, that of SPH",)
-    if source_fs_hz:
-        return source_fs_hz, ()
-    raise UnreadableRecord(
-        f"Record {path.stem}: {path.name} does not say its sampling rate; give it (--source-fs-hz)."
-    )
+def _looks_like_sph(path: Path, array: np.ndarray) -> bool:
+    is_long = max(array.shape) >= _SPH_FEWEST_SAMPLES
+    return array.dtype == np.float16 and is_long and _SPH_NAME.match(path.stem) is not None
 
 
-def _read_array(path: Path, file: Any) -> np.ndarray:
-    """Return the one two-dimensional dataset of twelve leads."""
-    if "ecg" not in file or not hasattr(file["ecg"], "shape"):
+def _read_array(path: Path) -> ArrayFile:
+    """Return the dataset of twelve leads with the datasets and attributes beside it."""
+    with hdf5_file.open_hdf5(path) as file:
+        found = hdf5_file.members(path, file)
+        signals = [name for name in SIGNAL_VARIABLES if hasattr(found.get(name), "shape")]
+        for name in signals:
+            _refuse_shape(path, name, found[name])
+        leads = [name for name in found if variables.is_lead(name)]
+        wanted = [*signals, *leads, *filter(variables.is_wanted, found)]
+        values = hdf5_file.attributes(file)
+        for name in wanted:
+            if hasattr(found[name], "shape"):
+                values |= hdf5_file.attributes(found[name]) if name in signals else {}
+                values[name] = hdf5_file.values(path, found[name])
+    recording = variables.find_recording(path, values)
+    if recording is None:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is HDF5 in a form that is not known; accepted are "
             "SPH's (a dataset ecg) and CODE's (tracings and exam_id)."
         )
-    dataset = file["ecg"]
-    if len(dataset.shape) != 2 or 12 not in dataset.shape or dataset.dtype.kind not in "iuf":
+    return recording
+
+
+def _refuse_shape(path: Path, name: str, dataset: Any) -> None:
+    if len(dataset.shape) != 2 or dataset.dtype.kind not in "iuf":
         raise UnreadableRecord(
-            f"Record {path.stem}: its dataset ecg is {' by '.join(map(str, dataset.shape))}; "
+            f"Record {path.stem}: its dataset {name} is {' by '.join(map(str, dataset.shape))}; "
             "twelve leads of numbers are needed."
         )
-    if dataset.size > _MOST_VALUES:
-        raise UnreadableRecord(f"Record {path.stem}: its dataset ecg is too large to be one ECG.")
-    return np.asarray(dataset[()])
-
-
-def _read_exam(path: Path, exam: str) -> Record:
-    row = _rows_by_exam(path, path.stat().st_mtime_ns).get(exam)
-    if row is None:
-        raise UnreadableRecord(f"There is no exam {exam[:40]} in {path.name}.")
-    with _open(path) as file:
-        if np.prod(file["tracings"].shape[1:], dtype=float) > _MOST_VALUES:
-            raise UnreadableRecord(f"Record {exam}: its tracing is too large to be one ECG.")
-        tracing = np.asarray(file["tracings"][row]).astype(np.float64).T  # (12, T)
-    if tracing.shape[0] != 12:
+    if dataset.size > MOST_VALUES:
         raise UnreadableRecord(
-            f"Record {exam}: its tracing in {path.name} has {tracing.shape[0]} leads; "
-            "12 are needed."
+            f"Record {path.stem}: its dataset {name} is too large to be one ECG."
         )
-    tracing, padding_notes = _without_padding(exam, tracing)
-    tracing_mv, scale_notes = infer_mv(exam, tracing, "Store it in mV.")
-    signal_mv, lead_notes = twelve_leads(exam, list(LEADS), tracing_mv)
-    order_notes = (_ORDER_NOTE.format("CODE-15"),)
-    record = Record(signal_mv=signal_mv, fs_hz=code15.FS_HZ, name=exam)
-    record = replace(record, notes=order_notes + scale_notes + padding_notes + lead_notes)
-    return code15.add_metadata(record, path, exam)
+
+
+def _read_exam(path: Path, exam: str, source_fs_hz: float | None, assume_order: bool) -> Record:
+    many = _exams_of(path)
+    row = many.rows.get(exam) if many else None
+    if many is None or row is None:
+        raise _no_such_exam(path, exam, many)
+    with hdf5_file.open_hdf5(path) as file:
+        found = hdf5_file.members(path, file)
+        dataset = found[many.dataset]
+        if np.prod(dataset.shape[1:], dtype=float) > MOST_VALUES:
+            raise UnreadableRecord(f"Record {exam}: its tracing is too large to be one ECG.")
+        tracing = hdf5_file.values(path, dataset, row)
+        others = {**hdf5_file.attributes(file), **hdf5_file.attributes(dataset)}
+        for name in filter(variables.is_wanted, found):
+            if hasattr(found[name], "shape") and found[name].size <= _MOST_EXAMS:
+                others[name] = hdf5_file.values(path, found[name])
+    tracing = np.squeeze(tracing)
+    if 12 not in tracing.shape:
+        raise UnreadableRecord(
+            f"Record {exam}: its tracing in {path.name} is {' by '.join(map(str, tracing.shape))}; "
+            "12 leads are needed."
+        )
+    tracing = tracing if tracing.shape[0] == 12 else tracing.T
+    recorded, padding_notes = _without_padding(exam, tracing)
+    file_of_one = ArrayFile(
+        recorded,
+        many.dataset,
+        _of_row(others, row, len(many.rows)),
+        known_order=_ORDER_NOTE.format("CODE-15") if many.is_code else "",
+        usual_hz=("that of CODE-15", code15.FS_HZ) if many.is_code else None,
+    )
+    record = record_of_array(
+        path, file_of_one, name=exam, source_fs_hz=source_fs_hz, assume_order=assume_order
+    )
+    record = replace(record, notes=(*record.notes, *padding_notes))
+    has_table = many.is_code and many.have_ids
+    return code15.add_metadata(record, path, exam.partition("#")[0]) if has_table else record
+
+
+def _no_such_exam(path: Path, exam: str, many: _Exams | None) -> UnreadableRecord:
+    if many and f"{exam}#1" in many.rows:
+        return UnreadableRecord(
+            f"Exam {exam[:40]} occurs more than once in {path.name}; name one: "
+            f"{path.name}/{exam[:40]}#1, {path.name}/{exam[:40]}#2 …"
+        )
+    return UnreadableRecord(f"There is no exam {exam[:40]} in {path.name}.")
+
+
+def _of_row(others: dict[str, Any], row: int, n_rows: int) -> dict[str, Any]:
+    """Return the values beside one recording of many: its own of a list with one for each."""
+    return {
+        name: value[row]
+        if isinstance(value, np.ndarray) and value.shape[:1] == (n_rows,)
+        else value
+        for name, value in others.items()
+    }
 
 
 def _without_padding(exam: str, tracing: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -146,31 +212,41 @@ def _without_padding(exam: str, tracing: np.ndarray) -> tuple[np.ndarray, tuple[
     return recorded, (f"{n_padding} samples of filling zeros left out",) if n_padding else ()
 
 
+def _exams_of(path: Path) -> _Exams | None:
+    return _read_exams(path, path.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=8)
-def _rows_by_exam(path: Path, modified_ns: int) -> dict[str, int]:
-    """Return the row of each exam; ``modified_ns`` renews the cache for a new file."""
-    with _open(path) as file:
-        if not {"tracings", "exam_id"}.issubset(file):
-            return {}
-        numbers = file["exam_id"]
-        if len(numbers.shape) != 1 or numbers.shape[0] > _MOST_EXAMS:
+def _read_exams(path: Path, modified_ns: int) -> _Exams | None:
+    """Return the recordings of a file of many; ``modified_ns`` renews the cache for a new file."""
+    with hdf5_file.open_hdf5(path) as file:
+        found = hdf5_file.members(path, file)
+        names = [name for name in SIGNAL_VARIABLES if hasattr(found.get(name), "shape")]
+        name = next((name for name in names if len(found[name].shape) in (3, 4)), None)
+        if name is None:
+            return None
+        shape = found[name].shape
+        ids = next((found[key] for key in _ID_DATASETS if key in found), None)
+        if shape[0] > _MOST_EXAMS or (ids is not None and len(ids.shape) != 1):
             raise ValueError("its exam_id is no list")
-        n_rows = min(len(numbers), len(file["tracings"]))
-        return {_exam_name(number): row for row, number in enumerate(numbers[:n_rows])}
+        is_code = name == "tracings" and (_CODE_SAMPLES in shape or code15.has_table(path))
+        if ids is None:
+            rows = {str(row): row for row in range(shape[0])}
+            return _Exams(name, rows, False, is_code)
+        numbers = [_exam_name(number) for number in hdf5_file.values(path, ids)[: shape[0]]]
+        return _Exams(name, _rows_by_name(numbers), True, is_code)
+
+
+def _rows_by_name(numbers: list[str]) -> dict[str, int]:
+    """Return the row of each exam; those of one number are told apart as ``77#1``, ``77#2``."""
+    times, met = Counter(numbers), Counter[str]()
+    rows = {}
+    for row, number in enumerate(numbers):
+        met[number] += 1
+        is_padding = number == "0"
+        rows[f"{number}#{met[number]}" if times[number] > 1 and not is_padding else number] = row
+    return rows
 
 
 def _exam_name(number: Any) -> str:
     return number.decode("utf-8", "replace") if isinstance(number, bytes) else str(int(number))
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except LIBRARY_ERRORS as error:
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} is a damaged HDF5 file; fetch it again."
-        ) from error

@@ -9,14 +9,12 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import pandas as pd
-
 from ecgcore.records.demographics import parse_age_years
 from ecgcore.records.metadata.tables import (
+    MetadataTable,
     find_above,
     header_cells,
-    read_columns,
-    refuse_damaged_table,
+    plain_number,
 )
 from ecgcore.records.record import Record, Statement
 
@@ -25,7 +23,7 @@ FS_HZ = 400.0
 """Sampling rate of all its recordings (Ribeiro et al. 2020, doi:10.1038/s41467-020-15432-4)."""
 LABELS = ("1dAVb", "RBBB", "LBBB", "SB", "ST", "AF")
 _KEY_COLUMNS = {"exams.csv": "exam_id", "meta.csv": "exam_id", "labels/labels.csv": "idx"}
-_OPTIONAL_COLUMNS = ("age", "is_male", "patient_id", "normal_ecg", *LABELS)
+_COLUMNS = ("age", "is_male", "patient_id", "normal_ecg", *LABELS)
 
 
 def add_metadata(record: Record, path: Path, exam: str, index: str = "") -> Record:
@@ -44,17 +42,24 @@ def add_metadata(record: Record, path: Path, exam: str, index: str = "") -> Reco
         return record
     table, key = table_and_key
     wanted = exam if key == "exam_id" else index
-    rows = _rows_by_key(table, table.stat().st_mtime_ns, key)
-    if not wanted.isdigit() or int(wanted) not in rows.index:
-        return replace(record, notes=(*record.notes, f"not in {table.name}"))
-    row = rows.loc[int(wanted)]
+    row, notes = _read(table, table.stat().st_mtime_ns, key).row(wanted)
+    record = replace(record, notes=(*record.notes, *notes))
+    if row is None:
+        return record
     return replace(
         record,
-        patient=_identifier(row.get("patient_id")),
-        age_years=parse_age_years(row.get("age")),
-        sex={"True": "male", "False": "female"}.get(str(row.get("is_male"))),
+        patient=plain_number(row.get("patient_id", "")) or None,
+        age_years=parse_age_years(plain_number(row.get("age", ""))),
+        sex={"true": "male", "1": "male", "false": "female", "0": "female"}.get(
+            plain_number(row.get("is_male", "")).lower()
+        ),
         statements=_statements(row),
     )
+
+
+def has_table(path: Path) -> bool:
+    """Return whether one of the set's tables lies above a recording."""
+    return _find_table(path) is not None
 
 
 def _find_table(path: Path) -> tuple[Path, str] | None:
@@ -67,20 +72,15 @@ def _find_table(path: Path) -> tuple[Path, str] | None:
 
 
 @lru_cache(maxsize=2)
-def _rows_by_key(table: Path, modified_ns: int, key: str) -> pd.DataFrame:
-    """Return the table indexed by its key; ``modified_ns`` renews the cache for a new file."""
-    rows = read_columns(table, (key,), _OPTIONAL_COLUMNS)
-    with refuse_damaged_table(table):
-        unique = rows.drop_duplicates(key)
-        return unique.set_index(unique[key].astype("int64"))
+def _read(table: Path, modified_ns: int, key: str) -> MetadataTable:
+    """Return the table by its key; ``modified_ns`` renews the cache for a new file."""
+    present = set(header_cells(table))
+    return MetadataTable(table, key, [name for name in _COLUMNS if name in present])
 
 
-def _statements(row: pd.Series) -> tuple[Statement, ...]:
+def _statements(row: dict[str, str]) -> tuple[Statement, ...]:
     """Return the positive labels, and ``normal_ecg`` or ``not_normal`` where that column exists."""
-    labels = [label for label in LABELS if str(row.get(label)) in ("True", "1", "1.0")]
-    normal = {"True": ["normal_ecg"], "False": ["not_normal"]}.get(str(row.get("normal_ecg")), [])
-    return tuple(Statement("code15", code) for code in (*labels, *normal))
-
-
-def _identifier(cell: object) -> str | None:
-    return None if cell is None or pd.isna(cell) else str(cell).removesuffix(".0")
+    labels = [label for label in LABELS if row.get(label, "").lower() in ("true", "1", "1.0")]
+    normal = {"true": ["normal_ecg"], "false": ["not_normal"]}
+    codes = (*labels, *normal.get(row.get("normal_ecg", "").lower(), []))
+    return tuple(Statement("code15", code) for code in codes)

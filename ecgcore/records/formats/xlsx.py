@@ -1,0 +1,129 @@
+"""Reading Excel workbooks of one recording: the first sheet that holds one, as a table like CSV."""
+
+import zipfile
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecgcore.errors import UnreadableRecord
+from ecgcore.records.formats import csv_parser, frames
+from ecgcore.records.formats.tabular import read_table
+from ecgcore.records.lead_names import are_numbers, standard_leads
+from ecgcore.records.parser_errors import refuse_parser_errors
+from ecgcore.records.record import Record
+from ecgcore.records.units import name_and_unit
+
+_LARGEST_BYTES = 300_000_000
+"""Of a workbook's parts, unpacked; ten seconds of twelve leads have 3 MB."""
+_MOST_PARTS, _MOST_SHEETS = 2000, 20
+_LONGEST_PREAMBLE, _HEAD_ROWS = 50, 60
+_MOST_ROWS = 1_048_576
+
+
+def read_xlsx(
+    path: Path, *, source_fs_hz: float | None = None, assume_order: bool = False
+) -> Record:
+    """Read a workbook: lines of text may stand above the names of its columns.
+
+    Parameters
+    ----------
+    path
+        One sheet holds the recording, one column a lead, or a row for each lead and sample.
+    source_fs_hz
+        Hz, for a file that does not state it.
+    assume_order
+        Take twelve unnamed columns for the standard leads in order.
+
+    Raises
+    ------
+    UnreadableRecord
+        Two sheets hold recordings, or what ``read_table`` refuses. One line.
+    """
+    with refuse_parser_errors(path, "a workbook (.xlsx)", zipfile.BadZipFile):
+        sheets = _sheets(path, _MOST_ROWS)
+    recordings = [sheet for sheet in sheets if frames.looks_like_recording(sheet[0].head(50))]
+    if len(recordings) != 1:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {len(recordings)} of the {len(sheets)} sheets of {path.name} "
+            "hold a recording (one column a lead); one is needed."
+        )
+    frame, comments = recordings[0]
+    table = frames.table_of_frame(path, frame, comments)
+    return read_table(path, table, source_fs_hz=source_fs_hz, assume_order=assume_order)
+
+
+def looks_like_recording(path: Path) -> bool:
+    """Return whether a sheet's columns are those of a recording; a damaged file counts as one."""
+    try:
+        with refuse_parser_errors(path, "a workbook (.xlsx)", zipfile.BadZipFile):
+            sheets = _sheets(path, _HEAD_ROWS)
+    except UnreadableRecord:
+        return True  # the reader reports the reason
+    return any(frames.looks_like_recording(frame) for frame, _ in sheets)
+
+
+def _sheets(path: Path, n_rows: int) -> list[tuple[pd.DataFrame, tuple[str, ...]]]:
+    """Return the first rows of each sheet, and the lines above its names."""
+    import openpyxl
+
+    _refuse_bomb(path)
+    workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    try:
+        sheets = workbook.worksheets[:_MOST_SHEETS]
+        return [_frame(path, list(islice(sheet.values, n_rows))) for sheet in sheets]
+    finally:
+        workbook.close()
+
+
+def _frame(path: Path, rows: list[tuple[Any, ...]]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the rows below the names of columns as a frame, and the lines above as comments."""
+    rows = [row for row in rows if any(cell is not None for cell in row)]
+    if sum(map(len, rows)) > frames.MOST_CELLS:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} is larger than any ECG that is read whole. Cut out "
+            "the part that is meant."
+        )
+    start = _header_row(rows[:_LONGEST_PREAMBLE])
+    comments = [
+        ",".join(str(cell) for cell in row if cell is not None) for row in rows[: start or 0]
+    ]
+    body = rows if start is None else rows[start + 1 :]
+    width = max(map(len, rows), default=0)
+    header = range(width) if start is None else ["" if c is None else str(c) for c in rows[start]]
+    frame = pd.DataFrame([(*row, *[None] * (width - len(row))) for row in body], columns=header)
+    frame = frame.dropna(axis=1, how="all")
+    return frame.infer_objects(), tuple(comments)
+
+
+def _header_row(rows: list[tuple[Any, ...]]) -> int | None:
+    """Return the row that names the columns: leads, numbers, or words above the first numbers."""
+    for i, row in enumerate(rows):
+        cells = ["" if cell is None else str(cell).strip() for cell in row]
+        leads = standard_leads([name_and_unit(cell)[0] for cell in cells])
+        if sum(lead is not None for lead in leads) > 1 or _counts(cells):
+            return i
+        if csv_parser.all_numbers(cells) and sum(map(bool, cells)) > 1:
+            above = rows[i - 1] if i else ()
+            is_named = len([c for c in above if c is not None]) > len(cells) // 2
+            return i - 1 if is_named else None
+    return 0 if rows else None
+
+
+def _counts(cells: list[str]) -> bool:
+    """Return whether cells number the columns (0, 1, 2, …), a first blank one apart."""
+    numbers = cells[1:] if cells[0] in ("", "index") else cells
+    return len(numbers) > 7 and all(map(str.isdecimal, numbers)) and are_numbers(numbers)
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a workbook whose parts would not fit into memory."""
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+    unpacked_bytes = sum(part.file_size for part in parts)
+    if unpacked_bytes > _LARGEST_BYTES or len(parts) > _MOST_PARTS:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} would unpack to {unpacked_bytes / 1e6:,.0f} MB, more "
+            "than any ECG; it is not opened."
+        )
