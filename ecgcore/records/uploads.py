@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.discover import find_records
-from ecgcore.records.file_roles import SIGNAL_SUFFIXES, STANDALONE
+from ecgcore.records.file_roles import SIGNAL_SUFFIXES, header_beside
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
 
@@ -144,8 +144,7 @@ def _unrecognised(path: Path) -> list[Path]:
     """Return an upload that looks like no record, unless it is a companion of one."""
     suffix = path.suffix.lower()
     is_part = suffix in SIGNAL_SUFFIXES | {".hea"}
-    has_header = suffix not in STANDALONE and path.with_suffix(".hea").exists()
-    return [] if is_part or has_header else [path]
+    return [] if is_part or header_beside(path) else [path]
 
 
 def _read_or_refuse(

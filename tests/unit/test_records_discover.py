@@ -1,11 +1,15 @@
 """Discovery: each record's own file once, in stable order, and nothing else."""
 
+import os
+import socket
+import zipfile
 from pathlib import Path
 
 import pytest
 from recordings import DATA, limb_consistent_uv, real, write_csv, write_wfdb
 
-from ecgcore.records.discover import find_records
+from ecgcore.records.discover import describe_files, find_records
+from ecgcore.records.read import read_record
 
 SIGNAL_UV = limb_consistent_uv(200)
 
@@ -78,11 +82,60 @@ def test_a_signal_without_header_is_found_and_one_of_another_name_is_a_companion
 
 
 def test_linked_folders_are_followed_once_and_not_in_circles(folder, tmp_path_factory):
-    links = tmp_path_factory.mktemp("links")
-    (links / "far").symlink_to(folder / "a")
-    (links / "again").symlink_to(folder / "a")
-    (links / "circle").symlink_to(links)
-    assert names(find_records([links])) == ["1.hea"]
+    (folder / "again").symlink_to(folder / "a")
+    (folder / "circle").symlink_to(folder)
+    given = tmp_path_factory.mktemp("links") / "archive"
+    given.symlink_to(folder)  # what the user gives may itself be a link
+    assert names(find_records([given])) == ["x_500hz.csv", "1.hea", "A0002.hea"]
+
+
+def test_links_that_lead_out_pipes_and_sockets_are_listed_and_never_opened(
+    folder, tmp_path_factory
+):
+    outside = write_wfdb(tmp_path_factory.mktemp("outside"), "far", SIGNAL_UV)
+    (folder / "b" / "far.hea").symlink_to(outside)
+    (folder / "out").symlink_to(outside.parent)
+    os.mkfifo(folder / "pipe.csv")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "socket.edf"))
+        files = {str(path.relative_to(folder)): role for path, role in describe_files(folder)}
+    others: list[str] = []
+    found = names(find_records([folder], lambda file: others.append(file.path.name)))
+    assert found == ["x_500hz.csv", "1.hea", "A0002.hea"]
+    assert {"pipe.csv", "socket.edf", "out", "far.hea"} <= set(others)
+    assert files["pipe.csv"] == "refused: pipe.csv is a pipe, a socket or a device"
+    link = "is a link that leads out of the folder, which is not followed"
+    assert files["out"] == f"refused: out {link}"
+    assert files["b/far.hea"] == f"refused: far.hea {link}"
+
+
+def test_names_in_capitals_belong_together(tmp_path):
+    header = write_wfdb(tmp_path, "rec", SIGNAL_UV)
+    header.rename(tmp_path / "REC.HEA")
+    (tmp_path / "rec.dat").rename(tmp_path / "REC.DAT")
+    assert names(find_records([tmp_path])) == ["REC.HEA"]
+    assert names(find_records([tmp_path / "REC.DAT"])) == ["REC.HEA"]
+    assert read_record(tmp_path / "REC.DAT").name == "REC"
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("REC.HEA", "REC.DAT"):
+            archive.write(tmp_path / name, name)
+    assert read_record(tmp_path / "x.zip" / "REC.DAT").name == "REC"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I|II|III|V1\n0.1|0.2|0.1|0.3\n",
+        "I,II,III,V1\nNA,NA,NA,NA\n0.1,0.2,0.1,0.3\n",
+        "lead,sample,value\nI,0,0.1\nI,1,0.1\n",
+        "lead,0,1,2\nI,0.1,0.1,0.1\nII,0.2,0.2,0.2\n",
+        "I;0.1;0.2\nII;0.1;0.2\nIII;0.1;0.2\n",
+    ],
+    ids=["bars", "NA first", "long", "transposed", "lead a row"],
+)
+def test_a_text_that_names_leads_is_never_passed_over_as_a_table(tmp_path, text):
+    (tmp_path / "x.csv").write_text(text)
+    assert names(find_records([tmp_path])) == ["x.csv"]
 
 
 def test_the_published_layout_gives_its_records():

@@ -8,10 +8,9 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from ecgcore.records.demographics import parse_age_years, parse_sex
-from ecgcore.records.metadata.tables import find_above, read_columns
+from ecgcore.records.metadata.tables import MetadataTable, find_above, find_row, number
 from ecgcore.records.record import Record, Statement
 
 TABLE = "Diagnostics.xlsx"
@@ -20,7 +19,7 @@ FS_HZ = 500.0
 ORDER_NOTE = "lead order assumed: I–III, aVR–aVF, V1–V6, as Chapman's set is described"
 RATE_NOTE = "rate assumed: 500 Hz, as Chapman's set is described"
 _NAME = re.compile(r"MUSE_\d{8}_\d{6}_\d{5}$")
-_COLUMNS = ("FileName", "Rhythm", "Beat", "PatientAge", "Gender")
+_COLUMNS = ("Rhythm", "Beat", "PatientAge", "Gender")
 _MACHINE_COLUMNS = {
     "VentricularRate": "rate_bpm",
     "QRSDuration": "qrs_ms",
@@ -49,10 +48,11 @@ def add_metadata(record: Record, path: Path) -> Record:
     table = find_above(path, TABLE)
     if table is None:
         return record
-    row = _rows_by_name(table, table.stat().st_mtime_ns).get(path.stem)
+    row, notes = find_row(_read, table, path.stem)
+    record = replace(record, notes=(*record.notes, *notes))
     if row is None:
-        return replace(record, notes=(*record.notes, f"not in {TABLE}"))
-    values = {name: _number(row.get(column)) for column, name in _MACHINE_COLUMNS.items()}
+        return record
+    values = {name: number(row[column]) for column, name in _MACHINE_COLUMNS.items()}
     return replace(
         record,
         age_years=parse_age_years(row["PatientAge"]),
@@ -63,22 +63,13 @@ def add_metadata(record: Record, path: Path) -> Record:
 
 
 @lru_cache(maxsize=2)
-def _rows_by_name(table: Path, modified_ns: int) -> dict[str, dict[str, Any]]:
-    """Return the table's rows by file name; ``modified_ns`` renews the cache for a new file."""
-    rows = read_columns(table, _COLUMNS, _MACHINE_COLUMNS).to_dict("records")
-    return {str(row["FileName"]): {str(k): v for k, v in row.items()} for row in rows}
+def _read(table: Path, modified_ns: int) -> MetadataTable:
+    """Return the table by file name; ``modified_ns`` renews the cache for a new file."""
+    return MetadataTable(table, "FileName", (*_COLUMNS, *_MACHINE_COLUMNS))
 
 
-def _statements(row: dict[str, Any]) -> tuple[Statement, ...]:
+def _statements(row: dict[str, str]) -> tuple[Statement, ...]:
     """Return the codes of rhythm and beats, e.g. ``AFIB`` and ``RBBB TWC``; ``NONE`` is none."""
     codes = dict.fromkeys(f"{row['Rhythm']} {row['Beat']}".split())
     system = SOURCE.replace("-", "_")
     return tuple(Statement(system, code) for code in codes if code not in ("NONE", "nan"))
-
-
-def _number(cell: object) -> float | None:
-    try:
-        value = float(str(cell))
-    except ValueError:
-        return None
-    return value if abs(value) < 1e6 else None  # NaN is not less than anything

@@ -6,13 +6,14 @@ out.
 """
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from ecgcore.records.demographics import parse_age_years
 from ecgcore.records.metadata.tables import (
     MetadataTable,
     find_above,
+    find_row,
     header_cells,
     plain_number,
 )
@@ -42,7 +43,7 @@ def add_metadata(record: Record, path: Path, exam: str, index: str = "") -> Reco
         return record
     table, key = table_and_key
     wanted = exam if key == "exam_id" else index
-    row, notes = _read(table, table.stat().st_mtime_ns, key).row(wanted)
+    row, notes = find_row(partial(_read, key=key), table, wanted)
     record = replace(record, notes=(*record.notes, *notes))
     if row is None:
         return record

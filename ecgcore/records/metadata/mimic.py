@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ecgcore.errors import UnreadableRecord
 from ecgcore.records.metadata.tables import find_above, header_cells, refuse_damaged_table
 from ecgcore.records.record import Record, Statement
 
@@ -39,7 +40,10 @@ def add_metadata(record: Record, path: Path) -> Record:
     table = find_above(path, TABLE)
     if table is None or "study_id" not in header_cells(table):
         return record
-    content = _read(table, table.stat().st_mtime_ns)
+    try:
+        content = _read(table, table.stat().st_mtime_ns)
+    except UnreadableRecord as error:
+        return replace(record, notes=(*record.notes, f"no metadata: {error}"))
     first, last = np.searchsorted(content.studies, [int(record.name), int(record.name) + 1])
     if first == last:
         return replace(record, notes=(*record.notes, f"not in {TABLE}"))

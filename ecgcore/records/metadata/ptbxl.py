@@ -7,13 +7,15 @@ import ast
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from ecgcore.errors import UnreadableRecord
 from ecgcore.records.demographics import PTB_XL_OVER_89, parse_age_years
-from ecgcore.records.metadata.tables import find_above, read_columns, refuse_damaged_table
+from ecgcore.records.metadata.tables import (
+    MetadataTable,
+    find_above,
+    find_row,
+    number,
+    plain_number,
+)
 from ecgcore.records.record import Record, Statement
 from ecgcore.records.sources import PTB_XL_NAME
 
@@ -28,52 +30,54 @@ _DETAILS = (
     "device",
     "site",
 )
-_COLUMNS = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", *_DETAILS)
-_SEX_CODES = {0: "male", 1: "female"}
+_COLUMNS = ("patient_id", "age", "sex", "scp_codes", "strat_fold", *_DETAILS)
+_SEX_CODES = {"0": "male", "1": "female"}
 
 
 def add_metadata(record: Record, path: Path) -> Record:
     """Return the record with its row of PTB-XL's table, if there is one.
 
-    The table lies at the root of the published layout (``records100/00000/00001_lr.hea``).
+    The table lies at the root of the published layout (``records100/00000/00001_lr.hea``). What a
+    damaged one would give is missing, with a note.
     """
     name = PTB_XL_NAME.match(record.name)
     table = find_above(path, TABLE) if name else None
     if name is None or table is None:
         return record
-    row = _rows_by_ecg_id(table, table.stat().st_mtime_ns).get(int(name[1]))
+    row, notes = find_row(_read, table, str(int(name[1])))
+    record = replace(record, notes=(*record.notes, *notes))
     if row is None:
-        return replace(record, notes=(*record.notes, f"not in {TABLE}"))
+        return record
+    fold, statements = number(row["strat_fold"]), _statements(row["scp_codes"])
+    if statements is None:
+        note = f"no statements: its scp_codes in {TABLE} are not a list of them"
+        record = replace(record, notes=(*record.notes, note))
     return replace(
         record,
         source="ptb-xl",
-        patient=None if pd.isna(row.patient_id) else str(row.patient_id).removesuffix(".0"),
-        age_years=parse_age_years(row.age, over_89=PTB_XL_OVER_89),
-        sex=_SEX_CODES.get(row.sex),
-        fold=None if pd.isna(row.strat_fold) else int(row.strat_fold),
-        statements=_statements(record.name, row.scp_codes),
+        patient=plain_number(row["patient_id"]) or None,
+        age_years=parse_age_years(plain_number(row["age"]), over_89=PTB_XL_OVER_89),
+        sex=_SEX_CODES.get(plain_number(row["sex"])),
+        fold=None if fold is None else int(fold),
+        statements=statements or (),
         details={
-            column: " ".join(str(cell).removesuffix(".0").split())
+            column: text
             for column in _DETAILS
-            if not pd.isna(cell := getattr(row, column))
+            if (text := " ".join(plain_number(row[column]).split()))
         },
     )
 
 
 @lru_cache(maxsize=4)
-def _rows_by_ecg_id(table: Path, modified_ns: int) -> dict[int, Any]:
-    """Return the table's rows by ``ecg_id``; ``modified_ns`` renews the cache for a new file."""
-    rows = read_columns(table, _COLUMNS)
-    with refuse_damaged_table(table):
-        return {int(row.ecg_id): row for row in rows.itertuples(index=False)}
+def _read(table: Path, modified_ns: int) -> MetadataTable:
+    """Return the table by ``ecg_id``; ``modified_ns`` renews the cache for a new file."""
+    return MetadataTable(table, "ecg_id", _COLUMNS)
 
 
-def _statements(name: str, scp_codes: str) -> tuple[Statement, ...]:
-    """Return the statements of a cell like ``{'NORM': 100.0, 'SR': 0.0}``."""
+def _statements(scp_codes: str) -> tuple[Statement, ...] | None:
+    """Return the statements of a cell like ``{'NORM': 100.0, 'SR': 0.0}``, None if it is none."""
     try:
-        likelihoods = dict(ast.literal_eval(scp_codes))
+        likelihoods = dict(ast.literal_eval(scp_codes or "{}"))
         return tuple(Statement("scp", str(c), float(value)) for c, value in likelihoods.items())
-    except (ValueError, SyntaxError, TypeError) as error:
-        raise UnreadableRecord(
-            f"Record {name}: its scp_codes in {TABLE} are not a list of statements: {scp_codes}."
-        ) from error
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None

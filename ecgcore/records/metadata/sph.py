@@ -9,14 +9,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from ecgcore.records.demographics import parse_age_years, parse_sex
-from ecgcore.records.metadata.tables import find_above, header_cells, read_columns
+from ecgcore.records.metadata.tables import MetadataTable, find_above, find_row, header_cells
 from ecgcore.records.record import Record, Statement
 
 TABLE = "metadata.csv"
 SOURCE = "sph"
 FS_HZ = 500.0
 """Sampling rate of all its recordings (Liu et al. 2022, doi:10.1038/s41597-022-01403-5)."""
-_COLUMNS = ("ECG_ID", "AHA_Code", "Patient_ID", "Age", "Sex")
+_COLUMNS = ("AHA_Code", "Patient_ID", "Age", "Sex")
 
 
 def find_table(path: Path) -> Path | None:
@@ -31,12 +31,12 @@ def add_metadata(record: Record, path: Path) -> Record:
     table = find_table(path)
     if table is None:
         return record
-    row = _rows_by_name(table, table.stat().st_mtime_ns).get(path.stem)
+    row, notes = find_row(_read, table, path.stem)
+    record = replace(record, source=SOURCE, notes=(*record.notes, *notes))
     if row is None:
-        return replace(record, source=SOURCE, notes=(*record.notes, f"not in {TABLE}"))
+        return record
     return replace(
         record,
-        source=SOURCE,
         patient=row["Patient_ID"] or None,
         age_years=parse_age_years(row["Age"]),
         sex=parse_sex(row["Sex"]),
@@ -45,10 +45,9 @@ def add_metadata(record: Record, path: Path) -> Record:
 
 
 @lru_cache(maxsize=2)
-def _rows_by_name(table: Path, modified_ns: int) -> dict[str, dict[str, str]]:
-    """Return the table's rows by record; ``modified_ns`` renews the cache for a new file."""
-    rows = read_columns(table, _COLUMNS, as_text=True).to_dict("records")
-    return {row["ECG_ID"].removesuffix(".h5"): {str(k): v for k, v in row.items()} for row in rows}
+def _read(table: Path, modified_ns: int) -> MetadataTable:
+    """Return the table by record; ``modified_ns`` renews the cache for a new file."""
+    return MetadataTable(table, "ECG_ID", _COLUMNS)
 
 
 def _statements(cell: str) -> tuple[Statement, ...]:
