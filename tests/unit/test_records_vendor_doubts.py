@@ -418,7 +418,7 @@ def test_philips_leads_of_another_length_than_stated_are_refused(tmp_path, packe
         ('durationperchannel="10000"', 'durationperchannel="5000"'),
         packed=packed,
     )
-    assert "declares 2,500 samples a lead and holds 5,000" in refusal(file)
+    assert "declares 2500 samples a lead and holds 5,000" in refusal(file)
 
 
 def test_packed_philips_leads_in_another_order_are_refused(tmp_path):
@@ -440,6 +440,14 @@ def test_mfer_that_declares_a_billion_channels_is_refused_at_once(tmp_path):
     content = file.read_bytes().replace(b"\x05\x01\x0c", b"\x05\x04\xff\xff\xff\x7f", 1)
     file.write_bytes(content)
     assert "declares more than 256 channels" in refusal(file)
+
+
+def test_mfer_of_more_definitions_than_any_ecg_is_not_decoded(tmp_path):
+    file = write(tmp_path, "mfer")
+    content = file.read_bytes()
+    notes = content.index(b"\x16")
+    file.write_bytes(content[:notes] + b"\x16\0" * 60_000 + content[notes:])
+    assert refusal(file).endswith("holds more MFER definitions than any ECG does.")
 
 
 @pytest.mark.parametrize("kind", ["aecg", "muse", "philips", "cardiosoft", "mortara", "schiller"])

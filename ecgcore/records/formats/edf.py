@@ -121,13 +121,13 @@ def _onsets_s(path: Path, header: EdfHeader) -> np.ndarray:
         _refuse_trailing(path, header)
         return np.arange(header.n_records) * header.record_s
     stored = _data_records(path, header)[:, timed.offset :][:, : _sample_bytes(header, timed)]
-    matches = [_ONSET.match(record.tobytes()) for record in stored]
-    if not all(matches):
+    matches = (_ONSET.match(record.tobytes()) for record in stored)
+    onsets_s = np.fromiter((float(match[1]) if match else np.nan for match in matches), np.float64)
+    if np.isnan(onsets_s).any():
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} has data records that do not begin with their time, "
             "as EDF+ requires: bytes are missing or too many. Fetch it again: it is altered."
         )
-    onsets_s = np.array([float(match[1]) for match in matches if match])
     if onsets_s.size and (np.diff(onsets_s) < 0.999 * header.record_s).any():
         raise UnreadableRecord(
             f"Record {path.stem}: the data records of {path.name} overlap in time. Export it again."

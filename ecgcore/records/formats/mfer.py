@@ -17,7 +17,7 @@ from ecgcore.records.vendor_record import make_record, refuse_median_beat
 
 _FORMAT = "MFER"
 _LARGEST_BYTES = 50_000_000
-_MOST_CHANNELS = 256
+_MOST_CHANNELS, _MOST_DEFINITIONS = 256, 50_000
 _CHANNELS, _ATTRIBUTES, _SET, _END = 0x05, 0x3F, 0x67, 0x80
 _EVIDENCE = {
     "rate": "the sampling interval (MWF_IVL)",
@@ -67,9 +67,10 @@ def _end_of_definitions(path: Path, data: bytes) -> int:
     Raises
     ------
     UnreadableRecord
-        It declares more channels than any recording has: they would take memory.
+        It declares more channels, or holds more definitions, than any recording: they would take
+        memory and time.
     """
-    at = 0
+    at = n_definitions = 0
     while at < len(data) and data[at] != _END:
         tag, at = data[at], at + 1
         if tag == 0:
@@ -78,6 +79,11 @@ def _end_of_definitions(path: Path, data: bytes) -> int:
             while data[at] & 0x80:
                 at += 1
             at += 1
+        n_definitions += 1
+        if n_definitions > _MOST_DEFINITIONS:
+            raise UnreadableRecord(
+                f"Record {path.stem}: {path.name} holds more MFER definitions than any ECG does."
+            )
         length, at = _length(data, at)
         if tag == _CHANNELS and _smallest(data[at : at + length]) > _MOST_CHANNELS:
             raise UnreadableRecord(

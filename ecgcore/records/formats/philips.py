@@ -164,10 +164,10 @@ def _refuse_length(path: Path, root: Element, block: Element, n_samples: int | N
     duration_ms = parse_number(block.get("durationperchannel"))
     if n_samples is None or not fs_hz or not duration_ms:
         return
-    declared = round(duration_ms * fs_hz / 1000)
-    if declared != n_samples:
+    declared = duration_ms * fs_hz / 1000
+    if round(declared) != n_samples:
         raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} declares {declared:,} samples a lead and holds "
+            f"Record {path.stem}: {path.name} declares {declared:.12g} samples a lead and holds "
             f"{n_samples:,}. Fetch it again: it is cut off or altered."
         )
 
