@@ -1,6 +1,6 @@
 """Command line: one module per group of commands; each command calls one function."""
 
-from ecgcore.cli import download, ingest, cohorts, measure, label, images  # isort: skip
+from ecgcore.cli import download, ingest, cohorts, measure, doctor, label, images  # isort: skip
 from ecgcore.cli import train, runs, evaluate, classify, study, bench, dashboard  # isort: skip
 from ecgcore.cli.base import app, main
 
@@ -10,6 +10,7 @@ __all__ = [
     "classify",
     "cohorts",
     "dashboard",
+    "doctor",
     "download",
     "evaluate",
     "images",
