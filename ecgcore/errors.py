@@ -11,6 +11,9 @@ EcgError                     the work failed                      exit code 1
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST_NAME = 80
+"""Characters of an unknown name that a message repeats."""
+
 
 class EcgError(Exception):
     """The work failed for a reason that fits in one line.
@@ -53,7 +56,8 @@ class NotFound(RequestError):
         """Return the error for an unknown name, with the nearest and all known names."""
         known = list(known)
         nearest = get_close_matches(name, known, n=1, cutoff=0.4)
-        message = f"There is no {kind} '{name}'."
+        shown = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
+        message = f"There is no {kind} '{shown}'."
         if nearest:
             message += f" Did you mean '{nearest[0]}'?"
         if known:

@@ -136,9 +136,7 @@ def plan_training(config: ResolvedConfig) -> "TrainingPlan":
 
 
 @st.cache_resource(max_entries=8, show_spinner="Drawing the records of this level …")
-def _plan_training(
-    workspace_path: Path, config: ResolvedConfig, *stamps_ns: int
-) -> "TrainingPlan":
+def _plan_training(workspace_path: Path, config: ResolvedConfig, *stamps_ns: int) -> "TrainingPlan":
     from ecgcore.training.prepare import plan_training
 
     return plan_training(config, Workspace(workspace_path))
@@ -148,7 +146,7 @@ def forecast(config: ResolvedConfig, plan: "TrainingPlan") -> "Forecast":
     """Return the expected duration and disk use of a training on the records of ``plan``."""
     from ecgcore.training import forecast
 
-    return forecast.forecast(config, plan.split, workspace())
+    return forecast.forecast(config, plan.cohort, plan.split, workspace())
 
 
 def expected_intervals(plan: "TrainingPlan") -> dict[str, Any]:

@@ -34,9 +34,15 @@ bench_app = typer.Typer(help="Measure how fast this machine is.", no_args_is_hel
 app.add_typer(runs_app, name="runs")
 app.add_typer(bench_app, name="bench")
 
+_UsageError: Any = typer.BadParameter.__mro__[1]
+"""Base of Typer's errors about words of the command line, which it does not export."""
+
 # A pipe has no width, so lines are not cut there.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
+
+MOST_WORKERS = 1024
+LONGEST_RECORDING_S = 31 * 86_400
 
 WorkspaceOption = Annotated[
     Path | None,
@@ -84,10 +90,17 @@ AssumeOrderOption = Annotated[
     ),
 ]
 StartOption = Annotated[
-    float, typer.Option("--start-s", min=0, help="Second of each recording to start at.")
+    float,
+    typer.Option(
+        "--start-s",
+        min=0,
+        max=LONGEST_RECORDING_S,
+        help="Second of each recording to start at.",
+    ),
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")
+    int | None,
+    typer.Option(min=1, max=MOST_WORKERS, help="Number of processes. Default: one per core."),
 ]
 ExecutorOption = Annotated[
     str, typer.Option("--executor", help="Where to run: local, ray or ray://HOST:PORT.")
@@ -97,15 +110,31 @@ ExecutorOption = Annotated[
 def main() -> None:
     """Run the command line; a known error is one line on stderr and an exit code."""
     try:
-        app(args=translate(sys.argv[1:], _warn))
+        arguments = translate(sys.argv[1:], _warn)
+        sys.exit(app(arguments, prog_name="ecgcore", standalone_mode=False) or 0)
     except EcgError as error:
         err.print(f"{error}", style="red", markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except _UsageError as error:
+        err.print(_usage_line(error), style="red", markup=False, soft_wrap=True)
+        sys.exit(RequestError.exit_code)
+    except typer.Abort:
+        err.print("Stopped.")
+        sys.exit(1)
     except KeyboardInterrupt:
         err.print("Stopped.")
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def _usage_line(error: Any) -> str:
+    """Return a wrong option or argument in one line; the help where nothing was given."""
+    message = error.format_message()
+    if "\n" in message:  # a command of several that was called alone
+        return message
+    command = error.ctx.command_path if error.ctx else "ecgcore"
+    return f"{message.rstrip('.')}. `{command} --help` shows what is accepted."
 
 
 def _warn(message: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ecgcore.cli.base import (
+    MOST_WORKERS,
     AssumeOrderOption,
     ExecutorOption,
     JsonOption,
@@ -50,7 +51,11 @@ def classify(
     start_s: StartOption = 0,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of processes. Default: one, or one per core for many."),
+        typer.Option(
+            min=1,
+            max=MOST_WORKERS,
+            help="Number of processes. Default: one, or one per core for many.",
+        ),
     ] = None,
     executor: ExecutorOption = LOCAL,
     workspace: WorkspaceOption = None,
@@ -138,6 +143,8 @@ def _answer_line(answer: dict[str, Any]) -> str:
     ranked = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])[:3]
     probabilities = ", ".join(f"{code} {p:.3f}" for code, p in ranked)
     predicted = ", ".join(answer["called"]) or "no class"
+    if answer["ranked"]:
+        predicted += f" (ranked high, not called: {', '.join(answer['ranked'])})"
     remarks = [*answer["quality"], *answer["notes"]]
     notes = f" ({'; '.join(remarks)})" if remarks else ""
     return f"{answer['path']}: {predicted}; {probabilities}{_referral(answer)}{notes}"

@@ -159,7 +159,9 @@ def calibrate(
     ] = None,
     alpha: Annotated[
         float,
-        typer.Option(help="Share of records that may be wrong outside the referral band, 0..1."),
+        typer.Option(
+            min=0, max=1, help="Share of records that may be wrong outside the referral band, 0..1."
+        ),
     ] = 0.2,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,

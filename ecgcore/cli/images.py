@@ -109,7 +109,11 @@ def plot(
     start_s: StartOption = 0,
     duration_s: Annotated[
         float | None,
-        typer.Option(help="Seconds to show, up to 3 m of paper. Default: as much as 250 mm hold."),
+        typer.Option(
+            min=0,
+            max=240,
+            help="Seconds to show, up to 3 m of paper. Default: as much as 250 mm hold.",
+        ),
     ] = None,
     display_filter: Annotated[
         str,

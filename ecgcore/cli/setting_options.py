@@ -10,6 +10,8 @@ from typer.core import TyperCommand
 from ecgcore.runs.settings import FLAG, NUMBER, SIZE, TEXT, WHOLE, Setting, by_group
 
 _TYPES = {TEXT: str, SIZE: str, WHOLE: int, NUMBER: float, FLAG: bool}
+_METAVARS = {WHOLE: "<int>", NUMBER: "<float>"}
+"""Of the numbers, which the settings themselves read and check: their messages state the range."""
 
 
 class GroupedCommand(TyperCommand):
@@ -52,7 +54,14 @@ def _parameter(setting: Setting) -> inspect.Parameter:
     names = setting.option
     if setting.kind == FLAG:
         names += f"/--no-{setting.option.removeprefix('--')}"
-    option = typer.Option(names, help=option_help(setting), rich_help_panel=setting.group)
+    metavar = _METAVARS.get(setting.kind)
+    option = typer.Option(
+        names,
+        help=option_help(setting),
+        rich_help_panel=setting.group,
+        metavar=metavar,
+        parser=setting.parse_text if metavar else None,
+    )
     annotation = Annotated[_TYPES[setting.kind] | None, option]  # type: ignore[valid-type,name-defined]
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Parameter(setting.name, kind, default=None, annotation=annotation)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ecgcore.cli.base import (
+    MOST_WORKERS,
     ExecutorOption,
     JsonOption,
     WorkspaceOption,
@@ -27,7 +28,12 @@ from ecgcore.workspace import Workspace
 
 WorkersOption = Annotated[
     int,
-    typer.Option("--workers", min=1, help="Processes that share each batch, each with a GPU."),
+    typer.Option(
+        "--workers",
+        min=1,
+        max=MOST_WORKERS,
+        help="Processes that share each batch, each with a GPU.",
+    ),
 ]
 FILE_GROUP = "Recipe and settings file"
 
@@ -75,7 +81,7 @@ def train(
     from ecgcore.training.launch import find_or_prepare_run  # torch: not to refuse a request
 
     with join_team(workers, executor) as team:
-        run = find_or_prepare_run(team, request, home)
+        run = find_or_prepare_run(team, request, home, executor)
         if team.is_rank_zero:
             err.print(f"Run {run.id}")
             for note in run.meta["split"]["notes"]:

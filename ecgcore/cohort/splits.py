@@ -15,6 +15,7 @@ from ecgcore.errors import NotFound, RequestError
 PARTS = ("train", "validation", "test", "holdout")
 WAYS = ("patient", "folds", "fold:K", "source:NAME", "rest", "none")
 BY_SOURCE, BY_FOLD = "source:", "fold:"
+MOST_FOLD_DIGITS = 9
 FRACTIONS = (0.70, 0.15, 0.15)
 """Train, validation, test, as in paper 001."""
 HOLDOUT_SHARE = 0.15
@@ -74,7 +75,8 @@ def left_out_source(by: str) -> str:
 def left_out_fold(by: str) -> int | None:
     """Return the fold of ``fold:K``, None for any other split."""
     number = by.removeprefix(BY_FOLD)
-    return int(number) if by.startswith(BY_FOLD) and number.isdecimal() else None
+    is_number = number.isdecimal() and len(number) <= MOST_FOLD_DIGITS
+    return int(number) if by.startswith(BY_FOLD) and is_number else None
 
 
 def validates(by: str) -> bool:

@@ -4,6 +4,8 @@ Pixel coordinates are continuous: column c covers x from c to c + 1, row r cover
 and y grows downwards. This module does not know signals or torch.
 """
 
+import math
+import re
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -27,7 +29,8 @@ __all__ = [
 ]
 
 LAYOUTS = tuple(GRIDS)
-SMALLEST_PX = 32
+SMALLEST_PX, LARGEST_PX = 32, 4096
+_LENGTH = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,12 @@ def make_geometry(
             f"An image of {width} × {height} px is too small for twelve leads: "
             f"take at least {SMALLEST_PX} × {SMALLEST_PX}."
         )
-    if not duration_s > 0:
+    if max(height, width) > LARGEST_PX:
+        raise RequestError(
+            f"An image of {width} × {height} px is not drawn; take at most {LARGEST_PX:,} × "
+            f"{LARGEST_PX:,}."
+        )
+    if not 0 < duration_s < math.inf:
         raise RequestError(f"An image cannot show {duration_s} s: give more than 0.")
     return _cached_geometry(layout, height, width, float(duration_s), rhythm, stroke_version)
 
@@ -217,10 +225,10 @@ def parse_size(text: str) -> int | tuple[int, int]:
         Neither form.
     """
     sides = text.lower().replace("×", "x").split("x")
-    if len(sides) > 2 or not all(side.strip().isdecimal() for side in sides):
+    if len(sides) > 2 or not all(_LENGTH.fullmatch(side.strip()) for side in sides):
         raise RequestError(
-            f"'{text}' is no size of an image: give its side in pixels, such as 224, or height x "
-            "width, such as 224x448."
+            f"'{text:.40}' is no size of an image: give its side in pixels, such as 224, or "
+            "height x width, such as 224x448."
         )
     return int(text) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 

@@ -168,7 +168,7 @@ class TrainConfig:
         None,
         help="Highest learning rate; each network's own was found in a search.",
         group=OPTIMISATION,
-        low=0,
+        low=1e-9,
         high=10,
         default_text="by network",
         step=1e-4,

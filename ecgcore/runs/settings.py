@@ -6,6 +6,7 @@ report's and the model card's tables, the documentation and the checks of values
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pkgutil import resolve_name
 from types import UnionType
@@ -138,6 +139,12 @@ class Setting:
             return str(value)  # level = 204
         return float(value) if _is_whole(value) and self.kind == NUMBER else value
 
+    def parse_text(self, text: str) -> Any:
+        """Return the number that a word of the command line holds, or the word itself."""
+        with suppress(ValueError):  # no number, or one of thousands of digits
+            return {WHOLE: int, NUMBER: float}.get(self.kind, str)(text)
+        return text
+
     def check(self, value: Any) -> None:
         """Refuse a value of another kind, outside the range, or not among the choices.
 
@@ -153,11 +160,10 @@ class Setting:
         if self.kind == TEXT:
             self._check_text(value)
         elif self.low is not None and self.high is not None:
-            for number in value if isinstance(value, tuple) else (value,):
-                if not self.low <= number <= self.high:  # NaN is in no range
-                    raise RequestError(
-                        f"{self.words} {_shown(number)} is not accepted; {self.accepted} is."
-                    )
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not all(self.low <= number <= self.high for number in numbers):  # nor is NaN
+                shown = "×".join(map(_shown, numbers))
+                raise RequestError(f"{self.words} {shown} is not accepted; {self.accepted} is.")
 
     def _is_of_kind(self, value: Any) -> bool:
         if self.kind == SIZE and isinstance(value, tuple):

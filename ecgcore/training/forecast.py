@@ -16,12 +16,11 @@ from ecgcore.models import create_model, model_info
 from ecgcore.runs.config import ResolvedConfig
 from ecgcore.runs.run import Run, list_runs
 from ecgcore.training.device import find_devices
+from ecgcore.training.memory import MOMENTS, demand, require_resources
 from ecgcore.workspace import Workspace
 
 ASSUMED_ACCURACY = 0.8
 TESTED_PARTS = ("test", "holdout")
-_MOMENTS = {"sgd": 1, "adamw": 2}
-"""Tensors of an optimiser for each parameter."""
 _PACE_SETTINGS = (
     "model_options",
     "sides_px",
@@ -73,12 +72,23 @@ class Forecast:
     free_bytes: int
 
 
-def forecast(config: ResolvedConfig, split: Split, workspace: Workspace) -> Forecast:
-    """Return the expected duration and disk space of a training."""
+def forecast(
+    config: ResolvedConfig, cohort: Cohort, split: Split, workspace: Workspace
+) -> Forecast:
+    """Return the expected duration and disk space of a training.
+
+    Raises
+    ------
+    RequestError
+        It needs more memory than there is, or would take longer than thirty days.
+    """
     parameters, pace = count_parameters(config, len(split.classes)), find_pace(config, workspace)
     records = int((split.part == "train").sum())
+    seconds = None if pace is None else pace.seconds * records * config.epochs
+    needed = demand(config, len(split.classes), cohort.n_samples)
+    require_resources(config, needed, records, find_devices(config.device), seconds)
     return Forecast(
-        seconds=None if pace is None else pace.seconds * records * config.epochs,
+        seconds=seconds,
         pace=pace,
         disk_bytes=disk_bytes(parameters, config),
         kept_bytes=4 * parameters,
@@ -118,7 +128,7 @@ def disk_bytes(parameters: int, config: ResolvedConfig) -> int:
 
     The checkpoint exists twice while it is rewritten.
     """
-    copies = 1 + 2 * (1 + _MOMENTS[config.optimizer] + (config.ema_decay > 0))
+    copies = 1 + 2 * (1 + MOMENTS[config.optimizer] + (config.ema_decay > 0))
     return 4 * parameters * copies
 
 

@@ -26,10 +26,12 @@ from ecgcore.workspace import Workspace
 WORKER_MODULE = "ecgcore.training.worker"
 
 
-def find_or_prepare_run(team: Team, config: TrainConfig, workspace: Workspace) -> Run:
+def find_or_prepare_run(
+    team: Team, config: TrainConfig, workspace: Workspace, executor: str = LOCAL
+) -> Run:
     """Return the run of a launch: prepared by rank 0, and found again after a restart."""
     if team.launch is None:
-        return prepare(config, workspace)
+        return prepare(config, workspace, is_local=executor == LOCAL)
     request = f"{team.launch} {sorted(asdict(config).items())}"
     launch = hashlib.sha256(request.encode()).hexdigest()
 

@@ -23,7 +23,7 @@ from ecgcore.runs.run import Run
 from ecgcore.runs.split import make_split, write_split
 from ecgcore.training.device import find_devices
 from ecgcore.training.distillation import Teacher
-from ecgcore.training.forecast import count_parameters, disk_bytes
+from ecgcore.training.forecast import count_parameters, disk_bytes, forecast
 from ecgcore.training.pretrained import Parent, SourceRun
 from ecgcore.workspace import Workspace
 
@@ -72,15 +72,24 @@ def plan_training(config: TrainConfig, workspace: Workspace) -> TrainingPlan:
     return replace(plan, split=replace(split, notes=(*split.notes, *notes)))
 
 
-def prepare(config: TrainConfig, workspace: Workspace, launch: str | None = None) -> Run:
+def prepare(
+    config: TrainConfig, workspace: Workspace, launch: str | None = None, is_local: bool = True
+) -> Run:
     """Write the folder of a run that is ready for training, or refuse the request.
 
-    ``launch`` identifies the launch of several workers, so that a restarted one finds its run.
+    Parameters
+    ----------
+    launch
+        Identifies the launch of several workers, so that a restarted one finds its run.
+    is_local
+        Whether it trains on this machine, whose memory is then checked.
     """
     plan = plan_training(config, workspace)
     if not plan.leak_check.passed:
         raise EcgError(plan.leak_check.text)
     resolved, cohort = plan.config, plan.cohort
+    if is_local:
+        forecast(resolved, cohort, plan.split, workspace)
     parameters = count_parameters(resolved, len(plan.split.classes))
     _require_disk(workspace, parameters, resolved)
     now = datetime.now(UTC)

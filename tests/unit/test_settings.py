@@ -102,10 +102,11 @@ def test_the_table_in_the_documentation_is_made_from_the_settings():
         ({"epochs": 10**20}, f"epochs {10**20} is not accepted; 1 to 10,000 is."),
         ({"seed": -1}, "seed -1 is not accepted; 0 to 4,294,967,295 is."),
         ({"seed": 10**26}, f"seed {10**26} is not accepted; 0 to 4,294,967,295 is."),
-        ({"learning_rate": math.nan}, "learning rate nan is not accepted; 0 to 10 is."),
+        ({"learning_rate": math.nan}, "learning rate nan is not accepted; 1e-09 to 10 is."),
+        ({"learning_rate": 0.0}, "learning rate 0.0 is not accepted; 1e-09 to 10 is."),
         ({"weight_decay": math.inf}, "weight decay inf is not accepted; 0 to 10 is."),
         ({"size": 100_000}, "size 100000 is not accepted; 67 to 4,096 px is."),
-        ({"size": (224, 100_000)}, "size 100000 is not accepted; 67 to 4,096 px is."),
+        ({"size": (224, 100_000)}, "size 224×100000 is not accepted; 67 to 4,096 px is."),
         ({"depth": 100_000}, "depth 100000 is not accepted; 4 to 256 blocks is."),
         ({"width": 10**8}, "width 100000000 is not accepted; 1 to 1,024 channels is."),
         ({"kernel": 100_001}, "kernel 100001 is not accepted; 1 to 255 samples is."),
@@ -128,6 +129,54 @@ def test_an_impossible_value_is_refused_in_one_line(change, message):
         TrainConfig("examples", **change).resolve()
     assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--epochs", "1.5", "epochs '1.5' is no whole number; 1 to 10,000 is accepted."),
+        ("--epochs", "9" * 5000, "epochs '999999999999999999999999999999999999999… is no whole "),
+        ("--learning-rate", "fast", "learning rate 'fast' is no number; 1e-09 to 10 is accepted."),
+        ("--grad-clip", "inf", "grad clip inf is not accepted; 1e-06 to 1,000,000 is."),
+        ("--size", "100000x100000", "size 100000×100000 is not accepted; 67 to 4,096 px is."),
+        ("--size", "9" * 5000, "size '999999999999999999999999999999999999999… is no size; "),
+        ("--split", "fold:" + "9" * 5000, f"There is no way to split 'fold:{'9' * 75}…'."),
+        ("--workers", "0", "Invalid value for '--workers': "),
+        ("--workers", "many", "Invalid value for '--workers': "),
+        ("--epoch", "3", "No such option: --epoch"),
+    ],
+)
+def test_an_impossible_option_is_refused_in_one_line(run, tmp_path, option, value, message):
+    home = tmp_path / "home"
+    code, out, err = run("train", "--cohort", "none", option, value, "--home", home)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith(message)
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "classify FILE --start-s inf",
+        "classify FILE --start-s nan",
+        "classify FILE --start-s 1e300",
+        "classify FILE --source-fs-hz nan",
+        "classify FILE --workers 99999999999999999999",
+        "plot FILE --to page.svg --duration-s inf",
+        "plot FILE --to page.svg --duration-s nan",
+        "plot FILE --to page.svg --gain-mm-mv inf",
+        "convert --cohort c --to images --size 99999999x99999999",
+        "calibrate alexnet_gap --alpha nan",
+        "calibrate alexnet_gap --at 1e99",
+        "ingest FOLDER --cohort c --duration-s inf",
+        "ingest FOLDER --cohort c --store-fs-hz 99999999999999999999",
+    ],
+)
+def test_no_number_of_a_command_is_without_limits(run, tmp_path, words):
+    file = REPOSITORY / "tests" / "data" / "ptb-xl" / "records100" / "00000" / "00001_lr.hea"
+    named = {"FILE": str(file), "FOLDER": str(file.parent), "page.svg": str(tmp_path / "page.svg")}
+    code, out, err = run(*(named.get(word, word) for word in words.split()))
+    assert (code, out, len(err.strip().splitlines())) == (2, "", 1), err
 
 
 def test_a_setting_of_a_wider_configuration_is_checked_too():
@@ -157,7 +206,7 @@ def test_options_come_before_the_file_and_the_file_before_the_recipe(tmp_path):
         ("[training]\nepochs = 3", "There is no setting 'training'."),
         ("epochs 3", "is no TOML: Expected '=' after a key in a key/value pair (at line 2, "),
         ('epochs = "3"', "epochs '3' is no whole number; 1 to 10,000 is accepted."),
-        ("learning_rate = nan", "learning rate nan is not accepted; 0 to 10 is."),
+        ("learning_rate = nan", "learning rate nan is not accepted; 1e-09 to 10 is."),
         ("size = [224]", "size (224,) is no size; 67 to 4,096 px is accepted."),
         ('size = "large"', "'large' is no size of an image"),
         (f"seed = {'9' * 5000}", "is no TOML: Exceeds the limit"),
