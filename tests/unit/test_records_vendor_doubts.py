@@ -176,6 +176,26 @@ def test_a_dicom_median_beat_is_known_by_label_or_as_a_short_derived_group(
     assert MEDIAN in refusal(file)
 
 
+def test_derived_dicom_groups_of_few_leads_are_parts(tmp_path):
+    def edit(dataset):
+        split_dicom(dataset)
+        for group in dataset.WaveformSequence:
+            group.MultiplexGroupLabel, group.WaveformOriginality = "", "DERIVED"
+
+    assert_page(read_record(edited_dicom(tmp_path, edit)))
+
+
+def test_dicom_leads_are_known_by_their_mdc_names_too(tmp_path):
+    def edit(dataset):
+        for channel in dataset.WaveformSequence[0].ChannelDefinitionSequence:
+            source = channel.ChannelSourceSequence[0]
+            lead = source.CodeMeaning.removeprefix("Lead ")
+            source.CodeValue, source.CodeMeaning = f"MDC_ECG_LEAD_{lead.upper()}", "a channel"
+
+    record = read_record(edited_dicom(tmp_path, edit))
+    np.testing.assert_allclose(record.signal_mv, SIGNAL_MV, atol=1e-6)
+
+
 def test_a_derived_dicom_rhythm_is_a_rhythm(tmp_path):
     def edit(dataset):
         group = dataset.WaveformSequence[0]
@@ -254,6 +274,16 @@ def test_leads_derived_from_one_that_was_off_are_missing_too(tmp_path):
 def test_a_record_with_most_electrodes_off_is_refused(tmp_path, kind):
     file = OFF[kind](tmp_path, "V1", "V2", "V3", "V4", "V5")
     assert "states that the electrodes of V1, V2, V3, V4, V5 were off" in refusal(file)
+
+
+def test_a_philips_lead_that_is_inoperative_for_another_reason_is_noted(tmp_path):
+    flag = (
+        '<leadmeasurement leadname="V2"><leadqualitystates><inops><inop kind="Noisy"/></inops>'
+        "</leadqualitystates></leadmeasurement>"
+    )
+    record = read_record(edited(tmp_path, "philips", ("<waveforms>", f"{flag}<waveforms>")))
+    assert record.notes == ("V2: inoperative, as the device states",)
+    assert not np.isnan(record.signal_mv).any()
 
 
 @pytest.mark.parametrize("status", ["QUESTIONABLE", "UNCALIBRATED", "TEST DATA"])

@@ -103,7 +103,8 @@ def lead_name(channel: Any) -> str:
 
 
 def _lead_of_code(source: Any) -> str | None:
-    return _LEAD_CODES.get(str(source.get("CodeValue", "")).strip())
+    code = str(source.get("CodeValue", "")).strip()
+    return _LEAD_CODES.get(code) or standard_lead(code)  # such as MDC_ECG_LEAD_V1
 
 
 def _lead_of(name: str) -> str | None:
@@ -133,7 +134,12 @@ def _is_median(group: Any) -> bool:
     samples, fs_hz = group.get("NumberOfWaveformSamples", 0), group.get("SamplingFrequency", 0)
     is_short = 0 < float(samples or 0) <= _LONGEST_BEAT_S * float(fs_hz or 0)
     is_derived = str(group.get("WaveformOriginality", "")) == "DERIVED"
-    return any(word in label for word in _MEDIAN_WORDS) or (is_derived and is_short)
+    is_beat = is_derived and is_short and _is_complete(group)  # parts of a page hold few leads
+    return is_beat or any(word in label for word in _MEDIAN_WORDS)
+
+
+def _is_complete(group: Any) -> bool:
+    return set(_names(group)) >= set(LEADS) - DERIVABLE
 
 
 def _rank(group: Any) -> tuple[bool, bool, bool, int]:
@@ -142,7 +148,7 @@ def _rank(group: Any) -> tuple[bool, bool, bool, int]:
     Twelve leads rank before fewer, the label before the length.
     """
     return (
-        set(_names(group)) >= set(LEADS) - DERIVABLE,
+        _is_complete(group),
         "rhythm" in str(group.get("MultiplexGroupLabel", "")).lower(),
         str(group.get("WaveformOriginality", "")) == "ORIGINAL",
         int(group.get("NumberOfWaveformSamples", 0) or 0),

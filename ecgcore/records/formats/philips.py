@@ -67,8 +67,9 @@ def read_philips(path: Path, *, start_s: float = 0.0) -> Record:
     with refuse_parser_errors(path, _FORMAT):
         recording = replace(to_recording(path, parsed), evidence=_EVIDENCE)
         private = [*recording.private, *texts(root, *_PRIVATE_TAGS)]
-        off = _leads_off(root)
-        recording = replace(recording, private=private, off=off)
+        off, others = _inoperative_leads(root)
+        notes = _inoperative_notes(others)
+        recording = replace(recording, private=private, off=off, notes=notes)
     return make_record(path, recording, start_s=start_s)
 
 
@@ -80,13 +81,23 @@ def _parse_copy(path: Path, root: Element) -> Any:
         return parse(copy, _FORMAT)
 
 
-def _leads_off(root: Element) -> list[str]:
-    """Return the leads that the device names inoperative."""
-    return [
-        lead.get("leadname", "")
-        for lead in root.iter("leadmeasurement")
-        if any(texts(state, "inops") for state in lead.iter("leadqualitystates"))
-    ]
+def _inoperative_leads(root: Element) -> tuple[list[str], list[str]]:
+    """Return the leads that the device names off, and those it names inoperative otherwise."""
+    off, others = [], []
+    for lead in root.iter("leadmeasurement"):
+        inops = [element for block in lead.iter("inops") for element in block.iter()]
+        stated = " ".join(
+            [e.text or "" for e in inops] + [v for e in inops for v in e.attrib.values()]
+        )
+        if stated.strip():
+            is_off = re.search("off|disconnect", stated, re.IGNORECASE)
+            (off if is_off else others).append(lead.get("leadname", ""))
+    return off, others
+
+
+def _inoperative_notes(leads: list[str]) -> tuple[str, ...]:
+    listed = ", ".join(lead for lead in map(standard_lead, leads) if lead)
+    return (f"{listed}: inoperative, as the device states",) if listed else ()
 
 
 def _refuse_unknown_version(path: Path, root: Element) -> None:
