@@ -18,7 +18,7 @@ UNIT_NAMES = frozenset({*MV_PER_UNIT, *SECONDS_PER_UNIT})
 _LONGEST_NAME, _FEWEST_NORMALISED = 60, 8
 _NAME_AND_UNIT = re.compile(
     r"(?P<name>.*?)(?:\s*[\[(]\s*(?P<in>[^\s\])]+)\s*[\])]"
-    r"|(?:\s*[_/,]\s*|\s+)(?P<as>[munµμ]?V|ms|s|sec|seconds|milliseconds))",
+    r"|(?:\s*[_/,]\s*|\s+)(?P<as>[munµμ]?V|[munµμ]?s|sec|seconds|milliseconds))",
     re.I,
 )
 _NOT_UNITS = frozenset({"einthoven", "goldberger", "wilson"})

@@ -364,3 +364,39 @@ def test_columns_that_are_not_used_are_counted_and_never_named(tmp_path, table_m
     table = np.column_stack([table_mv, table_mv[:, :3]])
     file = write_csv(tmp_path / "x_500hz.csv", table, ",".join((*LEADS, "V7", "MLII", "Anna")))
     assert read_record(file).notes[-1] == "columns not used: V7, MLII, 1 more"
+
+
+def test_a_table_of_physiobank_with_a_line_of_units_is_read(tmp_path, table_mv):
+    rows = [f"'0:0{i * 2 // 1000}.{i * 2 % 1000:03d}'," for i in range(1000)]
+    lines = [row + ",".join(map(str, values)) for row, values in zip(rows, table_mv, strict=True)]
+    names = ",".join(["'Elapsed time'", *(f"'{lead}'" for lead in LEADS)])
+    units = ",".join(["'hh:mm:ss.mmm'"] + ["'mV'"] * 12)
+    file = tmp_path / "samples.csv"
+    file.write_text("\n".join([names, units, *lines]))
+    record = read_record(file)
+    np.testing.assert_allclose(record.signal_mv, table_mv.T, atol=1e-6)
+    assert (record.fs_hz, record.notes) == (500, ())
+
+
+def test_times_of_day_without_a_header_are_a_clock(tmp_path, table_mv):
+    cells = zip(times_of_day(range(1000)), table_mv, strict=True)
+    file = tmp_path / "x.csv"
+    file.write_text("\n".join(",".join([time, *map(str, row)]) for time, row in cells))
+    record = read_record(file)
+    np.testing.assert_allclose(record.signal_mv, table_mv.T, atol=1e-6)
+    assert record.fs_hz == 500
+    assert list(find_records([tmp_path])) == [file]
+
+
+def test_a_long_table_may_have_decimal_commas(tmp_path, table_mv):
+    file = tmp_path / "x_500hz.csv"
+    file.write_text("\n".join(long_rows(table_mv)).replace(",", ";").replace(".", ","))
+    np.testing.assert_allclose(read_record(file).signal_mv, table_mv.T, atol=1e-6)
+
+
+def test_an_inverted_lead_is_turned_upright(tmp_path, table_mv):
+    signs = np.where(np.array(LEADS) == "aVR", -1, 1)
+    header = ",".join(LEADS).replace("aVR", "-aVR")
+    record = read_record(write_csv(tmp_path / "x_500hz.csv", table_mv * signs, header))
+    np.testing.assert_allclose(record.signal_mv, table_mv.T, atol=1e-6)
+    assert record.notes[-1] == "stored inverted, turned upright: aVR"

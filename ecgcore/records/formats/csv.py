@@ -10,7 +10,7 @@ import numpy as np
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.clocks import is_clock_time, is_count, parse_times
-from ecgcore.records.formats import csv_parser
+from ecgcore.records.formats import csv_numbers, csv_parser
 from ecgcore.records.formats.csv_parser import CsvText
 from ecgcore.records.formats.frames import table_of_frame
 from ecgcore.records.formats.tabular import (
@@ -20,7 +20,7 @@ from ecgcore.records.formats.tabular import (
     read_table,
     stated_rate,
 )
-from ecgcore.records.lead_names import standard_lead, standard_leads
+from ecgcore.records.lead_names import inverted_lead, standard_lead, standard_leads
 from ecgcore.records.rates import rate_in_name, rates_in_text
 from ecgcore.records.record import Record
 from ecgcore.records.units import name_and_unit
@@ -52,7 +52,7 @@ def read_csv(
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is empty; a CSV needs one column a lead."
         )
-    text, cut_notes = csv_parser.without_cut_row(path, text)
+    text, cut_notes = csv_numbers.without_cut_row(path, text)
     record = read_table(
         path, _table(path, text), source_fs_hz=source_fs_hz, assume_order=assume_order
     )
@@ -72,16 +72,18 @@ def stated_fs_hz(path: Path) -> float | None:
 
 def _table(path: Path, text: CsvText) -> Table:
     if text.is_long:
-        return table_of_frame(path, csv_parser.frame(path, text), text.comments)
+        return table_of_frame(path, csv_numbers.frame(path, text), text.comments)
     if text.leads_in_rows:
         return _table_of_lead_rows(path, text)
+    if text.header is None and is_clock_time(csv_parser.first_cells(text)[0]):
+        return _named_table(path, text, ["time", *map(str, range(text.width - 1))])
     if text.header is None:
-        return _unnamed_table(csv_parser.numbers(path, text), text.comments)
+        return _unnamed_table(csv_numbers.numbers(path, text), text.comments)
     return _named_table(path, text, text.header)
 
 
 def _table_of_lead_rows(path: Path, text: CsvText) -> Table:
-    values = csv_parser.numbers(path, text)
+    values = csv_numbers.numbers(path, text)
     names = [row.split(text.separator)[0].strip(" \t\"'") for row in text.rows]
     if standard_lead(names[0]) is None and not names_no_lead(names[0]):
         names[0] = "index" if is_count(values[:, 0]) else "time"
@@ -119,13 +121,17 @@ def _named_table(path: Path, text: CsvText, header: list[str]) -> Table:
     first = csv_parser.first_cells(text)
     if text.names_leads:
         leads = standard_leads(names)
-        wanted = [i for i in wanted if leads[i] or _is_number_of_sample(names[i], first[i:])]
+        wanted = [
+            i
+            for i in wanted
+            if leads[i] or inverted_lead(names[i]) or _is_number_of_sample(names[i], first[i:])
+        ]
     clocks = [i for i in wanted if names[i].lower() in TIME_NAMES and is_clock_time(first[i])]
     values = np.empty((len(text.rows), len(wanted)))
     numbers = [i for i in wanted if i not in clocks]
-    values[:, [wanted.index(i) for i in numbers]] = csv_parser.numbers(path, text, numbers)
+    values[:, [wanted.index(i) for i in numbers]] = csv_numbers.numbers(path, text, numbers)
     for i in clocks:
-        values[:, wanted.index(i)] = parse_times(path.stem, csv_parser.column_cells(text, i))
+        values[:, wanted.index(i)] = parse_times(path.stem, csv_numbers.column_cells(text, i))
         units[i] = "s"
     return Table(
         names=[names[i] for i in wanted],
@@ -139,7 +145,7 @@ def _named_table(path: Path, text: CsvText, header: list[str]) -> Table:
 def _used_width(text: CsvText) -> int:
     """Return the number of columns without an empty last one, left by separators at line ends."""
     has_one_more = text.width == len(text.header or []) + 1
-    return text.width - int(has_one_more and csv_parser.ends_in_separators(text))
+    return text.width - int(has_one_more and csv_numbers.ends_in_separators(text))
 
 
 def _is_number_of_sample(name: str, cells: list[str]) -> bool:

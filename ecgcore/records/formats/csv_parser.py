@@ -1,21 +1,18 @@
-"""The text of a CSV file: preamble, header, separator, decimal mark, numbers.
+"""The parts of a CSV file's text: preamble, header, separator, decimal mark, rows.
 
-Lead order, sampling rates and units are decided in ``csv``.
+Its numbers are read in ``csv_numbers``; order, rate and unit are decided in ``tabular``.
 """
 
 import re
-from dataclasses import dataclass, replace
-from io import BytesIO
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.clocks import is_count
+from ecgcore.records.clocks import is_clock_time, is_count
 from ecgcore.records.lead_names import LEAD_COLUMNS, are_numbers, standard_lead, standard_leads
-from ecgcore.records.leads import LARGEST_NUMBER
 from ecgcore.records.units import UNIT_NAMES, name_and_unit
 
 SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
@@ -29,7 +26,6 @@ WIDEST = 100
 """Longer rows without names are leads, not samples."""
 MOST_COLUMNS = 2000
 """Number of cells of a row that are inspected to tell what it is."""
-_MOST_CELLS = 14_000_000
 _MOST_LEAD_ROWS, _FEWEST_SAMPLES = 40, 15
 _FEWEST_BARE_COLUMNS = 8
 """Fewer unnamed columns of numbers are no ECG of twelve leads, even with limb leads derived."""
@@ -37,7 +33,8 @@ _LONGEST_PREAMBLE, _LONGEST_COMMENT = 200, 300
 _SEPARATORS = ("\t", ";", "|", ",", None)  # None: any white space
 _GAP_WORDS = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"})
 """Words for a missing sample, in lower case, as pandas reads them."""
-_QUOTES = " \t\"'"
+_CLOCK_UNITS = frozenset({"hh:mm:ss.mmm", "hh:mm:ss", "mm:ss.mmm"})
+QUOTES = " \t\"'"
 
 
 @dataclass(frozen=True)
@@ -98,8 +95,9 @@ class CsvText:
     @property
     def rows_are_numbers(self) -> bool:
         """True if the first rows hold only numbers and gaps."""
-        cells = [_cells(row, self.separator) for row in self.rows[:5]]
-        return bool(cells) and all(all_numbers(row) for row in cells)
+        return bool(self.rows) and all(
+            _starts_numbers([row], self.separator) for row in self.rows[:5]
+        )
 
 
 def read_text(path: Path, *, head: bool = False) -> CsvText:
@@ -199,147 +197,15 @@ def first_cells(text: CsvText) -> list[str]:
     return _cells(text.rows[0], text.separator) if text.rows else [""] * len(text.header or [])
 
 
-def ends_in_separators(text: CsvText) -> bool:
-    """Return whether the rows end in a separator, after which there is no column."""
-    return bool(text.separator) and all(row.endswith(str(text.separator)) for row in text.rows[:5])
-
-
-def without_cut_row(path: Path, text: CsvText) -> tuple[CsvText, tuple[str, ...]]:
-    """Return the text without a last row that is cut off, and a note of it.
-
-    Raises
-    ------
-    UnreadableRecord
-        Another row has fewer cells: which of them is missing is not known.
-    """
-    if text.leads_in_rows or len(text.rows) < 3 or '"' in text.rows[0]:
-        return text, ()
-    widths = np.array([_n_cells(row, text.separator) for row in text.rows])
-    usual = int(np.median(widths)) - int(ends_in_separators(text))
-    short = np.flatnonzero(widths < usual)
-    if not short.size:
-        return text, ()
-    if short[0] < len(text.rows) - 1:
-        raise UnreadableRecord(
-            f"Record {path.stem}: row {short[0] + 1} of {path.name} has {widths[short[0]]} cells "
-            f"and the others {usual}; which are missing is not clear. Fetch it again: it is "
-            "damaged."
-        )
-    note = "cut off: the file ends within a row, which is left out"
-    return replace(text, rows=text.rows[:-1]), (note,)
-
-
-def column_cells(text: CsvText, column: int) -> list[str]:
-    """Return the cells of a column as text, '' where a row is too short."""
-    rows = (row.split(text.separator, column + 1) for row in text.rows)
-    return [cells[column].strip(_QUOTES) if column < len(cells) else "" for cells in rows]
-
-
-def frame(path: Path, text: CsvText) -> pd.DataFrame:
-    """Return the rows as a data frame whose cells may be words.
-
-    Raises
-    ------
-    UnreadableRecord
-        A row is longer than the header.
-    """
-    try:
-        rows = _parse_cells("\n".join(text.rows), text)
-        return rows.set_axis(text.header or range(rows.shape[1]), axis=1)
-    except ValueError as error:
-        raise _unequal_rows(path) from error
-
-
-def numbers(path: Path, text: CsvText, columns: list[int] | None = None) -> np.ndarray:
-    """Return the rows as (rows, columns) float64, NaN where a cell is empty.
-
-    Parameters
-    ----------
-    columns
-        Columns to parse; all others may hold words.
-
-    Raises
-    ------
-    UnreadableRecord
-        A cell is not a number, or a row is longer than the first.
-    """
-    if not text.rows:
-        return np.empty((0, len(columns if columns is not None else text.header or [])))
-    first = text.rows[0]
-    n_separators = first.count(text.separator) if text.separator else len(first.split())
-    is_too_large = n_separators * len(text.rows) > _MOST_CELLS
-    if is_too_large or (text.width >= MOST_COLUMNS and text.header):
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} has more columns or rows than any CSV of a recording "
-            "that is read whole. Cut out the part that is meant."
-        )
-    try:
-        if text.leads_in_rows or (text.header is None and text.width > WIDEST):
-            return _wide_numbers(path, text)
-        table = _parse_cells("\n".join(text.rows), text)
-    except ValueError as error:
-        raise _unequal_rows(path) from error
-    if columns is not None:
-        table = table.iloc[:, [c for c in columns if c < table.shape[1]]]
-    return _to_numbers(path, table)
-
-
 def all_numbers(cells: list[str]) -> bool:
     """Return whether cells are numbers or gaps, and not all of them gaps."""
     return any(cells) and all(map(_is_number, cells))
-
-
-def _unequal_rows(path: Path) -> UnreadableRecord:
-    return UnreadableRecord(
-        f"Record {path.stem}: {path.name} is not a table: its rows are not equally long."
-    )
 
 
 def _is_too_long(content: bytes) -> bool:
     if len(content) > LARGEST_BYTES or content.count(b"\n") > MOST_LINES:
         return True
     return len(content) > LONGEST_LINE < max(map(len, content.split(b"\n")))
-
-
-def _wide_numbers(path: Path, text: CsvText) -> np.ndarray:
-    """Return long rows, parsed one by one, as many columns would take minutes.
-
-    Named leads become columns; rows without names stay rows.
-    """
-    leads: list[np.ndarray] = []
-    for row in text.rows:
-        cells = row.split(text.separator)[int(text.leads_in_rows) :]
-        lead = _parse_cells("\n".join(cell.strip(_QUOTES) or "nan" for cell in cells), text)
-        leads.append(_to_numbers(path, lead)[:, 0])
-        if len(lead) != len(leads[0]):
-            raise ValueError("not equally long")
-    rows = np.stack(leads)
-    return rows.T if text.leads_in_rows else rows
-
-
-def _parse_cells(rows: str, text: CsvText) -> pd.DataFrame:
-    """Return rows of cells as a table; ValueError where one is longer than the first."""
-    return pd.read_csv(
-        BytesIO(rows.encode()),
-        sep=text.separator or r"\s+",
-        decimal=text.decimal,
-        header=None,
-        skipinitialspace=True,
-        low_memory=False,
-    )
-
-
-def _to_numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
-    """Return a table's cells as float64, or refuse one by its position, never by its content."""
-    values = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    wrong = (np.isnan(values) & table.notna().to_numpy()) | (np.abs(values) > LARGEST_NUMBER)
-    if wrong.any():
-        row, column = (int(index) + 1 for index in np.argwhere(wrong)[0])
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} is not a table of numbers: the cell in row {row}, "
-            f"column {column} below its header is none, or far too large."
-        )
-    return values
 
 
 def _split_at_numbers(
@@ -387,7 +253,8 @@ def _split_words(lines: list[str]) -> CsvText:
     body = [line for line in lines if not line.startswith("#")]
     separator = next((mark for mark in ("\t", ";", "|") if body and mark in body[0]), ",")
     header = _cells(body[0], separator) if body else None
-    return CsvText(comments, header, None, tuple(body[1:]), separator, ".")
+    decimal = _decimal_mark("".join(body[1:4]), separator)
+    return CsvText(comments, header, None, tuple(body[1:]), separator, decimal)
 
 
 def _comment(line: str) -> str:
@@ -399,10 +266,15 @@ def _decimal_mark(sample: str, separator: str | None) -> str:
 
 
 def _starts_numbers(lines: list[str], separator: str | None) -> bool:
-    """Return whether this line and those below are rows of numbers, equally long."""
+    """Return whether this line and those below are rows of numbers, equally long.
+
+    The first cell may be a time of day.
+    """
     rows = [_cells(line, separator) for line in lines]
+    starts = [int(is_clock_time(cells[0])) for cells in rows]
     return len(rows[0]) > 1 and all(
-        all_numbers(cells) and abs(len(cells) - len(rows[0])) < 2 for cells in rows
+        all_numbers(cells[start:]) and abs(len(cells) - len(rows[0])) < 2
+        for cells, start in zip(rows, starts, strict=True)
     )
 
 
@@ -429,7 +301,7 @@ def _may_name(line: str, row: str, separator: str | None) -> bool:
 
 def _are_units(cells: list[str]) -> bool:
     units = [cell.lower() for cell in cells if cell]
-    return bool(units) and UNIT_NAMES.issuperset(units)
+    return bool(units) and (UNIT_NAMES | _CLOCK_UNITS).issuperset(units)
 
 
 def _leads(cells: list[str]) -> list[str | None]:
@@ -447,11 +319,7 @@ def _counts_columns(line: str, separator: str | None, below: list[str]) -> bool:
 
 def _cells(line: str, separator: str | None) -> list[str]:
     """Return a line's first cells (MOST_COLUMNS) without quotes."""
-    return [cell.strip(_QUOTES) for cell in line.split(separator, MOST_COLUMNS)[:MOST_COLUMNS]]
-
-
-def _n_cells(row: str, separator: str | None) -> int:
-    return row.count(separator) + 1 if separator else len(row.split())
+    return [cell.strip(QUOTES) for cell in line.split(separator, MOST_COLUMNS)[:MOST_COLUMNS]]
 
 
 def _is_number(cell: str) -> bool:

@@ -8,7 +8,7 @@ import pandas as pd
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.clocks import is_clock_time, is_count, parse_times
 from ecgcore.records.formats.tabular import INDEX_NAMES, TIME_NAMES, Table, names_no_lead
-from ecgcore.records.lead_names import LEAD_COLUMNS, standard_leads
+from ecgcore.records.lead_names import LEAD_COLUMNS, inverted_lead, standard_leads
 from ecgcore.records.rates import is_rate_name
 from ecgcore.records.units import name_and_unit
 
@@ -36,7 +36,13 @@ def table_of_frame(path: Path, frame: pd.DataFrame, comments: tuple[str, ...] = 
     names = [name for name, _ in cells]
     wanted = list(range(len(names)))
     if any(leads := standard_leads(names)):
-        wanted = [i for i in wanted if leads[i] or _is_number_of_sample(names[i], frame.iloc[:, i])]
+        wanted = [
+            i
+            for i in wanted
+            if leads[i]
+            or inverted_lead(names[i])
+            or _is_number_of_sample(names[i], frame.iloc[:, i])
+        ]
     columns = [_numbers(path, names[i], frame.iloc[:, i], cells[i][1]) for i in wanted]
     return Table(
         names=[names[i] for i in wanted],
@@ -65,7 +71,7 @@ def lead_column(frame: pd.DataFrame) -> int | None:
     """Return the column whose cells name leads, None where there is none."""
     for i, column in enumerate(frame.columns):
         if str(column).strip().lower() in LEAD_COLUMNS | INDEX_NAMES:
-            cells = frame.iloc[:, i].astype(str)
+            cells = frame.iloc[:, i].map(str)
             names = list(dict.fromkeys(cells))[: _MOST_LEADS + 1]
             if len(names) <= _MOST_LEADS and any(standard_leads(names)):
                 return i
@@ -77,7 +83,7 @@ def _columns_of_leads(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     column = lead_column(frame)
     if column is None:
         return _without_row_numbers(frame).T if _is_wide(frame) else frame
-    leads = frame.iloc[:, column].astype(str)
+    leads = frame.iloc[:, column].map(str)
     others = frame.drop(columns=frame.columns[column])
     if leads.is_unique:
         return _turned(leads, others)

@@ -33,7 +33,7 @@ _CODE_ORDER = "lead order assumed: I–III, aVR–aVF, V1–V6, as CODE-15 gives
 _CPSC_FIELDS = {"sex", "age", "data"}
 _MOST_CELLS = 100
 _COMPRESSED = 15
-_MATLAB_ERRORS = (*LIBRARY_ERRORS, EOFError, zlib.error, struct.error)
+_MATLAB_ERRORS = (*LIBRARY_ERRORS, EOFError, NameError, zlib.error, struct.error)
 """Errors that ``scipy.io.loadmat`` raises for damaged files."""
 
 

@@ -5,6 +5,7 @@ the order. An ``.npz`` file may hold them as ``fs``, ``leads``, ``units``. Nothi
 """
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,14 @@ from ecgcore.records.record import Record
 _LARGEST_BYTES = 400_000_000
 """Of an ``.npz`` file's members, unpacked."""
 _MOST_MEMBERS = 1000
-_ERRORS = (*LIBRARY_ERRORS, zipfile.BadZipFile, EOFError, SyntaxError, NotImplementedError)
+_ERRORS = (
+    *LIBRARY_ERRORS,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    SyntaxError,
+    NotImplementedError,
+)
 
 
 def rows(path: Path) -> list[str]:

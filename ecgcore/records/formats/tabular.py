@@ -139,7 +139,9 @@ def _clock(name: str, table: Table) -> Clock:
             unit = table.units[column] or table.names[column].lower()
             return read_clock(name, table.values[:, column], unit)
         column = table.column(INDEX_NAMES)
-        if column is not None and np.ptp(table.values[:, column]) != 0:
+        if column is not None and np.nanmax(table.values[:, column], initial=-np.inf) > (
+            np.nanmin(table.values[:, column], initial=np.inf)
+        ):
             return read_count(name, table.values[:, column])
     return Clock(None, np.arange(n_rows))
 

@@ -1,6 +1,7 @@
 """Reading Excel workbooks of one recording: the first sheet that holds one, as a table like CSV."""
 
 import zipfile
+import zlib
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,7 @@ def read_xlsx(
     UnreadableRecord
         Two sheets hold recordings, or what ``read_table`` refuses. One line.
     """
-    with refuse_parser_errors(path, "a workbook (.xlsx)", zipfile.BadZipFile):
-        sheets = _sheets(path, _MOST_ROWS)
+    sheets = _sheets(path, _MOST_ROWS)
     recordings = [sheet for sheet in sheets if frames.looks_like_recording(sheet[0].head(50))]
     if len(recordings) != 1:
         raise UnreadableRecord(
@@ -57,8 +57,7 @@ def read_xlsx(
 def looks_like_recording(path: Path) -> bool:
     """Return whether a sheet's columns are those of a recording; a damaged file counts as one."""
     try:
-        with refuse_parser_errors(path, "a workbook (.xlsx)", zipfile.BadZipFile):
-            sheets = _sheets(path, _HEAD_ROWS)
+        sheets = _sheets(path, _HEAD_ROWS)
     except UnreadableRecord:
         return True  # the reader reports the reason
     return any(frames.looks_like_recording(frame) for frame, _ in sheets)
@@ -68,13 +67,17 @@ def _sheets(path: Path, n_rows: int) -> list[tuple[pd.DataFrame, tuple[str, ...]
     """Return the first rows of each sheet, and the lines above its names."""
     import openpyxl
 
-    _refuse_bomb(path)
-    workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    try:
-        sheets = workbook.worksheets[:_MOST_SHEETS]
-        return [_frame(path, list(islice(sheet.values, n_rows))) for sheet in sheets]
-    finally:
-        workbook.close()
+    with (
+        refuse_parser_errors(path, "a workbook (.xlsx)", zipfile.BadZipFile),
+        refuse_parser_errors(path, "a workbook (.xlsx)", zlib.error),
+    ):
+        _refuse_bomb(path)
+        workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        try:
+            sheets = workbook.worksheets[:_MOST_SHEETS]
+            return [_frame(path, list(islice(sheet.values, n_rows))) for sheet in sheets]
+        finally:
+            workbook.close()
 
 
 def _frame(path: Path, rows: list[tuple[Any, ...]]) -> tuple[pd.DataFrame, tuple[str, ...]]:
