@@ -5,7 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
-from ecgcore.cli.base import JsonOption, WorkspaceOption, bench_app, err, out, print_json
+from ecgcore.cli.base import (
+    JsonOption,
+    WorkspaceOption,
+    bench_app,
+    err,
+    out,
+    print_json,
+    progress_bar,
+)
 
 
 def _print_answer(answer: dict[str, Any], as_json: bool) -> None:
@@ -107,6 +115,52 @@ def bench_labels(
     with err.status("Measuring records that lack measurements, and comparing ..."):
         answer = compare(ensure_measured(cohort, Workspace.find(workspace)))
     if to is not None:
+        write_atomic(to, lambda path: path.write_text(document(answer), encoding="utf-8"))
+    if as_json:
+        print_json(answer)
+    elif to is None:
+        out.print(document(answer), markup=False)
+
+
+@bench_app.command("robustness")
+def bench_robustness(
+    data: Annotated[Path, typer.Option(help="PTB-XL as published, or a subset.")] = Path(
+        "data/ptb-xl"
+    ),
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Shipped model or run; repeatable. Default: all shipped models."),
+    ] = None,
+    fold: Annotated[int, typer.Option(help="Fold that the records come from.")] = 8,
+    records: Annotated[int, typer.Option(min=1, help="Number of records.")] = 200,
+    to: Annotated[
+        Path | None, typer.Option(help="File for the results (.md); a .json is written beside it.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how far answers move when an ECG is shifted, scaled, noisy or its leads exchanged.
+
+    Example: ecgcore bench robustness --model resnet1d_scaled --records 50
+    """
+    from ecgcore.atomic import write_atomic, write_json
+    from ecgcore.bench.robustness import bench_robustness as compare
+    from ecgcore.bench.robustness_page import document
+    from ecgcore.runs.run import shipped_models
+    from ecgcore.workspace import Workspace
+
+    with progress_bar() as progress:
+        task = progress.add_task("Changing records", total=None, note="")
+        answer = compare(
+            data,
+            model or [run.id for run in shipped_models()],
+            fold,
+            records,
+            workspace=Workspace.find(workspace),
+            on_done=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if to is not None:
+        write_json(to.with_suffix(".json"), answer)
         write_atomic(to, lambda path: path.write_text(document(answer), encoding="utf-8"))
     if as_json:
         print_json(answer)
