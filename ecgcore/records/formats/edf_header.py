@@ -42,7 +42,7 @@ class EdfSignal:
 
     @property
     def is_annotations(self) -> bool:
-        """Whether it holds times and texts in place of samples."""
+        """True for a signal of times and texts in place of samples."""
         return self.label in _ANNOTATIONS
 
 

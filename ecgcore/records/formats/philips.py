@@ -83,7 +83,8 @@ def _parse_copy(path: Path, root: Element) -> Any:
 
 def _inoperative_leads(root: Element) -> tuple[list[str], list[str]]:
     """Return the leads that the device names off, and those it names inoperative otherwise."""
-    off, others = [], []
+    off: list[str] = []
+    others: list[str] = []
     for lead in root.iter("leadmeasurement"):
         inops = [element for block in lead.iter("inops") for element in block.iter()]
         stated = " ".join(
@@ -148,8 +149,8 @@ def _keep_labelled_leads(path: Path, root: Element, block: Element) -> None:
             "the only one that is unpacked. Export it uncompressed."
         )
     chunks = _chunks(base64.b64decode("".join((block.text or "").split())))
-    kept = chunks[: _n_leads(root, block)]
-    for chunk in kept:
+    labelled = chunks[: _n_leads(root, block)]
+    for chunk in labelled:
         unpacked_bytes = _unpacked_bytes(chunk[_CHUNK_HEADER_BYTES:])
         if unpacked_bytes > _MOST_UNPACKED_BYTES:
             raise UnreadableRecord(
@@ -157,7 +158,7 @@ def _keep_labelled_leads(path: Path, root: Element, block: Element) -> None:
                 f"{_MOST_UNPACKED_BYTES:,} bytes; no ECG does. It is altered."
             )
         _refuse_length(path, root, block, unpacked_bytes // 2)
-    block.text = base64.b64encode(b"".join(kept)).decode()
+    block.text = base64.b64encode(b"".join(labelled)).decode()
 
 
 def _plain_samples(block: Element) -> int | None:
