@@ -99,6 +99,11 @@ measurements, and Browse and Classify show them.
 This page is written by `.venv/bin/python benchmarks/quality_rates.py data`; the thresholds are read
 from `ecgcore/measurement/quality.csv`, the maps of the reversal check
 from `ecgcore/measurement/lead_reversal.csv`.
+
+The flag `gap` states seconds without a signal in any lead, `too_short` and `short` too little of
+one, `slow` a low sampling rate, `altered` a file whose own checks deny its content. What gaps,
+short and slow recordings do to measurements and answers: [gaps](gaps.md). The gate refuses
+`too_short`, `gain` and more than three leads without a signal; any other flag makes it doubtful.
 """
 
 

@@ -15,6 +15,9 @@ from ecgcore.measurement.quality_thresholds import thresholds
 SHORTEST_GAP_S = 0.2
 """A shorter stretch cannot hide a beat. No record of PTB-XL or LUDB rests this long in all leads:
 there is always a lead with noise or a slope above 5 µV."""
+FLAT_LEADS_S = 0.5
+"""Half of the leads or more that are flat this long at once have no signal: their electrodes are
+off. No record of PTB-XL or LUDB has it."""
 _SHORTEST_ISLAND_S = 1.0
 """Simulated beats stand on a line without noise, flat between any two of them: there the signal
 between flat stretches is one beat, shorter than this."""
@@ -53,6 +56,23 @@ def mark_gaps(signal_mv: np.ndarray, fs_hz: float) -> tuple[np.ndarray, tuple[Ga
     for start, stop in runs:
         marked_mv[:, start:stop] = np.nan
     return marked_mv, tuple(Gap(float(start / fs_hz), float(stop / fs_hz)) for start, stop in runs)
+
+
+def mark_flat_leads(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
+    """Return the signal with NaN in leads that are flat together while others go on.
+
+    They cannot agree on a beat then. Parameters as of ``mark_gaps``.
+    """
+    filled_mv = np.where(np.isfinite(signal_mv), signal_mv, 0)
+    window = max(2, round(FLAT_LEADS_S * fs_hz))
+    if not _may_be_quiet(filled_mv, window // 2, 0.5):
+        return signal_mv
+    is_flat = np.stack([_quiet(lead_mv[None], window) for lead_mv in filled_mv])
+    is_off = is_flat.all(axis=1)
+    are_many = is_flat[~is_off].sum(axis=0) >= max(1, (~is_off).sum() / 2)
+    if _lies_between_beats(_runs(are_many), signal_mv.shape[1], fs_hz):
+        return signal_mv
+    return np.where(is_flat & are_many & ~is_off[:, None], np.nan, signal_mv)
 
 
 def describe_gaps(gaps: Sequence[Gap]) -> str:
@@ -99,19 +119,16 @@ def _quiet_runs(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     return _within(runs[np.argsort(runs[:, 0])], known.any(axis=0))
 
 
-def _may_be_quiet(signal_mv: np.ndarray, block: int) -> bool:
-    """Return quickly whether any block of samples is flat in all leads."""
+def _may_be_quiet(signal_mv: np.ndarray, block: int, share: float = 1.0) -> bool:
+    """Return quickly whether any block of samples is flat in that share of the leads."""
     stop = signal_mv.shape[1] // block * block
     blocks = signal_mv[:, :stop].reshape(len(signal_mv), -1, block)
-    return bool((_spans(blocks, 2) <= _flat_mv()).all(axis=0).any())
+    is_flat = blocks.max(axis=2) - blocks.min(axis=2) <= _flat_mv()
+    return bool((is_flat.mean(axis=0) >= share).any())
 
 
 def _flat_mv() -> float:
     return thresholds()["flat_mv"]
-
-
-def _spans(values_mv: np.ndarray, axis: int) -> np.ndarray:
-    return values_mv.max(axis=axis) - values_mv.min(axis=axis)
 
 
 def _quiet(signal_mv: np.ndarray, window: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from ecgcore.measurement.gaps import (
     Gap,
     describe_gaps,
     describe_too_short,
+    mark_flat_leads,
     mark_gaps,
     recorded_s,
 )
@@ -188,6 +189,7 @@ def measure(record: Record) -> Measurements:
     fs_hz = record.fs_hz
     signal_mv = _without_missing_end(record.signal_mv[:, : round(MAX_MEASURED_S * fs_hz)])
     signal_mv, gaps = mark_gaps(signal_mv, fs_hz)
+    signal_mv = mark_flat_leads(signal_mv, fs_hz)
     peaks_s = r_peaks(signal_mv, fs_hz)
     rhythm = _rhythm(peaks_s, gaps)
     if is_too_short(signal_mv, fs_hz, peaks_s):

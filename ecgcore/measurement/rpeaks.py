@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from ecgcore.measurement.calibration_pulses import pulse_edges
-from ecgcore.measurement.gaps import SHORTEST_GAP_S, mark_gaps, recorded_s
+from ecgcore.measurement.gaps import SHORTEST_GAP_S, mark_flat_leads, mark_gaps, recorded_s
 from ecgcore.measurement.quality_thresholds import thresholds
 from ecgcore.records.resample import bridge_gaps, resample_signal
 
@@ -59,7 +59,7 @@ def r_peaks(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     """
     if signal_mv.shape[1] < fs_hz:
         return np.zeros(0)
-    signal_mv, _ = mark_gaps(signal_mv, fs_hz)
+    signal_mv = mark_flat_leads(mark_gaps(signal_mv, fs_hz)[0], fs_hz)
     if fs_hz < _SLOWEST_HZ:
         signal_mv, fs_hz = resample_signal(signal_mv, fs_hz, _SEARCH_HZ), _SEARCH_HZ
     step = max(1, int(fs_hz // _SEARCH_HZ))

@@ -55,9 +55,10 @@ def test_a_gap_is_flagged_once_and_makes_the_gate_doubtful():
 
 
 @pytest.mark.parametrize("ecg", FEW, ids=lambda ecg: ecg.name)
+@pytest.mark.parametrize("kind", [MISSING, ZERO])
 @pytest.mark.parametrize("leads", [range(6), range(6, 12)])
-def test_beats_are_counted_on_while_some_leads_are_off(ecg, leads):
-    whole, partly = measure(ecg), measure(with_gap(ecg, 4, 6.5, leads=leads))
+def test_beats_are_counted_on_while_half_of_the_leads_are_off(ecg, leads, kind):
+    whole, partly = measure(ecg), measure(with_gap(ecg, 4, 6.5, kind, leads))
     assert partly.rate_bpm == pytest.approx(whole.rate_bpm, abs=0.5)
     assert partly.notes == ()
 
