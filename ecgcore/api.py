@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ecgcore import resources
+from ecgcore.errors import RequestError, require_type
 from ecgcore.paper.notebook import record_html
 from ecgcore.records.record import Record, set_notebook_view
 from ecgcore.workspace import Workspace
@@ -30,6 +33,9 @@ Ecg = Record | Path | str
 """A record, or the path of a file that holds one."""
 WorkspaceLike = Workspace | Path | str | None
 """A workspace, its folder, or None for ``$ECGCORE_HOME`` or ``./workspace``."""
+
+PATH = (str, Path)
+NUMBER = (int, float, np.number)
 
 set_notebook_view(record_html)
 
@@ -206,7 +212,9 @@ def ingest(
     """
     from ecgcore.cohort.ingest import ingest as ingest_folder
 
-    return ingest_folder(folder, name, Workspace.find(workspace), **options)
+    require_type("folder", folder, PATH, "a folder's path")
+    require_type("name", name, str, "a cohort's name")
+    return ingest_folder(Path(folder), name, Workspace.find(workspace), **options)
 
 
 def load_model(reference: str, workspace: WorkspaceLike = None) -> "Classifier":
@@ -264,11 +272,12 @@ def load_run(reference: "Run | str", workspace: WorkspaceLike = None) -> "Run":
     >>> ecgcore.load_run("alexnet_gap").config.model
     'alexnet_gap'
     """
-    from ecgcore.runs.run import find_run
+    from ecgcore.runs.run import Run, find_run
 
-    return (
-        find_run(reference, Workspace.find(workspace)) if isinstance(reference, str) else reference
-    )
+    if isinstance(reference, Run):
+        return reference
+    require_type("run", reference, str, "a run, its id or a shipped network's name")
+    return find_run(reference, Workspace.find(workspace))
 
 
 def measure(ecg: Ecg) -> "Measurements":
@@ -366,6 +375,7 @@ def open_cohort(name: str, workspace: WorkspaceLike = None) -> "Cohort":
     """
     from ecgcore.cohort.store import Cohort
 
+    require_type("name", name, str, "a cohort's name or URL")
     return Cohort.open(name, Workspace.find(workspace))
 
 
@@ -403,6 +413,7 @@ def plot(ecg: Ecg, to: Path | str, layout: str = "3x4", **options: Any) -> Path:
     """
     from ecgcore.paper.draw import plot as plot_page
 
+    require_type("to", to, PATH, "a file's path")
     path = Path(to)
     plot_page(as_record(ecg), path, layout, **options)
     return path
@@ -476,6 +487,10 @@ def read(
     """
     from ecgcore.records.read import read_record
 
+    require_type("path", path, PATH, "a file's path")
+    for name, value in (("source_fs_hz", source_fs_hz), ("duration_s", duration_s)):
+        require_type(name, value, (*NUMBER, type(None)), "a number")
+    require_type("start_s", start_s, NUMBER, "a number")
     return read_record(
         path,
         source_fs_hz=source_fs_hz,
@@ -515,6 +530,8 @@ def read_bytes(name: str, content: bytes, **options: Any) -> Record:
     """
     from ecgcore.records.uploads import read_record_bytes
 
+    require_type("name", name, str, "a file's name")
+    require_type("content", content, (bytes, bytearray, memoryview), "a file's content as bytes")
     return read_record_bytes(name, content, **options)
 
 
@@ -561,6 +578,8 @@ def train(
     from ecgcore.training.trainer import train as train_run
 
     if config is None:
+        if "cohort" not in settings:
+            raise RequestError("A training needs a cohort: cohort='NAME', or a TrainConfig.")
         require_known_settings(settings)
         config = TrainConfig(**settings)
     return train_run(config, Workspace.find(workspace), on_progress)
@@ -568,4 +587,5 @@ def train(
 
 def as_record(ecg: Ecg) -> Record:
     """Return a record as it is, and read a path."""
+    require_type("ecg", ecg, (Record, *PATH), "a record or a file's path")
     return ecg if isinstance(ecg, Record) else read(ecg)

@@ -10,6 +10,7 @@ EcgError                     the work failed                      exit code 1
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 LONGEST_NAME = 80
 """Characters of an unknown name that a message repeats."""
@@ -64,3 +65,9 @@ class NotFound(RequestError):
             names = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if known[12:] else "")
             message += f" Available: {names}."
         return cls(f"{message} {advice}".strip())
+
+
+def require_type(name: str, value: Any, types: type | tuple[type, ...], accepted: str) -> None:
+    """Refuse an argument of another type, in one line that says what is accepted."""
+    if not isinstance(value, types) or isinstance(value, bool):
+        raise RequestError(f"{name} is of type {type(value).__name__}; {accepted} is accepted.")

@@ -21,7 +21,7 @@ from dashboard.components import (
 )
 from dashboard.data import cached_comparison, cached_runs
 from ecgcore import RESEARCH_USE_ONLY
-from ecgcore.comparison.text import finding, finding_over_seeds
+from ecgcore.comparison.text import few_records_warning, finding, finding_over_seeds
 from ecgcore.errors import EcgError
 
 TABS = (
@@ -112,7 +112,7 @@ try:
         seed_a, seed_b = compare_runs.choose_pair(*pairs)
         if seed_a.id != comparison["a"]:
             comparison = cached_runs.compare(seed_a.id, seed_b.id, part)
-    st.write(finding(comparison))
+    (st.error if few_records_warning(comparison) else st.write)(finding(comparison))
     for flag in comparison["flags"]:
         st.warning(flag, icon=":material/flag:")
     compare_tables.headline(comparison)

@@ -58,8 +58,8 @@ def evaluate(
 ) -> None:
     """Score a run, with intervals over patients.
 
-    With --cohort, score all labelled records of another cohort except those that the run has learnt
-    from; classes that its sources do not annotate are left out by name.
+    With --cohort, score all labelled records of another cohort except those that the run was
+    trained on; classes that its sources do not annotate are left out by name.
 
     Example: ecgcore evaluate alexnet_m_se_gap --prevalence RBBB=0.02
     """

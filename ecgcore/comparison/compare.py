@@ -37,7 +37,14 @@ def compare(
     Comparison
         That of :func:`compare_scores`, with models, config_differences and cost {parameters,
         multiply_adds, ms_per_ecg: each {a, b}, the last None until measured}.
+
+    Raises
+    ------
+    RequestError
+        Both are the same run, or they cannot be compared.
     """
+    if run_a.folder == run_b.folder:
+        raise RequestError(f"{run_a.id} would be compared with itself; name two different runs.")
     started = perf_counter()
     comparison = compare_scores(run_scores(run_a, part), run_scores(run_b, part), resamples)
     meta_a, meta_b = run_a.meta, run_b.meta

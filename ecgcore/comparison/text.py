@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ecgcore.evaluation.ranked_classes import ranked_text
 from ecgcore.evaluation.test_access_log import access_text
 from ecgcore.evaluation.text import (
     METRIC_LABELS,
@@ -20,8 +21,26 @@ _COSTS = {
 }
 
 
+FEW_RECORDS = 30
+"""Below so many common records a comparison opens with a warning."""
+
+
+def few_records_warning(comparison: Mapping) -> str:
+    """Return the warning of a comparison over very few records, empty where they suffice."""
+    n = comparison["n_common"]
+    if n >= FEW_RECORDS:
+        return ""
+    return (
+        f"WARNING: only {n} common {'record' if n == 1 else 'records'}. Below {FEW_RECORDS}, "
+        "intervals and tests are not reliable: conclude nothing from this comparison."
+    )
+
+
 def finding(comparison: Mapping) -> str:
-    """Return the finding in one sentence, and a verdict on its certainty."""
+    """Return the finding in one sentence, and a verdict on its certainty.
+
+    A comparison over very few records begins with a warning.
+    """
     name_a, name_b = display_names(comparison)
     differences = comparison["differences"]
     accuracy = with_interval(differences["accuracy"], digits=2, signed=True)
@@ -30,7 +49,19 @@ def finding(comparison: Mapping) -> str:
     start = f"{name_b} is right on {how_many} (accuracy {_without_brackets(accuracy)});"
     if how_many is None:
         start = f"{name_b} against {name_a}:"
-    return f"{start} macro-F1 {f1}, macro AUC {auc}. {_certainty(differences)}".strip()
+    text = f"{start} macro-F1 {f1}, macro AUC {auc}. {_certainty(differences)}".strip()
+    sentences = [few_records_warning(comparison), text, *_ranked_sentences(comparison)]
+    return " ".join(filter(None, sentences))
+
+
+def _ranked_sentences(comparison: Mapping) -> list[str]:
+    """Return a sentence for each side on the classes that its network cannot call usefully."""
+    texts = zip(
+        display_names(comparison),
+        (ranked_text(comparison["evaluations"][side]) for side in "ab"),
+        strict=True,
+    )
+    return [f"{name}: {text[0].lower()}{text[1:]}" for name, text in texts if text]
 
 
 def finding_over_seeds(comparison: Mapping) -> str:
@@ -43,8 +74,9 @@ def finding_over_seeds(comparison: Mapping) -> str:
         for metric, words in METRIC_LABELS.items()
     ]
     how_many = f"{len(seeds['a'])} seeds a side, seeds and patients resampled"
-    verdict = _certainty(intervals)
-    return f"{name_b} minus {name_a}, {how_many}: {', '.join(changes)}. {verdict}".strip()
+    warning, verdict = few_records_warning(comparison), _certainty(intervals)
+    text = f"{name_b} minus {name_a}, {how_many}: {', '.join(changes)}. {verdict}"
+    return f"{warning} {text}".strip()
 
 
 def display_names(comparison: Mapping) -> tuple[str, str]:
@@ -189,6 +221,7 @@ def multi_text(comparison: Mapping) -> str:
     """Return the table of more than two runs."""
     c = comparison
     lines = [
+        *filter(None, [few_records_warning(c)]),
         f"{c['n_common']:,} common records of {c['patients']:,} patients, part '{c['part']}'; "
         f"differences from {c['reference']}; intervals at 95 % over patients",
         *(f"Note: {flag}" for flag in c["flags"]),

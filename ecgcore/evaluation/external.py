@@ -1,4 +1,4 @@
-"""External validation: a run on another cohort's records, without those that it has learnt from.
+"""External validation: a run on another cohort's records, without those that it was trained on.
 
 This module knows no network: the caller supplies a function that predicts rows of a cohort.
 """
@@ -41,7 +41,7 @@ def evaluate_cohort(
     resamples: int = RESAMPLES,
     prevalence: Mapping[str, float] | None = None,
 ) -> Evaluation:
-    """Predict and evaluate all labelled records of a cohort that a run has not learnt from.
+    """Predict and evaluate all labelled records of a cohort that a run was not trained on.
 
     Labels follow the run's settings (target mode, tier, source, label set). A class that the
     cohort's sources do not annotate is left out by name.
@@ -57,7 +57,7 @@ def evaluate_cohort(
     Evaluation
         That of :func:`ecgcore.evaluation.evaluate.evaluate_run` (part ``external``), with
         ``cohort`` (name, hash, fs_hz, records, sources), ``excluded`` {reason: n} for records that
-        the run learnt from, ``left_out`` {reason: n} for records without a target, and
+        the run was trained on, ``left_out`` {reason: n} for records without a target, and
         ``brought_to``: the conversions of the signals, in words.
 
     Raises
@@ -180,6 +180,6 @@ def _no_record_left(cohort: Cohort, run: "Run", excluded: dict[str, int]) -> str
     why = "; ".join(f"{reason}: {n:,}" for reason, n in excluded.items())
     return (
         f"Cohort '{cohort.name}' has no labelled record for run {run.id}"
-        + (f" that it has not learnt from ({why})" if why else "")
+        + (f" that it was not trained on ({why})" if why else "")
         + f", of {len(cohort):,}; choose another cohort."
     )

@@ -12,7 +12,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from ecgcore.atomic import write_json
 from ecgcore.cohort.store import Cohort, private_paths_file
-from ecgcore.errors import EcgError, RequestError
+from ecgcore.errors import DamagedFile, EcgError, RequestError
 from ecgcore.executors.select import LOCAL, Executor, open_executor
 from ecgcore.inference.batch_parts import (
     BatchPart,
@@ -29,6 +29,7 @@ from ecgcore.inference.batch_parts import (
     FilesPart,
     ShardPart,
     classify_part,
+    network_of,
     run_digest,
 )
 from ecgcore.records.discover import find_records
@@ -87,7 +88,7 @@ def classify_files_to(
     Raises
     ------
     RequestError
-        There is no record, or ``folder`` is a file.
+        There is no record, or ``folder`` is a file or holds another network's answers.
     EcgError
         Another process writes to this folder.
     """
@@ -157,12 +158,29 @@ def _classify(
     """Make all parts, remove obsolete ones, write and return the summary."""
     started, names = time.monotonic(), list[str]()
     with open_executor(executor) as opened, _locked(request.folder):
+        _require_same_network(request)
         (request.folder / SUMMARY).unlink(missing_ok=True)
         counts = _run_parts(opened, request, parts, names, workers, min_records, total, on_progress)
         _remove_obsolete(request, set(names))
         summary = _summary(request, counts, len(names))
         write_json(request.folder / SUMMARY, summary | {"notice": RESEARCH_USE_ONLY})
     return summary | {"kept": counts["kept"], "seconds": round(time.monotonic() - started, 2)}
+
+
+def _require_same_network(request: BatchRequest) -> None:
+    """Refuse a folder that holds another network's answers, which would be replaced."""
+    name = Path(request.run).name
+    for file in sorted((request.folder / "parts").glob("[!.]*.parquet")):
+        with suppress(DamagedFile):  # left by an interruption: it is made again
+            stored, digest = network_of(file)
+            if stored in ("", name) and digest in ("", request.digest):
+                continue
+            if stored == name:
+                stored, name = f"{name} ({digest[:8]})", f"{name} ({request.digest[:8]})"
+            raise RequestError(
+                f"{request.folder} holds the answers of network {stored}, and those of {name} "
+                "would replace them; name another folder with --to."
+            )
 
 
 def _run_parts(

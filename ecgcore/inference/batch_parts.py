@@ -30,10 +30,13 @@ from ecgcore.inference.classify import classify_all
 from ecgcore.inference.inputs import ClassifierInput, read_input
 from ecgcore.inference.model import BATCH_SIZE, Classifier, load_model
 from ecgcore.records.read import ReadOptions
+from ecgcore.records.unexpected_errors import refuse_unexpected_errors
 from ecgcore.runs.run import Run, find_run
 from ecgcore.version import RESEARCH_USE_ONLY
 from ecgcore.workspace import Workspace
 
+NETWORK = "network"
+"""Key of the network's digest among a part's metadata."""
 _FORMAT_VERSION = 2
 """Rises whenever parts change: every part is then made anew."""
 
@@ -81,9 +84,12 @@ class FilesPart:
         """Yield each file's record or image, or the error that refuses it."""
         for path in self.paths:
             try:
-                yield read_input(Path(path), classifier, self.options)
+                with refuse_unexpected_errors(Path(path).stem):
+                    item: ClassifierInput | UnreadableRecord
+                    item = read_input(Path(path), classifier, self.options)
             except UnreadableRecord as error:
-                yield error
+                item = error
+            yield item
 
     def finish_rows(self, request: BatchRequest, rows: list[dict[str, Any]]) -> None:
         """Name the rows anonymously, and write the files' paths where only their owner reads."""
@@ -215,6 +221,7 @@ _ANSWER_COLUMNS = pa.schema(
         "top": pa.string(),
         "refer": pa.bool_(),
         "called": _STRINGS,
+        "ranked": _STRINGS,
         "uncertain": _STRINGS,
         "quality": _STRINGS,
         "gate": pa.string(),
@@ -229,9 +236,26 @@ def _write(file: Path, rows: list[dict[str, Any]], request: BatchRequest, plan: 
     numbers = [
         pa.field(f"{prefix}_{code}", pa.float32()) for prefix in ("p", "raw") for code in classes
     ]
-    schema = pa.schema([*_ANSWER_COLUMNS, *numbers], {"plan": plan, "notice": RESEARCH_USE_ONLY})
+    metadata = {"plan": plan, NETWORK: request.digest, "notice": RESEARCH_USE_ONLY}
+    schema = pa.schema([*_ANSWER_COLUMNS, *numbers], metadata)
     table = pa.Table.from_pylist(rows, schema)
     write_atomic(file, lambda path: pq.write_table(table, path))
+
+
+def network_of(file: Path) -> tuple[str, str]:
+    """Return the name and the digest of the network whose answers a part holds.
+
+    Each is empty where the part does not state it: earlier versions wrote no digest.
+
+    Raises
+    ------
+    DamagedFile
+        The part cannot be read.
+    """
+    with reading_table(file):
+        table = pq.read_table(file, columns=["run"])
+    digest = (table.schema.metadata or {}).get(NETWORK.encode(), b"").decode()
+    return (table["run"][0].as_py() or "" if len(table) else ""), digest
 
 
 def _is_current(file: Path, plan: str) -> bool:

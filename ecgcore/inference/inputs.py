@@ -1,6 +1,6 @@
 """Inputs of a classifier: records, which are drawn if it reads images, and saved network images."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from ecgcore.atomic import sha256_file
-from ecgcore.errors import RequestError, UnreadableRecord
+from ecgcore.errors import RequestError, UnreadableRecord, require_type
 from ecgcore.imaging.png import NetworkImage, read_png
 from ecgcore.records import file_format
 from ecgcore.records.container_paths import as_local_file
@@ -117,6 +117,12 @@ def to_inputs(
     if isinstance(x, np.ndarray) and x.ndim == 3:
         return [_from_array(signal_mv, fs_hz, row) for row, signal_mv in enumerate(x)]
     items = [x] if isinstance(x, (Record, NetworkImage, str, Path, np.ndarray)) else x
+    if not isinstance(items, Iterable):
+        raise RequestError(
+            f"{type(x).__name__} is no ECG; a record, a file path, an array in mV, or a list of "
+            "them is accepted."
+        )
+    require_type("fs_hz", fs_hz, (int, float, np.number, type(None)), "a number in Hz")
     return list(_to_inputs(items, classifier, fs_hz))
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ecgcore.calibration.calibration import BINNING, OUT_OF_FOLD_NOTE, calibration_metrics
 from ecgcore.calibration.referral import referral_report
-from ecgcore.comparison.text import p_text
+from ecgcore.comparison.text import few_records_warning, p_text
 from ecgcore.evaluation.subgroups import FEW
 from ecgcore.evaluation.text import METRIC_TITLES, number, with_range
 from ecgcore.imaging import geometry_from_json
@@ -84,7 +84,9 @@ def _purpose(facts: Facts) -> list[dict]:
     a, b = facts.sides
     all_classes = _label_set(a).classes
     classes = ", ".join(f"{c.code} ({c.name})" for c in all_classes[:10])
+    warning = few_records_warning(facts.comparison)
     return [
+        *([text(warning)] if warning else []),
         text(
             f"Does {b.name} (B) read 12-lead ECGs better than {a.name} (A)? Both predict, from one "
             f"recording of {a.meta['input']['duration_s']:g} s, the classes {classes}"

@@ -289,8 +289,8 @@ class TrainConfig:
     )
     teacher: str | None = setting(
         None,
-        help="Run or shipped model whose answers to the training records are learnt as well as "
-        "the labels.",
+        help="Run or shipped model whose answers to the training records are trained on as well "
+        "as the labels.",
         group=INITIALISATION,
         default_text="none",
     )

@@ -1,4 +1,4 @@
-"""Provenance: which records of a cohort a run has learnt from, directly or through earlier runs.
+"""Provenance: which records of a cohort a run was trained on, directly or through earlier runs.
 
 Records are known by names and hashes, so a run that was copied elsewhere can still be checked
 against another cohort. Patients are hashed with the key of the workspace that the run was trained
@@ -31,16 +31,16 @@ from ecgcore.runs.split import (
 from ecgcore.workspace import Workspace
 
 RECORDING, COPY, OVERLAP, PATIENT = (
-    "the run learnt from this recording",
-    "the run learnt from this recording at another rate, gain or format",
-    "its database is known to hold recordings that the run learnt from",
-    "the run learnt from this patient",
+    "the run was trained on this recording",
+    "the run was trained on this recording at another rate, gain or format",
+    "its database is known to hold recordings that the run was trained on",
+    "the run was trained on this patient",
 )
 
 
 @dataclass(frozen=True)
 class Contamination:
-    """Records of a cohort that a run has learnt from.
+    """Records of a cohort that a run was trained on.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Contamination:
 
 
 def lineage_of(run: Run, workspace: Workspace) -> Lineage | None:
-    """Return the records that a run learnt from.
+    """Return the records that a run was trained on.
 
     The split of a run that stores none (before version 0.1.0) is drawn again; None where its cohort
     is not in this workspace or has changed.
@@ -73,7 +73,7 @@ def lineage_of(run: Run, workspace: Workspace) -> Lineage | None:
 def find_contamination(
     cohort: Cohort, run: Run, workspace: Workspace, parts: Collection[str] = TRAINING_PARTS
 ) -> Contamination:
-    """Find the records of a cohort that a run has learnt from, or whose patients it has seen.
+    """Find the records of a cohort that a run was trained on, or whose patients it has seen.
 
     A recording is recognised by its stored signal, by its database and name and, where the run's
     own cohort is in this workspace, by its shape at any rate, gain and format.
@@ -81,7 +81,7 @@ def find_contamination(
     Parameters
     ----------
     parts
-        Parts of the run that count as learnt from.
+        Parts of the run that count as trained on.
     """
     index = cohort.index
     why = np.full(len(index), "", object)
@@ -107,7 +107,7 @@ def find_contamination(
 
 
 def was_trained_on(run: Run, record: Record) -> bool:
-    """Tell whether a run is known to have learnt from a recording of this database and name."""
+    """Tell whether a run is known to have been trained on a recording of this database and name."""
     name = pd.DataFrame({"source": [record.source], "record": [record.name]})
     if (run.folder / FILE).exists():
         training_parts = [("part", "in", TRAINING_PARTS)]
@@ -137,7 +137,7 @@ def _overlapping(index: pd.DataFrame, sources: set[str]) -> np.ndarray:
 def _copies(
     cohort: Cohort, run: Run, trained_on: pd.DataFrame, workspace: Workspace
 ) -> tuple[np.ndarray, str | None]:
-    """Return (N,) bool, records equal in shape to learnt ones, and what could not be compared."""
+    """Return (N,) bool, records equal in shape to those of training, and what was not compared."""
     is_copy = np.zeros(len(cohort), bool)
     try:
         own = Cohort.open(run.meta["cohort"]["name"], workspace)
@@ -164,6 +164,6 @@ def _fingerprints(cohort: Cohort) -> np.ndarray:
 
 def _cannot_check(run: Run, who: str = "run") -> str:
     return (
-        f"What {who} {run.id} learnt from is not known here: whether these records or "
+        f"What {who} {run.id} was trained on is not known here: whether these records or "
         "their patients were among it cannot be checked."
     )

@@ -36,7 +36,8 @@ ALIVE = ("queued", "running")
 CRASHED = (
     "Its process ended unexpectedly. `ecgcore runs resume {id}` continues from the checkpoint."
 )
-CANCELLED = "Cancelled; the best epoch is kept. `ecgcore runs resume {id}` continues the training."
+CANCELLED = "Cancelled; {kept}. `ecgcore runs resume {id}` continues the training."
+KEPT, NOTHING_KEPT = "the best epoch is kept", "no epoch had ended, so it has no weights yet"
 JSON_FILES = ("run.json", "status.json", "history.jsonl", "evaluation.json", "calibration.json")
 OLD_PARTS = {"untouched": "holdout"}
 """Parts as version 0.1.0 stored them, and their names since then."""
@@ -141,9 +142,17 @@ class Run:
         status = read_status(self.folder, StatusFile)
         heartbeat_at = (self.folder / "status.json").stat().st_mtime
         if status["state"] in ALIVE and not is_alive(status, heartbeat_at):
-            messages = (text.format(id=self.id) for text in (CRASHED, CANCELLED))
-            return interrupted_status(status, self.cancel_requested, *messages)
+            crashed = CRASHED.format(id=self.id)
+            return interrupted_status(
+                status, self.cancel_requested, crashed, self.cancelled_message
+            )
         return status
+
+    @property
+    def cancelled_message(self) -> str:
+        """Message of a cancelled run: what is kept, and how it is resumed."""
+        kept = KEPT if self.weights.exists() else NOTHING_KEPT
+        return CANCELLED.format(id=self.id, kept=kept)
 
     @property
     def epochs(self) -> list[dict[str, Any]]:

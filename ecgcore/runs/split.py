@@ -5,7 +5,7 @@ split.parquet has one row for each record that takes part in the run:
 record, source, patient, signal_hash   as in the cohort's index (patients as keyed hashes)
 part                                   train, validation, test or holdout
 row                                    row of the cohort's index; -1 where inherited
-inherited                              learnt from by an earlier run that this one builds on: the
+inherited                              trained on by an earlier run that this one builds on: the
                                        source of its pretrained weights, or its teacher
 y_<class>                              target: true present, false absent, null unknown or inherited
 
@@ -44,14 +44,14 @@ _METADATA = b"ecgcore"
 
 @dataclass(frozen=True)
 class Lineage:
-    """Records that a run learnt from.
+    """Records that a run was trained on.
 
     Attributes
     ----------
     records
         Columns IDENTITY and ``part`` (train or validation).
     is_complete
-        False where an earlier run learnt from further, unknown records.
+        False where an earlier run was trained on further, unknown records.
     """
 
     records: pd.DataFrame
@@ -108,7 +108,7 @@ def write_split(
     Parameters
     ----------
     inherited
-        What the earlier runs that this one builds on learnt from; None where that is not known.
+        What the earlier runs that this one builds on were trained on; None where that is not known.
     """
     lineages = list(inherited)
     own = cohort.index[IDENTITY].iloc[split.rows].assign(part=split.part)
@@ -194,7 +194,7 @@ def ensure_split(run: Run, workspace: Workspace) -> None:
 
 
 def read_lineage(run: Run) -> Lineage | None:
-    """Return the stored records that a run learnt from, None where nothing is stored."""
+    """Return the stored records that a run was trained on, None where nothing is stored."""
     if not (run.folder / FILE).exists():
         return read_old_lineage(run)
     columns = [*IDENTITY, "part"]

@@ -33,7 +33,7 @@ class SourceRun:
     role
         Key of the run in ``run.json``.
     disjoint_parts
-        Parts of the training whose patients the run must not have learnt from.
+        Parts of the training whose patients the run must not have been trained on.
     usage
         How the training uses the records of these parts.
     """
@@ -76,9 +76,9 @@ class SourceRun:
         Raises
         ------
         RequestError
-            The run learnt from patients or recordings of a disjoint part.
+            The run was trained on patients or recordings of a disjoint part.
         """
-        # neither run learnt from the records that validated both
+        # neither run was trained on the records that validated both
         training_parts = {
             part: TRAINING_PARTS[:1] if part == "validation" else TRAINING_PARTS
             for part in self.disjoint_parts
@@ -94,14 +94,14 @@ class SourceRun:
         if shared:
             n = int(np.isin(split.part, self.disjoint_parts).sum())
             raise RequestError(
-                f"Run {self.run.id} learnt from {shared:,} of the {n:,} records "
+                f"Run {self.run.id} was trained on {shared:,} of the {n:,} records "
                 f"that would be {self.usage} here, or from their patients. Choose the split and "
                 "seed that it was trained with, or another cohort."
             )
         if notes := contamination[TRAINING_PARTS].notes:
             return f"{self.relation} run {self.run.id}. {' '.join(notes)}"
         return (
-            f"{self.relation} run {self.run.id}; no patient that it learnt from is {self.usage} "
+            f"{self.relation} run {self.run.id}; no patient that it was trained on is {self.usage} "
             "here."
         )
 

@@ -12,7 +12,7 @@ from ecgcore.atomic import clean_temp
 from ecgcore.errors import EcgError, NotWritten
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.queue import acquire, enqueue, skip_queue
-from ecgcore.runs.run import ALIVE, CANCELLED, Cancelled, Run, find_run
+from ecgcore.runs.run import ALIVE, Cancelled, Run, find_run
 from ecgcore.runs.split import ensure_split, read_split
 from ecgcore.training.checkpoint import find_checkpoint, remove_checkpoints
 from ecgcore.training.device import find_devices, find_precision, use_device
@@ -135,7 +135,7 @@ def _reported_end(run: Run, team: Team) -> Iterator[None]:
     try:
         yield
     except Cancelled:
-        run.update_status(state="cancelled", eta_s=None, message=CANCELLED.format(id=run.id))
+        run.update_status(state="cancelled", eta_s=None, message=run.cancelled_message)
     except (NotWritten, OSError) as error:
         reason = error if isinstance(error, NotWritten) else f"{error.strerror or error}."
         message = NOT_WRITTEN.format(reason=reason, id=run.id)

@@ -147,11 +147,11 @@ def test_fine_tuning_uses_the_network_of_the_run_and_excludes_its_patients(
     app.selectbox(key="train_pretrained").select(small_pair[2].id).run()
     text = words(app)
     assert f"Network: alexnet_m_se_gap, as in run {small_pair[2].id}, with the same input." in text
-    assert "no patient that it learnt from is tested here" in text
+    assert "no patient that it was trained on is tested here" in text
     app.button(key="train_start").click().run()
     assert [(c.model, c.pretrained) for c in started] == [("alexnet_m_se_gap", small_pair[2].id)]
     app.number_input(key="train_seed").set_value(2).run()
-    assert "learnt from" in app.error[0].value
+    assert "was trained on" in app.error[0].value
     assert app.button(key="train_start").disabled
 
 

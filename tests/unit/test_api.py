@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import ecgcore
+from ecgcore.inference.inputs import to_inputs
 
 CALLABLE = [name for name in ecgcore.__all__ if callable(getattr(ecgcore, name))]
 
@@ -90,3 +91,27 @@ def test_importing_the_package_imports_nothing_heavy():
 def test_an_unknown_setting_is_refused_with_the_nearest():
     with pytest.raises(ecgcore.EcgError, match=r"no setting 'epoch'\. Did you mean 'epochs'"):
         ecgcore.train(cohort="examples", epoch=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ecgcore.read(None), "path is of type NoneType; a file's path is accepted."),
+        (lambda: ecgcore.read("x", start_s="a"), "start_s is of type str; a number is accepted."),
+        (lambda: ecgcore.measure(None), "ecg is of type NoneType; a record or a file's path is"),
+        (lambda: ecgcore.read_bytes("x", "y"), "content is of type str; a file's content as bytes"),
+        (lambda: ecgcore.open_cohort(5), "name is of type int; a cohort's name or URL is"),
+        (lambda: ecgcore.evaluate(None), "run is of type NoneType; a run, its id or a shipped"),
+        (lambda: ecgcore.ingest(None, "c"), "folder is of type NoneType; a folder's path is"),
+        (lambda: ecgcore.train(epochs=1), "A training needs a cohort: cohort='NAME', or a "),
+        (lambda: ecgcore.load_model("nope"), "There is no run 'nope'. Available: alexnet_gap, "),
+        (lambda: ecgcore.compare("alexnet_gap", "alexnet_gap"), "alexnet_gap would be compared "),
+        (lambda: to_inputs(None, None), "NoneType is no ECG; a record, a file path, an array in"),
+        (lambda: to_inputs([], None, "a"), "fs_hz is of type str; a number in Hz is accepted."),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_in_one_line(call, message):
+    with pytest.raises(ecgcore.EcgError) as refused:
+        call()
+    assert str(refused.value).startswith(message)
+    assert "\n" not in str(refused.value)

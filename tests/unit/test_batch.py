@@ -108,7 +108,15 @@ def test_only_what_changed_is_classified_again(folder, tmp_path, examples_home):
     assert (answer["records"], answer["parts"], answer["kept"]) == (5, 3, 2)
     assert set(written_at(to)) == {f.stem for f in (to / "private").iterdir()} == set(first)
     assert len(pd.read_parquet(to / "parts")) == 5
-    assert classify(folder, to, examples_home, run="alexnet_m_se_gap")["kept"] == 0
+    kept = written_at(to)
+    with pytest.raises(RequestError) as refused:
+        classify(folder, to, examples_home, run="alexnet_m_se_gap")
+    assert str(refused.value) == (
+        f"{to} holds the answers of network {RUN}, and those of alexnet_m_se_gap would replace "
+        "them; name another folder with --to."
+    )
+    assert written_at(to) == kept
+    assert (to / "classified.json").exists()
 
 
 def test_an_interrupted_classification_resumes(folder, tmp_path, examples_home, monkeypatch):

@@ -89,6 +89,14 @@ def test_a_run_compared_with_itself_differs_in_nothing():
     }
 
 
+def test_very_few_common_records_are_warned_of_before_anything_else():
+    few, enough = (
+        compare_scores(*pair("multilabel", n=n), resamples=10).as_json() for n in (24, 60)
+    )
+    assert str(comparison_text(few)).startswith(f"WARNING: only {few['n_common']} common records. ")
+    assert "WARNING" not in comparison_text(enough)
+
+
 def test_mcnemar_equals_statsmodels_and_the_binomial_test():
     a, b = pair("exclusive", n=200, records_a_patient=ONE_A_PATIENT)
     test = compare_scores(a, b, resamples=10).as_json()["mcnemar"]

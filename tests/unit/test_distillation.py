@@ -1,4 +1,4 @@
-"""Distillation: a teacher moves the targets; records that it learnt from test no student."""
+"""Distillation: a teacher moves the targets; records that it was trained on test no student."""
 
 import json
 import shutil
@@ -127,7 +127,7 @@ def test_a_student_of_a_teacher_with_unknown_sources_says_so(school, tmp_path):
     pq.write_table(table, folder / "split.parquet")
     run = prepare(replace(IMAGES, teacher=str(folder)), workspace)
     assert any(
-        "a run before teacher learnt from is not known" in n for n in run.meta["split"]["notes"]
+        "a run before teacher was trained on is not known" in n for n in run.meta["split"]["notes"]
     )
     assert lineage_of(run, workspace).is_complete is False
 

@@ -1,4 +1,4 @@
-"""External validation: records that the run learnt from are excluded, unannotated classes named."""
+"""External validation: records of training are excluded, unannotated classes are named."""
 
 import json
 import shutil
@@ -149,7 +149,7 @@ def test_a_copy_at_another_gain_is_known_by_its_shape(at_home, tmp_path):
     with pytest.raises(RequestError) as refused:
         evaluate(run, "copies", workspace)
     assert str(refused.value) == (
-        f"Cohort 'copies' has no labelled record for run {run.id} that it has not learnt from "
+        f"Cohort 'copies' has no labelled record for run {run.id} that it was not trained on "
         f"({COPY}: 1), of 1; choose another cohort."
     )
 
@@ -185,7 +185,7 @@ def test_shipped_models_are_not_scored_on_what_they_learnt_from(run, examples_ho
     asked = ("evaluate", "alexnet_m_se_gap", "--cohort", "examples", "--home", examples_home.path)
     code, _, err = run(*asked, "--json")
     assert code == 2
-    assert "that it has not learnt from (the run learnt from this recording: 160), of 160" in err
+    assert "that it was not trained on (the run was trained on this recording: 160), of 160" in err
     code, _, err = run(*asked[:3], "nowhere", *asked[4:])
     assert code == 2
     assert "There is no cohort 'nowhere'" in err

@@ -71,7 +71,7 @@ def test_another_network_than_the_parent_s_is_refused(family):
 
 def test_a_parent_that_learnt_from_what_is_tested_is_refused(family):
     workspace, _, parent = family
-    with pytest.raises(RequestError, match=r"learnt from .* records that would be tested here"):
+    with pytest.raises(RequestError, match=r"was trained on .* records that would be tested here"):
         prepare(replace(FINE_TUNE, pretrained=parent.id, seed=2), workspace)
 
 

@@ -40,7 +40,9 @@ def test_fine_tuning_starts_from_a_parent_without_tested_patients(
     by_name = {trial.name: trial for trial in study.finished(tmp_path)}
     started = by_name["t-30-several-s1"].content
     assert started["parent"]["records"] == parents[0].meta["split"]["records"]["train"]
-    assert any("no patient that it learnt from is tested" in n for n in started["split"]["notes"])
+    assert any(
+        "no patient that it was trained on is tested" in n for n in started["split"]["notes"]
+    )
     assert by_name["t-30-scratch-s1"].content["parent"] is None
     arms = [by_name[f"t-30-{arm}-s1"].content["split"] for arm in finetune.ARMS]
     assert len({split["hash"] for split in arms}) == 1  # the same draw and test for all
