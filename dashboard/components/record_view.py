@@ -30,6 +30,8 @@ def show(record: Record, measurements: dict[str, Any]) -> None:
     """Show a record with its measurements (as `ecgcore measure` gives them), labels and image."""
     paper.show(record, "browse", measurements)
     draw.quality(cached.quality(record))
+    if record.notes:
+        st.caption(f"Notes of reading: {'; '.join(record.notes)}.")
     left, middle, right = st.columns([3, 5, 4], gap="large")
     with left:
         show_measurements(record, measurements)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MAX_DUPLICATES = 20
 """Duplicates listed without ``--json``."""
+_MAX_COUNTS = 20
+"""Notes, and roles of files, listed without ``--json``."""
 
 
 @app.command()
@@ -108,6 +110,20 @@ def ingest(
         raise typer.Exit(RequestError.exit_code)
 
 
+def _unexplained(others: dict[str, int]) -> dict[str, int]:
+    """Return the files whose role a user may not expect: no companions, licences or containers."""
+    expected = ("companion", "licence or readme", "container of records", "hidden file")
+    return {role: n for role, n in others.items() if role not in expected}
+
+
+def _print_counts(title: str, counted: str, counts: dict[str, int]) -> None:
+    """Print one line per text with its number, most frequent first, and how many are left out."""
+    for text, n in list(counts.items())[:_MAX_COUNTS]:
+        out.print(f"  {title}: {text}: {n:,} {counted[:-1] if n == 1 else counted}", markup=False)
+    if (n_more := len(counts) - _MAX_COUNTS) > 0:
+        out.print(f"  and {n_more} more of this kind (--json lists all)")
+
+
 def _print_result(result: "IngestResult", files: list[dict[str, str]]) -> None:
     out.print(
         f"Cohort '{result.cohort}' at {result.fs_hz} Hz: {result.found} found = "
@@ -120,6 +136,8 @@ def _print_result(result: "IngestResult", files: list[dict[str, str]]) -> None:
         out.print(f"  duplicate {duplicate.path}: is {duplicate.of}", markup=False)
     if (n_more := len(result.duplicates) - _MAX_DUPLICATES) > 0:
         out.print(f"  and {n_more} more duplicates (--json lists all)")
+    _print_counts("note", "records", result.notes)
+    _print_counts("not read", "files", _unexplained(result.others))
     for file in files:
         out.print(f"  {file['path']}: {file['what']}", markup=False)
     if not result.read:

@@ -60,6 +60,8 @@ def measure(
 
 
 def _line(answer: dict[str, Any]) -> str:
+    from ecgcore.measurement.measurements import MEASUREMENT_STATUS
+
     if answer["error"]:
         return f"{answer['path']}: {answer['error']}"
     ours = ", ".join(
@@ -70,7 +72,9 @@ def _line(answer: dict[str, Any]) -> str:
         for word, name in _MACHINE.items()
         if name in answer["machine"]
     )
-    return f"{answer['path']}: {ours}" + (f" (machine: {machine})" if machine else "")
+    notes = [note for note in answer["notes"] if note != MEASUREMENT_STATUS]
+    remarks = [*([f"machine: {machine}"] if machine else []), *notes]
+    return f"{answer['path']}: {ours}" + (f" ({'; '.join(remarks)})" if remarks else "")
 
 
 def _integer(value: float | None) -> str:

@@ -111,7 +111,7 @@ def ingest(
             if measure:
                 measure_missing(update.cohort, workers, on_progress, running)
             load_columns(Cohort(update.cohort))
-    result = ingest_result(update.cohort, signal_format, outcome, folder)
+    result = ingest_result(update.cohort, signal_format, outcome, folder, update.others)
     return replace(result, seconds=round(time.monotonic() - started_at, 2))
 
 

@@ -6,6 +6,7 @@ ingest, if it exists unchanged.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from ecgcore.executors import local
 from ecgcore.executors.select import Executor
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
+from ecgcore.records.unexpected_errors import refuse_unexpected_errors
 from ecgcore.workspace import Workspace
 
 
@@ -90,9 +92,18 @@ def _measure_shard(
             record = _record_from_file(*files[row.record], stamps, start_s)
         if record is None:
             record = decode_record(row, decode_signals_mv(stored), fs_hz)
-        table.add(row.record, measurements_table.measure_row(record, duration_s))
+        table.add(row.record, _measure(record, duration_s))
         on_record()
     table.write(shard)
+
+
+def _measure(record: Record, duration_s: float) -> dict[str, Any]:
+    """Return a record's row of the table; after an unexpected error an empty one that says so."""
+    try:
+        with refuse_unexpected_errors(record.name):
+            return measurements_table.measure_row(record, duration_s)
+    except UnreadableRecord as error:
+        return measurements_table.failed_row(error)
 
 
 def _read_files(shard: Path) -> dict[str, tuple[str, str]]:

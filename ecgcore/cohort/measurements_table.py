@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ecgcore.atomic import write_atomic
 from ecgcore.cohort.remote import local_file, size_and_mtime
+from ecgcore.errors import UnreadableRecord
 from ecgcore.records.record import Record
 
 if TYPE_CHECKING:
@@ -56,6 +57,14 @@ def measure_row(record: Record, duration_s: float) -> dict[str, Any]:
     part = replace(record, signal_mv=record.signal_mv[:, : round(duration_s * record.fs_hz)])
     flags = [str(flag) for flag in quality(part)]
     return measure(part).as_row() | {"quality": json.dumps(flags, ensure_ascii=False)}
+
+
+def failed_row(error: UnreadableRecord) -> dict[str, Any]:
+    """Return the row of a record that could not be measured: no values, and a quality flag."""
+    from ecgcore.measurement.measurements import Measurements
+
+    flags = [f"unmeasured: {error}"]
+    return Measurements().as_row() | {"quality": json.dumps(flags, ensure_ascii=False)}
 
 
 class MeasurementsBuilder:

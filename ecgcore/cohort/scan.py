@@ -6,14 +6,14 @@ Two files are the same record when their source numbers them so (PTB-XL's ``0000
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ecgcore.atomic import sha256_file
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.container_paths import as_local_file, outermost_file
-from ecgcore.records.discover import find_records
+from ecgcore.records.discover import FoundFile, find_records
 from ecgcore.records.metadata.tables import METADATA_TABLES, find_above
 from ecgcore.records.read import read_header
 from ecgcore.records.regular_files import sibling
@@ -52,7 +52,12 @@ class ScannedFile:
     fs_hz: float | None
 
 
-def scan_folder(folder: Path, known: dict[str, ScannedFile], secret: bytes) -> list[ScannedFile]:
+def scan_folder(
+    folder: Path,
+    known: dict[str, ScannedFile],
+    secret: bytes,
+    on_other: Callable[[FoundFile], None] = lambda file: None,
+) -> list[ScannedFile]:
     """Return the recordings of a folder in stable order; unchanged ``known`` ones stay unopened.
 
     Parameters
@@ -61,9 +66,11 @@ def scan_folder(folder: Path, known: dict[str, ScannedFile], secret: bytes) -> l
         Results of an earlier scan, by path.
     secret
         Key of names derived from bytes.
+    on_other
+        Called with each file that is no record.
     """
     files, stamps = [], FileStamps()
-    for path in find_records([folder.absolute()]):
+    for path in find_records([folder.absolute()], on_other):
         earlier = known.get(str(path))
         stamp = stamps.of(path)
         is_unchanged = earlier is not None and earlier.stamp == stamp

@@ -24,6 +24,7 @@ from ecgcore.labels.code_tables import tables_hash
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
 from ecgcore.records.resample import resample_record
+from ecgcore.records.unexpected_errors import refuse_unexpected_errors
 
 ShardWork = list[list[ScannedFile]]
 """Content of a shard to be written: one list per record, its files in order of preference."""
@@ -78,18 +79,35 @@ def write_shard(
 def _process_record(
     files: list[ScannedFile], signal_format: SignalFormat, measure: bool
 ) -> tuple[np.ndarray | None, JournalEntry]:
-    """Return a record's stored signal, None if no file is readable, and its journal entry."""
-    record, outcomes = _read_first_readable(files, signal_format)
-    if record is None:
-        return None, {"files": outcomes, "row": None}
+    """Return a record's stored signal, None if no file is readable, and its journal entry.
+
+    The first readable file counts.
+    """
+    stored: np.ndarray | None = None
+    content: JournalEntry = {"row": None}
+    name, outcomes = "", []
+    for file in files:
+        outcome = asdict(file) | {"status": "duplicate", "reason": "", "of": name}
+        if stored is None:
+            try:
+                with refuse_unexpected_errors(file.record):
+                    stored, content = _read_and_encode(file, signal_format, measure)
+                outcome["status"], name = "read", file.record
+            except UnreadableRecord as error:
+                outcome |= {"status": "rejected", "reason": str(error)}
+        outcomes.append(outcome)
+    return stored, {"files": outcomes, **content}
+
+
+def _read_and_encode(
+    file: ScannedFile, signal_format: SignalFormat, measure: bool
+) -> tuple[np.ndarray, JournalEntry]:
+    """Return the stored signal of a file, and its journal entry without ``files``."""
+    record, duration_s = _read(Path(file.path), signal_format), signal_format.duration_s
     stored, row_additions = _encode(record, signal_format)
-    name = next(file["record"] for file in outcomes if file["status"] == "read")
-    fingerprint = fingerprints.fingerprint(record.signal_mv, record.fs_hz)
-    duration_s = signal_format.duration_s
     return stored, {
-        "files": outcomes,
-        "row": index_row(record, signal_format.secret) | {"record": name} | row_additions,
-        "fingerprint": fingerprint.hex(),
+        "row": index_row(record, signal_format.secret) | {"record": file.record} | row_additions,
+        "fingerprint": fingerprints.fingerprint(record.signal_mv, record.fs_hz).hex(),
         "measures": measurements_table.measure_row(record, duration_s) if measure else None,
     }
 
@@ -169,24 +187,6 @@ def _write_tables(shard: PartialShard, cohort: Path, name: str, shard_hash: str)
     if measures is not None:
         measures.write(shard.folder)
     write_paths(cohort, name, files)
-
-
-def _read_first_readable(
-    files: list[ScannedFile], signal_format: SignalFormat
-) -> tuple[Record | None, list[dict[str, Any]]]:
-    """Return the record from the first readable file, and the outcome of each file."""
-    record, name, outcomes = None, "", []
-    for file in files:
-        outcome = asdict(file) | {"status": "duplicate", "reason": "", "of": name}
-        if record is None:
-            try:
-                record = _read(Path(file.path), signal_format)
-                name = file.record
-                outcome["status"] = "read"
-            except UnreadableRecord as error:
-                outcome |= {"status": "rejected", "reason": str(error)}
-        outcomes.append(outcome)
-    return record, outcomes
 
 
 def _read(path: Path, signal_format: SignalFormat) -> Record:

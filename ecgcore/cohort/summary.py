@@ -1,8 +1,11 @@
 """Totals of a cohort: the content of ``cohort.json`` and the result of an ingest."""
 
 import hashlib
+import json
+import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,11 @@ from ecgcore.cohort.signal_format import SignalFormat
 from ecgcore.labels.classes import CODES, TIERS
 from ecgcore.labels.code_tables import tables_hash
 from ecgcore.labels.targets import class_counts, targets_summary
+from ecgcore.records.discover import FoundFile
 from ecgcore.version import __version__
 
+_DURATION = re.compile(r"\d[\d.,]*(?=(?:(?: to |–)\d[\d.,]*)? (?:s|ms|samples)\b)")
+"""A number of seconds or samples, in which notes of one kind differ."""
 _LABELS = [f"{tier}_{code}" for tier in TIERS for code in CODES]
 
 
@@ -59,6 +65,11 @@ class IngestResult:
     targets
         By target mode: ``used``, ``left_out`` (records by reason) and ``classes`` (records by
         class code).
+    notes
+        Records by note of their reading (durations replaced by n), most frequent first.
+    others
+        Files of the folder that are no records, by their role in words; refusals to open a link or
+        a pipe name it.
     seconds
         Duration of the ingest in s.
 
@@ -77,6 +88,8 @@ class IngestResult:
     duplicates: tuple[DuplicateFile, ...]
     classes: dict[str, dict[str, int]]
     targets: dict[str, dict[str, Any]]
+    notes: dict[str, int] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
@@ -140,7 +153,11 @@ def _hash(files: list[Path]) -> str:
 
 
 def ingest_result(
-    cohort: Path, signal_format: SignalFormat, outcome: IngestOutcome, folder: Path
+    cohort: Path,
+    signal_format: SignalFormat,
+    outcome: IngestOutcome,
+    folder: Path,
+    others: Iterable[FoundFile] = (),
 ) -> IngestResult:
     """Return the totals after an ingest of ``folder``, with paths as reached from it."""
     files = outcome.others.sort_values("path", kind="stable")
@@ -157,14 +174,35 @@ def ingest_result(
         duplicates=tuple(DuplicateFile(**row) for row in duplicates.to_dict("records")),
         classes={tier: class_counts(states[tier]) for tier in TIERS},
         targets=targets_summary(states["core"]),
+        notes=note_counts(cohort),
+        others=dict(Counter(_without_name(file.description) for file in others).most_common()),
     )
+
+
+def note_counts(cohort: Path) -> dict[str, int]:
+    """Return the number of records by note, most frequent first, durations replaced by n."""
+    counts = Counter[str]()
+    for shard in _shards(cohort):
+        notes = read_parquet(cohort / "shards" / shard / "index.parquet", columns=["notes"])
+        for text, n in notes["notes"].value_counts().items():
+            kinds = {_DURATION.sub("n", note) for note in json.loads(str(text))}
+            counts.update(dict.fromkeys(kinds, int(n)))
+    return dict(counts.most_common())
+
+
+def _without_name(description: str) -> str:
+    """Return a file's role without the name of the header that it belongs to."""
+    return "companion" if description.startswith("companion of ") else description
+
+
+def _shards(cohort: Path) -> list[str]:
+    return read_cohort_file(cohort)["shards"] if (cohort / "cohort.json").exists() else []
 
 
 def _label_states(cohort: Path) -> dict[str, np.ndarray]:
     """Return the label states by tier, without rows if no record could be read."""
-    if not (cohort / "cohort.json").exists():
+    if not (shards := _shards(cohort)):
         return dict.fromkeys(TIERS, np.empty((0, len(CODES)), np.int8))
-    shards = read_cohort_file(cohort)["shards"]
     labels = [
         read_parquet(cohort / "shards" / s / "index.parquet", columns=_LABELS) for s in shards
     ]

@@ -33,6 +33,7 @@ from ecgcore.errors import EcgError, RequestError
 from ecgcore.executors import local
 from ecgcore.executors.select import Executor
 from ecgcore.labels.code_tables import tables_hash
+from ecgcore.records.discover import FoundFile
 from ecgcore.records.read import ReadOptions
 
 SHARD_RECORDS = 1000
@@ -50,7 +51,8 @@ class CohortUpdate:
         self.meta = read_cohort_file(cohort) if self.exists else {"shards": []}
         self.paths = private_paths.read_paths(cohort, self.meta["shards"])
         self.known = private_paths.known_files(self.paths)
-        scanned = scan_folder(self.folder, self.known, secret)
+        self.others: list[FoundFile] = []
+        scanned = scan_folder(self.folder, self.known, secret, self.others.append)
         self.current = {f.path: f for f in with_unique_names(scanned, self.known.values())}
         if not self.current and not self.known:
             raise RequestError(

@@ -30,6 +30,7 @@ from ecgcore.labels.classes import CODES
 from ecgcore.labels.targets import targets
 from ecgcore.records.record import LEADS, Record
 from ecgcore.records.resample import resample_record
+from ecgcore.records.unexpected_errors import refuse_unexpected_errors
 from ecgcore.version import RESEARCH_USE_ONLY
 
 FOLDER_MODES = ("exclusive", "priority")
@@ -99,6 +100,8 @@ def convert(
         Unknown layout or label tier.
     RequestError
         A mode that gives a record several classes.
+    UnreadableRecord
+        Some records could not be drawn; all others were.
     """
     started, started_at = time.monotonic(), time.time()
     _check_mode(mode)
@@ -110,7 +113,7 @@ def convert(
     rows = np.flatnonzero(target.used)
     codes = [CODES[i] for i in target.y[rows].argmax(axis=1)]
     records = cohort.index["record"].to_numpy()[rows].tolist()
-    written = run_all(
+    batches = run_all(
         _convert_batch,
         [(batch, destination) for batch in _batches(cohort, rows.tolist(), records, codes)],
         workers or workers_for(len(rows)),
@@ -119,10 +122,15 @@ def convert(
     )
     expected = {(code, _file_name(record)) for code, record in zip(codes, records, strict=True)}
     _remove_stale(out, cohort.index["record"], expected, started_at)
+    if failures := [failure for _, failed in batches for failure in failed]:
+        raise UnreadableRecord(
+            f"{len(failures):,} of {len(rows):,} records were not drawn; the first: {failures[0]}"
+        )
+    n_written = sum(written for written, _ in batches)
     return {
         "images": len(rows),
-        "written": sum(written),
-        "kept": len(rows) - sum(written),
+        "written": n_written,
+        "kept": len(rows) - n_written,
         "classes": {code: codes.count(code) for code in CODES},
         "left_out": dict(Counter(target.reason[~target.used].tolist()).most_common()),
         "seconds": round(time.monotonic() - started, 3),
@@ -147,22 +155,34 @@ def _batches(
         yield _Batch(cohort.folder, cohort.hash, rows[batch], records[batch], codes[batch])
 
 
-def _convert_batch(batch: _Batch, destination: _Destination, on_record: Callable[[], None]) -> int:
-    """Write the missing files of some records; return the number of records written."""
+def _convert_batch(
+    batch: _Batch, destination: _Destination, on_record: Callable[[], None]
+) -> tuple[int, list[str]]:
+    """Write the missing files of some records.
+
+    Returns
+    -------
+    written, failures
+        Number of records written, and a line for each that failed unexpectedly.
+    """
     if mp.parent_process() is not None:
         torch.set_num_threads(1)  # each core has a batch of its own
     cohort = _open_cohort(batch.cohort, batch.cohort_hash)
     # R peaks at another rate are not those that the run detects itself.
     use_stored = destination.geometry.shows_beats and destination.fs_hz == cohort.fs_hz
     beats = cohort.beats(batch.rows) if use_stored else [None] * len(batch.rows)
-    written = 0
+    written, failures = 0, []
     for name, code, signal_mv, beats_s in zip(
         batch.records, batch.codes, cohort.signals(batch.rows), beats, strict=True
     ):
         record = Record(signal_mv, cohort.fs_hz, name)
-        written += _convert_record(record, code, beats_s, destination)
+        try:
+            with refuse_unexpected_errors(name):
+                written += _convert_record(record, code, beats_s, destination)
+        except UnreadableRecord as error:
+            failures.append(str(error))
         on_record()
-    return written
+    return written, failures
 
 
 @lru_cache(maxsize=1)

@@ -6,8 +6,9 @@ from typing import Any
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.measurement.measurements import MEASUREMENT_STATUS, Measurements, measure
-from ecgcore.records.discover import find_records
+from ecgcore.records.discover import FoundFile, find_records, refusals
 from ecgcore.records.read import DEFAULT_READ_OPTIONS, ReadOptions, read_record
+from ecgcore.records.unexpected_errors import refuse_unexpected_errors
 
 
 def measure_files(
@@ -24,18 +25,26 @@ def measure_files(
     options
         Assumptions for files that leave something open, and the start within long recordings.
     """
-    for path in find_records(paths):
+    refused: list[FoundFile] = []
+    for path in find_records(paths, refused.append):
         yield {"path": str(path), **_measure_file(path, options)}
+    for path, error in refusals(refused):
+        yield {"path": str(path), **_error_answer(path, error)}
+
+
+def _error_answer(path: Path, error: UnreadableRecord) -> dict[str, Any]:
+    empty = Measurements().as_json()
+    return {"record": path.stem, **empty, "machine": {}, "notes": [], "error": str(error)}
 
 
 def _measure_file(path: Path, options: ReadOptions) -> dict[str, Any]:
     """Return the measurements and, in ``machine``, the electrocardiograph's own."""
     try:
-        record = read_record(path, **options._asdict())
+        with refuse_unexpected_errors(path.stem):
+            record = read_record(path, **options._asdict())
+            measurements = measure(record)
     except UnreadableRecord as error:
-        empty = Measurements().as_json()
-        return {"record": path.stem, **empty, "machine": {}, "notes": [], "error": str(error)}
-    measurements = measure(record)
+        return _error_answer(path, error)
     return {
         "record": record.name,
         **measurements.as_json(),

@@ -89,6 +89,13 @@ def find_records(
                 yield record
 
 
+def refusals(files: Iterable[FoundFile]) -> Iterator[tuple[Path, UnreadableRecord]]:
+    """Yield the path of each file that is not opened (a link that leads out, a pipe), and why."""
+    for file in files:
+        if file.role.role == REFUSED:
+            yield file.path, UnreadableRecord(f"{file.role.companion_of}.")
+
+
 def first_records(path: Path, n: int) -> list[Path]:
     """Return the first ``n`` records of a container."""
     return list(islice(find_records([path]), n))

@@ -16,6 +16,7 @@ from ecgcore.records.formats.wfdb_header import parse_wfdb_header
 from ecgcore.records.lead_names import standard_lead
 from ecgcore.records.metadata.tables import METADATA_TABLES
 from ecgcore.records.regular_files import sibling
+from ecgcore.records.unexpected_errors import refuse_unexpected_errors
 
 RECORD, COMPANION, TABLE = "record", "companion", "table"
 DOCUMENTATION, OTHER = "documentation", "other"
@@ -75,7 +76,12 @@ def folder_roles(names: list[str], read_head: HeadReader) -> Iterator[tuple[str,
     headers = {name[:-4]: name for name in names if name.lower().endswith(".hea")}
     parts = _parts_of_headers(headers, names, read_head)
     for name in names:
-        yield name, _role(name, headers, parts, names, read_head)
+        try:
+            with refuse_unexpected_errors(name):
+                role = _role(name, headers, parts, names, read_head)
+        except UnreadableRecord:
+            role = Role(RECORD)  # the reader reports the reason
+        yield name, role
 
 
 def single_file_role(name: str, read_head: HeadReader) -> Role:
@@ -85,10 +91,9 @@ def single_file_role(name: str, read_head: HeadReader) -> Role:
         return Role(DOCUMENTATION)
     if name.lower() in _TABLE_NAMES:
         return Role(TABLE)
-    if suffix in csv_parser.SUFFIXES and csv_parser.is_table(
-        _head(name, read_head, csv_parser.HEAD_BYTES)
-    ):
-        return Role(TABLE)
+    if suffix in csv_parser.SUFFIXES:
+        head = _head(name, read_head, csv_parser.HEAD_BYTES) or b""
+        return Role(TABLE if csv_parser.is_table(head) and not _mentions_leads(head) else RECORD)
     return Role(RECORD)
 
 
@@ -149,7 +154,8 @@ def _role_of_csv(head: bytes, suffix: str) -> Role:
 
 def _mentions_leads(head: bytes) -> bool:
     """Return whether the first line or the first column names leads, or a column is called so."""
-    lines = [_CELLS.split(line) for line in head.decode("utf-8", "replace").splitlines()[:_LINES]]
+    text = head.decode("utf-8", "replace") or "\n"
+    lines = [_CELLS.split(line) for line in text.splitlines()[:_LINES]]
     cells = {cell.strip(" \t\"'").lower() for cell in (*lines[0], *(line[0] for line in lines))}
     leads = {standard_lead(cell) for cell in cells} - {None}
     return len(leads) >= _FEWEST_LEADS or not _LEAD_COLUMNS.isdisjoint(cells)

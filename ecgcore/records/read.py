@@ -18,6 +18,7 @@ from ecgcore.records.metadata import code15, sph
 from ecgcore.records.record import Record
 from ecgcore.records.regular_files import require_regular
 from ecgcore.records.sources import Origin, identify_origin
+from ecgcore.records.unexpected_errors import refuse_unexpected_errors
 
 RATES_HZ = (50, 40_000)
 """Below, no QRS complex is left; above, no electrocardiograph samples."""
@@ -98,7 +99,7 @@ def read_header(path: Path) -> Header:
     Never fails: unknown values are None.
     """
     try:
-        with as_local_file(path) as (file, member):
+        with refuse_unexpected_errors(path.stem), as_local_file(path) as (file, member):
             return _header(_primary_file(file), member)
     except UnreadableRecord:
         return Header(identify_origin(path.stem), None)

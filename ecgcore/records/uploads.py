@@ -12,6 +12,7 @@ from ecgcore.records.discover import find_records
 from ecgcore.records.file_roles import SIGNAL_SUFFIXES, header_beside
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
+from ecgcore.records.unexpected_errors import refuse_unexpected_errors
 
 _LONGEST_NAME = 150
 
@@ -151,8 +152,12 @@ def _read_or_refuse(
     path: Path, source_fs_hz: float | None, assume_order: bool, max_duration_s: float | None
 ) -> Record | UnreadableRecord:
     try:
-        return read_record(
-            path, source_fs_hz=source_fs_hz, assume_order=assume_order, duration_s=max_duration_s
-        )
+        with refuse_unexpected_errors(path.stem):
+            return read_record(
+                path,
+                source_fs_hz=source_fs_hz,
+                assume_order=assume_order,
+                duration_s=max_duration_s,
+            )
     except UnreadableRecord as error:
         return error

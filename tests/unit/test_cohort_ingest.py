@@ -54,6 +54,8 @@ def check_form(result) -> None:
         "duplicates",
         "classes",
         "targets",
+        "notes",
+        "others",
         "seconds",
     ]
     assert result.found == result.read + len(result.rejected) + len(result.duplicates)

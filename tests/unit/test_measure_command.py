@@ -65,7 +65,7 @@ def test_the_machines_own_measurements_are_shown_with_ours(run, tmp_path):
     assert answer["machine"] == {"rate_bpm": 61, "qrs_ms": 92, "axis_deg": 0}
     assert answer["rate_bpm"] == pytest.approx(60, abs=0.3)
     assert answer["qrs_ms"] != 92
-    assert "(machine: rate 61, QRS 92, axis 0)" in run("measure", file)[1]
+    assert "(machine: rate 61, QRS 92, axis 0; III, aVR" in run("measure", file)[1]
 
 
 def test_a_record_that_cannot_be_read_is_a_line_with_its_reason(run, tmp_path):
