@@ -10,30 +10,51 @@ from ecgcore.cli.base import (
     JsonOption,
     SourceRateOption,
     StartOption,
+    WorkspaceOption,
     app,
     print_answers,
 )
+from ecgcore.cli.doctor_workspace import examine_workspace
+from ecgcore.errors import RequestError
 from ecgcore.version import RESEARCH_USE_ONLY
+from ecgcore.workspace import Workspace
 
 _WIDTH = 10
 
 
 @app.command()
 def doctor(
-    paths: Annotated[list[str], typer.Argument(help="ECG files, folders, zip files or globs.")],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="ECG files, folders, zip files or globs. Default: the home folder."),
+    ] = None,
     source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
     start_s: StartOption = 0,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Without PATHS: move damaged files into the home folder's set-aside/; nothing is "
+            "deleted.",
+        ),
+    ] = False,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Examine ECG files: format, reader, what rate, leads and unit rest on, notes, quality; or the
-    refusal.
+    refusal. Without PATHS examine the home folder: which cohorts and runs are whole or damaged.
 
     The last line of each answer, "report", holds no names and no text of the file: paste it into a
     bug report.
 
     Example: ecgcore doctor examples/ptb-xl/records100/00000/00147_lr.hea
     """
+    if not paths:
+        examine_workspace(Workspace.find(workspace), repair, as_json)
+        return
+    if repair:
+        raise RequestError("--repair is for the home folder: leave PATHS away.")
     from ecgcore.measurement.examine_files import examine_files
     from ecgcore.records.read import ReadOptions
 
