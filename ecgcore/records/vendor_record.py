@@ -14,7 +14,7 @@ import numpy as np
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.demographics import parse_age_years, parse_sex
-from ecgcore.records.lead_names import standard_lead
+from ecgcore.records.lead_names import inverted_lead, standard_lead, standard_leads
 from ecgcore.records.leads import twelve_leads
 from ecgcore.records.record import LEADS, MACHINE_MEASUREMENTS, Record, Statement
 from ecgcore.records.sources import identify_origin, source_name
@@ -232,8 +232,8 @@ def _filter_notes(high_pass_hz: float | None, low_pass_hz: float | None) -> tupl
 def _without_off(path: Path, recording: VendorRecording) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the signal, NaN for leads whose electrode was off, and a note of them."""
     rows = [row for row, column in enumerate(recording.columns) if column in recording.off]
-    leads = [standard_lead(recording.columns[row]) for row in rows]
-    listed = ", ".join(lead for lead in LEADS if lead in leads)
+    names = standard_leads([inverted_lead(column) or column for column in recording.columns])
+    listed = ", ".join(lead for lead in LEADS if lead in {names[row] for row in rows})
     if not listed:
         return recording.signal_mv, ()
     if len(rows) > MOST_LEADS_OFF:

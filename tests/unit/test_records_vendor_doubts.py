@@ -196,6 +196,21 @@ def test_dicom_leads_are_known_by_their_mdc_names_too(tmp_path):
     np.testing.assert_allclose(record.signal_mv, SIGNAL_MV, atol=1e-6)
 
 
+def test_dicom_leads_are_known_by_iec_labels_and_turned_upright(tmp_path):
+    def edit(dataset):
+        group = dataset.WaveformSequence[0]
+        for row, channel in enumerate(group.ChannelDefinitionSequence):
+            source = channel.ChannelSourceSequence[0]
+            source.CodeValue, source.CodeMeaning = "x", "a channel"
+            channel.ChannelLabel = f"C{row - 5}" if row > 5 else LEADS[row]
+        group.ChannelDefinitionSequence[3].ChannelLabel = "-aVR"
+
+    record = read_record(edited_dicom(tmp_path, edit))
+    signs = np.where(np.arange(12) == 3, -1, 1)[:, None]
+    np.testing.assert_allclose(record.signal_mv, SIGNAL_MV * signs, atol=1e-6)
+    assert record.notes == ("stored inverted, turned upright: aVR",)
+
+
 def test_a_derived_dicom_rhythm_is_a_rhythm(tmp_path):
     def edit(dataset):
         group = dataset.WaveformSequence[0]

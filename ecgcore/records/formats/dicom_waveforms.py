@@ -17,7 +17,7 @@ from ecgcore.records.lead_groups import (
     needed_groups,
     unused_notes,
 )
-from ecgcore.records.lead_names import standard_lead
+from ecgcore.records.lead_names import inverted_lead, standard_lead, standard_leads
 from ecgcore.records.leads import DERIVABLE
 from ecgcore.records.record import LEADS
 from ecgcore.records.vendor_record import (
@@ -98,8 +98,9 @@ def lead_name(channel: Any) -> str:
     """
     source = (channel.get("ChannelSourceSequence", None) or [{}])[0]
     names = [str(source.get("CodeMeaning", "")), str(channel.get("ChannelLabel", ""))]
-    other = next((name.strip()[:_LONGEST_LEAD_NAME] for name in names if name.strip()), "unnamed")
-    return _lead_of_code(source) or _lead_of(names[0]) or _lead_of(names[1]) or other
+    lead = _lead_of_code(source) or _lead_of(names[0]) or _lead_of(names[1])
+    others = [name.strip()[:_LONGEST_LEAD_NAME] for name in reversed(names) if name.strip()]
+    return lead or [*others, "unnamed"][0]
 
 
 def _lead_of_code(source: Any) -> str | None:
@@ -139,7 +140,7 @@ def _is_median(group: Any) -> bool:
 
 
 def _is_complete(group: Any) -> bool:
-    return set(_names(group)) >= set(LEADS) - DERIVABLE
+    return set(standard_leads(_names(group))) >= set(LEADS) - DERIVABLE
 
 
 def _rank(group: Any) -> tuple[bool, bool, bool, int]:
@@ -181,8 +182,9 @@ def _signal_mv(path: Path, dataset: Any, index: int, columns: list[str]) -> np.n
     group = dataset.WaveformSequence[index]
     raw = _raw_samples(dataset, index)
     signal_mv = np.full(raw.shape, np.nan)
+    leads = standard_leads([inverted_lead(column) or column for column in columns])
     for row, channel in enumerate(group.ChannelDefinitionSequence):
-        if standard_lead(columns[row]) is None:
+        if leads[row] is None:
             continue  # another signal, such as a pressure
         _refuse_two_leads(path, channel)
         in_units = raw[row] * _sensitivity(path, channel, columns[row])
