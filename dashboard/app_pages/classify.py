@@ -64,6 +64,8 @@ def answer_table(names: list[str], answers: Answers) -> tuple[pd.DataFrame, dict
     first = next(iter(answers.values()))
     columns["quality gate"] = [answer["gate"] for answer in first]
     columns["quality"] = ["; ".join(answer["quality"]) for answer in first]
+    if any(answer["notes"] for answer in first):
+        columns["notes"] = ["; ".join(answer["notes"]) for answer in first]
     formats = {}
     for name, rows in answers.items():
         columns[f"{name}: most probable"] = accepted_values(rows, "top")

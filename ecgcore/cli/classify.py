@@ -145,7 +145,7 @@ def _answer_line(answer: dict[str, Any]) -> str:
     predicted = ", ".join(answer["called"]) or "no class"
     if answer["ranked"]:
         predicted += f" (ranked high, not called: {', '.join(answer['ranked'])})"
-    remarks = [*answer["quality"], *answer["notes"]]
+    remarks = dict.fromkeys((*answer["quality"], *answer["notes"]))
     notes = f" ({'; '.join(remarks)})" if remarks else ""
     return f"{answer['path']}: {predicted}; {probabilities}{_referral(answer)}{notes}"
 

@@ -14,9 +14,10 @@ from ecgcore.imaging.png import NetworkImage
 from ecgcore.inference.inputs import ClassifierInput, read_input
 from ecgcore.inference.model import BATCH_SIZE, Classifier, load_model
 from ecgcore.measurement.quality_gate import PASSES, REFUSED, Gate, gate
-from ecgcore.records.discover import find_records
+from ecgcore.records.discover import FoundFile, find_records, refusals
 from ecgcore.records.read import DEFAULT_READ_OPTIONS, ReadOptions
 from ecgcore.records.record import Record
+from ecgcore.records.unexpected_errors import refuse_unexpected_errors
 
 _SHORTER_S = 0.05
 """A recording that lacks less than this has the length of the network's input."""
@@ -36,16 +37,18 @@ def classify_records(
     -------
     list of dict
         ``record``, ``run``; ``probabilities`` (calibrated) and ``raw`` (uncalibrated) by class;
-        ``top``: the most probable class; ``called``: the classes predicted as present; ``refer``:
-        True if a person should decide, because of the classes ``uncertain``; ``quality``: quality
-        flags; ``gate``: passes, doubtful or refused; ``notes``: steps taken while reading;
-        ``error``: None.
+        ``top``: the most probable class; ``called``: the classes predicted as present; ``ranked``:
+        those that reach their threshold but are not called, since too few such calls are right
+        (see ``evaluation.ranked_classes``); ``refer``: True if a person should decide, because of
+        the classes ``uncertain``; ``quality``: quality flags; ``gate``: passes, doubtful or
+        refused; ``notes``: steps taken while reading; ``error``: None.
     """
     if not records:
         return []
     logits = classifier.logits(classifier.inputs(records))
     calibrated, uncalibrated = classifier.calibrated(logits), classifier.uncalibrated(logits)
     labels = classifier.predicted_labels(calibrated)
+    is_ranked = np.isin(classifier.classes, list(classifier.ranked))
     refer, uncertain = classifier.referral(calibrated) or (None, None)
     answers: list[dict[str, Any]] = []
     for row, record in enumerate(records):
@@ -58,7 +61,8 @@ def classify_records(
                 "probabilities": by_class,
                 "raw": _by_class(uncalibrated[row], classifier),
                 "top": max(by_class, key=by_class.__getitem__),
-                "called": _codes(labels[row], classifier),
+                "called": _codes(labels[row] & ~is_ranked, classifier),
+                "ranked": _codes(labels[row] & is_ranked, classifier),
                 "refer": None if refer is None else bool(refer[row]),
                 "uncertain": None if uncertain is None else _codes(uncertain[row], classifier),
                 "quality": [str(flag) for flag in quality_gate.flags],
@@ -113,7 +117,7 @@ def _check(item: ClassifierInput, classifier: Classifier) -> ClassifierInput | U
 
 def error_answer(name: str, error: UnreadableRecord, classifier: Classifier) -> dict[str, Any]:
     """Return the answer for a record that cannot be read: no class, and the reason."""
-    empty = dict.fromkeys(("probabilities", "raw", "top", "called", "refer", "uncertain"))
+    empty = dict.fromkeys(("probabilities", "raw", "top", "called", "ranked", "refer", "uncertain"))
     return {
         "record": name,
         "run": classifier.run_id,
@@ -146,17 +150,20 @@ def classify_paths(
     workers
         Number of processes; None: one per core if there are enough files to repay their start.
     """
-    files = find_records(paths)
+    refused: list[FoundFile] = []
+    files = find_records(paths, refused.append)
     if workers is None:
         head = list(islice(files, local.cores() * local.RECORDS_PER_WORKER))
         files, workers = chain(head, files), local.workers_for(len(head))
     if workers == 1:
         for batch in _batches(files, BATCH_SIZE):
             yield from _classify_files(batch, classifier, options)
-        return
-    jobs = ((chunk, classifier.run.folder, options) for chunk in _batches(files, _CHUNK))
-    for answers in local.run_in_order(_classify_chunk, jobs, workers, (__name__,)):
-        yield from answers
+    else:
+        jobs = ((chunk, classifier.run.folder, options) for chunk in _batches(files, _CHUNK))
+        for answers in local.run_in_order(_classify_chunk, jobs, workers, (__name__,)):
+            yield from answers
+    for path, error in refusals(refused):
+        yield {"path": str(path), **error_answer(path.stem, error, classifier)}
 
 
 def _batches(paths: Iterable[Path], size: int) -> Iterator[list[Path]]:
@@ -185,7 +192,8 @@ def _classify_files(
     inputs: list[ClassifierInput | UnreadableRecord] = []
     for path in paths:
         try:
-            inputs.append(read_input(path, classifier, options))
+            with refuse_unexpected_errors(path.stem):
+                inputs.append(read_input(path, classifier, options))
         except UnreadableRecord as error:
             inputs.append(error)
     for path, item, answer in zip(paths, inputs, classify_all(inputs, classifier), strict=True):
@@ -199,9 +207,20 @@ def classify_all(
 ) -> Iterator[dict[str, Any]]:
     """Yield one answer per input, in order; an error gives an answer without a record's name."""
     records = [item for item in inputs if not isinstance(item, UnreadableRecord)]
-    answers = iter(classify_records(records, classifier))
+    answers = iter(_answer_all(records, classifier))
     for item in inputs:
         if isinstance(item, UnreadableRecord):
             yield error_answer("", item, classifier)
         else:
             yield next(answers)
+
+
+def _answer_all(records: Sequence[ClassifierInput], classifier: Classifier) -> list[dict[str, Any]]:
+    """Return one answer per record; where the batch fails unexpectedly, each is tried alone."""
+    try:
+        with refuse_unexpected_errors(records[0].name if records else ""):
+            return classify_records(records, classifier)
+    except UnreadableRecord as error:
+        if len(records) == 1:
+            return [error_answer(records[0].name, error, classifier)]
+    return [answer for record in records for answer in _answer_all([record], classifier)]
