@@ -9,7 +9,12 @@ from ecgcore.errors import UnreadableRecord
 from ecgcore.records.clocks import SECONDS_PER_UNIT
 from ecgcore.records.leads import finite
 
-MV_PER_UNIT = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6}
+MV_PER_UNIT = {
+    **dict.fromkeys(("v", "volt", "volts"), 1e3),
+    **dict.fromkeys(("mv", "millivolt", "millivolts"), 1.0),
+    **dict.fromkeys(("uv", "µv", "μv", "microvolt", "microvolts"), 1e-3),
+    **dict.fromkeys(("nv", "nanovolt", "nanovolts"), 1e-6),
+}
 """Millivolts in one unit, by the unit's name in lower case (both µ of Unicode)."""
 MV_SPANS = (0.05, 20.0)
 """Range of the median lead's span in mV (0.5 to 12 in 1,600 ECGs at hand); in µV, 1000 times."""
@@ -23,7 +28,7 @@ _NAME_AND_UNIT = re.compile(
 )
 _NOT_UNITS = frozenset({"einthoven", "goldberger", "wilson"})
 _STATED = re.compile(
-    r"units?\s*(?:[=:,;]|is|are)\s*[\"']?(?P<unit>[munµμ]?V|adu|adc|counts?|digits?|lsb|raw)\b"
+    r"units?\s*(?:[=:,;]|is|are)\s*[\"']?(?P<unit>[munµμ]?V|(?:milli|micro|nano)?volts?|adu|adc|counts?|digits?|lsb|raw)\b"
     r"(?!\s*/)",
     re.I,
 )
@@ -104,7 +109,7 @@ def infer_mv(name: str, rows: np.ndarray, advice: str) -> tuple[np.ndarray, tupl
     UnreadableRecord
         The amplitude fits neither unit, or both.
     """
-    if _is_normalised(rows):
+    if _is_normalised(finite(rows)):
         raise UnreadableRecord(
             f"Record {name}: each of its leads was scaled to the same size (normalised), so no "
             "voltage is left. Give the recording before that step."
@@ -122,17 +127,15 @@ def infer_mv(name: str, rows: np.ndarray, advice: str) -> tuple[np.ndarray, tupl
 
 
 def _is_normalised(rows: np.ndarray) -> bool:
-    """Return whether all leads have one span or one standard deviation, as no ECG has."""
-    rows = finite(rows)
+    """Return whether different leads all have one span or one standard deviation, as in no ECG."""
     rows = rows[(~np.isnan(rows)).sum(axis=1) > 1]
-    spans = np.nanmax(rows, axis=1) - np.nanmin(rows, axis=1) if rows.size else np.array([])
-    varied = rows[spans > 0] if rows.size else rows
-    if len(varied) < _FEWEST_NORMALISED:
+    spans = np.nanmax(rows, axis=1) - np.nanmin(rows, axis=1) if len(rows) else np.empty(0)
+    rows, spans = rows[spans > 0], spans[spans > 0]
+    if len(rows) < _FEWEST_NORMALISED or np.array_equal(rows[0], rows[1], equal_nan=True):
         return False
-    for sizes in (spans[spans > 0], np.nanstd(varied, axis=1)):
-        if np.ptp(sizes) < 1e-3 * np.median(sizes):
-            return True
-    return False
+    return any(
+        np.ptp(sizes) < 1e-3 * np.median(sizes) for sizes in (spans, np.nanstd(rows, axis=1))
+    )
 
 
 def _median_span(rows: np.ndarray) -> float | None:

@@ -154,14 +154,23 @@ def test_a_stated_unit_is_obeyed(tmp_path, unit, per_mv):
     assert record.notes == (PROVEN,)
 
 
+@pytest.mark.parametrize("unit", ["V", "volts", "Microvolt", "millivolts"])
+def test_the_names_of_units_are_obeyed_as_their_signs(tmp_path, unit):
+    per_uv = {"m": 1e-3, "v": 1e-6}.get(unit[0].lower() if unit != "Microvolt" else "", 1)
+    path = saved(tmp_path / "x.mat", val=SIGNAL_UV * per_uv, unit=unit, fs="500 Hz")
+    record = read_record(path)
+    np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, rtol=1e-5, atol=1e-6)
+    assert (record.fs_hz, record.notes) == (500, (PROVEN,))
+
+
 def test_a_vector_a_lead_and_a_vector_of_times_are_understood(tmp_path):
-    times = np.delete(np.arange(1010) * 0.004, np.arange(400, 410))
-    leads = {lead: SIGNAL_UV[i] for i, lead in enumerate(LEADS)}
-    record = read_record(saved(tmp_path / "x.mat", time=times, **leads))
+    times = np.delete(np.arange(1010) * 4.0, np.arange(400, 410))
+    leads = {f"{lead}_uV": SIGNAL_UV[i] for i, lead in enumerate(LEADS)}
+    record = read_record(saved(tmp_path / "x.mat", time_ms=times, **leads))
     kept = np.delete(np.arange(1010), np.arange(400, 410))
     np.testing.assert_allclose(record.signal_mv[:, kept], SIGNAL_UV / 1000, atol=1e-6)
     assert record.fs_hz == 250
-    assert record.notes[-1] == "0.040 s missing from 1.6 s on"
+    assert record.notes == ("0.040 s missing from 1.6 s on",)
 
 
 @pytest.mark.parametrize(

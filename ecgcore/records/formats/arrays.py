@@ -49,7 +49,7 @@ def record_of_array(
     columns, order_notes = order_of_leads(
         name, names or numbered, rows, assume_order, file.known_order
     )
-    units = variables.units(name, file.others, len(rows))
+    units = variables.units(name, file, len(rows))
     rows_mv, scale_notes = stated_mv(name, rows, units, "Store it in mV, with a variable unit.")
     clock = _clock(name, file, rows.shape[1])
     statements = [
@@ -99,4 +99,4 @@ def _leads_in_rows(name: str, file: ArrayFile, n_names: int) -> np.ndarray:
 
 def _clock(name: str, file: ArrayFile, n_samples: int) -> Clock:
     times = variables.times(file.others, n_samples)
-    return Clock(None, np.arange(n_samples)) if times is None else read_clock(name, times, "")
+    return Clock(None, np.arange(n_samples)) if times is None else read_clock(name, *times)

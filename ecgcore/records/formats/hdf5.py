@@ -193,10 +193,10 @@ def _no_such_exam(path: Path, exam: str, many: _Exams | None) -> UnreadableRecor
 
 
 def _of_row(others: dict[str, Any], row: int, n_rows: int) -> dict[str, Any]:
-    """Return the values beside one recording of many: its own of a list with one for each."""
+    """Return the values beside one recording of many: its own of numbers with one for each."""
     return {
         name: value[row]
-        if isinstance(value, np.ndarray) and value.shape[:1] == (n_rows,)
+        if np.shape(value)[:1] == (n_rows,) and value.dtype.kind in "iuf"
         else value
         for name, value in others.items()
     }

@@ -1,5 +1,7 @@
 """Reading Parquet and Feather files of one recording: the same tables as in CSV."""
 
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from ecgcore.records.record import Record
 
 _LARGEST_BYTES = 400_000_000
 """Of a file's numbers, unpacked."""
+_LARGEST_FILE_BYTES = 100_000_000
 
 
 def read_parquet(
@@ -48,10 +51,15 @@ def _read(path: Path, *, whole: bool) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if path.stat().st_size > _LARGEST_FILE_BYTES:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} is larger than any file of one ECG. Cut out the part "
+            "that is meant."
+        )
     try:
         with path.open("rb") as file:
             is_parquet = file.read(4) == b"PAR1"
-        table = _read_parquet(pq, path, whole) if is_parquet else _read_feather(pa, path, whole)
+        table = _read_parquet(pa, pq, path, whole) if is_parquet else _read_feather(pa, path, whole)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} is a damaged Parquet or Feather file; fetch it again."
@@ -64,28 +72,29 @@ def _read(path: Path, *, whole: bool) -> Any:
     return table.replace_schema_metadata(None)  # pandas would take a column for the index
 
 
-def _read_parquet(pq: Any, path: Path, whole: bool) -> Any:
+def _read_parquet(pa: Any, pq: Any, path: Path, whole: bool) -> Any:
     with pq.ParquetFile(path) as file:
-        cells = file.metadata.num_rows * file.metadata.num_columns
-        if whole:
-            groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-            _refuse_large(path, cells, sum(group.total_byte_size for group in groups))
-            return file.read()
-        return next(file.iter_batches(batch_size=50)) if cells else file.schema_arrow.empty_table()
+        size = 65_536 if whole else 50
+        batches = file.iter_batches(batch_size=size)
+        return _within_budget(pa, path, file.schema_arrow, batches if whole else islice(batches, 1))
 
 
 def _read_feather(pa: Any, path: Path, whole: bool) -> Any:
     with pa.ipc.open_file(path) as file:
-        if not file.num_record_batches:
-            return file.schema.empty_table()
-        first = file.get_batch(0)
-        _refuse_large(path, 0, first.nbytes * file.num_record_batches)
-        return file.read_all() if whole else first.slice(0, 50)
+        n_batches = file.num_record_batches if whole else min(file.num_record_batches, 1)
+        batches = (file.get_batch(i) for i in range(n_batches))
+        return _within_budget(pa, path, file.schema, batches)
 
 
-def _refuse_large(path: Path, cells: int, n_bytes: int) -> None:
-    if cells > frames.MOST_CELLS or n_bytes > _LARGEST_BYTES:
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} is larger than any ECG that is read whole. Cut out "
-            "the part that is meant."
-        )
+def _within_budget(pa: Any, path: Path, schema: Any, batches: Iterable[Any]) -> Any:
+    """Return batches as one pyarrow.Table; refuse them as soon as they are too large."""
+    kept, n_bytes = [], 0
+    for batch in batches:
+        n_bytes += batch.nbytes
+        if n_bytes > _LARGEST_BYTES:
+            raise UnreadableRecord(
+                f"Record {path.stem}: {path.name} is larger than any ECG that is read whole. Cut "
+                "out the part that is meant."
+            )
+        kept.append(batch)
+    return pa.Table.from_batches(kept, schema)

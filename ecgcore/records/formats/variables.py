@@ -14,7 +14,8 @@ import numpy as np
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.formats.tabular import TIME_NAMES
 from ecgcore.records.lead_names import standard_leads
-from ecgcore.records.rates import Statement, is_rate_name
+from ecgcore.records.rates import Statement, is_rate_name, rates_in_text
+from ecgcore.records.units import name_and_unit
 
 SIGNAL_VARIABLES = (
     *("val", "ECG", "ecg", "data", "feats", "signal", "signals", "tracings", "sig", "x", "X"),
@@ -65,7 +66,7 @@ def is_wanted(name: str) -> bool:
     return (
         plain in _LEAD_VARIABLES | _PERHAPS_LEADS | _UNIT_VARIABLES
         or is_rate_name(name)
-        or name.lower() in TIME_NAMES
+        or name_and_unit(name.lower())[0] in TIME_NAMES
     )
 
 
@@ -105,19 +106,23 @@ def lead_names(record: str, others: Mapping[str, Any]) -> list[str]:
 
 def rate_statements(others: Mapping[str, Any]) -> list[Statement]:
     """Return the rates that variables and attributes state."""
-    values = ((name, number(value)) for name, value in others.items() if is_rate_name(name))
-    return [(f"its variable {name}", value) for name, value in values]
+    statements: list[Statement] = []
+    for name, value in others.items():
+        if is_rate_name(name):
+            rates_hz = [number(value)] if number(value) else rates_in_text([f"fs={text(value)}"])
+            statements += [(f"its variable {name}", rate_hz) for rate_hz in rates_hz]
+    return statements
 
 
-def units(record: str, others: Mapping[str, Any], n_leads: int) -> list[str]:
-    """Return the unit of each lead in lower case, '' where no variable states one.
+def units(record: str, file: ArrayFile, n_leads: int) -> list[str]:
+    """Return the unit of each lead in lower case, '' where neither a variable nor its name has one.
 
     Raises
     ------
     UnreadableRecord
         There are neither one unit nor as many as leads.
     """
-    for variable, value in others.items():
+    for variable, value in file.others.items():
         if _plain(variable) in _UNIT_VARIABLES and (texts := _texts(value)):
             if len(texts) not in (1, n_leads):
                 raise UnreadableRecord(
@@ -125,15 +130,16 @@ def units(record: str, others: Mapping[str, Any], n_leads: int) -> list[str]:
                     "or one for each is needed."
                 )
             return [text.lower() for text in texts] * (n_leads if len(texts) == 1 else 1)
-    return [""] * n_leads
+    return [name_and_unit(file.variable)[1]] * n_leads
 
 
-def times(others: Mapping[str, Any], n_samples: int) -> np.ndarray | None:
-    """Return the variable that gives the time of each sample, None where there is none."""
+def times(others: Mapping[str, Any], n_samples: int) -> tuple[np.ndarray, str] | None:
+    """Return the variable that gives each sample's time, and its unit; None where none does."""
     for variable, value in others.items():
-        if variable.lower() in TIME_NAMES and isinstance(value, np.ndarray):
+        name, unit = name_and_unit(variable.lower())
+        if name in TIME_NAMES and isinstance(value, np.ndarray):
             if value.size == n_samples and value.dtype.kind in "iuf":
-                return value.ravel().astype(np.float64)
+                return value.ravel().astype(np.float64), unit or name
     return None
 
 
@@ -172,7 +178,10 @@ def _recording_by_leads(variables: dict[str, Any]) -> ArrayFile | None:
     if len({len(vectors[lead]) for lead in leads}) != 1:
         return None
     array = np.stack([vectors[lead] for lead in leads]).astype(np.float64)
-    return ArrayFile(array, "", {**variables, "leads": np.array(leads)})
+    stated = {"leads": np.array(leads)}
+    if all(units := [name_and_unit(lead)[1] for lead in leads]):
+        stated["units"] = np.array(units)
+    return ArrayFile(array, "", {**variables, **stated})
 
 
 def number(value: Any) -> float | None:

@@ -75,26 +75,37 @@ def _sheets(path: Path, n_rows: int) -> list[tuple[pd.DataFrame, tuple[str, ...]
         workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             sheets = workbook.worksheets[:_MOST_SHEETS]
-            return [_frame(path, list(islice(sheet.values, n_rows))) for sheet in sheets]
+            return [_frame(_rows(path, sheet, n_rows)) for sheet in sheets]
         finally:
             workbook.close()
 
 
-def _frame(path: Path, rows: list[tuple[Any, ...]]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _rows(path: Path, sheet: Any, n_rows: int) -> list[tuple[Any, ...]]:
+    """Return the first rows of a sheet that are not blank, whatever size the sheet declares."""
+    sheet.reset_dimensions()
+    rows, n_cells = [], 0
+    for row in islice(sheet.values, n_rows):
+        n_cells += len(row)
+        if n_cells > frames.MOST_CELLS:
+            raise UnreadableRecord(
+                f"Record {path.stem}: {path.name} is larger than any ECG that is read whole. Cut "
+                "out the part that is meant."
+            )
+        if any(cell is not None for cell in row):
+            rows.append(row)
+    return rows
+
+
+def _frame(rows: list[tuple[Any, ...]]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return the rows below the names of columns as a frame, and the lines above as comments."""
-    rows = [row for row in rows if any(cell is not None for cell in row)]
-    if sum(map(len, rows)) > frames.MOST_CELLS:
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} is larger than any ECG that is read whole. Cut out "
-            "the part that is meant."
-        )
     start = _header_row(rows[:_LONGEST_PREAMBLE])
     comments = [
         ",".join(str(cell) for cell in row if cell is not None) for row in rows[: start or 0]
     ]
     body = rows if start is None else rows[start + 1 :]
     width = max(map(len, rows), default=0)
-    header = range(width) if start is None else ["" if c is None else str(c) for c in rows[start]]
+    names = range(width) if start is None else [str("" if c is None else c) for c in rows[start]]
+    header = [*names, *[""] * (width - len(names))]
     frame = pd.DataFrame([(*row, *[None] * (width - len(row))) for row in body], columns=header)
     frame = frame.dropna(axis=1, how="all")
     return frame.infer_objects(), tuple(comments)
