@@ -164,14 +164,14 @@ def mat_73(folder: Path) -> list[Path]:
 def hdf5_sph(folder: Path) -> list[Path]:
     """Write a file in the write of SPH."""
     with h5py.File(folder / "x.h5", "w") as file:
-        file["ecg"] = (SIGNAL_UV / 1000).astype("<f2")
+        file["ecg"], file["fs"] = (SIGNAL_UV / 1000).astype("<f2"), 500.0
     return [folder / "x.h5"]
 
 
 def hdf5_code(folder: Path) -> list[Path]:
     """Write a file in the write of CODE."""
     with h5py.File(folder / "x.hdf5", "w") as file:
-        file["exam_id"] = np.array([1, 2])
+        file["exam_id"], file["fs"] = np.array([1, 2]), 400.0
         file.create_dataset("tracings", data=np.stack([SIGNAL_UV.T / 1000] * 2), compression=1)
     return [folder / "x.hdf5"]
 

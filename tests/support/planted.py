@@ -82,7 +82,7 @@ def _mat(file: Path, signal_uv: np.ndarray) -> Path:
 
 def _hdf5(file: Path, signal_uv: np.ndarray) -> Path:
     with h5py.File(file, "w") as hdf5:
-        hdf5["ecg"] = (signal_uv / 1000).astype("<f2")
+        hdf5["ecg"], hdf5["fs"] = (signal_uv / 1000).astype("<f2"), 500.0
         hdf5["name"] = f"{PERSON.given} {PERSON.family}"
         hdf5.attrs["patient"] = hdf5["ecg"].attrs["patient"] = PERSON.number
         hdf5.attrs["comment"] = f"{PERSON.doctor}, {PERSON.hospital}, born 1937"
