@@ -101,8 +101,12 @@ def test_records_that_are_apart_are_placed_at_their_times_with_a_note(tmp_path):
     np.testing.assert_array_equal(part.signal_mv, record.signal_mv[:, 2500:])
 
 
-def test_a_number_of_records_that_is_not_known_is_counted(tmp_path):
-    assert_read(patch(write(tmp_path / "open.edf", twelve()), FIXED["records"], b"-1      "))
+@pytest.mark.parametrize("kind", [pyedflib.FILETYPE_EDF, pyedflib.FILETYPE_EDFPLUS])
+def test_complete_records_of_a_recorder_that_was_stopped_are_read(tmp_path, kind):
+    file = write(tmp_path / "open.edf", twelve(), kind)
+    assert_read(patch(file, FIXED["records"], b"-1      "))
+    file.write_bytes(file.read_bytes() + b"\0" * 100)
+    assert_read(file, notes=("not used: 100 bytes after the last record",))
 
 
 def test_signals_beside_the_ecg_decide_nothing(tmp_path):

@@ -137,7 +137,7 @@ def _onsets_s(path: Path, header: EdfHeader) -> np.ndarray:
 
 def _refuse_trailing(path: Path, header: EdfHeader) -> None:
     """Refuse bytes that no declaration covers: where they were inserted is not known."""
-    if header.trailing_bytes:
+    if header.trailing_bytes and not header.is_open:
         size_bytes = path.stat().st_size
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} declares {size_bytes - header.trailing_bytes:,} "

@@ -48,12 +48,16 @@ class EdfSignal:
 
 @dataclass(frozen=True)
 class EdfHeader:
-    """Declarations of a file; ``n_records`` is that of complete data records in the file.
+    """Declarations of a file.
 
     Attributes
     ----------
+    n_records
+        Data records; all complete ones of the file where it states none (-1).
+    is_open
+        The number of records is not stated: the recorder was stopped.
     trailing_bytes
-        Bytes after the last declared data record, which belong to none.
+        Bytes after the last data record, which belong to none.
     """
 
     signals: list[EdfSignal]
@@ -63,6 +67,7 @@ class EdfHeader:
     sample_bytes: int
     data_offset: int
     trailing_bytes: int
+    is_open: bool
     patient: str
     recording: str
     start: str
@@ -105,6 +110,7 @@ def read_edf_header(path: Path) -> EdfHeader:
         sample_bytes=sample_bytes,
         data_offset=data_offset,
         trailing_bytes=data_bytes - n_records * record_bytes,
+        is_open=declared == -1,
         patient=fixed[8:88].decode("latin-1").strip(),
         recording=fixed[88:168].decode("latin-1").strip(),
         start=fixed[168:176].decode("latin-1").strip(),
