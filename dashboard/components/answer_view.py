@@ -11,6 +11,7 @@ from dashboard.charts import draw, figures, palette, paper
 from dashboard.charts.figures_answers import Side, answer_bars
 from dashboard.components import controls
 from dashboard.data import cached, cached_uploads
+from ecgcore.evaluation.ranked_classes import ranked_classes
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.measurement.quality_gate import DOUBTFUL, REFUSED
 from ecgcore.records.record import Record
@@ -34,6 +35,7 @@ def show(ecg: Record | NetworkImage, answers: Answers, runs: Mapping[str, Run]) 
     has_answer = bool(answers) and verdict != REFUSED
     if has_answer:
         st.markdown(f"{finding(answers, runs)}  \n{_calls(answers)}")
+        _show_ranked(answers, runs)
         _show_referral(answers, runs)
     _show_quality_gate(verdict, reasons)
     _describe(ecg, {name: runs[name] for name in answers})
@@ -68,6 +70,19 @@ def _calls(answers: Answers) -> str:
     if len(set(calls.values())) == 1:
         text = next(iter(calls.values()))
     return f"Called, each class at its own threshold: {text}."
+
+
+def _show_ranked(answers: Answers, runs: Mapping[str, Run]) -> None:
+    """Name the classes that reach their threshold but are not called, and how such calls fared."""
+    for name, answer in answers.items():
+        ranked = ranked_classes(runs[name].evaluation)
+        if answer["ranked"]:
+            named = "; ".join(
+                f"**{code}** {answer['probabilities'][code]:.3f}, {ranked[code].right:,} of "
+                f"{ranked[code].calls:,} such answers on test records were right"
+                for code in answer["ranked"]
+            )
+            st.warning(f"{name} ranks high but does not call: {named}.", icon=":material/sort:")
 
 
 def _by_classes(answers: Answers) -> list[list[str]]:
@@ -241,6 +256,7 @@ def _show_tables(answers: Answers, runs: Mapping[str, Run]) -> None:
 
 def _call_text(code: str, answer: Mapping[str, Any]) -> str:
     call = "called" if code in answer["called"] else "no"
+    call = "ranked high, not called" if code in answer["ranked"] else call
     return f"{call}, uncertain" if code in (answer["uncertain"] or ()) else call
 
 

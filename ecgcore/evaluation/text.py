@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from ecgcore.calibration.calibration import is_out_of_fold
+from ecgcore.evaluation.ranked_classes import ranked_text
 
 METRIC_LABELS = {"accuracy": "accuracy", "macro_f1": "macro-F1", "macro_auc": "macro AUC"}
 """Headline metric → its name in a sentence."""
@@ -26,6 +27,7 @@ def report_text(evaluation: Mapping) -> str:
         *(_average_row(e, kind) for kind in ("micro", "macro", "weighted")),
         "",
         *_summary(e),
+        *filter(None, [ranked_text(e)]),
         *_random_init_lines(e),
         *calibration_text(e),
         "",

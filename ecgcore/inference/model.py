@@ -1,7 +1,7 @@
 """Classifier: a run's or shipped model's network with the pre-processing it was trained on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ from torch import Tensor, nn
 from ecgcore.calibration.calibration import probabilities
 from ecgcore.calibration.referral import referred_records, uncertain_classes
 from ecgcore.errors import UnreadableRecord
+from ecgcore.evaluation.ranked_classes import RankedClass, ranked_classes
 from ecgcore.imaging import Geometry, draw_with_geometry, geometry_from_json
+from ecgcore.imaging.high_pass import high_pass
 from ecgcore.imaging.png import NetworkImage, describe_image
 from ecgcore.inference.inputs import ClassifierInput, ModelInput, to_inputs
+from ecgcore.measurement.gaps import mark_gaps
 from ecgcore.models import create_model
 from ecgcore.records.record import Record
 from ecgcore.records.resample import resample_record
@@ -42,7 +45,7 @@ class Classifier:
         ``multilabel`` (each class has its own probability), ``exclusive`` or ``priority`` (the
         probabilities of a record sum to 1).
     input
-        ``fs_hz``, ``duration_s``; if the network reads images also ``layout``, ``size`` [H, W] in
+        ``fs_hz``, ``duration_s``, and ``highpass_hz`` if there is one; if it reads images also ``layout``, ``size`` [H, W] in
         pixels, and, except in the oldest runs, ``rhythm`` and ``pen``.
     thresholds
         Calibrated probability from which a class is predicted as present, by class.
@@ -50,6 +53,8 @@ class Classifier:
         Divisor of the logits; None if the run is not calibrated.
     refer
         Referral band (see ``calibration.referral``); None if the run has none.
+    ranked
+        Classes that are ranked but not called in answers (see ``evaluation.ranked_classes``).
 
     Examples
     --------
@@ -68,6 +73,7 @@ class Classifier:
     thresholds: dict[str, float]
     temperature: float | None = None
     refer: dict[str, Any] | None = None
+    ranked: dict[str, RankedClass] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Return one line: run, classes and input."""
@@ -94,6 +100,11 @@ class Classifier:
     def reads_images(self) -> bool:
         """True if the network reads images, False if it reads signals."""
         return "layout" in self.input
+
+    @property
+    def highpass_hz(self) -> float:
+        """Cut-off of the high-pass before the network; 0 for none."""
+        return self.input.get("highpass_hz", 0.0)
 
     @property
     def geometry(self) -> Geometry:
@@ -170,10 +181,18 @@ class Classifier:
         return self.predicted_labels(self.predict_proba(x, fs_hz))
 
     def signals(self, records: Sequence[Record]) -> Tensor:
-        """Return (B, 12, T) mV at the run's rate and duration, NaN where nothing was recorded."""
+        """Return (B, 12, T) mV at the run's rate, duration and high-pass, NaN where missing.
+
+        Gaps that a file writes as a flat line are missing, too: a line misleads networks further.
+        """
         fs_hz, duration_s = self.input["fs_hz"], self.input["duration_s"]
-        resampled = [resample_record(record, fs_hz, duration_s) for record in records]
-        return torch.from_numpy(np.stack([record.signal_mv for record in resampled]))
+        marked = [
+            replace(record, signal_mv=mark_gaps(record.signal_mv, record.fs_hz)[0])
+            for record in records
+        ]
+        resampled = [resample_record(record, fs_hz, duration_s) for record in marked]
+        signals_mv = torch.from_numpy(np.stack([record.signal_mv for record in resampled]))
+        return high_pass(signals_mv, fs_hz, self.highpass_hz)
 
     def inputs(self, items: Sequence[ClassifierInput]) -> Tensor:
         """Return the network's input: ``images`` or ``signals``.
@@ -213,6 +232,11 @@ class Classifier:
             raise UnreadableRecord(
                 f"The image of record {image.name} cannot be read by {self.run_id}, which "
                 "reads signals, not images. Give the recording."
+            )
+        if self.highpass_hz:
+            raise UnreadableRecord(
+                f"The image of record {image.name} was drawn without the high-pass of "
+                f"{self.highpass_hz:g} Hz that {self.run_id} was trained with. Give the recording."
             )
         if image.geometry != self.geometry or image.fs_hz != self.input["fs_hz"]:
             trained_on = describe_image(self.geometry, self.input["fs_hz"])
@@ -317,4 +341,5 @@ def load_model(
         thresholds=fitted.get("thresholds", {}),
         temperature=fitted.get("temperature"),
         refer=fitted.get("refer"),
+        ranked=ranked_classes(run.evaluation),
     )

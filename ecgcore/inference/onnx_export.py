@@ -110,6 +110,7 @@ def onnx_metadata(classifier: Classifier) -> dict[str, str]:
         "leads": LEADS,
         "fs_hz": settings["fs_hz"],
         "duration_s": settings["duration_s"],
+        "highpass_hz": classifier.highpass_hz,
         **image_settings,
         "classes": classifier.classes,
         "target_mode": classifier.target_mode,

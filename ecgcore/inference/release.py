@@ -156,6 +156,8 @@ def _calibration_line(fitted: dict[str, Any]) -> str:
 
 def _input_line(settings: dict[str, Any]) -> str:
     signal = f"12 leads, {settings['duration_s']:g} s at {settings['fs_hz']:g} Hz"
+    if cutoff_hz := settings.get("highpass_hz"):
+        signal += f" above {cutoff_hz:g} Hz"
     if "layout" not in settings:
         return f"{signal}, as signals in mV"
     height, width = settings["size"]

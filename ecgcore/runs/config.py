@@ -139,6 +139,17 @@ class TrainConfig:
         among="ecgcore.records.record.LEADS",
         noun="lead",
     )
+    highpass_hz: float = setting(
+        0.0,
+        help="Cut-off of a zero-phase high-pass that every signal passes before the network reads "
+        "it or it is drawn; 0 for none, measurements use 0.5.",
+        group=DATA,
+        label="High-pass",
+        unit="Hz",
+        low=0,
+        high=0.67,
+        step=0.05,
+    )
     augmentation: str = setting(
         "none",
         help="Random changes to training records: standard (shift, crop, gain, wander, noise, "

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ecgcore.cohort.store import Cohort
 from ecgcore.imaging import Geometry, draw_with_geometry
+from ecgcore.imaging.high_pass import high_pass
 from ecgcore.training.augmentation import Batch
 from ecgcore.training.augmenter import Augmenter
 from ecgcore.training.distributed import SINGLE_PROCESS, Team
@@ -32,6 +33,8 @@ class BatchLoader:
         Device on which the inputs are made.
     beats
         Row → R peaks in seconds, of the rows that were needed so far.
+    highpass_hz
+        Cut-off of the high-pass after augmentation; 0 for none.
     """
 
     cohort: Cohort
@@ -40,6 +43,7 @@ class BatchLoader:
     geometry: Geometry | None
     device: torch.device
     beats: dict[int, np.ndarray] = field(default_factory=dict)
+    highpass_hz: float = 0.0
 
     def batches(
         self,
@@ -68,10 +72,11 @@ class BatchLoader:
             yield self._inputs(batch), targets
 
     def _inputs(self, batch: Batch) -> Tensor:
+        signal_mv = high_pass(batch.signal_mv, batch.fs_hz, self.highpass_hz)
         if self.geometry is None:
-            return batch.signal_mv
+            return signal_mv
         beats = batch.beats if self.geometry.shows_beats else None
-        return draw_with_geometry(batch.signal_mv, batch.fs_hz, self.geometry, beats)
+        return draw_with_geometry(signal_mv, batch.fs_hz, self.geometry, beats)
 
     def _read(self, records: np.ndarray, with_beats: bool) -> Batch:
         """Return signals, targets and, if needed, R peaks, on the device."""

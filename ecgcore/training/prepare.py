@@ -157,6 +157,8 @@ def _metadata(run_id: str, now: datetime, plan: TrainingPlan, parameters: int) -
 def _input(config: ResolvedConfig, cohort: Cohort) -> dict[str, Any]:
     """Return the network's input: signals, or the layout and geometry of images."""
     signals = {"fs_hz": cohort.fs_hz, "duration_s": cohort.duration_s}
+    if config.highpass_hz:
+        signals |= {"highpass_hz": config.highpass_hz}
     if model_info(config.model).input == "signal":
         return signals
     images = make_geometry(config.layout, config.size, cohort.duration_s, config.rhythm)

@@ -121,14 +121,20 @@ class Parent(SourceRun):
         return self.run.meta["input"]
 
     def inherit(self, config: ResolvedConfig) -> ResolvedConfig:
-        """Return a configuration with the parent's images; refuse another network."""
+        """Return a configuration with the parent's input; refuse another network."""
         own = self.run.config
         if (own.model, own.model_options) != (config.model, config.model_options):
             raise RequestError(
                 f"Run {self.run.id} is {_network(own)}, not {_network(config)}; name the same "
                 "network to start from it."
             )
-        return replace(config, layout=own.layout, size=own.size, rhythm=own.rhythm)
+        return replace(
+            config,
+            layout=own.layout,
+            size=own.size,
+            rhythm=own.rhythm,
+            highpass_hz=own.highpass_hz,
+        )
 
 
 def load_pretrained(model: nn.Module, parent: Run, meta: dict[str, Any]) -> None:

@@ -90,6 +90,7 @@ class TrainContext:
             self.geometry,
             self.device,
             self.beats,
+            self.run.meta["input"].get("highpass_hz", 0.0),
         )
 
     def forward(self, inputs: Tensor, model: nn.Module | None = None) -> Tensor:
