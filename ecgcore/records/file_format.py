@@ -60,8 +60,7 @@ REFUSALS = {
     "own_picture": "{file} is a picture that 'ecgcore convert' drew for networks; classify it, or "
     "give the recording",
     "own_page": "{file} is an ECG page for people that 'ecgcore plot' drew. Give the recording",
-    "document": "{file} is a document (PDF, Office) and holds no signal. Give the recording, or "
-    "save an old workbook (.xls) as .xlsx",
+    "document": "{file} is a document (PDF or Office) and holds no signal. Give the recording",
     "archive": "{file} is packed in a form that is not opened; unpack it, or pack it as .zip",
     "xml": "{file} is XML of another kind (root element {root}); accepted are HL7 aECG, Philips, "
     "GE MUSE, CardioSoft, Mortara and Schiller",

@@ -112,7 +112,7 @@ def _read(
     if read_vendor := file_format.vendor_reader(format_name):
         return read_vendor(path, start_s=start_s)
     if format_name == "wfdb":
-        return read_wfdb(path, start_s=start_s)
+        return read_wfdb(path, source_fs_hz=source_fs_hz, start_s=start_s)
     if format_name == "zip":
         record = _read_only_member(path, source_fs_hz, assume_order)
     elif read_array := file_format.array_reader(format_name):

@@ -37,8 +37,8 @@ def test_val_is_read_in_rows_or_columns_when_the_rate_is_given(tmp_path, version
     np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, atol=1e-6)
     assert record.notes == (PROVEN, "scale assumed: µV")
     assert refusal(path) == (
-        "Record x does not say its sampling rate; fetch its header x.hea, or give the rate "
-        "(--source-fs-hz)."
+        "Record x does not say its sampling rate; x.hea is missing beside x.mat: fetch it, or give "
+        "the rate (--source-fs-hz)."
     )
 
 

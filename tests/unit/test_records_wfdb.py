@@ -7,6 +7,7 @@ import pytest
 from recordings import DATA, limb_consistent_uv, real, write_wfdb
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records.formats import wfdb
 from ecgcore.records.read import read_record
 from ecgcore.records.record import ALTERED, LEADS, Statement
 
@@ -288,6 +289,14 @@ def test_more_samples_than_stated_are_noted(tmp_path, signal_uv):
     assert read_record(unchecked).notes == (f"{ALTERED}{held}",)
 
 
+def test_the_part_of_a_long_recording_that_is_read_is_noted(tmp_path, signal_uv, monkeypatch):
+    monkeypatch.setattr(wfdb, "LONGEST_SAMPLES", 400)
+    header = write_wfdb(tmp_path, "x", signal_uv)
+    assert read_record(header).notes == ("first 0.8 s of 2 s read",)
+    assert read_record(header, start_s=1).notes == ("from 1 s on, 0.8 s of 2 s read",)
+    assert read_record(header, start_s=1.4).notes == ("from 1.4 s on",)
+
+
 def test_a_signal_file_that_is_a_link_out_of_its_folder_is_not_followed(tmp_path, signal_uv):
     header = write_wfdb(tmp_path / "a", "x", signal_uv)
     (tmp_path / "a" / "x.dat").rename(tmp_path / "x.dat")
@@ -561,3 +570,18 @@ def test_an_unneeded_rate_is_noted_as_not_used():
     note = "the 1000 Hz given are not used: the file says 100 Hz"
     assert (record.fs_hz, record.notes) == (100, (*read_record(header).notes, note))
     assert read_record(header, source_fs_hz=100).notes == read_record(header).notes
+
+
+@pytest.mark.parametrize("form", ["16", "24"])
+def test_a_header_without_a_rate_takes_the_given_one_before_the_default(tmp_path, signal_uv, form):
+    from wfdb import wrsamp
+
+    table_mv = signal_uv.T / 1000
+    units = ["mV"] * 12
+    wrsamp("x", 500, units, list(LEADS), table_mv, fmt=[form] * 12, write_dir=str(tmp_path))
+    header = tmp_path / "x.hea"
+    header.write_text(header.read_text().replace("x 12 500 1000", "x 12"))
+    record = read_record(header, source_fs_hz=500)
+    assert (record.fs_hz, record.evidence["rate"]) == (500, "the rate given")
+    assert not [note for note in record.notes if "rate" in note or "given" in note]
+    assert read_record(header).notes[0].startswith("rate assumed: 250 Hz")

@@ -70,7 +70,8 @@ def read_mat(
         ),
         source_fs_hz=source_fs_hz,
         assume_order=assume_order,
-        rate_advice=f"fetch its header {path.stem}.hea, or give the rate (--source-fs-hz)",
+        rate_advice=f"{path.stem}.hea is missing beside {path.name}: fetch it, or give the rate "
+        "(--source-fs-hz)",
     )
     record = replace(
         record,

@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,13 +55,15 @@ class _Samples(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_wfdb(path: Path, *, start_s: float = 0.0) -> Record:
+def read_wfdb(path: Path, *, source_fs_hz: float | None = None, start_s: float = 0.0) -> Record:
     """Read the record of a ``.hea`` file.
 
     Parameters
     ----------
     path
         The header; its signal files lie in the same folder.
+    source_fs_hz
+        Hz, for a header that states no rate; WFDB's default is taken otherwise.
     start_s
         Start in a long recording, in seconds; at most ``LONGEST_SAMPLES`` are read.
 
@@ -69,7 +72,8 @@ def read_wfdb(path: Path, *, start_s: float = 0.0) -> Record:
     UnreadableRecord
         Not a header, a signal file missing, cut off or another one, not twelve leads …
     """
-    header = read_wfdb_header(path)
+    stated = read_wfdb_header(path)
+    header = replace(stated, fs_hz=source_fs_hz) if stated.fs_hz is None else stated
     _refuse_median_beat(header)
     origin = identify_origin(header.name, header.comments)
     first = _first_frame(header, start_s)
@@ -84,7 +88,7 @@ def read_wfdb(path: Path, *, start_s: float = 0.0) -> Record:
         name=header.name,
         source=source_name(origin),
         notes=scale_notes + _rate_notes(header) + samples.notes + lead_notes + window_notes,
-        evidence=_evidence(header, samples.fs_hz, scale_notes),
+        evidence=_evidence(header, stated.fs_hz, samples.fs_hz, scale_notes),
         **wfdb_comments.metadata(path, header.comments, origin),
     )
     return mimic.add_metadata(ptbxl.add_metadata(record, path), path)
@@ -110,9 +114,13 @@ def _first_frame(header: WfdbHeader, start_s: float) -> int:
     return first
 
 
-def _evidence(header: WfdbHeader, fs_hz: float, scale_notes: tuple[str, ...]) -> dict[str, str]:
+def _evidence(
+    header: WfdbHeader, stated_hz: float | None, fs_hz: float, scale_notes: tuple[str, ...]
+) -> dict[str, str]:
     """Return what rate, leads and unit were taken from."""
-    rate = "its header" if header.fs_hz is not None else "WFDB's default"
+    rate = "its header"
+    if stated_hz is None:
+        rate = "WFDB's default" if header.fs_hz is None else "the rate given"
     if fs_hz != header.rate_hz:
         rate = f"its header: {header.rate_hz:g} frames a second, {fs_hz:g} samples of each lead"
     return {
@@ -132,9 +140,11 @@ def _window_notes(header: WfdbHeader, first: int, n_samples: int, fs_hz: float) 
     if not fs_hz:
         return ()
     read_s, length_s = n_samples / fs_hz, (header.n_samples or 0) / header.rate_hz
+    start_s = first / header.rate_hz
+    is_cut = start_s + read_s < length_s
     if first:
-        return (f"from {first / header.rate_hz:g} s on",)
-    return (f"first {read_s:g} s of {length_s:g} s read",) if read_s < length_s else ()
+        return (f"from {start_s:g} s on" + f", {read_s:g} s of {length_s:g} s read" * is_cut,)
+    return (f"first {read_s:g} s of {length_s:g} s read",) if is_cut else ()
 
 
 def _read_samples(header: WfdbHeader, first: int) -> _Samples:
@@ -168,9 +178,9 @@ def _library_samples(header: WfdbHeader, files: dict[str, Path], raw: Any, first
         n_frames = len(digital[0]) // header.signals[0].frame
         notes = _integrity_notes(header, files, sums, firsts, first, n_frames)
     frames = raw.samps_per_frame
-    rows, frame, rate_notes = _same_rate(raw.sig_name, raw.e_p_signal, frames, float(raw.fs))
+    rows, frame, rate_notes = _same_rate(raw.sig_name, raw.e_p_signal, frames, header.rate_hz)
     gains, baselines = np.array(raw.adc_gain or 1), np.array(raw.baseline or 0)
-    fs_hz = frame * float(raw.fs)
+    fs_hz = frame * header.rate_hz
     return _Samples(rows, raw.sig_name, raw.units, gains, baselines, fs_hz, notes + rate_notes)
 
 
