@@ -21,6 +21,8 @@ from ecgcore.records.unexpected_errors import refuse_unexpected_errors
 
 _SHORTER_S = 0.05
 """A recording that lacks less than this has the length of the network's input."""
+_LONGER_S = 0.5
+"""Seconds beyond the network's input that are left out without a note: less than a beat."""
 _CHUNK = 4 * BATCH_SIZE
 """Files per job of a worker process: whole batches, so that every answer is the same."""
 
@@ -87,9 +89,13 @@ def _gate(item: ClassifierInput) -> Gate:
 
 
 def _input_notes(item: ClassifierInput, classifier: Classifier) -> tuple[str, ...]:
-    """Return a note if a recording is shorter than the network's input."""
+    """Return a note if a recording is shorter than the network's input, or longer by a beat."""
     duration_s = classifier.input["duration_s"]
-    if not isinstance(item, Record) or item.duration_s > duration_s - _SHORTER_S:
+    if not isinstance(item, Record):
+        return ()
+    if item.duration_s > duration_s + _LONGER_S:
+        return (f"the first {duration_s:g} s of {item.duration_s:.1f} s are classified",)
+    if item.duration_s > duration_s - _SHORTER_S:
         return ()
     return (
         f"{item.duration_s:.1f} s of the {duration_s:g} s that {classifier.run_id} reads: filled "

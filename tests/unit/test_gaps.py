@@ -7,6 +7,10 @@ import pytest
 from recordings import EXAMPLES
 from simulated_ecg import beats, record, regular, with_pulse
 
+from ecgcore.imaging import LAYOUTS
+from ecgcore.imaging.network_view import network_image
+from ecgcore.inference.classify import classify_records
+from ecgcore.inference.model import load_model
 from ecgcore.measurement.gaps import describe_gaps, mark_gaps, rr_intervals_s
 from ecgcore.measurement.measurements import Measurements, measure
 from ecgcore.measurement.quality import quality
@@ -14,9 +18,11 @@ from ecgcore.measurement.quality_gate import DOUBTFUL, REFUSED, gate
 from ecgcore.measurement.rhythm import premature_beats, rate_bpm, rr_change, rr_irregularity
 from ecgcore.records.read import read_record
 from ecgcore.records.resample import resample_record, resample_signal
+from ecgcore.workspace import Workspace
 
 FEW = [read_record(path) for path in sorted(EXAMPLES.rglob("*.hea"))[:160:40]]
 HOLD, ZERO, MISSING = "constant", "zero", "missing"
+SHORT_MV = FEW[0].signal_mv[:, :250]
 GROUPS_3X4 = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (9, 10, 11))
 
 
@@ -129,7 +135,7 @@ def test_below_two_beats_nothing_is_measured_and_the_gate_refuses():
 
 
 def test_a_few_beats_are_measured_and_doubtful():
-    short = replace(FEW[0], signal_mv=FEW[0].signal_mv[:, :250])
+    short = replace(FEW[0], signal_mv=SHORT_MV)
     assert measure(short).rate_bpm == pytest.approx(measure(FEW[0]).rate_bpm, abs=6)
     assert gate(short).verdict == DOUBTFUL
     assert "short: 2.5 s recorded; below 5 s answers are less certain" in gate(short).reasons
@@ -145,6 +151,28 @@ def test_at_a_slow_rate_the_rhythm_is_measured_and_no_wave(fs_hz):
         f"sampled at {fs_hz} Hz: only the rhythm is measured, waves are smoothed",
     )
     assert "slow" in [flag.code for flag in quality(slow)]
+
+
+def test_networks_get_a_flat_gap_as_missing_and_a_short_record_is_noted(tmp_path):
+    network = load_model("resnet1d_scaled", Workspace(tmp_path))
+    drawn_flat, missing = (with_gap(FEW[0], 4, 6, kind) for kind in (ZERO, MISSING))
+    assert np.array_equal(network.signals([drawn_flat]), network.signals([missing]), equal_nan=True)
+    assert np.array_equal(network.signals([FEW[0]])[0], FEW[0].signal_mv)
+    long = replace(FEW[0], signal_mv=np.tile(FEW[0].signal_mv, 2))
+    short = replace(FEW[0], signal_mv=SHORT_MV)
+    [whole, short, long] = classify_records([FEW[0], short, long], network)
+    assert whole["notes"] == []
+    assert long["notes"] == ["the first 10 s of 20.0 s are classified"]
+    assert short["notes"] == [
+        "2.5 s of the 10 s that resnet1d_scaled reads: filled with missing values, less certain"
+    ]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_gap_leaves_no_ink_and_the_rest_is_drawn_as_it_was(layout):
+    whole, cut = (network_image(ecg, layout).image for ecg in (FEW[0], with_gap(FEW[0], 6, 7)))
+    assert np.isfinite(cut).all()
+    assert 0 < cut.sum() < whole.sum() or layout == "panels"
 
 
 @pytest.mark.parametrize("kind", [MISSING, ZERO])
