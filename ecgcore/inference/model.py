@@ -45,8 +45,9 @@ class Classifier:
         ``multilabel`` (each class has its own probability), ``exclusive`` or ``priority`` (the
         probabilities of a record sum to 1).
     input
-        ``fs_hz``, ``duration_s``, and ``highpass_hz`` if there is one; if it reads images also ``layout``, ``size`` [H, W] in
-        pixels, and, except in the oldest runs, ``rhythm`` and ``pen``.
+        ``fs_hz``, ``duration_s``, and ``highpass_hz`` if there is one; if the network reads images
+        also ``layout``, ``size`` [H, W] in pixels, and, except in the oldest runs, ``rhythm`` and
+        ``pen``.
     thresholds
         Calibrated probability from which a class is predicted as present, by class.
     temperature
