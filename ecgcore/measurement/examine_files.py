@@ -80,16 +80,16 @@ def bug_report(answer: dict[str, Any], versions: dict[str, str]) -> str:
     """
     system = f"ecgcore {versions['ecgcore']}, Python {versions['python']}, {versions['system']}"
     if answer["error"]:
-        found = f"refused: {answer['error']}"
+        findings = f"refused: {answer['error']}"
     else:
         evidence = "; ".join(f"{key} from {text}" for key, text in answer["evidence"].items())
         codes = ", ".join(flag.split(":")[0] for flag in answer["quality"]) or "no flag"
-        found = (
+        findings = (
             f"{len(answer['leads'])} leads x {answer['duration_s']:g} s at {answer['fs_hz']:g} Hz; "
             f"{evidence or 'no evidence stated'}; gate {answer['gate']} ({codes}); "
             f"notes: {'; '.join(answer['notes']) or 'none'}"
         )
-    words = f"{answer['format']} file, {_without_names(found, answer)}"
+    words = f"{answer['format']} file, {_without_names(findings, answer)}"
     return f"{system}: {' '.join(words.split())}"
 
 
@@ -107,7 +107,7 @@ def _findings(record: Record) -> dict[str, Any]:
     result = gate(record)
     has_signal = np.isfinite(record.signal_mv).any(axis=1)
     return {
-        "leads": [lead for lead, there in zip(LEADS, has_signal, strict=True) if there],
+        "leads": [lead for lead, is_known in zip(LEADS, has_signal, strict=True) if is_known],
         "samples": record.signal_mv.shape[1],
         "fs_hz": record.fs_hz,
         "duration_s": round(record.duration_s, 3),

@@ -68,11 +68,11 @@ def mark_flat_leads(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     if not _may_be_quiet(filled_mv, window // 2, 0.5):
         return signal_mv
     is_flat = np.stack([_quiet(lead_mv[None], window) for lead_mv in filled_mv])
-    is_off = is_flat.all(axis=1)
-    are_many = is_flat[~is_off].sum(axis=0) >= max(1, (~is_off).sum() / 2)
+    has_signal = np.count_nonzero(is_flat, axis=1) < is_flat.shape[1]
+    are_many = np.count_nonzero(is_flat[has_signal], axis=0) >= max(1, has_signal.sum() / 2)
     if _lies_between_beats(_runs(are_many), signal_mv.shape[1], fs_hz):
         return signal_mv
-    return np.where(is_flat & are_many & ~is_off[:, None], np.nan, signal_mv)
+    return np.where(is_flat & are_many & has_signal[:, None], np.nan, signal_mv)
 
 
 def describe_gaps(gaps: Sequence[Gap]) -> str:

@@ -174,12 +174,12 @@ def _band_pass(fs_hz: float) -> np.ndarray:
 
 def _detect_in_lead(lead: np.ndarray, known: np.ndarray, fs_hz: float) -> np.ndarray:
     """Return the samples of beats in a lead, each known stretch of it searched alone."""
-    found = [
+    samples = [
         start + _detect_in_stretch(lead[start:stop], fs_hz)
         for start, stop in _stretches(known)
         if stop - start >= SHORTEST_GAP_S * fs_hz
     ]
-    return np.concatenate(found) if found else np.zeros(0, int)
+    return np.concatenate(samples) if samples else np.zeros(0, int)
 
 
 def _detect_in_stretch(lead: np.ndarray, fs_hz: float) -> np.ndarray:
