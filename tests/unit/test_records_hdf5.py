@@ -119,7 +119,7 @@ def test_names_and_a_rate_beside_the_array_are_obeyed(tmp_path, names_are):
     with h5py.File(path, "w") as file:
         file["ecg"] = SIGNAL_MV[::-1].astype("<f4")
         if names_are == "dataset":
-            file["leads"], file["fs"] = names, 250.0
+            file["any_list"], file["fs"] = names, 250.0
         else:
             file["ecg"].attrs["leads"], file.attrs["sampling_rate"] = names, 250
     record = read_record(path)

@@ -106,7 +106,7 @@ def mark_as_matlab(path):
 
 
 @pytest.mark.parametrize(
-    "variable", ["leads", "lead_order", "leadnames", "sig_name", "channels", "labels", "ch_names"]
+    "variable", ["leads", "lead_order", "leadnames", "sig_name", "channels", "labels", "any_list"]
 )
 @pytest.mark.parametrize("spelling", ["{}", "lead_{}", "ECG {}"])
 def test_names_beside_the_array_are_understood_in_any_spelling(tmp_path, variable, spelling):
@@ -236,3 +236,13 @@ def test_code_15_cut_into_one_file_a_record_is_read_with_its_labels():
     assert (record.source, record.fs_hz, record.age_years) == ("code-15", 400, 46)
     assert (record.sex, record.patient) == ("male", "185323")
     assert record.statements == (Statement("code15", "1dAVb"), Statement("code15", "not_normal"))
+
+
+def test_names_in_a_struct_beside_the_array_or_around_it_are_understood(tmp_path):
+    info = {"lead_names": np.array(LEADS[::-1], object), "fs": 500}
+    beside = saved(tmp_path / "a.mat", data=SIGNAL_UV[::-1], info=info)
+    around = saved(tmp_path / "b.mat", record={"signal": SIGNAL_UV[::-1], **info})
+    for path in (beside, around):
+        record = read_record(path)
+        np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, atol=1e-6)
+        assert (record.fs_hz, record.notes) == (500, ("scale assumed: µV",))

@@ -166,7 +166,9 @@ def test_an_array_of_many_gives_a_recording_a_row(tmp_path, form):
 
 def test_arrays_by_name_bring_their_rate_unit_and_leads(tmp_path):
     path = tmp_path / "x.npz"
-    np.savez(path, signal=SIGNAL_MV[::-1] * 1e6, fs=500, units="nV", leads=LEADS[::-1])
+    objects = np.array([{"patient": "Anna"}], dtype=object)  # never opened, and no hindrance
+    named = {"any_list": np.array(LEADS[::-1]), "units": "nV", "about": objects}
+    np.savez(path, signal=SIGNAL_MV[::-1] * 1e6, fs=500, **named)
     record = read_record(path)
     np.testing.assert_allclose(record.signal_mv, SIGNAL_MV, atol=1e-5)
     assert (record.fs_hz, record.notes) == (500, ())

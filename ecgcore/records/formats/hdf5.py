@@ -22,7 +22,7 @@ from ecgcore.records.formats.variables import SIGNAL_VARIABLES, ArrayFile
 from ecgcore.records.metadata import code15, sph
 from ecgcore.records.record import Record
 
-_MOST_EXAMS = 1_000_000
+_MOST_EXAMS, _MOST_WORDS = 1_000_000, 100
 _CODE_SAMPLES = 4096
 """Length to which CODE pads each tracing."""
 _SPH_NAME, _SPH_FEWEST_SAMPLES = re.compile(r"A\d{5}$"), 5000
@@ -118,10 +118,9 @@ def _read_array(path: Path) -> ArrayFile:
         for name in signals:
             _refuse_shape(path, name, found[name])
         leads = [name for name in found if variables.is_lead(name)]
-        wanted = [*signals, *leads, *filter(variables.is_wanted, found)]
         values = hdf5_file.attributes(file)
-        for name in wanted:
-            if hasattr(found[name], "shape"):
+        for name in (*signals, *leads, *found):
+            if name in signals or name in leads or _may_describe(name, found[name]):
                 values |= hdf5_file.attributes(found[name]) if name in signals else {}
                 values[name] = hdf5_file.values(path, found[name])
     recording = variables.find_recording(path, values)
@@ -131,6 +130,13 @@ def _read_array(path: Path) -> ArrayFile:
             "SPH's (a dataset ecg) and CODE's (tracings and exam_id)."
         )
     return recording
+
+
+def _may_describe(name: str, item: Any) -> bool:
+    """Return whether a dataset may describe a recording: by its name, or as a few words."""
+    if not hasattr(item, "shape"):
+        return False
+    return variables.is_wanted(name) or (item.dtype.kind in "SO" and item.size <= _MOST_WORDS)
 
 
 def _refuse_shape(path: Path, name: str, dataset: Any) -> None:
@@ -157,8 +163,8 @@ def _read_exam(path: Path, exam: str, source_fs_hz: float | None, assume_order: 
             raise UnreadableRecord(f"Record {exam}: its tracing is too large to be one ECG.")
         tracing = hdf5_file.values(path, dataset, row)
         others = {**hdf5_file.attributes(file), **hdf5_file.attributes(dataset)}
-        for name in filter(variables.is_wanted, found):
-            if hasattr(found[name], "shape") and found[name].size <= _MOST_EXAMS:
+        for name in found:
+            if _may_describe(name, found[name]) and found[name].size <= _MOST_EXAMS:
                 others[name] = hdf5_file.values(path, found[name])
     tracing = np.squeeze(tracing)
     if 12 not in tracing.shape:

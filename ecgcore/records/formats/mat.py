@@ -7,6 +7,7 @@ shows must be given.
 
 import struct
 import zlib
+from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ _CPSC_HZ = ("the form of CPSC 2018", 500.0)
 _CPSC_ORDER = "lead order assumed: I–III, aVR–aVF, V1–V6, the form of CPSC 2018"
 _CODE_ORDER = "lead order assumed: I–III, aVR–aVF, V1–V6, as CODE-15 gives it"
 _CPSC_FIELDS = {"sex", "age", "data"}
+_WORDS = frozenset({"cell", "char", "struct"})
 _MOST_CELLS = 100
 _COMPRESSED = 15
 _MATLAB_ERRORS = (*LIBRARY_ERRORS, EOFError, NameError, zlib.error, struct.error)
@@ -104,9 +106,10 @@ def _find_recording(path: Path, found: dict[str, Any]) -> ArrayFile:
     """Return the array of a recording among variables or in a struct, with the others beside it."""
     structs = [value for value in found.values() if isinstance(value, dict)]
     beside = {name: value for name, value in found.items() if not isinstance(value, dict)}
-    for fields in (beside, *({**beside, **inner} for inner in structs)):
+    for fields in (beside, *structs):
         if (file := variables.find_recording(path, fields)) is not None:
-            return file
+            others = [inner for inner in (*structs, beside) if inner is not fields]
+            return replace(file, others=dict(ChainMap(file.others, *others)))
     raise UnreadableRecord(
         f"Record {path.stem}: {path.name} is a MATLAB file without a recording; one of the "
         f"variables {', '.join(SIGNAL_VARIABLES[:6])} must hold it."
@@ -135,7 +138,8 @@ def _read_version_4_or_5(path: Path, head: bytes) -> dict[str, Any]:
     if head.startswith(b"MATLAB 5.0"):
         _refuse_bomb(path)
     try:
-        wanted = [name for name, *_ in whosmat(path) if _is_wanted(name)]
+        described = whosmat(path)
+        wanted = [name for name, _, kind in described if _is_wanted(name) or kind in _WORDS]
         found = loadmat(path, variable_names=wanted, struct_as_record=True)
     except MatReadError as error:
         raise ValueError(str(error)) from error
@@ -161,16 +165,21 @@ def _read_version_73(path: Path) -> dict[str, Any]:
     with hdf5_file.open_hdf5(path) as file:
         found: dict[str, Any] = {}
         for name, item in hdf5_file.members(path, file).items():
-            if name in SIGNAL_VARIABLES and hasattr(item, "keys"):
-                fields = hdf5_file.members(path, item).items()
-                found[name] = {
-                    field: _array(path, file, value)
-                    for field, value in fields
-                    if _is_wanted(field) and hasattr(value, "shape")
-                }
-            elif _is_wanted(name) and hasattr(item, "shape"):
-                found[name] = _array(path, file, item)
+            if hasattr(item, "shape"):
+                found |= _wanted_array(path, file, name, item)
+            elif not name.startswith("#"):
+                found[name] = {}
+                for field, value in hdf5_file.members(path, item).items():
+                    found[name] |= _wanted_array(path, file, field, value)
         return found
+
+
+def _wanted_array(path: Path, file: Any, name: str, item: Any) -> dict[str, Any]:
+    """Return a dataset by its name if it may be a recording or describe one, else nothing."""
+    is_words = getattr(item, "attrs", {}).get("MATLAB_class") in (b"char", b"cell")
+    if not hasattr(item, "shape") or not (_is_wanted(name) or is_words):
+        return {}
+    return {name: _array(path, file, item)}
 
 
 def _array(path: Path, file: Any, dataset: Any) -> np.ndarray:

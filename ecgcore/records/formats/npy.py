@@ -6,6 +6,8 @@ the order. An ``.npz`` file may hold them as ``fs``, ``leads``, ``units``. Nothi
 
 import zipfile
 import zlib
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from ecgcore.records.record import Record
 
 _LARGEST_BYTES = 400_000_000
 """Of an ``.npz`` file's members, unpacked."""
-_MOST_MEMBERS = 1000
+_MOST_MEMBERS, _SMALL_BYTES = 1000, 100_000
 _ERRORS = (
     *LIBRARY_ERRORS,
     zipfile.BadZipFile,
@@ -138,15 +140,29 @@ def _members(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = [info.file_size for info in archive.infolist()]
+            n_bytes = {info.filename: info.file_size for info in archive.infolist()}
         if sum(sizes) > _LARGEST_BYTES or len(sizes) > _MOST_MEMBERS:
             raise UnreadableRecord(
                 f"Record {path.stem}: {path.name} would unpack to {sum(sizes) / 1e6:,.0f} MB, more "
                 "than one ECG can hold; it is not read."
             )
         with np.load(path, allow_pickle=False) as members:
-            return {name: members[name] for name in members.files if _is_wanted(name)}
+            found = {name: members[name] for name in members.files if _is_wanted(name)}
+            others = [name for name in members.files if name not in found]
+            small = (name for name in others if n_bytes.get(f"{name}.npy", 0) < _SMALL_BYTES)
+            return found | _words(members, small)
     except _ERRORS as error:
         raise _damaged(path) from error
+
+
+def _words(members: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return the arrays of words among members, of which one may list the leads."""
+    words = {}
+    for name in names:
+        with suppress(ValueError):  # an array of objects, which is not opened
+            if members[name].dtype.kind in "SU":
+                words[name] = members[name]
+    return words
 
 
 def _is_wanted(name: str) -> bool:

@@ -26,10 +26,8 @@ _LEAD_VARIABLES = frozenset(
     "leads lead leadorder leadnames leadname leadlabels leadslist signame signames signalnames "
     "signalname channels channelnames chnames chname channelorder orderofleads".split()
 )
-_PERHAPS_LEADS = frozenset({"labels", "names", "columns", "order", "channellabels", "description"})
-"""Variables that name leads in some files, and diagnoses or people in others."""
 _UNIT_VARIABLES = frozenset({"unit", "units", "sigunits", "signalunits", "unitssignal"})
-_MOST_NAMES = 100
+_MOST_NAMES, _FEWEST_LEADS = 100, 8
 
 
 @dataclass(frozen=True)
@@ -61,10 +59,13 @@ class ArrayFile:
 
 
 def is_wanted(name: str) -> bool:
-    """Return whether a variable of that name may describe a recording."""
+    """Return whether a variable of that name may describe a recording.
+
+    Any variable of words may, too: one that lists leads names them, whatever it is called.
+    """
     plain = _plain(name)
     return (
-        plain in _LEAD_VARIABLES | _PERHAPS_LEADS | _UNIT_VARIABLES
+        plain in _LEAD_VARIABLES | _UNIT_VARIABLES
         or is_rate_name(name)
         or name_and_unit(name.lower())[0] in TIME_NAMES
     )
@@ -85,13 +86,11 @@ def lead_names(record: str, others: Mapping[str, Any]) -> list[str]:
     """
     named = []
     for variable, value in others.items():
-        plain = _plain(variable)
-        if plain not in _LEAD_VARIABLES | _PERHAPS_LEADS:
-            continue
-        names = _texts(value)
-        if any(standard_leads(names)) or (plain in _LEAD_VARIABLES and len(names) > 1):
+        names, is_named_so = _texts(value), _plain(variable) in _LEAD_VARIABLES
+        n_leads = sum(lead is not None for lead in standard_leads(names))
+        if n_leads >= _FEWEST_LEADS or (is_named_so and (n_leads or len(names) > 1)):
             named.append(names)
-        elif plain in _LEAD_VARIABLES and _is_other_order(value):
+        elif is_named_so and _is_other_order(value):
             raise UnreadableRecord(
                 f"Record {record}: the order of its leads is given by numbers; name the leads "
                 "(I, II, III, aVR, …, V6)."
