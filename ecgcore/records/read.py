@@ -52,17 +52,18 @@ def read_record(
 ) -> Record:
     """Read one 12-lead ECG.
 
-    The format is detected by content: WFDB, CSV, MATLAB, HDF5, DICOM, SCP-ECG, EDF, ISHNE, HL7
-    aECG and the XML of GE, Philips, Mortara and Schiller.
+    The format is detected by content: WFDB, tables (CSV, Parquet, Feather, .xlsx), arrays (MATLAB,
+    HDF5, NumPy), DICOM, SCP-ECG, EDF, ISHNE, MFER, HL7 aECG and the XML of GE, Philips, Mortara and
+    Schiller.
 
     Parameters
     ----------
     path
-        A file of any of these formats, any file of a WFDB record, or a path that leads into a zip
-        or HDF5 file (``x.zip/sub/rec.hea``).
+        A file of any of these formats, any file of a WFDB record, or a path that leads into a zip,
+        HDF5 or NumPy file (``x.zip/sub/rec.hea``, ``x.hdf5/1234567``, ``x.npy/0``).
     source_fs_hz
-        Sampling rate in Hz of a file that does not state it. A file that states its rate keeps it,
-        and the record's notes say so.
+        Sampling rate in Hz of a file that does not state it. A table or array that states another
+        one is refused; a recording with a header keeps its own, and the notes say so.
     assume_order
         Take twelve unnamed leads for I, II, III, aVR, aVL, aVF, V1–V6.
     start_s, duration_s
