@@ -10,7 +10,6 @@ from ecgcore.records.lead_names import (
     public_names,
     standard_leads,
 )
-from ecgcore.records.lead_names import standard_lead as standard_lead
 from ecgcore.records.record import LEADS
 
 DERIVABLE = frozenset({"III", "aVR", "aVL", "aVF"})
