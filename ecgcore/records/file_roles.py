@@ -207,8 +207,8 @@ def _parts_of_headers(
         signals = {file for file in header.signal_files if not file.lower().endswith(".hea")}
         parts |= {file: name for file in signals if file not in parts}
         parts |= {f"{segment}.hea": name for segment in header.segments if segment != stem}
-    found = {spellings.get(part, spellings.get(part.lower())): h for part, h in parts.items()}
-    return {part: header for part, header in found.items() if part is not None}
+    names_present = ((spellings.get(part, spellings.get(part.lower())), part) for part in parts)
+    return {name: parts[part] for name, part in names_present if name is not None}
 
 
 def _is_documentation(name: str, suffix: str) -> bool:

@@ -73,3 +73,18 @@ def test_two_rows_of_one_exam_are_noted_and_neither_is_taken(tmp_path):
     assert (first.age_years, first.statements) == (50, (Statement("code15", "RBBB"),))
     assert (second.age_years, second.patient, second.statements) == (None, None, ())
     assert "rows in exams.csv that differ, for this one record: none is used" in second.notes
+
+
+@pytest.mark.parametrize(("n_rows", "age_years"), [(2, 60), (3, None)])
+def test_sami_trop_s_rows_are_those_of_its_file_if_both_have_as_many(tmp_path, n_rows, age_years):
+    tracings = np.zeros((2, 4096, 12), np.float32)
+    tracings[:, 1000:3000] = np.tile(SIGNAL_UV, 2).T / 1000
+    with h5py.File(tmp_path / "exams.hdf5", "w") as file:
+        file["tracings"] = tracings
+    rows = ["9,50,False,True", "8,60,True,False", "7,70,True,False"][:n_rows]
+    (tmp_path / "exams.csv").write_text("\n".join(["exam_id,age,is_male,normal_ecg", *rows]) + "\n")
+    record = read_record(tmp_path / "exams.hdf5" / "1")
+    assert (record.source, record.age_years) == ("sami-trop", age_years)
+    note = "exams.csv has 3 rows for 2 recordings: none is used"
+    assert (note in record.notes) == (n_rows == 3)
+    assert record.sex == ("male" if n_rows == 2 else None)

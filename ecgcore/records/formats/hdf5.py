@@ -19,7 +19,7 @@ from ecgcore.errors import UnreadableRecord
 from ecgcore.records.formats import hdf5_file, variables
 from ecgcore.records.formats.arrays import MOST_VALUES, record_of_array
 from ecgcore.records.formats.variables import SIGNAL_VARIABLES, ArrayFile
-from ecgcore.records.metadata import code15, sph
+from ecgcore.records.metadata import code15, samitrop, sph
 from ecgcore.records.record import Record
 
 _MOST_EXAMS, _MOST_WORDS = 1_000_000, 100
@@ -185,8 +185,9 @@ def _read_exam(path: Path, exam: str, source_fs_hz: float | None, assume_order: 
         path, file_of_one, name=exam, source_fs_hz=source_fs_hz, assume_order=assume_order
     )
     record = replace(record, notes=(*record.notes, *padding_notes))
-    has_table = many.is_code and many.have_ids
-    return code15.add_metadata(record, path, exam.partition("#")[0]) if has_table else record
+    if many.is_code and many.have_ids:
+        return code15.add_metadata(record, path, exam.partition("#")[0])
+    return record if many.have_ids else samitrop.add_metadata(record, path, row, len(many.rows))
 
 
 def _no_such_exam(path: Path, exam: str, many: _Exams | None) -> UnreadableRecord:

@@ -51,11 +51,15 @@ def add_metadata(record: Record, path: Path, exam: str, index: str = "") -> Reco
         record,
         patient=plain_number(row.get("patient_id", "")) or None,
         age_years=parse_age_years(plain_number(row.get("age", ""))),
-        sex={"true": "male", "1": "male", "false": "female", "0": "female"}.get(
-            plain_number(row.get("is_male", "")).lower()
-        ),
+        sex=parse_is_male(row.get("is_male", "")),
         statements=_statements(row),
     )
+
+
+def parse_is_male(cell: str) -> str | None:
+    """Return ``male`` or ``female`` from a cell of ``is_male``, None where it says neither."""
+    sexes = {"true": "male", "1": "male", "false": "female", "0": "female"}
+    return sexes.get(plain_number(cell).lower())
 
 
 def has_table(path: Path) -> bool:

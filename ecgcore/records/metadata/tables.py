@@ -68,7 +68,7 @@ class MetadataTable:
     def __init__(self, table: Path, key: str, columns: Iterable[str]):
         self.name = table.name
         names = list(dict.fromkeys((key, *columns)))
-        rows = _read_text(table, set(names))
+        rows = read_text(table, set(names))
         if key not in rows:
             raise UnreadableRecord(
                 f"{table.name}, the table beside the records, has no column {key}. Fetch it again."
@@ -132,7 +132,7 @@ def number(cell: str) -> float | None:
     return value if abs(value) < _LARGEST_NUMBER else None  # NaN is not less than anything
 
 
-def _read_text(table: Path, names: set[str]) -> pd.DataFrame:
+def read_text(table: Path, names: set[str]) -> pd.DataFrame:
     """Return some columns of a table as text, '' where empty."""
     as_text: dict[str, Any] = {"dtype": str, "na_filter": False}
     as_text["usecols"] = lambda name: str(name).strip() in names
