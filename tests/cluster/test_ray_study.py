@@ -8,8 +8,10 @@ import signal
 
 import pandas as pd
 import pytest
+import torch
 from killing import workers_of_ray
 
+from ecgcore.executors.local import cores, limit_torch_threads
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.run import Run, list_runs
 from ecgcore.studies import study
@@ -71,9 +73,15 @@ def workspace(examples_home, tmp_path):
 
 @pytest.fixture(scope="module")
 def smooth(examples_home, tmp_path_factory):
-    """Return the folder of trials that this process trained one after another."""
+    """Return the folder of trials that this process trained one after another.
+
+    It computes with as many threads as a trial has on Ray: sums depend on their number.
+    """
     folder = tmp_path_factory.mktemp("smooth")
+    threads = torch.get_num_threads()
+    limit_torch_threads(cores())
     done = train_missing(STUDY, "examples", examples_home, folder, "*", lambda run, progress: None)
+    limit_torch_threads(threads)
     assert [trial.name for trial in done] == ["s1", "s2", "from-s1"]
     return folder
 

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +19,27 @@ TRAINED_MS = 900_000  # two epochs take some seconds on two free cores
 expect.set_options(timeout=180_000)
 
 
-def test_the_whole_workflow_from_import_to_saliency(open_tab, server, tmp_path):
-    _, workspace = server
+@pytest.fixture
+def answer(run, server):
+    """Return a function that runs a command on the server's workspace and returns its JSON."""
+
+    def answer(*command: str) -> dict:
+        code, out, err = run(*command, "--json", "--home", server[1])
+        assert code == 0, err
+        return json.loads(out.splitlines()[-1])
+
+    return answer
+
+
+def test_the_whole_workflow_from_import_to_saliency(open_tab, answer, tmp_path):
     tab = open_tab()
     read_the_examples(tab)
     browse_one_record(tab)
-    a, b = train_both(tab, open_tab, workspace)
+    a, b = train_both(tab, open_tab, answer)
     tab = open_tab("train")
     tab.get_by_role("link", name="Compare these two").click()
-    compare_like_the_command(tab, workspace, a, b)
-    classify_like_the_command(tab, workspace, (a, b), as_mat_pair(tmp_path))
+    compare_like_the_command(tab, answer, a, b)
+    classify_like_the_command(tab, answer, (a, b), as_mat_pair(tmp_path))
     show_both_maps(tab)
     expect(tab.get_by_test_id("stException")).to_have_count(0)
 
@@ -51,7 +60,7 @@ def browse_one_record(tab) -> None:
     expect(tab).not_to_have_url(re.compile("record=00530_lr"))
 
 
-def train_both(tab, open_tab, workspace: Path) -> tuple[str, str]:
+def train_both(tab, open_tab, answer) -> tuple[str, str]:
     """Train both networks for two epochs; the tab that started them is closed meanwhile."""
     tab.get_by_role("link", name="Train").click()
     networks = tab.get_by_test_id("stButtonGroup").filter(has_text="resnet1d")
@@ -67,19 +76,16 @@ def train_both(tab, open_tab, workspace: Path) -> tuple[str, str]:
     tab = open_tab("train")
     expect(tab.get_by_text("done · epoch 2 of 2")).to_have_count(2, timeout=TRAINED_MS)
     expect(tab.get_by_text("Last trained")).to_be_visible()
-    by_model = {
-        r["model"]: r
-        for r in run_command(workspace, "runs", "list")["runs"]
-        if r["cohort"] == "examples"
-    }
+    runs = answer("runs", "list")["runs"]
+    by_model = {r["model"]: r for r in runs if r["cohort"] == "examples"}
     tab.close()
     a, b = (by_model[name]["run"] for name in BOTH)
     return a, b
 
 
-def compare_like_the_command(tab, workspace: Path, a: str, b: str) -> None:
+def compare_like_the_command(tab, answer, a: str, b: str) -> None:
     expect(tab).to_have_url(re.compile(f"a={a}"))
-    comparison = run_command(workspace, "compare", a, b)
+    comparison = answer("compare", a, b)
     row = tab.get_by_role("row", name=re.compile("Macro AUC"))
     expect(row).to_be_visible()
     cells = row.get_by_role("cell").all_inner_texts()
@@ -99,15 +105,12 @@ def compare_like_the_command(tab, workspace: Path, a: str, b: str) -> None:
     assert f"{comparison['n_common']:,} common records" in report
 
 
-def classify_like_the_command(tab, workspace: Path, runs, pair: list[Path]) -> None:
+def classify_like_the_command(tab, answer, runs, pair: list[Path]) -> None:
     tab.get_by_role("link", name="Classify").click()
     tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(pair)
     bars = tab.locator(".barlayer .bartext, .barlayer text")
     expect(bars).to_have_count(20)
-    answers = [
-        run_command(workspace, "classify", str(pair[0]), "--run", run)["probabilities"]
-        for run in runs
-    ]
+    answers = [answer("classify", str(pair[0]), "--run", run)["probabilities"] for run in runs]
     expected = [f"{p:.3f}" for by_class in answers for p in by_class.values()]
     assert sorted(bars.all_text_contents()) == sorted(expected)
     expect(tab.get_by_text("Behind the trace: Grad-CAM")).to_be_visible()
@@ -133,17 +136,6 @@ def as_mat_pair(folder: Path) -> list[Path]:
         lines.append(f"visit.mat 16+24 1000/mV 16 0 {row[0]} {checksum} 0 {lead}")
     (folder / "visit.hea").write_text("\n".join(lines) + "\n")
     return [folder / "visit.hea", folder / "visit.mat"]
-
-
-def run_command(workspace: Path, *command: str) -> dict:
-    """Return the JSON answer of a command."""
-    result = subprocess.run(
-        [sys.executable, "-m", "ecgcore", *command, "--json", "--home", str(workspace)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return json.loads(result.stdout.splitlines()[-1])
 
 
 def text(value: float) -> str:
