@@ -174,7 +174,7 @@ def _unknown_text(of_core: dict[str, dict[str, int]]) -> str:
     rows += [*_row("class", "present", "absent before", "absent now", "unknown now"), _rule(5)]
     for code in ("LVH", "STEMI"):
         present, absent, unknown = (of_core[s][code] for s in ("present", "absent", "unknown"))
-        rows += _row(code, present, absent + unknown, absent, unknown)
+        rows += _row(code, *(f"{n:,}" for n in (present, absent + unknown, absent, unknown)))
     return "\n".join(rows)
 
 
