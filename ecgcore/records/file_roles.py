@@ -43,6 +43,8 @@ _DRAWN_SUFFIXES = (
 )
 """Suffixes of recordings of which a picture may have been drawn, the likeliest first."""
 _CELLS, _LINES = re.compile(r"[,;|\t]"), 200
+_SMALLEST_RECORDING_BYTES = 300
+"""A second of twelve leads takes more, at 50 Hz, too; a smaller text is not parsed."""
 _FEWEST_LEADS = 3
 """Fewer names may be anything: ``I`` and ``II`` number chapters and grades, too."""
 _LEAD_COLUMNS = frozenset({"lead", "leads", "lead_name", "lead name", "leadname"})
@@ -147,14 +149,15 @@ def _role_by_content(name: str, suffix: str, names: list[str], read_head: HeadRe
 
 def _role_of_csv(head: bytes, suffix: str) -> Role:
     """Return the role of a text of cells: what names leads in any way is left to the reader."""
-    if csv_parser.looks_like_recording(head, suffix) or _mentions_leads(head):
+    is_too_small = 0 < len(head) < _SMALLEST_RECORDING_BYTES
+    if not is_too_small and csv_parser.looks_like_recording(head, suffix):
         return Role(RECORD)
-    return Role(TABLE)
+    return Role(RECORD if _mentions_leads(head) else TABLE)
 
 
 def _mentions_leads(head: bytes) -> bool:
     """Return whether the first line or the first column names leads, or a column is called so."""
-    text = head.decode("utf-8", "replace") or "\n"
+    text = head.decode("utf-8", "replace").strip() or "\n"
     lines = [_CELLS.split(line) for line in text.splitlines()[:_LINES]]
     cells = {cell.strip(" \t\"'").lower() for cell in (*lines[0], *(line[0] for line in lines))}
     leads = {standard_lead(cell) for cell in cells} - {None}
