@@ -102,13 +102,15 @@ def write_wfdb_record(folder: Path, recording: Recording) -> Path:
     """Write a WFDB record by ``wfdb``."""
     import wfdb
 
+    formats = ("16", "24", "32", "212")  # 12 bits hold small numbers alone
+    n_fitting = {200: 4, 204: 4, 400: 4}.get(recording.units_per_mv, 3)
     wfdb.wrsamp(
         "a",
         fs=recording.fs_hz,
         units=[recording.unit] * 12,
         sig_name=recording.names,
         p_signal=recording.rows.T,
-        fmt=[("16", "212", "24", "32", "80")[recording.seed % 4]] * 12,
+        fmt=[formats[recording.seed % n_fitting]] * 12,
         adc_gain=[recording.units_per_mv * MV_PER_UNIT[recording.unit]] * 12,
         baseline=[recording.seed % 100 - 50] * 12,
         write_dir=str(folder),
@@ -121,7 +123,7 @@ def write_edf_file(folder: Path, recording: Recording) -> Path:
     import pyedflib
 
     file = folder / "a.edf"
-    limit = 32767 / recording.units_per_mv / MV_PER_UNIT[recording.unit]
+    limit = float(f"{32767 / recording.units_per_mv / MV_PER_UNIT[recording.unit]:.7g}"[:7])
     writer = pyedflib.EdfWriter(str(file), 12, file_type=pyedflib.FILETYPE_EDFPLUS)
     for row, name in enumerate(recording.names):
         writer.setSignalHeader(
