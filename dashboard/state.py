@@ -8,6 +8,7 @@ Every other key belongs to one page and starts with that page's name.
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from math import isfinite
 from typing import Literal
 from urllib.parse import quote
 
@@ -53,6 +54,21 @@ def ensure_option(key: str, options: list[str], default: str) -> None:
     """
     if st.session_state.get(key) not in options:
         st.session_state[key] = default
+
+
+def number_in_url(key: str) -> Literal["query-params"] | None:
+    """Return the binding of a number's control to the URL.
+
+    None where the URL holds a number without end, on which Streamlit's control would fail.
+    """
+    return None if any(map(_is_infinite, st.query_params.get_all(key))) else URL
+
+
+def _is_infinite(text: str) -> bool:
+    try:
+        return not isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def is_dark() -> bool:

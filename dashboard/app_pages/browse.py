@@ -15,6 +15,7 @@ from dashboard.components import (
     record_view,
 )
 from dashboard.data import cached, cached_browse
+from dashboard.plain_text import message
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
 
@@ -141,6 +142,6 @@ try:
         show_records(cohort)
         keyboard.listen("browse_pressed", "1234567890?", press)
 except EcgError as error:
-    st.error(str(error))
+    st.error(message(error))
 if st.session_state.pop("browse_keys_shown", False):
     show_keys()

@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard import state
 from dashboard.components import answer_view, controls, uploads
 from dashboard.data import cached, cached_uploads
+from dashboard.plain_text import csv_of, message
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.errors import EcgError
 from ecgcore.runs.run import Run
@@ -99,7 +100,7 @@ def choose_file(table: pd.DataFrame, formats: dict[str, Any]) -> str:
     )
     st.download_button(
         "Download as CSV",
-        table.assign(notice=RESEARCH_USE_ONLY).to_csv(index=False),
+        csv_of(table.assign(notice=RESEARCH_USE_ONLY)),
         "classified.csv",
         "text/csv",
         icon=":material/download:",
@@ -120,7 +121,7 @@ if not available:
 result = choose_ecgs()
 chosen = controls.choose_runs("Networks (one or two)", "classify_runs", available)
 for reason in result.refused:
-    st.error(reason)
+    st.error(message(reason))
 if not result.ecgs or not chosen:
     if not result.refused:
         st.info("Choose a network and upload an ECG, or try an example.")
@@ -134,4 +135,4 @@ try:
     of_file = {name: rows[index] for name, rows in answers.items()}
     answer_view.show(result.ecgs[file], of_file, runs)
 except EcgError as error:
-    st.error(str(error))
+    st.error(message(error))

@@ -20,6 +20,7 @@ from dashboard.components import (
     controls,
 )
 from dashboard.data import cached_comparison, cached_runs
+from dashboard.plain_text import message
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.comparison.text import few_records_warning, finding, finding_over_seeds
 from ecgcore.errors import EcgError
@@ -114,7 +115,7 @@ try:
             comparison = cached_runs.compare(seed_a.id, seed_b.id, part)
     (st.error if few_records_warning(comparison) else st.write)(finding(comparison))
     for flag in comparison["flags"]:
-        st.warning(flag, icon=":material/flag:")
+        st.warning(message(flag), icon=":material/flag:")
     compare_tables.headline(comparison)
     offer_downloads(comparison, part)
     tabs = st.tabs(TABS, key="compare_tab", on_change="rerun", bind=state.URL)
@@ -123,4 +124,4 @@ try:
             with tab:
                 show_tab(name, comparison, part)
 except EcgError as error:
-    st.error(str(error))
+    st.error(message(error))

@@ -1,5 +1,8 @@
 """Overview: the latest comparison, the cohorts and runs, and the next steps."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import pandas as pd
 import streamlit as st
 
@@ -7,11 +10,16 @@ from dashboard import state
 from dashboard.charts import draw, figures, palette
 from dashboard.components import controls, ingest_view
 from dashboard.data import cached, cached_browse, cached_runs
+from dashboard.plain_text import message
 from ecgcore.comparison.text import finding
 from ecgcore.errors import EcgError
 from ecgcore.evaluation.text import METRIC_TITLES
 from ecgcore.labels.classes import CODES
 from ecgcore.runs.run import ALIVE, Run
+
+if TYPE_CHECKING:
+    from ecgcore.cohort.catalogue import CohortSummary
+    from ecgcore.workspace import Damaged
 
 COMPARISON_PX = 430
 
@@ -29,7 +37,7 @@ def show_latest_comparison() -> None:
     try:
         comparison = cached_runs.compare(a.id, b.id, "test")
     except EcgError as error:
-        st.error(str(error))
+        st.error(message(error))
         return
     st.write(finding(comparison))
     changes = {title: comparison["differences"][metric] for metric, title in METRIC_TITLES.items()}
@@ -46,6 +54,7 @@ def show_latest_comparison() -> None:
 def show_cohorts() -> None:
     """List the cohorts with their records of each class; a click opens one."""
     st.subheader("Cohorts")
+    show_damaged(cached.damaged_cohorts())
     cohorts = cached.cohorts()
     if not cohorts:
         controls.offer_examples()
@@ -54,7 +63,7 @@ def show_cohorts() -> None:
         {
             "cohort": cohort.name,
             "records": cohort.records,
-            "classes": list(cached_browse.class_counts(cohort).values()),
+            "classes": classes_of(cohort),
             "patients": cohort.patients,
         }
         for cohort in cohorts
@@ -79,9 +88,25 @@ def show_cohorts() -> None:
         st.switch_page("app_pages/browse.py", query_params={state.COHORT: cohort.name})
 
 
+def classes_of(cohort: "CohortSummary") -> list[int]:
+    """Return the number of records of each class; say so and return none where they are damaged."""
+    try:
+        return list(cached_browse.class_counts(cohort).values())
+    except EcgError as error:
+        st.warning(message(error), icon=":material/broken_image:")
+        return []
+
+
+def show_damaged(damaged: "Sequence[Damaged]") -> None:
+    """Show one line for each cohort or run that cannot be opened."""
+    for one in damaged:
+        st.warning(message(one.reason), icon=":material/broken_image:")
+
+
 def show_runs() -> None:
     """List runs and shipped models with their state and scores; a click opens one."""
     st.subheader("Runs and shipped models")
+    show_damaged(cached_runs.damaged_runs())
     runs = [*cached_runs.runs(), *cached_runs.shipped()]
     if not runs:
         st.info("No network has been trained yet.")

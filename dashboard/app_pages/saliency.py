@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import state
 from dashboard.components import controls, explanation_view, uploads
 from dashboard.data import cached, cached_browse, cached_uploads
+from dashboard.plain_text import message
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.explanation.methods import METHODS
 
@@ -48,7 +49,7 @@ def choose_record() -> "ClassifierInput":
 def choose_upload() -> "ClassifierInput":
     """Show the file uploader and a list of this session's uploads; return the chosen one."""
     for reason in uploads.upload("saliency").refused:
-        st.error(reason)
+        st.error(message(reason))
     ecgs = state.uploads()
     if not ecgs:
         st.info("Upload an ECG, or try an example on Classify: it can then be explained here, too.")
@@ -135,4 +136,4 @@ try:
     )
     explanation_view.bars(dict(zip(names, explanations, strict=True)), code)
 except EcgError as error:
-    st.error(str(error))
+    st.error(message(error))

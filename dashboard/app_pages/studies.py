@@ -5,13 +5,14 @@ import streamlit as st
 from dashboard import state
 from dashboard.charts import draw, figures_studies, palette
 from dashboard.data import cached_studies
+from dashboard.plain_text import message
 from ecgcore.errors import EcgError
 
 st.title("Studies")
 try:
     studies = {study.name: study for study in cached_studies.overviews()}
 except EcgError as error:
-    st.error(str(error))
+    st.error(message(error))
     st.stop()
 if not studies:
     st.info("No study has a finished training yet. Start one: `ecgcore study levels`.")

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.components import controls, train_preview, train_progress, train_settings
 from dashboard.data import cached_runs
+from dashboard.plain_text import message
 from ecgcore.errors import EcgError
 
 st.title("Train")
@@ -25,7 +26,7 @@ if st.button(label, type="primary", disabled=not configs, key="train_start"):
         st.session_state["train_started"] = len(configs)
         st.session_state["train_shown"] = []
     except EcgError as error:
-        st.error(str(error))
+        st.error(message(error))
 crashed = len(cached_runs.crashed_runs())
 if crashed and st.button(
     f"Resume {crashed} crashed",

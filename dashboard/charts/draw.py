@@ -14,6 +14,7 @@ from PIL import Image
 
 from dashboard.charts import palette
 from dashboard.charts.figure_data import csv_of
+from dashboard.plain_text import plain
 from ecgcore.paper.draw import page_svg
 from ecgcore.records.record import Record
 
@@ -126,7 +127,7 @@ def paper(record: Record, dark: bool, **options: Any) -> None:
 def quality(flags: list[str]) -> None:
     """Show the quality flags of a recording in one line."""
     if flags:
-        st.warning("; ".join(flags), icon=":material/troubleshoot:")
+        st.warning(plain("; ".join(flags)), icon=":material/troubleshoot:")
     else:
         st.caption("Quality: the automatic checks raised no flag.")
 
@@ -150,7 +151,7 @@ def network_image(image: np.ndarray, alt: str) -> None:
 def trust(result: Mapping[str, Any]) -> None:
     """Show the verdict on a map and the checks that it is based on."""
     if result["verdict"] is None:
-        st.info(result["why"])
+        st.info(plain(result["why"]))
         return
     passes = result["verdict"] == "passes"
     (st.success if passes else st.warning)(f"Trust: {result['verdict']}.")

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from dashboard.plain_text import csv_of as as_csv
 from ecgcore import RESEARCH_USE_ONLY
 
 
 def csv_of(figure: go.Figure, description: str) -> str:
     """Return a figure's data as CSV with the figure's description."""
-    return rows_of(figure).assign(figure=description, notice=RESEARCH_USE_ONLY).to_csv(index=False)
+    return as_csv(rows_of(figure).assign(figure=description, notice=RESEARCH_USE_ONLY))
 
 
 def rows_of(figure: go.Figure) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from dashboard.charts import draw, figures, palette, paper
 from dashboard.charts.figures_answers import Side, answer_bars
 from dashboard.components import controls
 from dashboard.data import cached, cached_uploads
+from dashboard.plain_text import message
 from ecgcore.evaluation.ranked_classes import ranked_classes
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.measurement.quality_gate import DOUBTFUL, REFUSED
@@ -29,7 +30,7 @@ def show(ecg: Record | NetworkImage, answers: Answers, runs: Mapping[str, Run]) 
     """Show the answer first, then the ECG, then the relevance map."""
     for name, answer in answers.items():
         if answer["error"]:
-            st.error(f"{name}: {answer['error']}")
+            st.error(message(f"{name}: {answer['error']}"))
     answers = {name: answer for name, answer in answers.items() if not answer["error"]}
     verdict, reasons = _quality_gate(ecg)
     has_answer = bool(answers) and verdict != REFUSED

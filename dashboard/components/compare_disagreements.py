@@ -11,6 +11,7 @@ from dashboard.charts import draw
 from dashboard.components import controls, explanation_view
 from dashboard.components.compare_confusion import link_to_all
 from dashboard.data import cached, cached_uploads
+from dashboard.plain_text import message, plain
 from ecgcore.errors import EcgError
 from ecgcore.explanation.methods import METHODS
 from ecgcore.records.record import Record
@@ -98,11 +99,11 @@ def _show(
 ) -> None:
     """Show a record's ECG, and both networks' maps if requested."""
     label, a, b = (" ".join(disagreement[side]) or "none" for side in ("truth", "a", "b"))
-    st.markdown(f"**{disagreement['record']}** · label {label} · A says {a} · B says {b}")
+    st.markdown(f"**{plain(disagreement['record'])}** · label {label} · A says {a} · B says {b}")
     try:
         record = cached.record(cohort, disagreement["record"])
     except EcgError as error:
-        st.info(f"The ECG cannot be shown: {error}")
+        st.info(f"The ECG cannot be shown: {message(error)}")
         return
     codes = runs[0].meta["classes"]
     state.ensure_option("compare_map_class", codes, _disputed_class(disagreement))

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import state
 from dashboard.charts import draw
 from dashboard.data import cached, cached_runs
+from dashboard.plain_text import message
 from ecgcore.calibration.calibration import is_out_of_fold
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
@@ -52,7 +53,7 @@ def offer_examples() -> None:
             with st.spinner("Reading the example ECGs …", show_time=True):
                 cached.ingest_examples()
         except EcgError as error:
-            st.error(str(error))
+            st.error(message(error))
         else:
             st.rerun()
 

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import state
 from dashboard.charts import draw, figures, palette, paper_view
 from dashboard.data import cached
+from dashboard.plain_text import plain
 from ecgcore.explanation.methods import METHODS
 from ecgcore.imaging.png import NetworkImage
 from ecgcore.records.record import Record
@@ -53,7 +54,7 @@ def message(explanation: "Explanation") -> None:
     """Show the finding in words, and the warning that belongs to its method."""
     st.caption(explanation.message)
     if explanation.warning:
-        st.warning(explanation.warning)
+        st.warning(plain(explanation.warning))
 
 
 def trust(run_id: str, ecg: ClassifierInput, explanation: "Explanation", side: str) -> None:

@@ -12,6 +12,7 @@ from dashboard import state
 from dashboard.charts import draw
 from dashboard.components import controls
 from dashboard.data import cached
+from dashboard.plain_text import message
 from ecgcore.cohort import ingest_job
 from ecgcore.cohort.allowed_folders import VARIABLE, import_roots, list_subfolders, resolve_folder
 from ecgcore.cohort.ingest_job import ALIVE, IngestJob, IngestRequest
@@ -54,7 +55,7 @@ def show_form() -> None:
             request = IngestRequest(str(folder), cohort.strip(), **options)
             ingest_job.start(request, cached.workspace())
         except EcgError as error:
-            st.error(str(error))
+            st.error(message(error))
         else:
             st.rerun()  # its progress is shown above the form
 

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import state
 from dashboard.charts import draw, paper
 from dashboard.data import cached, cached_browse
+from dashboard.plain_text import plain
 from ecgcore.imaging import LAYOUTS
 from ecgcore.records.record import Record
 
@@ -31,7 +32,7 @@ def show(record: Record, measurements: dict[str, Any]) -> None:
     paper.show(record, "browse", measurements)
     draw.quality(cached.quality(record))
     if record.notes:
-        st.caption(f"Notes of reading: {'; '.join(record.notes)}.")
+        st.caption(f"Notes of reading: {plain('; '.join(record.notes))}.")
     left, middle, right = st.columns([3, 5, 4], gap="large")
     with left:
         show_measurements(record, measurements)
@@ -80,7 +81,7 @@ def show_labels(record: Record) -> None:
         with st.expander("Absent, and why"):
             st.markdown("\n".join(f"- {line}" for line in absent))
     if contradictions := cached.contradictions(record):
-        st.warning(f"Contradictory statements: {'; '.join(contradictions)}.")
+        st.warning(f"Contradictory statements: {plain('; '.join(contradictions))}.")
 
 
 def show_network_image(record: Record) -> None:

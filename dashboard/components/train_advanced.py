@@ -92,7 +92,8 @@ def _control(one: Setting, form: Form) -> Any:
 
 
 def _common(one: Setting) -> dict[str, Any]:
-    return {"key": key_of(one.name), "bind": state.URL, "help": one.help}
+    key = key_of(one.name)
+    return {"key": key, "bind": state.number_in_url(key), "help": one.help}
 
 
 def _choice(one: Setting, options: Sequence[str], default: str | None, is_off: bool) -> str | None:

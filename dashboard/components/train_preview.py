@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.charts import draw, figures_training
 from dashboard.data import cached, cached_runs
+from dashboard.plain_text import message, plain
 from ecgcore.errors import EcgError
 from ecgcore.runs.config import ResolvedConfig, TrainConfig
 
@@ -28,7 +29,7 @@ def show(requests: Sequence[TrainConfig]) -> list[ResolvedConfig]:
         plan = cached_runs.plan_training(configs[0])
         forecasts = {config.model: cached_runs.forecast(config, plan) for config in configs}
     except EcgError as error:
-        st.error(str(error))
+        st.error(message(error))
         return []
     left, right = st.columns([3, 2])
     with left:
@@ -62,14 +63,14 @@ def _show_checks(plan: "TrainingPlan") -> None:
     if plan.leak_check.passed:
         st.markdown(f":material/verified: {plan.leak_check.text}")
     else:
-        st.error(plan.leak_check.text)
+        st.error(plain(plan.leak_check.text))
     for note in plan.split.notes:
-        st.caption(note)
+        st.caption(plain(note))
     reasons = [f"{n:,} {reason}" for reason, n in plan.split.left_out.items()]
     rest = sum(list(plan.split.left_out.values())[MOST_REASONS:])
     first = reasons[:MOST_REASONS] + [f"{rest:,} for other reasons"] * (rest > 0)
     all_reasons = "; ".join(reasons) if rest else None
-    st.caption(f"Left out: {', '.join(first) or 'none'}.", help=all_reasons)
+    st.caption(f"Left out: {plain(', '.join(first) or 'none')}.", help=all_reasons)
 
 
 def _show_expectations(plan: "TrainingPlan", forecasts: Mapping[str, "Forecast"]) -> None:

@@ -8,6 +8,7 @@ from dashboard import state
 from dashboard.charts import draw, figures_training, palette
 from dashboard.components import controls
 from dashboard.data import cached_runs
+from dashboard.plain_text import message
 from ecgcore.errors import EcgError
 from ecgcore.runs.run import ALIVE, Run
 
@@ -98,7 +99,7 @@ def _cancel(run: Run, state_now: str) -> None:
             try:
                 run.cancel()
             except EcgError as error:  # it has just ended
-                st.error(str(error))
+                st.error(message(error))
 
 
 def _resume(run: Run) -> None:
@@ -107,7 +108,7 @@ def _resume(run: Run) -> None:
         try:
             cached_runs.resume(run)
         except EcgError as error:
-            st.error(str(error))
+            st.error(message(error))
         else:
             st.rerun()
 

@@ -116,7 +116,7 @@ def _choose_records(base: Mapping[str, Any]) -> Values:
                     OWN_RECORDS,
                     step=10,
                     key=key_of("records"),
-                    bind=state.URL,
+                    bind=state.number_in_url(key_of("records")),
                 )
             )
     return {"cohort": cohort, "level": level}

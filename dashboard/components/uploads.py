@@ -3,6 +3,7 @@
 Names inside the files are neither shown nor stored; a file's own name is shown to its visitor only.
 """
 
+import secrets
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,9 +26,12 @@ FORMATS = (
     "by `ecgcore convert`."
 )
 LIMITS = (
-    f"Up to {cached_uploads.MAX_FILES} files and {cached_uploads.MAX_RECORDS} ECGs at once. They "
-    "stay in this session's memory and are deleted with it; names in them are not read."
+    f"Up to {cached_uploads.MAX_FILES} files, {cached_uploads.MAX_TOTAL_MB} MB and "
+    f"{cached_uploads.MAX_RECORDS} ECGs at once. They stay in this session's memory and are "
+    "deleted with it; names in them are not read."
 )
+_SERVER = secrets.token_hex(4)
+"""Part of the uploader's key: after a restart browser and server both begin without files."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,16 @@ class UploadResult:
 
 def upload(page: str) -> UploadResult:
     """Show the file uploader of a page; return its ECGs, empty without a file."""
-    files = st.file_uploader(
-        "ECG files, one or several: WFDB, CSV, MATLAB, HDF5, DICOM, SCP-ECG, XML, EDF, ISHNE, a "
-        ".zip of these, or a PNG drawn by this product",
-        accept_multiple_files=True,
-        key=f"{page}_files",
-        help=f"{FORMATS} {LIMITS}",
-        on_change=state.store_uploads,
-        args=({},),
-    )
+    with st.container(key=f"{page}_files"):
+        files = st.file_uploader(
+            "ECG files, one or several: WFDB, CSV, MATLAB, HDF5, DICOM, SCP-ECG, XML, EDF, ISHNE, "
+            "a .zip of these, or a PNG drawn by this product",
+            accept_multiple_files=True,
+            key=f"{page}_files_{_SERVER}",
+            help=f"{FORMATS} {LIMITS}",
+            on_change=state.store_uploads,
+            args=({},),
+        )
     with st.expander("A file that states neither its rate nor its leads"):
         fs_hz = st.number_input(
             "Rate, Hz", 50.0, 2000.0, None, key=f"{page}_fs_hz", placeholder="as the file states"
@@ -62,6 +67,13 @@ def upload(page: str) -> UploadResult:
         reason = (
             f"{len(files):,} files were uploaded; up to {cached_uploads.MAX_FILES} are read at "
             "once. Upload fewer, or a .zip of them, or use `ecgcore classify FOLDER --run RUN`."
+        )
+        return UploadResult(refused=[reason])
+    total_mb = sum(file.size for file in files) / 1e6
+    if total_mb > cached_uploads.MAX_TOTAL_MB:
+        reason = (
+            f"{total_mb:,.0f} MB were uploaded; up to {cached_uploads.MAX_TOTAL_MB} MB are read at "
+            "once. Upload fewer, or use `ecgcore classify FOLDER --run RUN`."
         )
         return UploadResult(refused=[reason])
     result = as_result(cached_uploads.read(by_path(files), fs_hz, assume_order))

@@ -18,7 +18,7 @@ import pandas as pd
 import streamlit as st
 
 from ecgcore import resources
-from ecgcore.cohort.catalogue import list_cohorts
+from ecgcore.cohort import catalogue
 from ecgcore.cohort.store import Cohort
 from ecgcore.imaging import Geometry
 from ecgcore.imaging.png import NetworkImage
@@ -27,7 +27,7 @@ from ecgcore.labels.contradictions import contradictions as find_contradictions
 from ecgcore.labels.expert import Labels, label_record, resolve_statements
 from ecgcore.records.record import Record
 from ecgcore.runs.run import find_run
-from ecgcore.workspace import Workspace
+from ecgcore.workspace import Damaged, Workspace
 
 if TYPE_CHECKING:
     from ecgcore.cohort.catalogue import CohortSummary
@@ -72,7 +72,12 @@ EXAMPLES = resources.EXAMPLES
 
 def cohorts() -> list["CohortSummary"]:
     """Return the cohorts of this workspace."""
-    return list_cohorts(workspace())
+    return catalogue.list_cohorts(workspace())
+
+
+def damaged_cohorts() -> list[Damaged]:
+    """Return the cohorts of this workspace that cannot be opened, and why."""
+    return catalogue.damaged_cohorts(workspace())
 
 
 def ingest_examples() -> None:

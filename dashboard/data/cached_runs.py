@@ -8,10 +8,11 @@ import streamlit as st
 
 from dashboard.data.cached import modified_ns, workspace
 from ecgcore.evaluation.test_access_log import access_counts, access_text, log_access
+from ecgcore.runs import run as run_folders
 from ecgcore.runs.config import ResolvedConfig
 from ecgcore.runs.queue import queued_runs
 from ecgcore.runs.run import Run, find_run, list_runs, shipped_models
-from ecgcore.workspace import Workspace
+from ecgcore.workspace import Damaged, Workspace
 
 if TYPE_CHECKING:
     from ecgcore.models.registry import ModelInfo
@@ -26,6 +27,11 @@ SHARED_KEYS = ("cohort", "target_mode", "tier", "classes")
 def runs() -> list[Run]:
     """Return this workspace's runs, newest first."""
     return list_runs(workspace())
+
+
+def damaged_runs() -> list[Damaged]:
+    """Return this workspace's runs that cannot be opened, and why."""
+    return run_folders.damaged_runs(workspace())
 
 
 def alive_runs() -> list[Run]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ecgcore.inference.inputs import ClassifierInput
 
 MAX_FILES, MAX_RECORDS, MAX_DURATION_S = 400, 200, 600.0
+MAX_TOTAL_MB = 200
 BATCH = 16
 
 

@@ -123,7 +123,7 @@ def test_an_uploaded_pair_is_classified_and_explained(open_page, filled):
     header = next(EXAMPLES.rglob("*.hea"))
     pair = [header, header.with_suffix(".dat")]
     for file in pair:
-        app.file_uploader(key="classify_files").upload(file.name, file.read_bytes())
+        app.file_uploader[0].upload(file.name, file.read_bytes())
     app.run()
     assert "Most probable" in words(app) or "The networks differ" in words(app)
     assert "Behind the trace: Grad-CAM" in words(app)
@@ -135,8 +135,8 @@ def test_several_uploads_become_a_table_and_the_bad_one_a_line(open_page, filled
     app = open_page("classify")
     for header in sorted(EXAMPLES.rglob("*.hea"))[:2]:
         for file in (header, header.with_suffix(".dat")):
-            app.file_uploader(key="classify_files").upload(file.name, file.read_bytes())
-    app.file_uploader(key="classify_files").upload("two.csv", b"I,II\n0.1,0.2\n0.2,0.3\n").run()
+            app.file_uploader[0].upload(file.name, file.read_bytes())
+    app.file_uploader[0].upload("two.csv", b"I,II\n0.1,0.2\n0.2,0.3\n").run()
     assert len(app.dataframe[0].value) == 2
     assert app.dataframe[0].value["quality gate"].tolist() == ["passes", "passes"]
     assert "Download as CSV" in [button.label for button in app.download_button]
@@ -148,7 +148,7 @@ def test_a_bare_csv_is_read_once_its_rate_and_order_are_given(open_page, filled)
     record = read_record(next(EXAMPLES.rglob("*.hea")))
     bare = "\n".join(",".join(f"{v:.3f}" for v in row) for row in record.signal_mv.T)
     app = open_page("classify")
-    app.file_uploader(key="classify_files").upload("bare.csv", bare.encode()).run()
+    app.file_uploader[0].upload("bare.csv", bare.encode()).run()
     assert len(app.error) == 1
     app.number_input(key="classify_fs_hz").set_value(100.0)
     app.checkbox(key="classify_in_order").check().run()
@@ -195,6 +195,6 @@ def test_a_file_without_an_ecg_is_refused_by_name_and_gets_no_answer(
     open_page, filled, name, content, reason
 ):
     app = open_page("classify")
-    app.file_uploader(key="classify_files").upload(name, content).run()
+    app.file_uploader[0].upload(name, content).run()
     assert reason in app.error[0].value
     assert "Most probable" not in words(app)
