@@ -81,8 +81,9 @@ def test_the_text_has_a_line_for_each_finding_and_ends_in_the_report(run):
 
 def test_no_report_of_any_format_holds_a_name(tmp_path):
     plant(tmp_path / PERSON.family, f"{PERSON.family}_{PERSON.given}_")
-    (tmp_path / PERSON.family / f"{PERSON.family}.csv").write_text(f"{PERSON.given};1\n")
-    answers = list(examine_files([tmp_path / PERSON.family]))
+    refused = tmp_path / f"{PERSON.family}.csv"
+    refused.write_text(f"{PERSON.given};1\n")
+    answers = list(examine_files([tmp_path / PERSON.family, refused]))
     assert len(answers) > 10
     assert {bool(answer["error"]) for answer in answers} == {True, False}
     assert [answer["path"] for answer in answers if traces(answer["report"].encode())] == []
