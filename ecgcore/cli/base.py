@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from ecgcore.cli.deprecated import translate
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.version import RESEARCH_USE_ONLY, __version__
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
+
     from ecgcore.workspace import Damaged
 
 app = typer.Typer(
@@ -188,14 +189,18 @@ def print_damaged(damaged: "Iterable[Damaged]") -> None:
         err.print(one.reason, style="red", markup=False, soft_wrap=True)
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """Return a transient progress bar on stderr."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
     return Progress(*columns, TimeRemainingColumn(), console=err, transient=True)
 
 
-def table(*headings: str) -> Table:
+def table(*headings: str) -> "Table":
     """Return a plain table; columns whose heading ends in '>' are right-aligned."""
+    from rich.table import Table
+
     plain = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         justify: Literal["left", "right"] = "right" if heading.endswith(">") else "left"

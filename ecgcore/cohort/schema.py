@@ -1,4 +1,4 @@
-"""What the JSON files of a cohort and of an import must hold."""
+"""Schemas of the JSON files of a cohort and of an import."""
 
 from typing import Annotated
 

@@ -390,10 +390,10 @@ class TrainConfig:
         }
         return ResolvedConfig(**(asdict(self) | explicit))
 
-    def check_values(self) -> None:
+    def check_values(self, with_choices: bool = True) -> None:
         """Refuse a value of another kind, outside its range, or not among its choices."""
         for one in settings_of(type(self)):
-            one.check(getattr(self, one.name))
+            one.check(getattr(self, one.name), with_choices)
 
     def _check(self) -> None:
         from ecgcore.cohort import splits

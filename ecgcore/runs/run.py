@@ -125,9 +125,12 @@ class Run:
         RequestError
             A setting is of another version.
         """
+        return self._config(with_choices=True)
+
+    def _config(self, with_choices: bool) -> ResolvedConfig:
         config = ResolvedConfig.from_json(self.meta["config"])
         try:
-            config.check_values()
+            config.check_values(with_choices)
         except RequestError as error:
             raise damaged(self.folder / "run.json", str(error).rstrip(".")) from None
         return config
@@ -202,7 +205,7 @@ class Run:
 
     @property
     def damage(self) -> str | None:
-        """What is wrong with the run's JSON files, in one line; None where they are whole.
+        """Damage of the run's JSON files, in one line; None where they are whole.
 
         Tables and weights are read only when they are used.
         """
@@ -275,7 +278,7 @@ def _damage(run: Run, stamps: Sequence[tuple[int, int]]) -> str | None:
     """Return the damage of a run; it is looked for again when a file's ``stamps`` change."""
     try:
         with suppress(RequestError):  # a run of another version is whole
-            _ = run.config
+            _ = run._config(with_choices=False)  # the choices' modules take seconds to import
         _ = run.status, run.epochs, run.evaluation
         if (run.folder / "calibration.json").exists():
             _ = run.calibration

@@ -1,4 +1,4 @@
-"""What the JSON files of a run must hold."""
+"""Schemas of the JSON files of a run."""
 
 from typing import Annotated, Any
 

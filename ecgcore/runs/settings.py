@@ -145,8 +145,10 @@ class Setting:
             return {WHOLE: int, NUMBER: float}.get(self.kind, str)(text)
         return text
 
-    def check(self, value: Any) -> None:
+    def check(self, value: Any, with_choices: bool = True) -> None:
         """Refuse a value of another kind, outside the range, or not among the choices.
+
+        Without choices nothing is imported: lists of runs check so.
 
         Raises
         ------
@@ -158,7 +160,7 @@ class Setting:
         if not self._is_of_kind(value):
             raise RequestError(f"{self.words} {_shown(value)} is no {self.kind}{self._hint()}.")
         if self.kind == TEXT:
-            self._check_text(value)
+            self._check_text(value, with_choices)
         elif self.low is not None and self.high is not None:
             numbers = value if isinstance(value, tuple) else (value,)
             if not all(self.low <= number <= self.high for number in numbers):  # nor is NaN
@@ -174,12 +176,12 @@ class Setting:
             return isinstance(value, float) or _is_whole(value)
         return isinstance(value, bool if self.kind == FLAG else str)
 
-    def _check_text(self, value: str) -> None:
+    def _check_text(self, value: str, with_choices: bool) -> None:
         if not value.isprintable():
             raise RequestError(
                 f"{self.words} {_shown(value)} contains characters that cannot be printed."
             )
-        if (choices := self.choices) and value not in choices:
+        if with_choices and (choices := self.choices) and value not in choices:
             raise NotFound.among(self.noun or self.words, value, choices)
 
     def _hint(self) -> str:

@@ -33,7 +33,7 @@ _CGROUP = (
 
 @dataclass(frozen=True)
 class Demand:
-    """What a training needs at least.
+    """Least demand of a training.
 
     Attributes
     ----------

@@ -150,7 +150,7 @@ def test_a_cohort_with_a_damaged_table_is_refused_in_one_line(home, run, tmp_pat
     )  # fmt: skip
 
 
-def test_lists_need_no_library_of_numbers_or_networks(tmp_path):
+def test_lists_need_no_library_of_numbers_or_networks(home):
     import subprocess
 
     text = (
@@ -160,7 +160,7 @@ def test_lists_need_no_library_of_numbers_or_networks(tmp_path):
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     for words in (["runs", "list"], ["cohorts"]):
-        command = [sys.executable, "-c", text, *words, "--home", str(tmp_path)]
+        command = [sys.executable, "-c", text, *words, "--home", str(home)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
