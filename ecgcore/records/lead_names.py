@@ -5,6 +5,7 @@ A name counts only as a whole: ``MLII`` is not II, ``V5R`` is not V5, and no lea
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 from ecgcore.records.record import LEADS
@@ -68,12 +69,17 @@ def inverted_lead(name: str) -> str | None:
     return lead if is_clear else None
 
 
-def standard_leads(names: list[str]) -> list[str | None]:
+def standard_leads(names: Sequence[str]) -> list[str | None]:
     """Return the lead of each of a file's names, where some are clear only from the others.
 
     ``D1``, ``D2``, ``D3`` are I, II, III beside named chest leads; ``C1`` to ``C6`` (IEC)
     are V1 to V6 beside named limb leads, and no electrodes of an EEG.
     """
+    return list(_standard_leads(tuple(names)))
+
+
+@lru_cache(maxsize=256)
+def _standard_leads(names: tuple[str, ...]) -> tuple[str | None, ...]:
     leads = [standard_lead(name) for name in names]
     limb = _numbered(_NUMBERED_LIMB, names, LEADS[:3], leads)
     chest = _numbered(_NUMBERED_CHEST, names, LEADS[6:], leads)
@@ -81,8 +87,8 @@ def standard_leads(names: list[str]) -> list[str | None]:
         chest = {}
     if not {*leads, *chest.values()}.issuperset(LEADS[6:]):
         limb = {}
-    found = limb | chest
-    return [lead or found.get(i) for i, lead in enumerate(leads)]
+    numbered = limb | chest
+    return tuple(lead or numbered.get(i) for i, lead in enumerate(leads))
 
 
 def are_numbers(names: list[str]) -> bool:
@@ -123,7 +129,7 @@ def _plain(name: str) -> str:
 
 
 def _numbered(
-    pattern: re.Pattern, names: list[str], leads: tuple[str, ...], known: list[str | None]
+    pattern: re.Pattern, names: Sequence[str], leads: tuple[str, ...], known: list[str | None]
 ) -> dict[int, str]:
     """Return the lead of each numbered name; none where a number does not fit or is not alone."""
     if not set(leads).isdisjoint(known):

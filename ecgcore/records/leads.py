@@ -53,11 +53,11 @@ def twelve_leads(
     rows = require_leads(name, columns)
     repeated_notes = _refuse_two_signals(name, columns, rows, signal_mv)
     missing = [lead for lead in LEADS if lead not in rows]
-    limb = {lead: finite(signal_mv[rows[lead]]) for lead in LEADS[:3] if lead in rows}
-    derived = _derived_limb(limb)
-    arranged = np.empty((12, signal_mv.shape[1]), np.float32)
-    for i, lead in enumerate(LEADS):
-        arranged[i] = derived[lead] if lead in missing else finite(signal_mv[rows[lead]])
+    arranged = finite(signal_mv[[rows.get(lead, 0) for lead in LEADS]]).astype(np.float32)
+    if missing:
+        derived = _derived_limb({i: finite(signal_mv[rows[i]]) for i in LEADS[:3] if i in rows})
+        for lead in missing:
+            arranged[LEADS.index(lead)] = derived[lead]
     notes = upright_notes + repeated_notes + _column_notes(columns, rows, missing)
     return arranged, notes + _signal_notes(name, arranged, may_be_empty)
 
@@ -254,9 +254,11 @@ def _signal_notes(name: str, signal_mv: np.ndarray, may_be_empty: bool) -> tuple
         raise UnreadableRecord(
             f"Record {name} has no signal in {leads}: every sample is marked as missing."
         )
-    spans_mv = np.full(12, np.nan)
-    rows = recorded.any(axis=1)
-    spans_mv[rows] = np.nanmax(signal_mv[rows], axis=1) - np.nanmin(signal_mv[rows], axis=1)
+    if recorded.all():
+        spans_mv = signal_mv.max(axis=1) - signal_mv.min(axis=1)
+    else:
+        highest_mv = np.where(recorded, signal_mv, -np.inf).max(axis=1)
+        spans_mv = highest_mv - np.where(recorded, signal_mv, np.inf).min(axis=1)  # −inf if empty
     flat = [lead for lead, span in zip(LEADS, spans_mv, strict=True) if span == 0]
     if len(flat) + len(empty) == 12:
         raise UnreadableRecord(f"Record {name} is flat: no lead ever changes its value.")
