@@ -15,6 +15,7 @@ from ecgcore.errors import NotFound, RequestError
 
 CRITERIA = ("f1", "cost", "empirical-cost", "sensitivity", "specificity")
 WITHOUT_POSITIVES = 0.5
+CROSS_FITTED_PARTS = 5
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,15 @@ class ThresholdRule:
     costs
         Class code → (cost of a false positive, cost of a false negative), any unit; 1 and 1 for
         classes not named.
+    least_ppv
+        Share of calls, 0..1, that must be right at a threshold of highest F1, where any threshold
+        reaches it: a floor for rare classes.
     """
 
     by: str = "f1"
     at: float = 0.9
     costs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    least_ppv: float = 0.0
 
     def check(self, classes: tuple[str, ...]) -> None:
         """Refuse an unknown criterion or class, a share outside 0..1, or a cost of 0 or less."""
@@ -45,6 +50,10 @@ class ThresholdRule:
             raise NotFound.among("threshold criterion", self.by, CRITERIA)
         if not 0 < self.at < 1:
             raise RequestError(f"{self.at:g} is not a share; a number between 0 and 1 is accepted.")
+        if not 0 <= self.least_ppv < 1:
+            raise RequestError(
+                f"{self.least_ppv:g} is no least share of right calls; 0 to below 1 is accepted."
+            )
         for code, costs in self.costs.items():
             if code not in classes:
                 raise NotFound.among("class", code, classes)
@@ -56,7 +65,8 @@ class ThresholdRule:
         if self.by in ("sensitivity", "specificity"):
             return f"{self.by} of at least {self.at:g} {where}"
         if self.by == "f1":
-            return f"best F1 {where}"
+            floor = f" at a PPV of at least {self.least_ppv:g}" if self.least_ppv else ""
+            return f"best F1{floor} {where}"
         costs = "".join(f"{code} {fp:g}:{fn:g}, " for code, (fp, fn) in self.costs.items())
         form = f"least cost {where}" if self.by == "empirical-cost" else "least expected cost"
         return f"{form}, a false call : a miss being {costs}otherwise 1:1"
@@ -66,7 +76,7 @@ def choose_thresholds(validation: Scores, rule: ThresholdRule) -> dict[str, floa
     """Return each class's threshold on ``validation``'s calibrated probabilities."""
     rule.check(validation.classes)
     if rule.by == "f1":
-        return best_f1_thresholds(validation)
+        return best_f1_thresholds(validation, rule.least_ppv)
     if rule.by == "cost":
         costs = (rule.costs.get(code, (1, 1)) for code in validation.classes)
         return dict(zip(validation.classes, (fp / (fp + fn) for fp, fn in costs), strict=True))
@@ -78,20 +88,40 @@ def choose_thresholds(validation: Scores, rule: ThresholdRule) -> dict[str, floa
     return thresholds
 
 
-def best_f1_thresholds(scores: Scores) -> dict[str, float]:
-    """Return the probability of highest F1 by class."""
+def best_f1_thresholds(scores: Scores, least_ppv: float = 0.0) -> dict[str, float]:
+    """Return the probability of highest F1 by class, at the least PPV where it can be reached."""
     thresholds = {}
     for i, code in enumerate(scores.classes):
         known = scores.known[:, i]
         y, p = scores.positive[known, i], scores.p[known, i]
-        thresholds[code] = _best_f1_threshold(y, p) if y.any() else WITHOUT_POSITIVES
+        thresholds[code] = _best_f1_threshold(y, p, least_ppv) if y.any() else WITHOUT_POSITIVES
     return thresholds
 
 
-def _best_f1_threshold(y: np.ndarray, p: np.ndarray) -> float:
+def _best_f1_threshold(y: np.ndarray, p: np.ndarray, least_ppv: float) -> float:
     precision, recall, cuts = precision_recall_curve(y, p)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return _midpoint_below(p, cuts[f1[:-1].argmax()])
+    f1 = (2 * precision * recall / np.maximum(precision + recall, 1e-12))[:-1]
+    is_useful = precision[:-1] >= least_ppv
+    return _midpoint_below(p, cuts[np.where(is_useful | ~is_useful.any(), f1, -1).argmax()])
+
+
+def cross_fitted_calls(scores: Scores, rule: ThresholdRule, seed: int = 0) -> dict[str, list[int]]:
+    """Return each class's calls and right calls at thresholds that other patients chose.
+
+    Patients are divided into five parts; each part's records are called at thresholds chosen on the
+    others. Thresholds that are chosen and judged on the same few positives look better than they
+    are.
+    """
+    _, patient = np.unique(scores.patient, return_inverse=True)
+    shuffled = np.random.default_rng(seed).permutation(patient.max() + 1)
+    part = shuffled[patient] % CROSS_FITTED_PARTS
+    counts = np.zeros((len(scores.classes), 2), int)
+    for held_out in range(CROSS_FITTED_PARTS):
+        chosen = choose_thresholds(scores.take(part != held_out), rule)
+        rows = scores.take(part == held_out)
+        called = (rows.p >= [chosen[code] for code in scores.classes]) & rows.known
+        counts += np.column_stack([called.sum(axis=0), (called & rows.positive).sum(axis=0)])
+    return dict(zip(scores.classes, counts.tolist(), strict=True))
 
 
 def _class_threshold(y: np.ndarray, p: np.ndarray, rule: ThresholdRule, code: str) -> float:

@@ -157,6 +157,14 @@ def calibrate(
             "not named. Repeatable."
         ),
     ] = None,
+    least_ppv: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="With f1: share of calls that must be right, where any threshold reaches it.",
+        ),
+    ] = 0.0,
     alpha: Annotated[
         float,
         typer.Option(
@@ -183,7 +191,8 @@ def calibrate(
     home = Workspace.find(workspace)
     calibrated = find_run(run, home)
     costs = dict(map(_costs, cost or ()))
-    evaluation = calibrate_run(calibrated, ThresholdRule(thresholds, at, costs), alpha).as_json()
+    rule = ThresholdRule(thresholds, at, costs, least_ppv)
+    evaluation = calibrate_run(calibrated, rule, alpha).as_json()
     log_access(home, "calibrate", [calibrated], "test")
     update_card(calibrated)
     if as_json:

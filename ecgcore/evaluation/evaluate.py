@@ -16,6 +16,7 @@ from ecgcore.calibration.calibration import (
 )
 from ecgcore.calibration.referral import referral_report
 from ecgcore.calibration.scores import Scores
+from ecgcore.calibration.thresholds import ThresholdRule, cross_fitted_calls
 from ecgcore.evaluation import metrics
 from ecgcore.evaluation.baseline import naive_baseline
 from ecgcore.evaluation.bootstrap import (
@@ -58,14 +59,23 @@ def evaluate_run(
     -------
     Evaluation
         That of :func:`evaluate`, with the sections of :func:`calibration_report` and
-        :func:`utility_report`.
+        :func:`utility_report`; and ``calls``: class → calls and right calls at cross-fitted
+        thresholds of best F1, None unless the run's own were chosen on these records.
     """
     scores = run_scores(run, part)
     traits = run_traits(run, part, workspace)
     return evaluate_scores(scores, resamples).extended(
+        calls=_cross_fitted_calls(run, scores),
         **run_calibration_report(run, scores),
         **utility_report(scores, traits, resamples, prevalence),
     )
+
+
+def _cross_fitted_calls(run: "Run", scores: Scores) -> dict[str, list[int]] | None:
+    """Return cross-fitted calls where thresholds were chosen on the very records evaluated."""
+    if scores.target_mode != "multilabel" or not is_out_of_fold(run.calibration):
+        return None
+    return cross_fitted_calls(scores, ThresholdRule())
 
 
 def utility_report(

@@ -30,18 +30,22 @@ def ranked_classes(evaluation: Mapping | None) -> dict[str, RankedClass]:
 
     ``multilabel`` only: otherwise each record has one answer, and no threshold.
     """
-    counts = (evaluation or {}).get("confusion_per_class") or {}
-    if not counts or (evaluation or {}).get("target_mode") != "multilabel":
+    if evaluation is None or evaluation.get("target_mode") != "multilabel":
         return {}
-    judged = (
-        RankedClass(code, false_positives + hits, hits)
-        for code, ((_, false_positives), (_, hits)) in counts.items()
-    )
+    judged = [RankedClass(code, *counts) for code, counts in _calls(evaluation).items()]
     return {
         one.code: one
         for one in judged
         if one.calls >= MIN_CALLS and one.right < PPV_FLOOR * one.calls
     }
+
+
+def _calls(evaluation: Mapping) -> dict[str, list[int]]:
+    """Return calls and right calls by class: cross-fitted where thresholds saw the same records."""
+    if evaluation.get("calls"):
+        return evaluation["calls"]
+    tables = evaluation.get("confusion_per_class") or {}
+    return {code: [false + hits, hits] for code, ((_, false), (_, hits)) in tables.items()}
 
 
 def ranked_text(evaluation: Mapping | None, at_most: int = 8) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from ecgcore.calibration.calibration import (
     with_probabilities,
 )
 from ecgcore.calibration.scores import Scores
-from ecgcore.calibration.thresholds import ThresholdRule, choose_thresholds
+from ecgcore.calibration.thresholds import ThresholdRule, choose_thresholds, cross_fitted_calls
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.fit_calibration import calibrate_run, fit_calibration
 from ecgcore.labels.classes import CODES
@@ -258,3 +259,44 @@ def test_the_command_refits_and_reports_the_effect(run, small_pair, tmp_path):
     assert copy.calibration["refer"]["alpha"] == 0.3
     assert copy.evaluation["classes"]["STEMI"]["threshold"] == pytest.approx(0.1)
     assert copy.evaluation["run"] == small_pair[1].id
+
+
+def rare(n=4000, positives=12, seed=3):
+    """Return scores of a rare class that is ranked well, but hardly above others."""
+    rng = np.random.default_rng(seed)
+    y, p = np.zeros((n, 1)), rng.uniform(0, 0.6, (n, 1))
+    y[:positives], p[:positives] = 1, rng.uniform(0.4, 0.62, (positives, 1))
+    numbers = np.arange(n).astype(str)
+    return Scores("", "test", "multilabel", ("STEMI",), numbers, numbers, y, p, np.array([0.5]))
+
+
+def test_a_least_ppv_raises_the_threshold_where_one_reaches_it():
+    of, floor = rare(), ThresholdRule(least_ppv=0.25)
+    (without,), (with_floor,) = (
+        choose_thresholds(of, rule).values() for rule in (ThresholdRule(), floor)
+    )
+    assert of.positive[of.p[:, 0] >= with_floor, 0].mean() >= 0.25
+    assert with_floor >= without
+    assert floor.description("out of fold") == "best F1 at a PPV of at least 0.25 out of fold"
+    hopeless = replace(of, p=np.where(of.y == 1, 0.3, of.p))
+    assert choose_thresholds(hopeless, floor) == choose_thresholds(hopeless, ThresholdRule())
+
+
+def test_a_least_ppv_of_one_is_refused():
+    with pytest.raises(RequestError, match="1 is no least share of right calls"):
+        choose_thresholds(rare(), ThresholdRule(least_ppv=1.0))
+
+
+def test_calls_are_judged_at_thresholds_that_other_patients_chose():
+    of = rare(positives=40)
+    calls, right = cross_fitted_calls(of, ThresholdRule())["STEMI"]
+    threshold = choose_thresholds(of, ThresholdRule())["STEMI"]
+    called = of.p[:, 0] >= threshold
+    assert right / calls < of.positive[called, 0].mean()
+    assert cross_fitted_calls(of, ThresholdRule()) == cross_fitted_calls(of, ThresholdRule())
+
+
+def test_a_class_that_separates_is_called_as_often_cross_fitted():
+    of = rare(positives=200)
+    clear = replace(of, p=np.where(of.y == 1, 0.9, 0.1))
+    assert cross_fitted_calls(clear, ThresholdRule()) == {"STEMI": [200, 200]}

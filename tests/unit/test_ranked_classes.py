@@ -26,6 +26,11 @@ def test_a_class_is_ranked_if_fewer_than_a_quarter_of_enough_calls_are_right(
     assert ("STEMI" in ranked_classes(evaluation(STEMI=(calls, right)))) is is_ranked
 
 
+def test_cross_fitted_calls_decide_where_thresholds_saw_the_same_records():
+    of = evaluation(STEMI=(80, 40)) | {"calls": {"STEMI": [90, 20]}}
+    assert str(ranked_classes(of)["STEMI"]) == "STEMI (20 of 90 calls right)"
+
+
 @pytest.mark.parametrize("nothing", [None, {}, evaluation("exclusive", STEMI=(36, 2))])
 def test_nothing_is_ranked_without_thresholds_or_without_an_evaluation(nothing):
     assert ranked_classes(nothing) == {}
