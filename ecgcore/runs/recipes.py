@@ -27,6 +27,7 @@ _ON_SIGNALS = {
     "grad_clip": 1.0,
     "ema_decay": 0.99,
 }
+_STEADY = {"augmentation": "robust", "highpass_hz": 0.5}
 # The shipped image networks' rate; the other networks on images were not tried at it.
 _RATES = {"alexnet_gap": 5e-4, "alexnet_m_se_gap": 5e-4}
 
@@ -69,6 +70,12 @@ RECIPES = {
             "The shipped networks' settings: all records, augmentation and a moving average of "
             "the weights.",
             _strong,
+        ),
+        Recipe(
+            "steady",
+            "strong, with a high-pass of 0.5 Hz and robust augmentation: answers change less with "
+            "wander, noise and lost leads.",
+            lambda model: {**_strong(model), **_STEADY},
         ),
     )
 }

@@ -237,7 +237,10 @@ def test_what_names_no_cohort_file_or_recipe_is_refused_in_one_line(run, tmp_pat
     assert (code, len(err.splitlines())) == (2, 1)
     code, _, err = run("train", "--cohort", "examples", "--recipe", "strog", *home)
     assert code == 2
-    assert "There is no recipe 'strog'. Did you mean 'strong'? Available: paper, strong." in err
+    assert (
+        "There is no recipe 'strog'. Did you mean 'strong'? Available: paper, strong, steady."
+        in err
+    )
 
 
 def test_recipes_are_listed_with_their_settings_for_a_network(run):
@@ -259,6 +262,14 @@ def test_every_recipe_can_be_trained_with_every_network():
         for model in list_models():
             config = TrainConfig("c", model, **recipe_settings(name, model))
             assert config.resolve().model == model
+
+
+@pytest.mark.parametrize("network", ["alexnet_gap", "resnet1d_scaled"])
+def test_the_recipe_steady_is_strong_but_for_what_steadies_answers(network):
+    strong, steady = (recipe_settings(name, network) for name in ("strong", "steady"))
+    differing = {name for name in steady if steady[name] != strong.get(name)}
+    assert differing == {"augmentation", "highpass_hz"}
+    assert TrainConfig("c", network, **steady).resolve().highpass_hz == 0.5
 
 
 def test_the_shipped_networks_were_trained_by_the_recipe_strong():
