@@ -37,7 +37,7 @@ from ecgcore.workspace import Workspace
 
 NETWORK = "network"
 """Key of the network's digest among a part's metadata."""
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 """Rises whenever parts change: every part is then made anew."""
 
 

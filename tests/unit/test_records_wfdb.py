@@ -275,6 +275,8 @@ def test_first_values_are_compared_where_there_are_no_checksums(tmp_path, signal
     assert read_record(write_checked(tmp_path, signal_uv, sum=0)).notes == ()
     shifted = write_checked(tmp_path, signal_uv, lambda content: content[1:] + b"\0", sum=0)
     assert "the first sample of every lead differs" in refusal(shifted)
+    whole = write_checked(tmp_path, signal_uv, sum=0)
+    assert read_record(whole, start_s=0.5).notes == ("from 0.5 s on",)
     same_everywhere = write_checked(tmp_path, signal_uv, sum=77, first=5)  # a writer's template
     assert read_record(same_everywhere).notes == ()
 

@@ -53,16 +53,16 @@ def exams(path: Path) -> list[str]:
     UnreadableRecord
         It is damaged.
     """
-    found = _exams_of(path)
-    if found is None:
+    many = _exams_of(path)
+    if many is None:
         return []
-    return [exam for exam in found.rows if not found.have_ids or exam.partition("#")[0] != "0"]
+    return [exam for exam in many.rows if not many.have_ids or exam.partition("#")[0] != "0"]
 
 
 def is_code_exam(path: Path) -> bool:
     """Return whether the exams of a file of many are CODE's, by its table or its padding."""
-    found = _exams_of(path)
-    return found is not None and found.is_code and found.have_ids
+    many = _exams_of(path)
+    return many is not None and many.is_code and many.have_ids
 
 
 def read_hdf5(
@@ -113,16 +113,16 @@ def _looks_like_sph(path: Path, array: np.ndarray) -> bool:
 def _read_array(path: Path) -> ArrayFile:
     """Return the dataset of twelve leads with the datasets and attributes beside it."""
     with hdf5_file.open_hdf5(path) as file:
-        found = hdf5_file.members(path, file)
-        signals = [name for name in SIGNAL_VARIABLES if hasattr(found.get(name), "shape")]
+        members = hdf5_file.members(path, file)
+        signals = [name for name in SIGNAL_VARIABLES if hasattr(members.get(name), "shape")]
         for name in signals:
-            _refuse_shape(path, name, found[name])
-        leads = [name for name in found if variables.is_lead(name)]
+            _refuse_shape(path, name, members[name])
+        leads = [name for name in members if variables.is_lead(name)]
         values = hdf5_file.attributes(file)
-        for name in (*signals, *leads, *found):
-            if name in signals or name in leads or _may_describe(name, found[name]):
-                values |= hdf5_file.attributes(found[name]) if name in signals else {}
-                values[name] = hdf5_file.values(path, found[name])
+        for name in (*signals, *leads, *members):
+            if name in signals or name in leads or _may_describe(name, members[name]):
+                values |= hdf5_file.attributes(members[name]) if name in signals else {}
+                values[name] = hdf5_file.values(path, members[name])
     recording = variables.find_recording(path, values)
     if recording is None:
         raise UnreadableRecord(
@@ -157,15 +157,15 @@ def _read_exam(path: Path, exam: str, source_fs_hz: float | None, assume_order: 
     if many is None or row is None:
         raise _no_such_exam(path, exam, many)
     with hdf5_file.open_hdf5(path) as file:
-        found = hdf5_file.members(path, file)
-        dataset = found[many.dataset]
+        members = hdf5_file.members(path, file)
+        dataset = members[many.dataset]
         if np.prod(dataset.shape[1:], dtype=float) > MOST_VALUES:
             raise UnreadableRecord(f"Record {exam}: its tracing is too large to be one ECG.")
         tracing = hdf5_file.values(path, dataset, row)
         others = {**hdf5_file.attributes(file), **hdf5_file.attributes(dataset)}
-        for name in found:
-            if _may_describe(name, found[name]) and found[name].size <= _MOST_EXAMS:
-                others[name] = hdf5_file.values(path, found[name])
+        for name in members:
+            if _may_describe(name, members[name]) and members[name].size <= _MOST_EXAMS:
+                others[name] = hdf5_file.values(path, members[name])
     tracing = np.squeeze(tracing)
     if 12 not in tracing.shape:
         raise UnreadableRecord(
@@ -227,13 +227,13 @@ def _exams_of(path: Path) -> _Exams | None:
 def _read_exams(path: Path, modified_ns: int) -> _Exams | None:
     """Return the recordings of a file of many; ``modified_ns`` renews the cache for a new file."""
     with hdf5_file.open_hdf5(path) as file:
-        found = hdf5_file.members(path, file)
-        names = [name for name in SIGNAL_VARIABLES if hasattr(found.get(name), "shape")]
-        name = next((name for name in names if len(found[name].shape) in (3, 4)), None)
+        members = hdf5_file.members(path, file)
+        names = [name for name in SIGNAL_VARIABLES if hasattr(members.get(name), "shape")]
+        name = next((name for name in names if len(members[name].shape) in (3, 4)), None)
         if name is None:
             return None
-        shape = found[name].shape
-        ids = next((found[key] for key in _ID_DATASETS if key in found), None)
+        shape = members[name].shape
+        ids = next((members[key] for key in _ID_DATASETS if key in members), None)
         if shape[0] > _MOST_EXAMS or (ids is not None and len(ids.shape) != 1):
             raise ValueError("its exam_id is no list")
         is_code = name == "tracings" and (_CODE_SAMPLES in shape or code15.has_table(path))

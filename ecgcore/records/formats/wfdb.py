@@ -288,7 +288,9 @@ def _integrity_notes(
 ) -> tuple[str, ...]:
     """Compare what was read with the header's checksums, and files with the stated length."""
     is_whole = first == 0 and n_frames == (header.n_samples or n_frames)
-    result = wfdb_checksums.compare(header, sums if is_whole else None, firsts)
+    result = wfdb_checksums.compare(
+        header, sums if is_whole else None, firsts if first == 0 else None
+    )
     surplus = max((_surplus_frames(header, file, path) for file, path in files.items()), default=0)
     if not surplus:
         return result.notes

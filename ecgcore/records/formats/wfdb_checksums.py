@@ -26,7 +26,9 @@ class Comparison(NamedTuple):
     is_confirmed: bool = False
 
 
-def compare(header: WfdbHeader, sums: Sequence[int] | None, firsts: Sequence[int]) -> Comparison:
+def compare(
+    header: WfdbHeader, sums: Sequence[int] | None, firsts: Sequence[int] | None
+) -> Comparison:
     """Compare what was read with what the header states; what it does not state is not compared.
 
     Parameters
@@ -34,7 +36,8 @@ def compare(header: WfdbHeader, sums: Sequence[int] | None, firsts: Sequence[int
     sums
         Sum of all samples of each signal; None where only the beginning of the record was read.
     firsts
-        First sample of each signal, compared where there is no checksum.
+        First sample of each signal, compared where there is no checksum; None where the beginning
+        was not read.
 
     Raises
     ------
@@ -49,6 +52,8 @@ def compare(header: WfdbHeader, sums: Sequence[int] | None, firsts: Sequence[int
         read = [total % _MODULUS for total in sums]
         if equal := _equal_by_name(names, is_apart, stated, read):
             return _judge(header, "checksum", equal)
+    if firsts is None:
+        return Comparison()
     equal = _equal_by_name(names, is_apart, [s.first_value for s in signals], firsts)
     return _judge(header, "first sample", equal)._replace(is_confirmed=False)
 
