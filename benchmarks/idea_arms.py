@@ -122,6 +122,13 @@ ARMS = {
     "deep": replace(BASELINE, idea="twice the blocks", network="deep"),
     "kernel9": replace(BASELINE, idea="kernels of 9 samples", network="kernel9"),
     "epochs12": replace(BASELINE, idea="twice the epochs", epochs=12),
+    "robust_folds6": replace(
+        BASELINE,
+        idea="high-pass, robust augmentation, folds 1 to 6",
+        highpass_hz=0.5,
+        augmentation="robust",
+        folds=(1, 2, 3, 4, 5, 6),
+    ),
     "folds6": replace(BASELINE, idea="folds 1 to 6", folds=(1, 2, 3, 4, 5, 6)),
     "wide": replace(BASELINE, idea="1.5 times the width", network="wide"),
 }
