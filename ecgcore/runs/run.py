@@ -36,7 +36,7 @@ ALIVE = ("queued", "running")
 CRASHED = (
     "Its process ended unexpectedly. `ecgcore runs resume {id}` continues from the checkpoint."
 )
-CANCELLED = "Cancelled; {kept}. `ecgcore runs resume {id}` continues the training."
+CANCELLED = "Cancelled; {weights}. `ecgcore runs resume {id}` continues the training."
 KEPT, NOTHING_KEPT = "the best epoch is kept", "no epoch had ended, so it has no weights yet"
 JSON_FILES = ("run.json", "status.json", "history.jsonl", "evaluation.json", "calibration.json")
 OLD_PARTS = {"untouched": "holdout"}
@@ -154,8 +154,8 @@ class Run:
     @property
     def cancelled_message(self) -> str:
         """Message of a cancelled run: what is kept, and how it is resumed."""
-        kept = KEPT if self.weights.exists() else NOTHING_KEPT
-        return CANCELLED.format(id=self.id, kept=kept)
+        weights = KEPT if self.weights.exists() else NOTHING_KEPT
+        return CANCELLED.format(id=self.id, weights=weights)
 
     @property
     def epochs(self) -> list[dict[str, Any]]:

@@ -53,14 +53,14 @@ def members(path: Path, group: Any) -> dict[str, Any]:
     """
     import h5py
 
-    found = {}
+    datasets = {}
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise _leads_out(path)
-        found[name] = group[name]
-        if isinstance(found[name], h5py.Dataset):
-            _refuse_other_files(path, found[name])
-    return found
+        datasets[name] = group[name]
+        if isinstance(datasets[name], h5py.Dataset):
+            _refuse_other_files(path, datasets[name])
+    return datasets
 
 
 def values(path: Path, dataset: Any, row: int | None = None) -> np.ndarray:

@@ -59,9 +59,9 @@ def read_mat(
     UnreadableRecord
         One line: the finding, the accepted values, the next step.
     """
-    found = _read_variables(path)
-    file = _find_recording(path, found)
-    is_cpsc = isinstance(found.get("ECG"), dict) and _CPSC_FIELDS.issubset(found["ECG"])
+    values = _read_variables(path)
+    file = _find_recording(path, values)
+    is_cpsc = isinstance(values.get("ECG"), dict) and _CPSC_FIELDS.issubset(values["ECG"])
     record = record_of_array(
         path,
         replace(
@@ -102,13 +102,13 @@ def _known_order(path: Path, others: dict[str, Any], is_cpsc: bool) -> str:
     return _CODE_ORDER if is_code_15 and "curr_sample_rate" in others else ""
 
 
-def _find_recording(path: Path, found: dict[str, Any]) -> ArrayFile:
-    """Return the array of a recording among variables or in a struct, with the others beside it."""
-    structs = [value for value in found.values() if isinstance(value, dict)]
-    beside = {name: value for name, value in found.items() if not isinstance(value, dict)}
-    for fields in (beside, *structs):
+def _find_recording(path: Path, values: dict[str, Any]) -> ArrayFile:
+    """Return the array of a recording among variables or in a struct, with the other variables."""
+    structs = [value for value in values.values() if isinstance(value, dict)]
+    plain = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    for fields in (plain, *structs):
         if (file := variables.find_recording(path, fields)) is not None:
-            others = [inner for inner in (*structs, beside) if inner is not fields]
+            others = [inner for inner in (*structs, plain) if inner is not fields]
             return replace(file, others=dict(ChainMap(file.others, *others)))
     raise UnreadableRecord(
         f"Record {path.stem}: {path.name} is a MATLAB file without a recording; one of the "
@@ -140,11 +140,11 @@ def _read_version_4_or_5(path: Path, head: bytes) -> dict[str, Any]:
     try:
         described = whosmat(path)
         wanted = [name for name, _, kind in described if _is_wanted(name) or kind in _WORDS]
-        found = loadmat(path, variable_names=wanted, struct_as_record=True)
+        values = loadmat(path, variable_names=wanted, struct_as_record=True)
     except MatReadError as error:
         raise ValueError(str(error)) from error
     return {
-        name: _unwrap_struct(value) for name, value in found.items() if not name.startswith("__")
+        name: _unwrap_struct(value) for name, value in values.items() if not name.startswith("__")
     }
 
 
@@ -163,15 +163,15 @@ def _is_wanted(name: str) -> bool:
 def _read_version_73(path: Path) -> dict[str, Any]:
     """Read a file of version 7.3, which is HDF5 with transposed arrays."""
     with hdf5_file.open_hdf5(path) as file:
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for name, item in hdf5_file.members(path, file).items():
             if hasattr(item, "shape"):
-                found |= _wanted_array(path, file, name, item)
+                values |= _wanted_array(path, file, name, item)
             elif not name.startswith("#"):
-                found[name] = {}
+                values[name] = {}
                 for field, value in hdf5_file.members(path, item).items():
-                    found[name] |= _wanted_array(path, file, field, value)
-        return found
+                    values[name] |= _wanted_array(path, file, field, value)
+        return values
 
 
 def _wanted_array(path: Path, file: Any, name: str, item: Any) -> dict[str, Any]:

@@ -111,14 +111,14 @@ def read_npz(
     UnreadableRecord
         One line: the finding, the accepted values, the next step.
     """
-    found = _members(path)
-    many = [name for name in SIGNAL_VARIABLES if name in found and found[name].ndim > 2]
+    arrays = _members(path)
+    many = [name for name in SIGNAL_VARIABLES if name in arrays and arrays[name].ndim > 2]
     if many:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} holds many recordings; store them as an .npy file, "
             "and name one by its row."
         )
-    file = variables.find_recording(path, found)
+    file = variables.find_recording(path, arrays)
     if file is None:
         raise UnreadableRecord(
             f"Record {path.stem}: {path.name} holds no recording; one of the arrays "
@@ -147,10 +147,10 @@ def _members(path: Path) -> dict[str, Any]:
                 "than one ECG can hold; it is not read."
             )
         with np.load(path, allow_pickle=False) as members:
-            found = {name: members[name] for name in members.files if _is_wanted(name)}
-            others = [name for name in members.files if name not in found]
+            arrays = {name: members[name] for name in members.files if _is_wanted(name)}
+            others = [name for name in members.files if name not in arrays]
             small = (name for name in others if n_bytes.get(f"{name}.npy", 0) < _SMALL_BYTES)
-            return found | _words(members, small)
+            return arrays | _words(members, small)
     except _ERRORS as error:
         raise _damaged(path) from error
 

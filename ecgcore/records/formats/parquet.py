@@ -88,7 +88,7 @@ def _read_feather(pa: Any, path: Path, whole: bool) -> Any:
 
 def _within_budget(pa: Any, path: Path, schema: Any, batches: Iterable[Any]) -> Any:
     """Return batches as one pyarrow.Table; refuse them as soon as they are too large."""
-    kept, n_bytes = [], 0
+    accepted, n_bytes = [], 0
     for batch in batches:
         n_bytes += batch.nbytes
         if n_bytes > _LARGEST_BYTES:
@@ -96,5 +96,5 @@ def _within_budget(pa: Any, path: Path, schema: Any, batches: Iterable[Any]) -> 
                 f"Record {path.stem}: {path.name} is larger than any ECG that is read whole. Cut "
                 "out the part that is meant."
             )
-        kept.append(batch)
-    return pa.Table.from_batches(kept, schema)
+        accepted.append(batch)
+    return pa.Table.from_batches(accepted, schema)
