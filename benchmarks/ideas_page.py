@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.atomic import read_json
-from ecgcore.calibration.calibration import with_probabilities
+from ecgcore.calibration.calibration import calibration_metrics, with_probabilities
 from ecgcore.calibration.scores import Scores
 from ecgcore.evaluation.bootstrap import difference_interval, resample
 from ecgcore.evaluation.metrics import averages, per_class_metrics
@@ -27,7 +27,13 @@ STEADY = {
     "without V2": "without V2",
 }
 """Column → the beginning of the change's name (see ``bench.perturbations``)."""
-VERDICTS = {"old_labels": "no: the labels are mended", BASE: "", "seed2": ""}
+VERDICTS = {
+    BASE: "",
+    "seed2": "",
+    "old_labels": "no: the labels are mended",
+    "robust": "yes: steadier",
+    "robust_folds6": "yes: steadier",
+}
 """Arm → whether it is kept, where the difference alone does not say."""
 
 HEAD = """\
@@ -41,10 +47,11 @@ These are pilots: {epochs} epochs on folds 1 to 3 ({seed_words}). A difference s
 between two seeds shows nothing, and a pilot ranks ideas; the shipped networks need the full recipe.
 
 Macro AUC is over ten classes of the core tier, unknown ones left out, on validated records;
-beside it without STEMI and RVH, and all records. Intervals are at 95 %, over patients; differences
-are paired with the baseline. The last columns are the share of every fourth validation record of
-which any call changes (as in [steadiness of answers](../../robustness.md)): wander ±0.15 mV, muscle
-noise 0.05 mV, gain × 1.05, a start 200 ms later, and V2 missing.
+beside it without STEMI and RVH, all records, and the calibration error at temperature 1. Intervals
+are at 95 %, over patients; differences are paired with the baseline. The last columns are the share
+of every fourth validation record of which any call changes (as in
+[steadiness of answers](../../robustness.md)): wander ±0.15 mV, muscle noise 0.05 mV, gain × 1.05, a
+start 200 ms later, and V2 missing.
 
 """
 
@@ -110,13 +117,14 @@ def write_page(cells: Path) -> None:
             f"{_macro(scores[name]):.3f}",
             f"{_macro(scores[name], RARE):.3f}",
             f"{_macro(_scores(tables[name], name, False)):.3f}",
+            f"{calibration_metrics(scores[name])['ece']:.3f}",
             f"{np.mean([row['cpu_seconds'] for row in arms[name]['history']]):.0f}",
             *_steadiness(arms[name]),
             _verdict(name, _difference(scores, draws, name)),
         )
         for name in order
     ]
-    head = ("arm", "idea", "difference, validated", "macro AUC", "without STEMI, RVH", "all")
+    head = ("arm", "idea", "difference, validated", "macro AUC", "without STEMI, RVH", "all", "ECE")
     text = _head(arms, tables[BASE])
     text += table((*head, "CPU-seconds an epoch", *STEADY, "kept"), rows)
     text += _remains(read_json(HIGH_PASS))

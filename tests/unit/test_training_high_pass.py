@@ -12,6 +12,7 @@ from ecgcore.inference.model import load_model
 from ecgcore.inference.onnx_export import onnx_metadata
 from ecgcore.records.record import Record
 from ecgcore.runs.config import ResolvedConfig, TrainConfig
+from ecgcore.training.prepare import plan_training
 from ecgcore.training.trainer import train
 
 CONFIG = TrainConfig(
@@ -55,6 +56,11 @@ def test_a_run_without_a_high_pass_says_nothing_of_it(examples_home):
     rng = np.random.default_rng(0)
     record = Record(rng.normal(1, 1, (12, 1000)).astype(np.float32), 100.0, "made")
     np.testing.assert_array_equal(classifier.signals([record])[0], record.signal_mv)
+
+
+def test_a_run_that_starts_from_another_takes_its_high_pass(run, examples_home):
+    config = replace(CONFIG, highpass_hz=0.0, pretrained=run.id)
+    assert plan_training(config, examples_home).config.highpass_hz == 0.5
 
 
 def test_an_image_drawn_without_the_high_pass_is_refused():
