@@ -171,7 +171,8 @@ class Visitor:
         """Return the widget of a key."""
         for element in self._elements.values():
             widget = getattr(element, str(element.WhichOneof("type")))
-            if getattr(widget, "id", "").endswith(f"-{key}"):
+            name = getattr(widget, "id", "").rpartition("-")[2]
+            if name == key or re.fullmatch(rf"{key}_[0-9a-f]{{8}}", name):  # an uploader's server
                 return widget
         raise LookupError(f"the page has no widget {key}; the page shows: {self.text()[:300]}")
 

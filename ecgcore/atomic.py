@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 LARGEST_JSON_BYTES = 64_000_000
 """Size from which a JSON file is refused unread: the product writes none above 1 MB."""
-_MOST_DIGITS = 18
-"""Of a whole number: more than any count, size or time that the product writes."""
+_MOST_DIGITS = 19
+"""Of a whole number: as many as a time in nanoseconds has, the largest that the product writes."""
 _MEND = "restore it from a backup, or let `ecgcore doctor --repair` set it aside"
 
 

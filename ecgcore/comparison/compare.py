@@ -43,7 +43,7 @@ def compare(
     RequestError
         Both are the same run, or they cannot be compared.
     """
-    if run_a.folder == run_b.folder:
+    if run_a.id == run_b.id:
         raise RequestError(f"{run_a.id} would be compared with itself; name two different runs.")
     started = perf_counter()
     comparison = compare_scores(run_scores(run_a, part), run_scores(run_b, part), resamples)

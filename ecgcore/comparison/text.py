@@ -90,10 +90,10 @@ def display_names(comparison: Mapping) -> tuple[str, str]:
 
 def comparison_text(comparison: Mapping) -> str:
     """Return both reports, then the differences, tests, disagreements and flags."""
-    c = comparison
+    c, warning = comparison, few_records_warning(comparison)
     both = [report_text(c["evaluations"][side]) for side in "ab"]
     lines = [
-        finding(c),
+        finding(c).removeprefix(f"{warning} "),
         "",
         f"A {c['a']}, B {c['b']}: {c['n_common']:,} common records of {c['patients']:,} patients",
         *(f"Note: {flag}" for flag in c["flags"]),
@@ -108,7 +108,8 @@ def comparison_text(comparison: Mapping) -> str:
         *_cost_lines(c),
         *filter(None, [access_text(c.get("looks"))]),
     ]
-    return "\n".join([f"A  {both[0]}", "", f"B  {both[1]}", "", *lines])
+    head = [warning, ""] if warning else []
+    return "\n".join([*head, f"A  {both[0]}", "", f"B  {both[1]}", "", *lines])
 
 
 def _more_or_fewer(comparison: Mapping, name_a: str) -> str | None:

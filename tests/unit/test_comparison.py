@@ -335,6 +335,7 @@ def comparison_content(more=4, low=-0.02, mode="exclusive", models=("alexnet", "
         "a": "a1",
         "b": "b1",
         "target_mode": mode,
+        "n_common": 66,
         "models": dict(zip("ab", models, strict=True)),
         "evaluations": {
             "a": {"confusion": [[right, 26], [0, 0]]},

@@ -88,8 +88,10 @@ def test_two_workers_train_as_one_does_even_if_killed_or_cancelled_meanwhile(
         assert run.status["state"] == "done"
         assert list(run.history["epoch"]) == [1, 2, 3, 4, 5, 6]
         assert not (run.folder / "checkpoint.safetensors").exists()
-        for column in ("train_loss", "val_loss", "val_macro_auc", "val_macro_f1"):
+        for column in ("train_loss", "val_loss"):
             assert run.history[column].to_numpy() == pytest.approx(alone.history[column], abs=1e-3)
+        for column in ("val_macro_auc", "val_macro_f1"):  # one pair of ranks may change places
+            assert run.history[column].to_numpy() == pytest.approx(alone.history[column], abs=0.02)
         logits = [r.predictions.filter(like="z_").to_numpy() for r in (run, alone)]
         assert np.abs(logits[0] - logits[1]).max() < 1e-3
         assert list(run.predictions["record"]) == list(alone.predictions["record"])
@@ -110,7 +112,7 @@ def _killed_once(workspace: Workspace) -> Run:
     second.send_signal(signal.SIGKILL)
     assert run.status["state"] == "running"  # torchrun lives and restarts both
     assert len(run.history) < CONFIG.epochs
-    _, _ = launcher.communicate(timeout=120)
+    _, _ = launcher.communicate(timeout=600)
     assert launcher.returncode == 0
     assert [run for run in list_runs(workspace) if run not in before] == [run]
     return run
@@ -118,7 +120,7 @@ def _killed_once(workspace: Workspace) -> Run:
 
 def _first(look):
     """Return the first item that ``look`` returns, or its value, as soon as there is one."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (value := look()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -232,7 +234,7 @@ def test_workers_receive_results_of_rank_zero_and_sync_their_buffers(tmp_path):
     ]
     for process in processes:
         process.start()
-    first, second = (results for _, results in sorted(answers.get(timeout=120) for _ in processes))
+    first, second = (results for _, results in sorted(answers.get(timeout=600) for _ in processes))
     for process in processes:
         process.join()
     assert (first.pop("forwarded"), second.pop("forwarded")) == (False, True)

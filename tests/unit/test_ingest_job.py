@@ -156,7 +156,7 @@ def test_a_command_line_says_all_that_was_asked_for(tmp_path):
 
 def wait(job: IngestJob) -> dict:
     """Return where an import stands when it has ended."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while job.status["state"] == "running":
         assert time.monotonic() < until
         time.sleep(0.1)

@@ -22,7 +22,11 @@ SMALL = TrainConfig(
 
 @pytest.fixture(autouse=True)
 def settings(monkeypatch):
-    """Restore the environment afterwards, and disable MLflow unless a test enables it."""
+    """Restore the environment afterwards, and disable MLflow unless a test enables it.
+
+    A busy machine imports MLflow for longer than a training waits for it.
+    """
+    monkeypatch.setattr(tracking, "WAIT_S", 300.0)
     for name, value in mlflow_tracker.ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv(URI, raising=False)
