@@ -192,7 +192,7 @@ def test_without_onnx_one_line_says_how_to_install_it(small_pair, tmp_path, monk
 def test_a_run_without_weights_is_refused(small_pair, run, tmp_path):
     trained = make_run(tmp_path / "run", small_pair[1], "resnet1d")
     trained.weights.unlink()
-    trained.update_status(state="cancelled", pid=0)
+    trained.update_status(**small_pair[1].status | {"state": "cancelled"})
     code, _, err = run("export", trained.folder, "--onnx", tmp_path / "a.onnx")
     assert code == 2
     assert "has no weights yet" in err
