@@ -1,5 +1,8 @@
 """MATLAB files without a header: order, unit and rate by noted evidence, or refused."""
 
+import struct
+import zlib
+
 import h5py
 import numpy as np
 import pytest
@@ -246,3 +249,21 @@ def test_names_in_a_struct_beside_the_array_or_around_it_are_understood(tmp_path
         record = read_record(path)
         np.testing.assert_allclose(record.signal_mv, SIGNAL_UV / 1000, atol=1e-6)
         assert (record.fs_hz, record.notes) == (500, ("scale assumed: µV",))
+
+
+@pytest.mark.parametrize("rows", [13, 2**29 + 12, -12])
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_an_array_that_claims_more_than_it_holds_is_refused(tmp_path, rows, is_compressed):
+    """``scipy`` would end the process: it trusts the stated size."""
+    file = tmp_path / "x.mat"
+    savemat(file, {"val": np.zeros((12, 1000), np.int8), "fs": 500.0})
+    content = file.read_bytes()
+    stated = struct.pack("<ii", 12, 1000)
+    assert content.count(stated) == 1
+    content = content.replace(stated, struct.pack("<ii", rows, 1000))
+    if is_compressed:
+        packed = zlib.compress(content[128:])
+        content = content[:128] + struct.pack("<II", 15, len(packed)) + packed
+    file.write_bytes(content)
+    with pytest.raises(UnreadableRecord, match="is a damaged MATLAB file"):
+        read_record(file)

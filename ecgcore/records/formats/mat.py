@@ -5,6 +5,7 @@ CPSC 2018, CODE-15), else from the numbers where these prove it; each is noted. 
 shows must be given.
 """
 
+import math
 import struct
 import zlib
 from collections import ChainMap
@@ -34,7 +35,11 @@ _CODE_ORDER = "lead order assumed: I–III, aVR–aVF, V1–V6, as CODE-15 gives
 _CPSC_FIELDS = {"sex", "age", "data"}
 _WORDS = frozenset({"cell", "char", "struct"})
 _MOST_CELLS = 100
-_COMPRESSED = 15
+_COMPRESSED, _MATRIX, _INT32 = 15, 14, 5
+"""Types of elements in a file of version 5."""
+_SPARSE, _WITHOUT_SIZE = 5, frozenset({16, 17})
+"""Classes of arrays in a file of version 5; functions and objects state no size."""
+_DEEPEST = 10
 _MATLAB_ERRORS = (*LIBRARY_ERRORS, EOFError, NameError, zlib.error, struct.error)
 """Errors that ``scipy.io.loadmat`` raises for damaged files."""
 
@@ -136,7 +141,7 @@ def _read_version_4_or_5(path: Path, head: bytes) -> dict[str, Any]:
     if path.stat().st_size > _LARGEST_BYTES:
         raise ValueError("it is too large")
     if head.startswith(b"MATLAB 5.0"):
-        _refuse_bomb(path)
+        _check_structure(path)
     try:
         described = whosmat(path)
         wanted = [name for name, _, kind in described if _is_wanted(name) or kind in _WORDS]
@@ -194,25 +199,58 @@ def _array(path: Path, file: Any, dataset: Any) -> np.ndarray:
     return array.T
 
 
-def _refuse_bomb(path: Path) -> None:
-    """Refuse a file of version 5 whose compressed parts would not fit into memory."""
+def _check_structure(path: Path) -> None:
+    """Refuse a file of version 5 that unpacks to more than one ECG, or claims more than it holds.
+
+    ``scipy`` trusts the sizes that a file states: a wrong one ends the whole process.
+    """
     remaining_bytes = _LARGEST_BYTES
-    for part in _compressed_parts(path):
-        decompressor = zlib.decompressobj()
-        while part and remaining_bytes > 0:
-            remaining_bytes -= len(decompressor.decompress(part, 1 << 22))
-            part = decompressor.unconsumed_tail
-    if remaining_bytes <= 0:
-        raise ValueError("it is too large")
-
-
-def _compressed_parts(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(126)
-        byte_order = ">" if file.read(2) == b"MI" else "<"
+        order = ">" if file.read(2) == b"MI" else "<"
         while len(tag := file.read(8)) == 8:
-            data_type, n_bytes = struct.unpack(f"{byte_order}II", tag)
+            data_type, n_bytes = struct.unpack(f"{order}II", tag)
+            content = file.read(n_bytes)
             if data_type == _COMPRESSED:
-                yield file.read(n_bytes)
-            else:
-                file.seek(n_bytes, 1)
+                content = zlib.decompressobj().decompress(content, remaining_bytes)
+                remaining_bytes -= len(content)
+                if remaining_bytes <= 0:
+                    raise ValueError("it is too large")
+                data_type, content = next(_elements(content, order), (0, b""))
+            if data_type == _MATRIX:
+                _check_matrix(content, order)
+
+
+def _check_matrix(content: bytes, order: str, depth: int = 0) -> None:
+    """Refuse an array of more values than its bytes can hold, at any depth of structs and cells."""
+    elements = list(_elements(content, order))
+    if not elements:
+        return
+    (flags,) = struct.unpack_from(f"{order}I", elements[0][1])
+    kind = flags & 0xFF
+    if kind not in _WITHOUT_SIZE:
+        if len(elements) < 3 or elements[1][0] != _INT32 or len(elements[1][1]) % 4:
+            raise ValueError("an array has no size")
+        sizes = struct.unpack(f"{order}{len(elements[1][1]) // 4}i", elements[1][1])
+        if kind == _SPARSE or min(sizes, default=-1) < 0 or math.prod(sizes) > len(content):
+            raise ValueError("an array claims more values than it holds")
+    if depth > _DEEPEST:
+        raise ValueError("arrays lie too deep in one another")
+    for data_type, inner in elements[1:]:
+        if data_type == _MATRIX:
+            _check_matrix(inner, order, depth + 1)
+
+
+def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """Yield type and bytes of the elements of an array; short ones share eight bytes with a tag."""
+    at = 0
+    while at + 8 <= len(content):
+        data_type, n_bytes = struct.unpack_from(f"{order}II", content, at)
+        if data_type >> 16:
+            data_type, n_bytes, start, at = data_type & 0xFFFF, data_type >> 16, at + 4, at + 8
+        else:
+            start = at + 8
+            at = start + n_bytes + (-n_bytes) % 8
+        if n_bytes > len(content) - start:
+            raise ValueError("an element claims more bytes than there are")
+        yield data_type, content[start : start + n_bytes]
