@@ -123,7 +123,8 @@ def write_edf_file(folder: Path, recording: Recording) -> Path:
     import pyedflib
 
     file = folder / "a.edf"
-    limit = float(f"{32767 / recording.units_per_mv / MV_PER_UNIT[recording.unit]:.7g}"[:7])
+    exact = 32767 / recording.units_per_mv / MV_PER_UNIT[recording.unit]
+    limit = round(exact) if exact > 1000 else round(exact, 2)  # eight characters with its sign
     writer = pyedflib.EdfWriter(str(file), 12, file_type=pyedflib.FILETYPE_EDFPLUS)
     for row, name in enumerate(recording.names):
         writer.setSignalHeader(
