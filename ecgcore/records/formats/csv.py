@@ -1,6 +1,6 @@
 """Reading a recording from CSV: one column a lead, one row a sample, or the other way round.
 
-How its columns are taken for leads, clocks and rates is told in ``tabular``.
+How its columns are taken for leads, clocks and rates is described in ``tabular``.
 """
 
 from dataclasses import replace

@@ -23,14 +23,7 @@ from ecgcore.records.record import Record
 _LARGEST_BYTES = 400_000_000
 """Of an ``.npz`` file's members, unpacked."""
 _MOST_MEMBERS, _SMALL_BYTES = 1000, 100_000
-_ERRORS = (
-    *LIBRARY_ERRORS,
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    SyntaxError,
-    NotImplementedError,
-)
+_ERRORS = (*LIBRARY_ERRORS, zipfile.BadZipFile, zlib.error, EOFError, SyntaxError)
 
 
 def rows(path: Path) -> list[str]:
@@ -58,7 +51,7 @@ def is_recording(head: bytes) -> bool:
             else (np.lib.format.read_array_header_2_0)
         )
         shape, _, dtype = read(file)
-    except (*_ERRORS, ValueError):
+    except _ERRORS:
         return True  # the reader reports the reason
     return dtype.kind in "iuf" and 2 <= len(shape) <= 4 and 12 in shape[-2:] and max(shape) >= 100
 

@@ -44,7 +44,7 @@ def compare(
     UnreadableRecord
         All signals differ.
     """
-    signals = [signal for signal in header.signals or ()]
+    signals = header.signals or ()
     names = [signal.name or "unnamed" for signal in signals]
     is_apart = [signal.skew != 0 for signal in signals]  # shifted against its own checksum
     if sums is not None:
