@@ -13,7 +13,7 @@ from ecgcore.cohort.known_overlaps import overlapping_rows, overlaps_of
 from ecgcore.errors import NotFound, RequestError
 
 PARTS = ("train", "validation", "test", "holdout")
-WAYS = ("patient", "folds", "fold:K", "source:NAME", "rest", "none")
+WAYS = ("patient", "folds", "fold:K", "fold:K+L", "source:NAME", "rest", "none")
 BY_SOURCE, BY_FOLD = "source:", "fold:"
 MOST_FOLD_DIGITS = 9
 FRACTIONS = (0.70, 0.15, 0.15)
@@ -39,7 +39,7 @@ def split(
     by
         ``patient``: a holdout fold; the rest is split by ``fractions`` of its patients.
         ``folds``: the published folds; the highest tests, the next validates, the others train.
-        ``fold:K``: that published fold tests, all others train; nothing validates.
+        ``fold:K`` or ``fold:K+L``: these published folds test, all others train; nothing validates.
         ``source:NAME``: all of that source tests, the others train and validate.
         ``none`` (and ``rest``, if a level draws from them): all train; nothing validates.
     """
@@ -63,7 +63,7 @@ def split(
 def check_way(by: str) -> None:
     """Refuse a split method that is not one of WAYS."""
     known = ("patient", "folds", "rest", "none")
-    if by not in known and not left_out_source(by) and left_out_fold(by) is None:
+    if by not in known and not left_out_source(by) and not left_out_folds(by):
         raise NotFound.among("way to split", by, WAYS)
 
 
@@ -72,30 +72,30 @@ def left_out_source(by: str) -> str:
     return by.removeprefix(BY_SOURCE) if by.startswith(BY_SOURCE) else ""
 
 
-def left_out_fold(by: str) -> int | None:
-    """Return the fold of ``fold:K``, None for any other split."""
-    number = by.removeprefix(BY_FOLD)
-    is_number = number.isdecimal() and len(number) <= MOST_FOLD_DIGITS
-    return int(number) if by.startswith(BY_FOLD) and is_number else None
+def left_out_folds(by: str) -> tuple[int, ...]:
+    """Return the folds of ``fold:K`` or ``fold:K+L``, () for any other split."""
+    numbers = by.removeprefix(BY_FOLD).split("+")
+    are_numbers = all(n.isdecimal() and len(n) <= MOST_FOLD_DIGITS for n in numbers)
+    return tuple(map(int, numbers)) if by.startswith(BY_FOLD) and are_numbers else ()
 
 
 def validates(by: str) -> bool:
     """Return whether a split has validation records."""
-    return by not in ("rest", "none") and left_out_fold(by) is None
+    return by not in ("rest", "none") and not left_out_folds(by)
 
 
 def without_validation(index: pd.DataFrame, group: np.ndarray, by: str) -> np.ndarray:
-    """Return the part of every record by ``fold:K``, ``rest`` or ``none``.
+    """Return the part of every record by ``fold:K+L``, ``rest`` or ``none``.
 
-    A group with any record in fold K is in the test part as a whole.
+    A group with any record in these folds is in the test part as a whole.
 
     Raises
     ------
     NotFound
-        No record is of that fold.
+        No record is of one of the folds.
     """
     part = np.full(len(index), "train", "<U10")
-    if (fold := left_out_fold(by)) is not None:
+    for fold in left_out_folds(by):
         is_in_fold = _folds(index) == fold
         if not is_in_fold.any():
             known = [f"{number:.0f}" for number in published_folds(index)]

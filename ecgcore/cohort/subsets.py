@@ -261,9 +261,10 @@ def _holdout_notes(index: pd.DataFrame, part: np.ndarray, way: str) -> list[str]
     origin = "a fixed 15 % of patients by hash"
     if len(splits.published_folds(index)) > 1 and len(folds):
         origin = f"published fold {folds[-1]:.0f}"
-    if (fold := splits.left_out_fold(way)) is not None:
+    if left_out := splits.left_out_folds(way):
         note += " All others train; nothing validates, and the last epoch is kept."
-        origin = f"published fold {fold}"
+        plural = "s" if len(left_out) > 1 else ""
+        origin = f"published fold{plural} {' and '.join(map(str, left_out))}"
     return [f"{name.title()}: {origin}, {note}"]
 
 

@@ -323,8 +323,8 @@ class TrainConfig:
     split: str = setting(
         "patient",
         help="Split: patient (70/15/15 and a holdout fold), folds (published), source:NAME (that "
-        "source tests, the others train), fold:K (that fold tests, all others train), rest (what "
-        "a level leaves tests) or none (all train).",
+        "source tests, the others train), fold:K or fold:K+L (these folds test, all others train), "
+        "rest (what a level leaves tests) or none (all train).",
         group=DATA,
         label="Split by",
     )

@@ -68,12 +68,20 @@ def test_each_fold_is_left_out_once_with_all_who_reach_into_it(seed):
         assert (part[index["fold"] == fold] == "test").all()
 
 
+def test_two_folds_are_left_out_together():
+    index, stated = a_random_cohort(0, folds=True)
+    part = split(index, stated, by="fold:2+5")
+    single = [split(index, stated, by=f"fold:{fold}") == "test" for fold in (2, 5)]
+    assert leaks(index, part) == []
+    assert ((part == "test") == (single[0] | single[1])).all()
+
+
 def test_all_records_train_where_nothing_is_left_out():
     index, stated = a_random_cohort(0)
     assert set(split(index, stated, by="none")) == {"train"}
 
 
-@pytest.mark.parametrize("by", ["fold:", "fold:one", "fold:11", "nothing"])
+@pytest.mark.parametrize("by", ["fold:", "fold:one", "fold:11", "fold:1+", "fold:1+11", "nothing"])
 def test_a_fold_that_is_not_there_is_refused(by):
     index, stated = a_random_cohort(0, folds=True)
     with pytest.raises(NotFound, match="There is no"):
