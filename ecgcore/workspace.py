@@ -40,6 +40,11 @@ class Workspace:
         """Folder of all runs."""
         return self.path / "runs"
 
+    @property
+    def label_sets(self) -> Path:
+        """Folder of the label sets that were written for this workspace."""
+        return self.path / "label_sets"
+
     def patient_key(self) -> bytes:
         """Return the 32-byte key of patient hashes, created on first use (mode 600)."""
         file = self.path / "patient.key"

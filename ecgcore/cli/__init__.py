@@ -1,6 +1,6 @@
 """Command line: one module per group of commands; each command calls one function."""
 
-from ecgcore.cli import download, ingest, cohorts, measure, doctor, label, images  # isort: skip
+from ecgcore.cli import download, ingest, cohorts, measure, doctor, label, label_tables, images  # isort: skip
 from ecgcore.cli import train, runs, evaluate, classify, study, bench, dashboard  # isort: skip
 from ecgcore.cli.base import app, main
 
@@ -16,6 +16,7 @@ __all__ = [
     "images",
     "ingest",
     "label",
+    "label_tables",
     "main",
     "measure",
     "runs",

@@ -93,7 +93,9 @@ def _labels(statements: tuple[Statement, ...], source: str, details: str) -> dic
 
 def _patient_hash(record: Record, secret: bytes) -> str | None:
     """Return the keyed hash of a patient id, different for equal ids of different sources."""
-    if record.patient is None:
-        return None
-    patient = f"{record.source}/{record.patient}".encode()
-    return hmac.new(secret, patient, "sha256").hexdigest()[:16]
+    return None if record.patient is None else patient_hash(record.source, record.patient, secret)
+
+
+def patient_hash(source: str, patient: str, secret: bytes) -> str:
+    """Return the keyed hash of a source's patient id."""
+    return hmac.new(secret, f"{source}/{patient}".encode(), "sha256").hexdigest()[:16]

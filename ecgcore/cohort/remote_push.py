@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from ecgcore.atomic import sha256_file, write_atomic
-from ecgcore.cohort import listing_columns, measurements_table, remote
+from ecgcore.cohort import label_versions, listing_columns, measurements_table, remote
 from ecgcore.cohort.exclusions import exclusion_counts
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import RequestError
@@ -95,6 +95,8 @@ def push(
 def _files(cohort: Cohort) -> list[str]:
     """Return the files to upload, by path in the cohort's folder."""
     shards = [f"shards/{s}/{file}" for s in cohort.meta["shards"] for file in SHARD_FILES]
+    labels = [f"{label_versions.FOLDER}/{f.name}" for f in label_versions.files(cohort.folder)]
+    shards += labels
     return [file for file in (listing_columns.FILE, *shards) if (cohort.folder / file).is_file()]
 
 

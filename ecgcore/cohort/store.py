@@ -4,7 +4,7 @@ Signals are int16 at 1 µV with −32768 for missing, memory-mapped; one rate an
 cohort. Paths are only in the private table ``private/NNNNN.parquet`` (mode 600), one per shard.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecgcore.atomic import map_array, read_parquet
-from ecgcore.cohort import measurements_table, remote
+from ecgcore.cohort import label_versions, measurements_table, remote
 from ecgcore.cohort.catalogue import cohort_names, read_cohort_file
 from ecgcore.cohort.codec import decode_record, decode_signals_mv, decode_statements
+from ecgcore.cohort.label_attributes import with_attributes
 from ecgcore.errors import DamagedFile, NotFound, RequestError
 from ecgcore.labels import label_sets
 from ecgcore.labels.classes import CODES, TIERS
@@ -26,11 +27,13 @@ from ecgcore.records.record import LEADS, Record
 from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
+    from ecgcore.labels.label_sets import LabelSet
     from ecgcore.measurement.measurements import Measurements
 
 LABEL_SOURCES = ("expert", "criteria")
 _MAX_MAPS = 10_000
 """Shards that are memory-mapped at once: a process may hold some 65,000 maps."""
+_IMPORT = "Import a table that has it: ecgcore label import COHORT TABLE."
 _ADVICE = "Make one: ecgcore ingest FOLDER --cohort NAME."
 
 
@@ -46,7 +49,9 @@ class Cohort:
     fs_hz, duration_s, n_samples
         Sampling rate in Hz, length in s and samples per lead of every record.
     hash
-        Changes with any record, signal, label or their order.
+        Changes with any record, signal, stated label or their order.
+    label_version
+        Version of the imported labels that is read (see ``label_versions``); None: the latest.
 
     Examples
     --------
@@ -57,8 +62,8 @@ class Cohort:
     '00147_lr'
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, label_version: str | None = None):
+        self.folder, self.label_version = folder, label_version
         self.meta: dict[str, Any] = read_cohort_file(folder)
         self.name: str = self.meta["name"]
         self.fs_hz: float = self.meta["fs_hz"]
@@ -106,7 +111,20 @@ class Cohort:
         of the original, ``statements`` (JSON list of [system, code, likelihood]), ``details``
         (JSON), ``machine`` (JSON: what the machine itself measured), ``notes`` (JSON list),
         ``signal_hash``, and ``core_NSR`` … ``broad_ECT`` (int8: 1 present, 0 absent, −1 unknown).
+        What imported tables state of patient, age, sex, fold, site and device replaces it.
         """
+        return with_attributes(self._stored_index, self.overlay.attributes)
+
+    @cached_property
+    def overlay(self) -> label_versions.Overlay:
+        """Imported labels and attributes, aligned with ``index``."""
+        return label_versions.read_overlay(
+            self.folder, self._stored_index["record"], self.label_version
+        )
+
+    @cached_property
+    def _stored_index(self) -> pd.DataFrame:
+        """The index as ingested."""
         tables = [self._table(shard / "index.parquet") for shard in self._shards]
         index = pd.concat(tables, ignore_index=True)
         if "machine" not in index:  # shards of earlier versions
@@ -124,7 +142,7 @@ class Cohort:
         label_tier: str = "core",
         label_source: str = "expert",
         thresholds: str = "paper",
-        label_set: str = "paper10",
+        label_set: "str | LabelSet" = "paper10",
     ) -> np.ndarray:
         """Return the label states, (N, C) int8 in the label set's order.
 
@@ -140,7 +158,8 @@ class Cohort:
         thresholds
             Set of thresholds of the criteria.
         label_set
-            Label set. Tier, source and thresholds apply to ``paper10`` only.
+            Label set, or the name of a built-in one. Source and thresholds apply to ``paper10``
+            only, the tier also to sets that build on it.
 
         Raises
         ------
@@ -149,9 +168,9 @@ class Cohort:
         RequestError
             ``criteria`` of a cohort that is not measured.
         """
-        if label_set != "paper10":
-            statements = [decode_statements(text) for text in self.index["statements"]]
-            return label_sets.label_set(label_set).states(statements)
+        chosen = label_sets.label_set(label_set) if isinstance(label_set, str) else label_set
+        if chosen.name != "paper10":
+            return self._states_of_set(chosen, label_tier)
         if label_tier not in TIERS:
             raise NotFound.among("label tier", label_tier, TIERS)
         if label_source not in LABEL_SOURCES:
@@ -159,6 +178,13 @@ class Cohort:
         if label_source == "criteria":
             return self._criteria(label_tier, thresholds)
         return self.index[[f"{label_tier}_{code}" for code in CODES]].to_numpy(np.int8)
+
+    def _states_of_set(self, label_set: "LabelSet", label_tier: str) -> np.ndarray:
+        """Return the states of another set's classes, from statements, tables and measurements."""
+        if not label_set.rules:
+            statements = [decode_statements(text) for text in self.index["statements"]]
+            return label_set.states(statements)
+        return label_set.states_of(CohortEvidence(self, label_tier))
 
     def _criteria(self, label_tier: str, thresholds: str) -> np.ndarray:
         from ecgcore.labels.criteria import criteria_states
@@ -264,7 +290,7 @@ class Cohort:
 
     def _index_row(self, row: int) -> pd.Series:
         """Return a row of the index, reading only its own shard's if none was read yet."""
-        if "index" in self.__dict__:
+        if "index" in self.__dict__ or label_versions.exist(self.folder):
             return self.index.iloc[row]
         shard, position = self._locate(row)
         return self._table(shard / "index.parquet").iloc[position]
@@ -336,6 +362,42 @@ class Cohort:
             f"Cohort '{self.name}': {file.parent.name}/{file.name} cannot be read; "
             "ingest its folder again."
         )
+
+
+class CohortEvidence:
+    """Evidence of a cohort's records for the rules of a label set (``label_rules.Evidence``)."""
+
+    def __init__(self, cohort: Cohort, label_tier: str = "core"):
+        self._cohort, self._tier = cohort, label_tier
+        self.n_records = len(cohort)
+
+    @property
+    def statements(self) -> Sequence[str]:
+        """The statements of each record, as JSON text."""
+        return self._cohort.index["statements"].tolist()
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """The source of each record."""
+        return self._cohort.index["source"].tolist()
+
+    def paper10(self) -> np.ndarray:
+        """Return (N, 10) int8 states of the paper's classes."""
+        return self._cohort.states(self._tier)
+
+    def column(self, code: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return values (N,), NaN unknown, and (N,) bool: whether a table states the column."""
+        overlay = self._cohort.overlay
+        if code not in overlay.values:
+            raise NotFound.among("imported column", code, sorted(overlay.values), _IMPORT)
+        return overlay.values[code], overlay.stated[code]
+
+    def measure(self, name: str) -> np.ndarray:
+        """Return (N,) float of a measurement, NaN where it was not measured."""
+        measures = self._cohort.measures
+        if name not in measures:
+            raise NotFound.among("measurement", name, sorted(measures.columns))
+        return measures[name].to_numpy(float)
 
 
 def private_paths_file(cohort: Path, shard: str) -> Path:

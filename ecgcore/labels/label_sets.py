@@ -11,10 +11,12 @@ figures (Strodthoff et al. 2021, doi:10.1109/JBHI.2020.3022989): a statement cou
 likelihood, 0 (unknown) and 15 as well as 100, and a class that is not stated is absent; classes are
 in alphabetical order; a record without a diagnostic statement is left out of ``ptbxl5``. There the
 subendocardial injuries (INJ…) are MI, as in PTB-XL's own table; in ``paper10`` they are not.
+
+Other sets are files of a workspace, with a rule for each class (see ``label_set_file``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -23,6 +25,13 @@ from ecgcore.errors import NotFound
 from ecgcore.labels.classes import PAPER10, EcgClass
 from ecgcore.labels.code_tables import table_rows
 from ecgcore.labels.expert import ABSENT, PRESENT, UNKNOWN, label
+from ecgcore.labels.label_rules import (
+    LEAST_LIKELIHOOD,
+    ClassRule,
+    Evidence,
+    Term,
+    states_by_rules,
+)
 from ecgcore.records.record import Statement
 
 LABEL_SETS = ("paper10", "ptbxl5", "ptbxl71")
@@ -44,12 +53,29 @@ class LabelSet:
         Class of each SCP-ECG statement; empty for ``paper10``.
     convention
         The rule by which statements count, in words.
+    rules
+        Rule of each class; empty for the built-in sets.
+    mode
+        Target mode of a training that asks for none; None: by its level.
+    annotated, exclude, least_likelihood
+        As in ``label_rules.states_by_rules``.
+    at_least_one
+        Whether a record that states none of the classes is left out.
+    colours
+        Class → colour, ``#RRGGBB``; of some or none of the classes.
     """
 
     name: str
     classes: tuple[EcgClass, ...]
     class_of: Mapping[str, str]
     convention: str
+    rules: Mapping[str, ClassRule] = field(default_factory=dict)
+    mode: str | None = None
+    annotated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exclude: tuple[Term, ...] = ()
+    least_likelihood: float = LEAST_LIKELIHOOD
+    at_least_one: bool = False
+    colours: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -77,6 +103,15 @@ class LabelSet:
         else:
             rows = [self._benchmark_states(of_record) for of_record in statements]
         return np.array(rows, np.int8).reshape(len(rows), len(self.classes))
+
+    def states_of(self, evidence: Evidence) -> np.ndarray:
+        """Return (N, C) int8 of N records by the rules of the set: 1, 0, or −1 unknown."""
+        states = states_by_rules(
+            self.rules, evidence, self.annotated, self.exclude, self.least_likelihood
+        )
+        if self.at_least_one:
+            states[~(states == PRESENT).any(axis=1)] = UNKNOWN
+        return states
 
     def _benchmark_states(self, statements: Iterable[Statement]) -> np.ndarray:
         stated = {self.class_of.get(s.code) for s in statements if s.system == _SYSTEM} - {None}
