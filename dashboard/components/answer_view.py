@@ -37,7 +37,7 @@ def show(ecg: Record | NetworkImage, answers: Answers, runs: Mapping[str, Run]) 
     if has_answer:
         st.markdown(f"{finding(answers, runs)}  \n{_calls(answers)}")
         _show_ranked(answers, runs)
-        _show_referral(answers, runs)
+        _show_referral(ecg, answers, runs)
     _show_quality_gate(verdict, reasons)
     _describe(ecg, {name: runs[name] for name in answers})
     if has_answer:
@@ -102,7 +102,7 @@ def _list_classes(codes: Sequence[str], by_class: Mapping[str, float]) -> str:
     return f"{len(codes)} of {len(by_class)} classes (most probable: {', '.join(first)})"
 
 
-def _show_referral(answers: Answers, runs: Mapping[str, Run]) -> None:
+def _show_referral(ecg: Record | NetworkImage, answers: Answers, runs: Mapping[str, Run]) -> None:
     """Show which networks refer the ECG for review, and how reliable the others are."""
     if referring := {name: answer for name, answer in answers.items() if answer["refer"]}:
         text = "; ".join(
@@ -111,7 +111,7 @@ def _show_referral(answers: Answers, runs: Mapping[str, Run]) -> None:
         )
         st.warning(f"Flagged for review. Uncertain: {text}.", icon=":material/person_search:")
     if confident := [name for name, answer in answers.items() if answer["refer"] is False]:
-        texts = [_reliability_text(name, runs[name]) for name in confident]
+        texts = [_reliability_text(name, runs[name], ecg) for name in confident]
         reliability = "; ".join(text for text in texts if text)
         st.caption(
             f"Not flagged for review by {' and '.join(confident)}: no class is in its uncertain "
@@ -120,8 +120,18 @@ def _show_referral(answers: Answers, runs: Mapping[str, Run]) -> None:
         )
 
 
-def _reliability_text(name: str, run: Run) -> str:
-    """Return how often every class was right on test records that were not flagged."""
+def _reliability_text(name: str, run: Run, ecg: Record | NetworkImage) -> str:
+    """Return how often answers that were not flagged were right, for a source of the training.
+
+    Of another source's recording no share is stated: it is lower there, and not known.
+    """
+    sources = cached_uploads.training_sources(run.id)
+    if not isinstance(ecg, Record) or ecg.source not in sources:
+        known = f" ({', '.join(sorted(sources))})" if sources else ""
+        return (
+            f"how often {name} is right about such recordings is not known, since this one is not "
+            f"known to come from a source that it was trained on{known}"
+        )
     referral = (run.evaluation or {}).get("refer") or {}
     if referral.get("right_answered") is None:
         return ""

@@ -60,6 +60,14 @@ def was_trained_on(reference: str, record: Record) -> bool:
     return provenance.was_trained_on(cached.classifier(reference).run, record)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def training_sources(reference: str) -> frozenset[str]:
+    """Return the databases that a run was trained on; empty where this is not known."""
+    from ecgcore.runs import provenance
+
+    return provenance.training_sources(cached.classifier(reference).run)
+
+
 def thresholds(reference: str) -> dict[str, float]:
     """Return class → calibrated probability from which a run calls it; empty without thresholds."""
     network = cached.classifier(reference)

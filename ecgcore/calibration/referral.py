@@ -1,43 +1,63 @@
 """Referral: records that a run should leave to a person, by split conformal prediction.
 
 Angelopoulos & Bates 2023 (https://doi.org/10.1561/2200000101), section 1: the 1 − alpha quantile of
-the validation records' nonconformity bounds that of a new record in a share of 1 − alpha of new
-records like them, whatever the network.
+some records' nonconformity bounds that of a share of about 1 − alpha of new records drawn as these
+were. Records of another hospital, or of one age group, are not drawn so: the share reached there
+has to be measured, and is often far lower (docs/referral.md).
 
 ``multilabel``: nonconformity is the largest probability given to a mistake, over the classes. A
 class whose probability lies in its band around its threshold may be present or absent, and a
-record with such a class is referred. In at least 1 − alpha of records no class outside its band is
-wrong. Otherwise nonconformity is 1 − p of the stated class, and a record is referred unless exactly
-one class remains possible.
+record with such a class is referred; the aim is that in 1 − alpha of records no class outside its
+band is wrong. Otherwise nonconformity is 1 − p of the stated class, and a record is referred unless
+exactly one class remains possible.
+
+Thresholds come from the same records as the band. Therefore the band is cross-fitted: each record's
+mistakes are those at thresholds that other patients chose.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ecgcore.calibration.cross_fitting import cross_fitted, patient_parts, thresholds_of
 from ecgcore.calibration.scores import Scores
+from ecgcore.calibration.thresholds import BEST_F1, ThresholdRule
 
 ALPHA = 0.2
 SOURCE = "Angelopoulos & Bates 2023, https://doi.org/10.1561/2200000101"
+FORM = "split conformal, cross-fitted by patient"
 CONFIDENCE_CUTS = tuple(round(0.05 * step, 2) for step in range(21))
 
 
-def fit_referral(validation: Scores, alpha: float = ALPHA) -> dict | None:
-    """Return the band fitted on validation scores, None where these are too few for ``alpha``.
+def fit_referral(
+    scores: Scores,
+    alpha: float = ALPHA,
+    rule: ThresholdRule = BEST_F1,
+    counted: np.ndarray | None = None,
+) -> dict | None:
+    """Return the band fitted on scores, None where too few records count for ``alpha``.
 
-    Thresholds and temperature come from the same records, which favours the band a little; its
-    coverage of other records is measured by :func:`referral_report`.
+    Parameters
+    ----------
+    rule
+        Rule by which the thresholds of ``scores`` were chosen.
+    counted
+        (N,) bool: records whose mistakes count, such as those with validated labels; by default
+        all.
     """
-    n = len(validation)
+    worst = nonconformity(cross_fitted(scores, rule))
+    worst = worst if counted is None else worst[counted]
+    n = len(worst)
     rank = int(np.ceil((n + 1) * (1 - alpha) - 1e-9))
     if rank > n:
         return None
-    cut = float(np.sort(nonconformity(validation))[rank - 1])
+    cut = float(np.sort(worst)[rank - 1])
     return {
-        "form": "split conformal",
+        "form": FORM,
         "alpha": alpha,
         "cut": cut,
-        "bands": _bands(validation, cut) if validation.target_mode == "multilabel" else None,
+        "bands": _bands(scores, cut) if scores.target_mode == "multilabel" else None,
         "n": n,
         "source": SOURCE,
     }
@@ -74,28 +94,89 @@ def referred_records(p: np.ndarray, classes: tuple[str, ...], referral: Mapping)
     return np.asarray(uncertain_classes(p, classes, referral).any(axis=1))
 
 
-def referral_report(scores: Scores, referral: Mapping) -> dict:
+@dataclass(frozen=True)
+class Outcomes:
+    """Outcome of referral for N records.
+
+    Attributes
+    ----------
+    answered
+        (N,) bool: not referred.
+    covered
+        (N,) bool: no certain class is wrong.
+    right
+        (N,) bool: every known class is right (in the modes of one class a record: the class).
+    """
+
+    answered: np.ndarray
+    covered: np.ndarray
+    right: np.ndarray
+
+
+def outcomes(scores: Scores, referral: Mapping) -> Outcomes:
+    """Return the outcomes of a band for records that took no part in fitting it."""
+    return Outcomes(
+        answered=~referred_records(scores.p, scores.classes, referral),
+        covered=nonconformity(scores) <= referral["cut"],
+        right=_all_right(scores),
+    )
+
+
+def cross_fitted_outcomes(
+    scores: Scores,
+    alpha: float = ALPHA,
+    rule: ThresholdRule = BEST_F1,
+    counted: np.ndarray | None = None,
+) -> Outcomes:
+    """Return the outcomes for the very records that a band was fitted on.
+
+    Thresholds and band of each fifth of the patients come from the other four; where these are too
+    few for a band, its records are referred.
+    """
+    counted = np.ones(len(scores), bool) if counted is None else counted
+    found = Outcomes(*(np.zeros(len(scores), bool) for _ in range(3)))
+    for held_out in patient_parts(scores):
+        others, rows = scores.take(~held_out), scores.take(held_out)
+        if len(others) and scores.target_mode == "multilabel":
+            thresholds = thresholds_of(others, rule)
+            others, rows = (replace(part, thresholds=thresholds) for part in (others, rows))
+        band = fit_referral(others, alpha, rule, counted[~held_out]) if len(others) else None
+        found.right[held_out] = _all_right(rows)
+        found.covered[held_out] = True if band is None else outcomes(rows, band).covered
+        found.answered[held_out] = False if band is None else outcomes(rows, band).answered
+    return found
+
+
+def referral_report(
+    scores: Scores, referral: Mapping, outcomes_of_records: Outcomes | None = None
+) -> dict:
     """Return the coverage and accuracy that referral reaches on these records.
+
+    Parameters
+    ----------
+    outcomes_of_records
+        The records' outcomes where the band was fitted on them (:func:`cross_fitted_outcomes`); by
+        default those of ``referral``.
 
     Returns
     -------
     dict
         ``alpha``; ``n`` and ``answered`` (share not referred); ``covered``: share of records in
-        which no certain class is wrong (at least 1 − alpha is promised); ``right`` and
-        ``right_answered``: share in which every known class is right (in the modes of one class a
-        record: the class), of all and of those answered; ``curve``: the same two shares where a
-        record is answered if its least certain class has at least the probability ``least``.
+        which no certain class is wrong (1 − alpha is the aim); ``right`` and ``right_answered``:
+        share in which every known class is right, of all and of those answered; ``curve``: the same
+        two shares where a record is answered if its least certain class has at least the
+        probability ``least``.
     """
-    answered = ~referred_records(scores.p, scores.classes, referral)
-    right = _all_right(scores)
+    found = outcomes_of_records or outcomes(scores, referral)
+    confidence, right = _confidence(scores), found.right
     return {
         "alpha": referral["alpha"],
         "n": len(scores),
-        "answered": float(answered.mean()),
-        "covered": float((nonconformity(scores) <= referral["cut"]).mean()),
+        "answered": float(found.answered.mean()),
+        "covered": float(found.covered.mean()),
         "right": float(right.mean()),
-        "right_answered": _mean(right[answered]),
-        "curve": [_curve_point(_confidence(scores), right, cut) for cut in CONFIDENCE_CUTS],
+        "right_answered": _mean(right[found.answered]),
+        "curve": [_curve_point(confidence, right, cut) for cut in CONFIDENCE_CUTS],
     }
 
 

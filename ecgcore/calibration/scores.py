@@ -4,7 +4,7 @@ They come from a run's ``predictions.parquet`` or from any table of the same col
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,7 +29,8 @@ class Scores:
     p
         (N, C) float, calibrated probabilities in 0..1.
     thresholds
-        (C,) float: probability from which a class is predicted present (multilabel only).
+        (C,) float: probability from which a class is predicted present (multilabel only); (N, C)
+        where each record has its own (see ``calibration.cross_fitting``).
     notes
         Sentences on what was left out or assumed.
     """
@@ -137,17 +138,25 @@ class Scores:
 
     def take(self, rows: np.ndarray) -> "Scores":
         """Return the scores of some rows (indices or a mask), in that order."""
-        return Scores(
-            run=self.run,
-            part=self.part,
-            target_mode=self.target_mode,
-            classes=self.classes,
+        per_record = self.thresholds.ndim == 2
+        return replace(
+            self,
             record=self.record[rows],
             patient=self.patient[rows],
             y=self.y[rows],
             p=self.p[rows],
-            thresholds=self.thresholds,
-            notes=self.notes,
+            thresholds=self.thresholds[rows] if per_record else self.thresholds,
+        )
+
+    def of_classes(self, codes: Sequence[str]) -> "Scores":
+        """Return the scores of some classes, in that order."""
+        columns = [self.classes.index(code) for code in codes]
+        return replace(
+            self,
+            classes=tuple(codes),
+            y=self.y[:, columns],
+            p=self.p[:, columns],
+            thresholds=self.thresholds[..., columns],
         )
 
 

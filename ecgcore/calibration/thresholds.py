@@ -6,6 +6,7 @@ on the last digit of one record. It is 0.5 where validation has no record of a c
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve
@@ -15,7 +16,6 @@ from ecgcore.errors import NotFound, RequestError
 
 CRITERIA = ("f1", "cost", "empirical-cost", "sensitivity", "specificity")
 WITHOUT_POSITIVES = 0.5
-CROSS_FITTED_PARTS = 5
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,14 @@ class ThresholdRule:
         return f"{form}, a false call : a miss being {costs}otherwise 1:1"
 
 
+BEST_F1 = ThresholdRule()
+
+
+def stored_rule(fitted: Mapping[str, Any]) -> ThresholdRule:
+    """Return the rule that chose a calibration's thresholds; earlier versions stored none."""
+    return ThresholdRule(**fitted["rule"]) if fitted.get("rule") else BEST_F1
+
+
 def choose_thresholds(validation: Scores, rule: ThresholdRule) -> dict[str, float]:
     """Return each class's threshold on ``validation``'s calibrated probabilities."""
     rule.check(validation.classes)
@@ -103,25 +111,6 @@ def _best_f1_threshold(y: np.ndarray, p: np.ndarray, least_ppv: float) -> float:
     f1 = (2 * precision * recall / np.maximum(precision + recall, 1e-12))[:-1]
     is_useful = precision[:-1] >= least_ppv
     return _midpoint_below(p, cuts[np.where(is_useful | ~is_useful.any(), f1, -1).argmax()])
-
-
-def cross_fitted_calls(scores: Scores, rule: ThresholdRule, seed: int = 0) -> dict[str, list[int]]:
-    """Return each class's calls and right calls at thresholds that other patients chose.
-
-    Patients are divided into five parts; each part's records are called at thresholds chosen on the
-    others. Thresholds that are chosen and judged on the same few positives look better than they
-    are.
-    """
-    _, patient = np.unique(scores.patient, return_inverse=True)
-    shuffled = np.random.default_rng(seed).permutation(patient.max() + 1)
-    part = shuffled[patient] % CROSS_FITTED_PARTS
-    counts = np.zeros((len(scores.classes), 2), int)
-    for held_out in range(CROSS_FITTED_PARTS):
-        chosen = choose_thresholds(scores.take(part != held_out), rule)
-        rows = scores.take(part == held_out)
-        called = (rows.p >= [chosen[code] for code in scores.classes]) & rows.known
-        counts += np.column_stack([called.sum(axis=0), (called & rows.positive).sum(axis=0)])
-    return dict(zip(scores.classes, counts.tolist(), strict=True))
 
 
 def _class_threshold(y: np.ndarray, p: np.ndarray, rule: ThresholdRule, code: str) -> float:

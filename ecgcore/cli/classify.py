@@ -29,6 +29,7 @@ from ecgcore.workspace import Workspace
 
 if TYPE_CHECKING:
     from ecgcore.records.read import ReadOptions
+    from ecgcore.runs.run import Run
 
 
 @app.command()
@@ -82,7 +83,8 @@ def classify(
     limit_torch_threads(1)  # a second thread mostly waits; more cores are used by more processes
     classifier = load_model(run, home)
     answers = classify_paths(map(Path, paths or []), classifier, options, workers)
-    print_answers(answers, _answer_line, as_json, paths or [], RESEARCH_USE_ONLY)
+    footer = "\n".join(filter(None, [_referral_basis(classifier.run), RESEARCH_USE_ONLY]))
+    print_answers(answers, _answer_line, as_json, paths or [], footer)
 
 
 def _check_request(
@@ -155,6 +157,20 @@ def _referral(answer: dict[str, Any]) -> str:
     if not answer["refer"]:
         return ""
     return f"; uncertain: refer ({', '.join(answer['uncertain']) or 'no class is likely'})"
+
+
+def _referral_basis(run: "Run") -> str:
+    """Return what "refer" aims at and where; empty where a run has no referral band."""
+    from ecgcore.runs.provenance import training_sources
+
+    band = run.calibration["refer"] if (run.folder / "calibration.json").exists() else None
+    if band is None:
+        return ""
+    sources = ", ".join(sorted(training_sources(run))) or "its training"
+    return (
+        f'Answers without "refer" aim at no wrong class in {1 - band["alpha"]:.0%} of records of '
+        f"{sources}; of other sources more are wrong (docs/referral.md)."
+    )
 
 
 @app.command()

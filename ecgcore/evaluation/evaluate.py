@@ -14,9 +14,9 @@ from ecgcore.calibration.calibration import (
     is_out_of_fold,
     with_probabilities,
 )
-from ecgcore.calibration.referral import referral_report
+from ecgcore.calibration.cross_fitting import cross_fitted_calls
 from ecgcore.calibration.scores import Scores
-from ecgcore.calibration.thresholds import ThresholdRule, cross_fitted_calls
+from ecgcore.calibration.thresholds import stored_rule
 from ecgcore.evaluation import metrics
 from ecgcore.evaluation.baseline import naive_baseline
 from ecgcore.evaluation.bootstrap import (
@@ -31,6 +31,7 @@ from ecgcore.evaluation.bootstrap import (
 from ecgcore.evaluation.decision_curve import decision_table
 from ecgcore.evaluation.headline import headline_intervals
 from ecgcore.evaluation.operating_points import operating_points
+from ecgcore.evaluation.referral_coverage import referral_section
 from ecgcore.evaluation.results import Evaluation
 from ecgcore.evaluation.subgroups import run_traits, subgroups
 from ecgcore.workspace import Workspace
@@ -59,14 +60,17 @@ def evaluate_run(
     -------
     Evaluation
         That of :func:`evaluate`, with the sections of :func:`calibration_report` and
-        :func:`utility_report`; and ``calls``: class → calls and right calls at cross-fitted
-        thresholds of best F1, None unless the run's own were chosen on these records.
+        :func:`utility_report`; ``refer``: see
+        :func:`ecgcore.evaluation.referral_coverage.referral_section`; and ``calls``: class → calls
+        and right calls at cross-fitted thresholds, None unless the run's own were chosen on these
+        records.
     """
     scores = run_scores(run, part)
     traits = run_traits(run, part, workspace)
     return evaluate_scores(scores, resamples).extended(
         calls=_cross_fitted_calls(run, scores),
         **run_calibration_report(run, scores),
+        refer=referral_section(scores, run.calibration, traits, resamples),
         **utility_report(scores, traits, resamples, prevalence),
     )
 
@@ -75,7 +79,7 @@ def _cross_fitted_calls(run: "Run", scores: Scores) -> dict[str, list[int]] | No
     """Return cross-fitted calls where thresholds were chosen on the very records evaluated."""
     if scores.target_mode != "multilabel" or not is_out_of_fold(run.calibration):
         return None
-    return cross_fitted_calls(scores, ThresholdRule())
+    return cross_fitted_calls(scores, stored_rule(run.calibration))
 
 
 def utility_report(
@@ -110,10 +114,8 @@ def calibration_report(fitted: Mapping, scores: Scores, uncalibrated: Scores) ->
     """Return the effect of a fitted calibration; ``uncalibrated`` lack the temperature.
 
     ``calibration``: ``temperature``, ``from``, ``binning``, and ``before`` and ``after`` it, each
-    as :func:`ecgcore.calibration.calibration.calibration_metrics`. ``refer``: see
-    :func:`ecgcore.calibration.referral.referral_report`, None where the run has no band.
+    as :func:`ecgcore.calibration.calibration.calibration_metrics`.
     """
-    band = fitted.get("refer")
     return {
         "calibration": {
             "temperature": fitted.get("temperature"),
@@ -122,7 +124,6 @@ def calibration_report(fitted: Mapping, scores: Scores, uncalibrated: Scores) ->
             "before": calibration_metrics(uncalibrated),
             "after": calibration_metrics(scores),
         },
-        "refer": referral_report(scores, band) if band else None,
     }
 
 

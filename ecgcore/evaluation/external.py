@@ -18,6 +18,7 @@ from ecgcore.errors import RequestError
 from ecgcore.evaluation.bootstrap import RESAMPLES
 from ecgcore.evaluation.evaluate import calibration_report, evaluate_scores, utility_report
 from ecgcore.evaluation.operating_points import check_prevalence
+from ecgcore.evaluation.referral_coverage import referral_section
 from ecgcore.evaluation.results import Evaluation
 from ecgcore.evaluation.subgroups import cohort_traits
 from ecgcore.labels.targets import targets
@@ -80,6 +81,7 @@ def evaluate_cohort(
         not_available=not_available,
         notes=[*evaluation.notes, *selection.notes],
         **calibration_report(fitted, scores, uncalibrated),
+        refer=referral_section(scores, fitted, traits, resamples),
         **utility_report(scores, traits, resamples, prevalence),
         cohort={
             "name": cohort.name,
@@ -107,10 +109,8 @@ class _Selection:
 
 def _select(run: "Run", cohort: Cohort, workspace: Workspace) -> _Selection:
     config, classes = run.config, tuple(run.meta["classes"])
-    states = cohort.states(
-        config.label_tier, config.label_source, config.thresholds, config.label_set
-    )
-    labels = targets(states, run.meta["target_mode"], classes)
+    states = cohort.states(config.label_tier, config.label_source, config.thresholds, run.label_set)
+    labels = targets(states, run.meta["target_mode"], classes, run.label_set.is_ranked)
     contamination = find_contamination(cohort, run, workspace)
     trained_on = contamination.why != ""
     excluded = dict(Counter(contamination.why[labels.used & trained_on].tolist()).most_common())

@@ -1,5 +1,10 @@
-"""Fit a run's calibration: temperature, thresholds and referral band, from validation alone."""
+"""Fit a run's calibration: temperature, thresholds and referral band.
 
+They come from validation records; a shipped network's come from its out-of-fold answers. Never from
+other test records.
+"""
+
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -14,9 +19,14 @@ from ecgcore.calibration.calibration import (
 )
 from ecgcore.calibration.referral import ALPHA, fit_referral
 from ecgcore.calibration.scores import Scores
-from ecgcore.calibration.thresholds import ThresholdRule, choose_thresholds
+from ecgcore.calibration.thresholds import BEST_F1, ThresholdRule, choose_thresholds
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.evaluate import evaluate_run
+from ecgcore.evaluation.referral_coverage import (
+    ALL_RECORDS,
+    VALIDATED_RECORDS,
+    validated_records,
+)
 from ecgcore.evaluation.results import Evaluation
 
 if TYPE_CHECKING:
@@ -29,7 +39,6 @@ UNCALIBRATED: dict[str, Any] = {
     "refer": None,
     "from": None,
 }
-BEST_F1 = ThresholdRule()
 SOURCE_WORDS = {FITTED_ON: "on validation", OUT_OF_FOLD: "out of fold"}
 
 
@@ -43,13 +52,16 @@ def fit_calibration(
 ) -> dict:
     """Return the content of ``calibration.json``, fitted on validation records.
 
+    Where the source states which labels a human validated, the referral band counts the mistakes on
+    these alone: the others are easier, since software wrote their labels.
+
     Parameters
     ----------
     validation
         Rows of ``predictions.parquet`` with logits ``z_``, all of part ``validation``; without
         rows, nothing is fitted.
     alpha
-        Share of records in which a class outside its referral band may be wrong.
+        Share of records in which a class outside its referral band may be wrong; an aim.
     source
         ``validation``, or ``out-of-fold``: the rows are such predictions, of part ``test``.
 
@@ -76,9 +88,22 @@ def fit_calibration(
         "temperature": temperature,
         "thresholds": thresholds,
         "thresholds_by": chosen_by,
-        "refer": fit_referral(scores, alpha),
+        "rule": asdict(rule),
+        "refer": _fit_referral(scores, table, alpha, rule),
         "from": source,
     }
+
+
+def _fit_referral(
+    scores: Scores, table: pd.DataFrame, alpha: float, rule: ThresholdRule
+) -> dict[str, Any] | None:
+    """Return the referral band, fitted on validated records where the source states them."""
+    counted = validated_records(scores, table)
+    band = fit_referral(scores, alpha, rule, counted)
+    if band is None and counted is not None:
+        counted, band = None, fit_referral(scores, alpha, rule)
+    of = ALL_RECORDS if counted is None else VALIDATED_RECORDS
+    return None if band is None else band | {"of": of}
 
 
 def calibrate_run(run: "Run", rule: ThresholdRule = BEST_F1, alpha: float = ALPHA) -> Evaluation:

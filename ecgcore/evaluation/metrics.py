@@ -30,7 +30,7 @@ def class_metrics(scores: Scores, index: int) -> dict:
     p = scores.p[known, index]
     predicted = scores.predicted[known, index]
     metrics: dict = {"n": int(y.sum()), "known": int(known.sum()), **dict.fromkeys(MEASURES)}
-    if scores.target_mode == "multilabel":
+    if scores.target_mode == "multilabel" and scores.thresholds.ndim == 1:
         metrics["threshold"] = float(scores.thresholds[index])
     if not y.any():
         return metrics

@@ -89,19 +89,27 @@ def subgroups(scores: Scores, traits: pd.DataFrame, resamples: int = RESAMPLES) 
         trait → group → ``n``, ``patients``, ``few`` (fewer than 20 records), ``macro_auc``,
         ``macro_f1`` and ``accuracy`` as intervals, and ``over``: the classes of the macro means.
     """
+    return {
+        trait: {
+            name: _group_metrics(scores.take(members), resamples)
+            for name, members in groups.items()
+        }
+        for trait, groups in group_members(scores, traits).items()
+    }
+
+
+def group_members(scores: Scores, traits: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
+    """Return trait → group → (N,) bool, its members; see :func:`subgroups`."""
     rows = traits.set_index("record").loc[scores.record]
-    groups = {
+    values = {
         "age": _age_bands(rows["age"]),
         **{name: rows[name].fillna(UNKNOWN).to_numpy(object) for name in COLUMNS[1:]},
     }
     if VALIDATED in rows and rows[VALIDATED].notna().any():
-        groups[VALIDATED] = rows[VALIDATED].fillna(UNKNOWN).to_numpy(object)
+        values[VALIDATED] = rows[VALIDATED].fillna(UNKNOWN).to_numpy(object)
     return {
-        trait: {
-            str(name): _group_metrics(scores.take(values == name), resamples)
-            for name in _in_order(values, trait)
-        }
-        for trait, values in groups.items()
+        trait: {str(name): of_records == name for name in _in_order(of_records, trait)}
+        for trait, of_records in values.items()
     }
 
 

@@ -78,12 +78,33 @@ def calibration_text(evaluation: Mapping) -> list[str]:
         changes = ", ".join(f"{name} {before[key]:.4f} → {after[key]:.4f}" for name, key in pairs)
         lines.append(f"calibration  temperature {fitted}; {changes} ({calibration['binning']})")
     if refer:
-        lines.append(
-            f"refer      {1 - refer['answered']:.1%} of records; every class right in "
-            f"{number(refer['right_answered'])} of those answered, {number(refer['right'])} of "
-            f"all; no certain class wrong in {refer['covered']:.3f} (asked: {1 - refer['alpha']:g})"
-        )
+        lines += _referral_lines(refer)
     return lines
+
+
+def _referral_lines(refer: Mapping) -> list[str]:
+    """Return lines on referral: what it reaches on all records, then by age and validation."""
+    lines = [
+        f"refer      {1 - refer['answered']:.1%} of records; every class right in "
+        f"{number(refer['right_answered'])} of those answered, {number(refer['right'])} of "
+        f"all; no certain class wrong in {number(refer['covered'])} (aim: {1 - refer['alpha']:g})"
+    ]
+    if "groups" not in refer:  # evaluations of earlier versions
+        return lines
+    fitted = f", fitted on {refer['fitted_on']}, cross-fitted by patient:"
+    lines.append(f"coverage   no certain class wrong{fitted if refer['cross_fitted'] else ':'}")
+    for trait in ("records", "validated", "age"):
+        for name, group in refer["groups"].get(trait, {}).items():
+            label = name if trait == "records" else f"{trait} {name}"
+            few = ", too few to tell" if group["few"] else ""
+            text = share_text(group["covered"])
+            lines.append(f"  {label:<26} {group['n']:>6,} records: {text}{few}")
+    return lines
+
+
+def share_text(share: Mapping) -> str:
+    """Return a share with its interval in two decimals: ``0.79 (0.78 to 0.81)``."""
+    return with_range(share, digits=2)
 
 
 def number(value: float | None, digits: int = 3) -> str:

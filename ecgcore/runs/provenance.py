@@ -109,14 +109,24 @@ def find_contamination(
 def was_trained_on(run: Run, record: Record) -> bool:
     """Tell whether a run is known to have been trained on a recording of this database and name."""
     name = pd.DataFrame({"source": [record.source], "record": [record.name]})
+    trained_on = _stored_training_records(run, list(name))
+    return trained_on is not None and bool(_names(trained_on).isin(_names(name)).any())
+
+
+def training_sources(run: Run) -> frozenset[str]:
+    """Return the databases that a run was trained on; empty where its folder does not tell."""
+    trained_on = _stored_training_records(run, ["source"])
+    return frozenset() if trained_on is None else frozenset(trained_on["source"].dropna())
+
+
+def _stored_training_records(run: Run, columns: list[str]) -> pd.DataFrame | None:
+    """Return columns of the records that a run was trained on; None where it stores no split."""
     if (run.folder / FILE).exists():
         training_parts = [("part", "in", TRAINING_PARTS)]
-        trained_on = read_parquet(run.folder / FILE, list(name), filters=training_parts)
-    elif (run.folder / OLD_FILE).exists():
-        trained_on = read_parquet(run.folder / OLD_FILE, list(name))
-    else:
-        return False
-    return bool(_names(trained_on).isin(_names(name)).any())
+        return read_parquet(run.folder / FILE, columns, filters=training_parts)
+    if (run.folder / OLD_FILE).exists():
+        return read_parquet(run.folder / OLD_FILE, columns)
+    return None
 
 
 def _names(index: pd.DataFrame) -> pd.Series:

@@ -20,8 +20,9 @@ from ecgcore.calibration.calibration import (
     reliability_bins,
     with_probabilities,
 )
+from ecgcore.calibration.cross_fitting import cross_fitted_calls
 from ecgcore.calibration.scores import Scores
-from ecgcore.calibration.thresholds import ThresholdRule, choose_thresholds, cross_fitted_calls
+from ecgcore.calibration.thresholds import ThresholdRule, choose_thresholds, stored_rule
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.fit_calibration import calibrate_run, fit_calibration
 from ecgcore.labels.classes import CODES
@@ -123,7 +124,8 @@ def test_the_shipped_calibration_is_that_of_the_records_it_names():
     for run in shipped_models():
         table, classes, source = run.predictions, run.meta["classes"], run.calibration["from"]
         part = table[table["part"] == PART_OF[source]]
-        found = fit_calibration(part, classes, run.meta["target_mode"], source=source)
+        rule = stored_rule(run.calibration)
+        found = fit_calibration(part, classes, run.meta["target_mode"], rule, source=source)
         assert found["temperature"] == pytest.approx(run.calibration["temperature"], rel=1e-4)
         assert found["thresholds"] == pytest.approx(run.calibration["thresholds"], rel=1e-4)
         assert found["refer"]["cut"] == pytest.approx(run.calibration["refer"]["cut"], rel=1e-4)
