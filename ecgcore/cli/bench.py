@@ -1,5 +1,6 @@
 """Benchmark commands: speed of this machine, and errors of measurements and labels."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -143,7 +144,7 @@ def bench_robustness(
 
     Example: ecgcore bench robustness --model resnet1d_scaled --records 50
     """
-    from ecgcore.atomic import write_atomic, write_json
+    from ecgcore.atomic import write_atomic
     from ecgcore.bench.robustness import bench_robustness as compare
     from ecgcore.bench.robustness_page import document
     from ecgcore.runs.run import shipped_models
@@ -160,7 +161,9 @@ def bench_robustness(
             on_done=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if to is not None:
-        write_json(to.with_suffix(".json"), answer)
+        compact = json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n"
+        json_file = to.with_suffix(".json")
+        write_atomic(json_file, lambda path: path.write_text(compact, encoding="utf-8"))
         write_atomic(to, lambda path: path.write_text(document(answer), encoding="utf-8"))
     if as_json:
         print_json(answer)

@@ -1,5 +1,6 @@
 """The bench of steadiness: what each change does to a signal, and what is counted."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,18 @@ def test_the_page_names_run_and_records_and_has_a_row_a_change(answer):
     for name in answer["flagged"]:
         assert page.count(f"| {name} |") >= 3
     assert "| NSR |" in page
+
+
+def test_the_command_writes_the_page_and_its_figures_in_one_line(
+    answer, run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("ecgcore.bench.robustness.bench_robustness", lambda *a, **k: answer)
+    page = tmp_path / "page.md"
+    code, _, err = run("bench", "robustness", "--to", page, "--home", tmp_path / "home")
+    assert code == 0, err
+    assert page.read_text("utf-8") == document(answer)
+    [line] = page.with_suffix(".json").read_text("utf-8").splitlines()
+    assert json.loads(line) == answer
 
 
 @pytest.mark.parametrize(
