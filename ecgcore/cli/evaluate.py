@@ -80,7 +80,7 @@ def evaluate(
         looks = log_access(home, "evaluate", [evaluated], part)
         evaluation = evaluation.extended(looks=looks)
     else:
-        evaluation = _external(run, cohort, home, shares)
+        evaluation = evaluate_on_cohort(run, cohort, home, shares)
     if as_json:
         print_json(evaluation.as_json())
     else:
@@ -88,8 +88,8 @@ def evaluate(
         out.print(access_text(looks), markup=False)
 
 
-def _external(
-    run: str, cohort: str, workspace: Workspace, prevalence: dict[str, float]
+def evaluate_on_cohort(
+    run: str, cohort: str, workspace: Workspace, prevalence: dict[str, float] | None = None
 ) -> "Evaluation":
     """Evaluate a run on another cohort, with a progress bar."""
     from ecgcore.cohort.store import Cohort
@@ -185,7 +185,7 @@ def calibrate(
     from ecgcore.evaluation.fit_calibration import calibrate_run
     from ecgcore.evaluation.test_access_log import log_access
     from ecgcore.evaluation.text import calibration_text
-    from ecgcore.inference.release import update_card
+    from ecgcore.inference.model_card import update_card
     from ecgcore.runs.run import find_run
 
     home = Workspace.find(workspace)

@@ -18,6 +18,7 @@ from ecgcore.cli.base import (
     print_json,
     progress_bar,
 )
+from ecgcore.cli.evaluate import evaluate_on_cohort
 from ecgcore.executors.select import LOCAL, check_executor, open_executor
 from ecgcore.workspace import Workspace
 
@@ -148,6 +149,16 @@ def release(
             "--card-only", help="Train nothing: rewrite the model card from the stored figures."
         ),
     ] = False,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--external", help="Cohort of other hospitals to score for the card. Repeatable."
+        ),
+    ] = None,
+    robustness: Annotated[
+        Path | None,
+        typer.Option(help="JSON file of `ecgcore bench robustness`, for the card."),
+    ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -157,22 +168,36 @@ def release(
 
     Example: ecgcore release resnet1d_scaled --to my_checkpoint
     """
-    folder = to or Path("checkpoints") / name
-    if card_only:
-        from ecgcore.inference.release import update_card
-        from ecgcore.runs.run import find_run
+    folder, home, size = to or Path("checkpoints") / name, Workspace.find(workspace), 0
+    if not card_only:
+        from ecgcore.studies.release_study import train_and_release
 
-        update_card(find_run(str(folder), Workspace.find(workspace)))
+        with _training_progress(name) as show:
+            size = train_and_release(name, cohort, home, studies, folder, show)
+    if card_only or external or robustness:
+        _write_card(folder, external or [], robustness, home)
         out.print(f"{folder / 'README.md'} written.", markup=False)
         return
-    from ecgcore.studies.release_study import train_and_release
-
-    with _training_progress(name) as show:
-        size = train_and_release(name, cohort, Workspace.find(workspace), studies, folder, show)
     if as_json:
         print_json({"model": name, "folder": str(folder), "bytes": size})
     else:
         out.print(f"{folder} written: {size / 1e6:.1f} MB.", markup=False)
+
+
+def _write_card(
+    folder: Path, external: list[str], robustness: Path | None, home: Workspace
+) -> None:
+    """Write a card with what is given for it, and with what it had before."""
+    from ecgcore.inference.card_facts import store_external, store_steadiness
+    from ecgcore.inference.model_card import update_card
+    from ecgcore.runs.run import find_run
+
+    run = find_run(str(folder), home)
+    if external:
+        store_external(run, [evaluate_on_cohort(str(folder), name, home) for name in external])
+    if robustness:
+        store_steadiness(run, robustness)
+    update_card(run)
 
 
 @contextmanager

@@ -7,9 +7,11 @@ import pandas as pd
 
 from ecgcore.atomic import write_atomic, write_json
 from ecgcore.calibration.calibration import OUT_OF_FOLD, with_probabilities
+from ecgcore.calibration.thresholds import ThresholdRule
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.evaluation.evaluate import evaluate_run
 from ecgcore.evaluation.fit_calibration import fit_calibration
+from ecgcore.evaluation.ranked_classes import PPV_FLOOR
 from ecgcore.inference.release import require_release_folder, write_release
 from ecgcore.runs.run import Run
 from ecgcore.studies.shipped import ATTRIBUTION, FOLDS, STUDY, out_of_fold, recipe, trials_of_recipe
@@ -17,6 +19,9 @@ from ecgcore.studies.study import find_or_prepare_run
 from ecgcore.training.loop import Progress
 from ecgcore.training.trainer import train_run
 from ecgcore.workspace import Workspace
+
+RULE = ThresholdRule(least_ppv=PPV_FLOOR)
+"""Thresholds of a shipped network: the best F1 at which a quarter of a class's calls are right."""
 
 
 def train_and_release(
@@ -70,7 +75,7 @@ def train_and_release(
 def _attach_out_of_fold(run: Run, answers: pd.DataFrame) -> None:
     """Write predictions, calibration and evaluation of a run from its out-of-fold answers."""
     classes, mode = run.meta["classes"], run.meta["target_mode"]
-    fitted = fit_calibration(answers, classes, mode, source=OUT_OF_FOLD)
+    fitted = fit_calibration(answers, classes, mode, RULE, source=OUT_OF_FOLD)
     table = with_probabilities(answers, classes, mode, fitted["temperature"])
     write_atomic(
         run.folder / "predictions.parquet",

@@ -341,7 +341,7 @@ def test_an_unknown_recipe_or_network_is_refused():
 
 
 def test_reports_and_cards_list_every_setting_in_words(small_pair, monkeypatch):
-    from ecgcore.inference.release import model_card
+    from ecgcore.inference.model_card import model_card
     from ecgcore.report.facts import gather
     from ecgcore.runs import config
 
