@@ -57,12 +57,17 @@ def answers(paths: list[Path], network: Any) -> Iterator[dict[str, str]]:
         yield {
             "path": str(path),
             "signal": hashlib.sha256(record.signal_mv.tobytes()).hexdigest(),
-            "measurements": json.dumps(measure(record).as_json()),
+            "measurements": json.dumps(_without_notes(measure(record).as_json())),
             "gate": answer["gate"],
             "quality": json.dumps(answer["quality"]),
             "probabilities": json.dumps(answer["probabilities"]),
             "error": "",
         }
+
+
+def _without_notes(measured: dict[str, Any]) -> dict[str, Any]:
+    """Return measurements without their notes, which earlier versions do not have."""
+    return {name: value for name, value in measured.items() if name != "notes"}
 
 
 def differences(now: pd.DataFrame, before: pd.DataFrame) -> dict[str, int]:

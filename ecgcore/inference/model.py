@@ -17,7 +17,7 @@ from ecgcore.imaging import Geometry, draw_with_geometry, geometry_from_json
 from ecgcore.imaging.high_pass import high_pass
 from ecgcore.imaging.png import NetworkImage, describe_image
 from ecgcore.inference.inputs import ClassifierInput, ModelInput, to_inputs
-from ecgcore.measurement.gaps import mark_gaps
+from ecgcore.measurement.gaps import find_gaps
 from ecgcore.models import create_model
 from ecgcore.records.record import Record
 from ecgcore.records.resample import resample_record
@@ -187,10 +187,7 @@ class Classifier:
         Gaps that a file writes as a flat line are missing, too: a line misleads networks further.
         """
         fs_hz, duration_s = self.input["fs_hz"], self.input["duration_s"]
-        marked = [
-            replace(record, signal_mv=mark_gaps(record.signal_mv, record.fs_hz)[0])
-            for record in records
-        ]
+        marked = [replace(record, signal_mv=find_gaps(record).signal_mv) for record in records]
         resampled = [resample_record(record, fs_hz, duration_s) for record in marked]
         signals_mv = torch.from_numpy(np.stack([record.signal_mv for record in resampled]))
         return high_pass(signals_mv, fs_hz, self.highpass_hz)

@@ -6,11 +6,13 @@ A beat may have fallen into a gap, so no interval across one is counted. Files m
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ecgcore.measurement.calibration_pulses import pulse_edges
 from ecgcore.measurement.quality_thresholds import thresholds
+from ecgcore.records.record import Record
 
 SHORTEST_GAP_S = 0.2
 """A shorter stretch cannot hide a beat. No record of PTB-XL or LUDB rests this long in all leads:
@@ -36,7 +38,31 @@ class Gap(NamedTuple):
         return self.stop_s - self.start_s
 
 
-def mark_gaps(signal_mv: np.ndarray, fs_hz: float) -> tuple[np.ndarray, tuple[Gap, ...]]:
+class MarkedSignal(NamedTuple):
+    """A signal (leads, T) in mV with NaN in its gaps, and the gaps in order of time."""
+
+    signal_mv: np.ndarray
+    gaps: tuple[Gap, ...]
+
+
+_marked: WeakKeyDictionary[Record, dict[int, MarkedSignal]] = WeakKeyDictionary()
+"""Signals of the records in memory, by their length in samples: each is searched once."""
+
+
+def find_gaps(record: Record, longest_s: float = np.inf) -> MarkedSignal:
+    """Return the gaps of a record's first ``longest_s`` seconds, marked (see ``mark_gaps``).
+
+    Quality, measurements and networks ask for the same record in turn; it is searched once.
+    """
+    length = record.signal_mv.shape[1]
+    n_samples = min(length, round(longest_s * record.fs_hz)) if longest_s < np.inf else length
+    known = _marked.setdefault(record, {})
+    if n_samples not in known:
+        known[n_samples] = mark_gaps(record.signal_mv[:, :n_samples], record.fs_hz)
+    return known[n_samples]
+
+
+def mark_gaps(signal_mv: np.ndarray, fs_hz: float) -> MarkedSignal:
     """Return the signal with NaN in its gaps, and the gaps in order of time.
 
     Missing samples before the first and after the last signal are no gaps: no interval crosses
@@ -51,11 +77,12 @@ def mark_gaps(signal_mv: np.ndarray, fs_hz: float) -> tuple[np.ndarray, tuple[Ga
     """
     runs = _quiet_runs(signal_mv, fs_hz)
     if not len(runs):
-        return signal_mv, ()
+        return MarkedSignal(signal_mv, ())
     marked_mv = signal_mv.copy()
     for start, stop in runs:
         marked_mv[:, start:stop] = np.nan
-    return marked_mv, tuple(Gap(float(start / fs_hz), float(stop / fs_hz)) for start, stop in runs)
+    gaps = tuple(Gap(float(start / fs_hz), float(stop / fs_hz)) for start, stop in runs)
+    return MarkedSignal(marked_mv, gaps)
 
 
 def mark_flat_leads(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
@@ -110,10 +137,11 @@ def _quiet_runs(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     filled_mv = signal_mv if known.all() else np.where(known, signal_mv, 0)
     if not _may_be_quiet(filled_mv, window // 2):
         return np.zeros((0, 2), int)
+    last = len(known[0]) - known.any(axis=0)[::-1].argmax()  # short records are filled to a length
     runs = _runs(_quiet(filled_mv, window))
     missing = np.array([not known[:, start:stop].any() for start, stop in runs], dtype=bool)
     flat = _without_pulses(runs[~missing], filled_mv, fs_hz)
-    if _lies_between_beats(flat, signal_mv.shape[1], fs_hz):
+    if _lies_between_beats(flat, last, fs_hz):
         flat = flat[:0]
     runs = np.concatenate([runs[missing], flat])
     return _within(runs[np.argsort(runs[:, 0])], known.any(axis=0))

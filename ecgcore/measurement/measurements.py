@@ -11,12 +11,12 @@ from ecgcore.measurement.gaps import (
     Gap,
     describe_gaps,
     describe_too_short,
+    find_gaps,
     mark_flat_leads,
-    mark_gaps,
     recorded_s,
 )
 from ecgcore.measurement.median_beat import MedianBeat, median_beat
-from ecgcore.measurement.quality_thresholds import is_slow
+from ecgcore.measurement.quality_thresholds import describe_impossible_voltage, is_slow
 from ecgcore.measurement.rhythm import (
     median_rr_s,
     premature_beats,
@@ -24,13 +24,13 @@ from ecgcore.measurement.rhythm import (
     rr_change,
     rr_irregularity,
 )
-from ecgcore.measurement.rpeaks import is_too_short, r_peaks
+from ecgcore.measurement.rpeaks import is_too_short, r_peaks_of_marked
 from ecgcore.measurement.waves import WAVE_FIELDS, LeadWaves, lead_waves
 from ecgcore.records.record import LEADS, Record
 
 MEASUREMENT_STATUS = "automatic, unconfirmed"
 """Stated with every measurement shown to people."""
-MEASURE_VERSION = 4
+MEASURE_VERSION = 5
 """Increased when a measurement or quality flag changes: the next ingest measures cohorts anew."""
 MAX_MEASURED_S = 300.0
 _NUMERIC_FIELDS = (
@@ -84,7 +84,8 @@ class Measurements:
     qtc_bazett_ms, qtc_fridericia_ms
         QT / RR^(1/2) (Bazett 1920) and QT / RR^(1/3) (Fridericia 1920), RR the mean in seconds.
     axis_deg
-        Of the QRS complex in the frontal plane, −180 to 180, from net areas.
+        Of the QRS complex in the frontal plane, −180 to 180, from net areas; of its first 80 ms
+        where it is wide and ends in a positive wave in V1.
     sokolow_lyon_mv
         S in V1 plus the larger R of V5 and V6 (Sokolow & Lyon 1949).
     cornell_mv
@@ -92,8 +93,8 @@ class Measurements:
     leads
         The waves of each lead.
     notes
-        What limits the measurements: gaps, too short a recording. Cohorts do not store them; the
-        quality flags say the same.
+        What limits the measurements: gaps, too short a recording, impossible voltages. Cohorts do
+        not store them; the quality flags say the same.
 
     Examples
     --------
@@ -187,10 +188,11 @@ def measure(record: Record) -> Measurements:
     first five minutes of a longer recording are measured.
     """
     fs_hz = record.fs_hz
-    signal_mv = _without_missing_end(record.signal_mv[:, : round(MAX_MEASURED_S * fs_hz)])
-    signal_mv, gaps = mark_gaps(signal_mv, fs_hz)
-    signal_mv = mark_flat_leads(signal_mv, fs_hz)
-    peaks_s = r_peaks(signal_mv, fs_hz)
+    if reason := describe_impossible_voltage(record.signal_mv[:, : round(MAX_MEASURED_S * fs_hz)]):
+        return Measurements(notes=(reason,))
+    marked_mv, gaps = find_gaps(record, MAX_MEASURED_S)
+    signal_mv = mark_flat_leads(_without_missing_end(marked_mv), fs_hz)
+    peaks_s = r_peaks_of_marked(signal_mv, fs_hz)
     rhythm = _rhythm(peaks_s, gaps)
     if is_too_short(signal_mv, fs_hz, peaks_s):
         reason = describe_too_short(recorded_s(signal_mv, fs_hz))
@@ -205,7 +207,7 @@ def measure(record: Record) -> Measurements:
     if beat is None:
         return Measurements(**rhythm)
     fiducials = delineate(beat, median_rr_s(peaks_s, gaps), rr_change(peaks_s, gaps))
-    leads = {lead: lead_waves(beat, fiducials, i) for i, lead in enumerate(LEADS)}
+    leads = dict(zip(LEADS, lead_waves(beat, fiducials), strict=True))
     return Measurements(
         **rhythm,
         **_intervals(fiducials, beat.fs_hz, rhythm["rate_bpm"]),
@@ -266,6 +268,9 @@ def _ms(start: float | None, stop: float | None, fs_hz: float) -> float | None:
     return None if start is None or stop is None else 1000 * (stop - start) / fs_hz
 
 
+_WIDE_S, _FIRST_PART_S, _LAST_PART_S = 0.12, 0.08, 0.04
+"""From 120 ms a QRS complex may be one of right bundle branch block; its axis is that of the first
+80 ms (Surawicz et al. 2009, doi:10.1161/CIRCULATIONAHA.108.191095)."""
 _DIRECTIONS_DEG = np.array([0.0, 60.0, 120.0, -150.0, -30.0, 90.0])
 _SCALES = np.array([1, 1, 1, 3**0.5 / 2, 3**0.5 / 2, 3**0.5 / 2])
 
@@ -275,6 +280,8 @@ def _axis_deg(beat: MedianBeat, fiducials: Fiducials) -> float | None:
     if fiducials.qrs_onset is None or fiducials.qrs_offset is None:
         return None
     on, off = round(fiducials.qrs_onset), round(fiducials.qrs_offset)
+    if _ends_rightwards(beat, on, off):
+        off = on + round(_FIRST_PART_S * beat.fs_hz)
     limb = beat.signal_mv[:6, on : off + 1]
     known = ~np.isnan(limb).any(axis=1)
     if known.sum() < 2:
@@ -284,6 +291,18 @@ def _axis_deg(beat: MedianBeat, fiducials: Fiducials) -> float | None:
     plane = np.stack([np.cos(directions), np.sin(directions)], axis=1) * _SCALES[:, None]
     x, y = np.linalg.lstsq(plane[known], area[known], rcond=None)[0]
     return float(np.rad2deg(np.arctan2(y, x))) if np.hypot(x, y) > 0 else None
+
+
+def _ends_rightwards(beat: MedianBeat, on: int, off: int) -> bool:
+    """Tell whether a wide QRS complex ends in a positive wave in V1.
+
+    So it does in right bundle branch block: the right ventricle follows late, and the axis of the
+    heart is that of the first part.
+    """
+    v1, last = beat.signal_mv[LEADS.index("V1")], round(_LAST_PART_S * beat.fs_hz)
+    if off - on < _WIDE_S * beat.fs_hz or np.isnan(v1[on : off + 1]).any():
+        return False
+    return bool(np.mean(v1[off - last : off + 1] - v1[on]) > 0)
 
 
 def _sokolow_lyon_mv(leads: dict[str, LeadWaves]) -> float | None:

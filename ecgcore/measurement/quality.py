@@ -14,8 +14,12 @@ from ecgcore.measurement.clipping import find_plateaus, is_clipped
 from ecgcore.measurement.gaps import describe_gaps, describe_too_short
 from ecgcore.measurement.lead_reversal import reversal_gains
 from ecgcore.measurement.median_beat import COARSE_HZ, coarse_median_beat
-from ecgcore.measurement.quality_features import QualityFeatures
-from ecgcore.measurement.quality_thresholds import is_slow, thresholds
+from ecgcore.measurement.quality_features import MAX_JUDGED_S, QualityFeatures
+from ecgcore.measurement.quality_thresholds import (
+    describe_impossible_voltage,
+    is_slow,
+    thresholds,
+)
 from ecgcore.measurement.rpeaks import INDEPENDENT_LEADS
 from ecgcore.records.record import LEADS, Record
 
@@ -42,9 +46,18 @@ def quality(record: Record) -> tuple[Flag, ...]:
     Codes: too_short, altered, missing, gap, short, slow, flat, range, clipped, calibration, gain,
     einthoven, goldberger, reversal, mains, noise, baseline.
     """
-    if record.signal_mv.shape[1] < 2:
-        return (Flag("missing", LEADS, "there are no samples"),)
+    if flag := find_unjudgeable(record):
+        return (flag,)
     return tuple(quality_flags(QualityFeatures(record)))
+
+
+def find_unjudgeable(record: Record) -> Flag | None:
+    """Return the flag of a recording of which nothing else can be judged."""
+    if record.signal_mv.shape[1] < 2:
+        return Flag("missing", LEADS, "there are no samples")
+    judged_mv = record.signal_mv[:, : round(MAX_JUDGED_S * record.fs_hz)]
+    reason = describe_impossible_voltage(judged_mv)
+    return Flag("gain", LEADS, reason) if reason else None
 
 
 def quality_flags(features: QualityFeatures) -> Iterator[Flag]:

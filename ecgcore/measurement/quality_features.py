@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ecgcore.measurement.gaps import mark_gaps, recorded_s
+from ecgcore.measurement.gaps import find_gaps, recorded_s
 from ecgcore.measurement.median_beat import COARSE_HZ
 from ecgcore.measurement.quality_thresholds import thresholds
 from ecgcore.measurement.rpeaks import is_too_short
@@ -47,8 +47,7 @@ class QualityFeatures:
         self.alterations = [
             note.removeprefix(ALTERED) for note in record.notes if note.startswith(ALTERED)
         ]
-        raw_mv = record.signal_mv[:, : round(MAX_JUDGED_S * record.fs_hz)]
-        raw_mv, self.gaps = mark_gaps(raw_mv, record.fs_hz)
+        raw_mv, self.gaps = find_gaps(record, MAX_JUDGED_S)
         gaps = ~np.isfinite(raw_mv)
         self.missing = gaps.mean(axis=1)  # (12,)
         self.duration_s = raw_mv.shape[1] / record.fs_hz

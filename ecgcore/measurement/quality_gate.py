@@ -6,7 +6,7 @@ It repairs nothing, and each reason of a refusal is a flag in plain words.
 
 from dataclasses import dataclass
 
-from ecgcore.measurement.quality import TOO_SHORT, Flag, quality, quality_flags
+from ecgcore.measurement.quality import TOO_SHORT, Flag, find_unjudgeable, quality_flags
 from ecgcore.measurement.quality_features import QualityFeatures
 from ecgcore.records.record import LEADS, Record
 
@@ -34,8 +34,10 @@ class Gate:
 
 def gate(record: Record) -> Gate:
     """Return whether a recording is fit to be classified, and the reasons why not."""
-    if record.signal_mv.shape[1] < 2:
-        flags, silent = quality(record), _describe_silent_leads(len(LEADS))
+    flags: tuple[Flag, ...]
+    if flag := find_unjudgeable(record):
+        flags = (flag,)
+        silent = _describe_silent_leads(len(LEADS)) if flag.code == "missing" else ""
     else:
         features = QualityFeatures(record)
         flags, silent = tuple(quality_flags(features)), _silent_leads(features)

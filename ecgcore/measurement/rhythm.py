@@ -74,12 +74,20 @@ def premature_beats(
     is_premature = np.zeros(len(peaks_s), dtype=bool)
     if len(_known(rr_s)) < 3:
         return is_premature
-    around = (_known(rr_s[max(0, i - 4) : i + 5]) for i in range(len(rr_s)))
-    usual = np.array([np.median(rr) if len(rr) else np.nan for rr in around])
+    usual = _median_around(rr_s, 4)
     after = np.append(rr_s[1:], np.nan)
     after = np.where(np.isnan(after), usual, after)
     is_premature[1:] = (rr_s < early * usual) & (after > late * rr_s)
     return is_premature
+
+
+def _median_around(rr_s: np.ndarray, n: int) -> np.ndarray:
+    """Return (n,) the median of the known intervals up to ``n`` before and after each, or NaN."""
+    padded = np.pad(rr_s, n, constant_values=np.nan)
+    ordered = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 2 * n + 1), axis=1)
+    n_known = np.count_nonzero(~np.isnan(ordered), axis=1)  # these stand first
+    rows = np.arange(len(ordered))
+    return (ordered[rows, (n_known - 1) // 2] + ordered[rows, n_known // 2]) / 2
 
 
 def _runs(peaks_s: np.ndarray, gaps: Sequence[Gap]) -> list[np.ndarray]:

@@ -57,9 +57,14 @@ def r_peaks(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
     np.ndarray
         (B,) float64 seconds; empty without any beat, and from less than 1 s.
     """
+    marked_mv = mark_gaps(signal_mv, fs_hz).signal_mv
+    return r_peaks_of_marked(mark_flat_leads(marked_mv, fs_hz), fs_hz)
+
+
+def r_peaks_of_marked(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
+    """Return ``r_peaks`` of a signal whose gaps and flat leads are marked as missing."""
     if signal_mv.shape[1] < fs_hz:
         return np.zeros(0)
-    signal_mv = mark_flat_leads(mark_gaps(signal_mv, fs_hz)[0], fs_hz)
     if fs_hz < _SLOWEST_HZ:
         signal_mv, fs_hz = resample_signal(signal_mv, fs_hz, _SEARCH_HZ), _SEARCH_HZ
     step = max(1, int(fs_hz // _SEARCH_HZ))
@@ -174,6 +179,8 @@ def _band_pass(fs_hz: float) -> np.ndarray:
 
 def _detect_in_lead(lead: np.ndarray, known: np.ndarray, fs_hz: float) -> np.ndarray:
     """Return the samples of beats in a lead, each known stretch of it searched alone."""
+    if known.all():
+        return _detect_in_stretch(lead, fs_hz)
     samples = [
         start + _detect_in_stretch(lead[start:stop], fs_hz)
         for start, stop in _stretches(known)

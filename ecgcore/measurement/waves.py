@@ -59,21 +59,28 @@ class LeadWaves:
 WAVE_FIELDS = tuple(field.name for field in fields(LeadWaves))
 
 
-def lead_waves(beat: MedianBeat, fiducials: Fiducials, lead: int) -> LeadWaves:
-    """Return the waves of one lead of a median beat; all None where it has no signal."""
-    signal_mv = beat.signal_mv[lead]
+def lead_waves(beat: MedianBeat, fiducials: Fiducials) -> list[LeadWaves]:
+    """Return the waves of each lead of a median beat; all None where it has no signal."""
     if fiducials.qrs_onset is None or fiducials.qrs_offset is None:
-        return LeadWaves()
+        return [LeadWaves() for _ in beat.signal_mv]
     on, off = round(fiducials.qrs_onset), round(fiducials.qrs_offset)
-    baseline = signal_mv[max(0, on - round(_BASELINE_S * beat.fs_hz)) : on + 1]
-    if np.isnan(signal_mv[on : off + 1]).any() or np.isnan(baseline).any():
-        return LeadWaves()
-    from_baseline = signal_mv - np.median(baseline)
+    baseline = beat.signal_mv[:, max(0, on - round(_BASELINE_S * beat.fs_hz)) : on + 1]
+    from_baseline = beat.signal_mv - np.median(baseline, axis=1, keepdims=True)
+    has_signal = ~np.isnan(from_baseline[:, on : off + 1]).any(axis=1)
+    return [
+        _waves(lead_mv, fiducials, on, off, beat.fs_hz) if is_known else LeadWaves()
+        for lead_mv, is_known in zip(from_baseline, has_signal, strict=True)
+    ]
+
+
+def _waves(
+    from_baseline: np.ndarray, fiducials: Fiducials, on: int, off: int, fs_hz: float
+) -> LeadWaves:
     return LeadWaves(
-        **_qrs(from_baseline[on : off + 1], beat.fs_hz),
-        **_st(from_baseline, off, beat.fs_hz),
+        **_qrs(from_baseline[on : off + 1], fs_hz),
+        **_st(from_baseline, off, fs_hz),
         p_mv=_largest(from_baseline, fiducials.p_onset, fiducials.p_offset),
-        t_mv=_largest(from_baseline, off + 0.06 * beat.fs_hz, fiducials.t_offset),
+        t_mv=_largest(from_baseline, off + 0.06 * fs_hz, fiducials.t_offset),
     )
 
 

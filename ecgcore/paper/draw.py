@@ -5,6 +5,7 @@ millimetre is a whole number of pixels, on paper it is a millimetre.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from ecgcore.atomic import write_atomic
 from ecgcore.errors import NotFound, RequestError
+from ecgcore.measurement.gaps import find_gaps
 from ecgcore.paper.display_filter import apply_filter
 from ecgcore.paper.layout import PageLayout, make_page_layout
 from ecgcore.paper.page import (
@@ -155,7 +157,8 @@ def make_page(
         raise NotFound.among("theme", theme, THEMES)
     if paper_size not in PAPER_SIZES:
         raise NotFound.among("paper size", paper_size, PAPER_SIZES)
-    filtered = apply_filter(record, display_filter)
+    marked = replace(record, signal_mv=find_gaps(record).signal_mv)  # a flat gap is no line
+    filtered = apply_filter(marked, display_filter)
 
     def lay_out(max_height_mm: float | None) -> PageLayout:
         return make_page_layout(

@@ -52,7 +52,7 @@ class Statement:
     likelihood: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal only to itself: signals are not compared by ==
 class Record:
     """A 12-lead ECG.
 

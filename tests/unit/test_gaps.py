@@ -11,11 +11,13 @@ from ecgcore.imaging import LAYOUTS
 from ecgcore.imaging.network_view import network_image
 from ecgcore.inference.classify import classify_records
 from ecgcore.inference.model import load_model
+from ecgcore.measurement import gaps as gaps_module
 from ecgcore.measurement.gaps import describe_gaps, mark_gaps, rr_intervals_s
 from ecgcore.measurement.measurements import Measurements, measure
 from ecgcore.measurement.quality import quality
 from ecgcore.measurement.quality_gate import DOUBTFUL, REFUSED, gate
 from ecgcore.measurement.rhythm import premature_beats, rate_bpm, rr_change, rr_irregularity
+from ecgcore.paper.draw import page_svg
 from ecgcore.records.read import read_record
 from ecgcore.records.resample import resample_record, resample_signal
 from ecgcore.workspace import Workspace
@@ -180,3 +182,23 @@ def test_resampling_does_not_smear_a_gap(kind):
     cut = with_gap(FEW[0], 4, 6, kind)
     fast = replace(cut, signal_mv=resample_signal(cut.signal_mv, 100, 500), fs_hz=500)
     assert measure(fast).rate_bpm == pytest.approx(measure(cut).rate_bpm, abs=0.1)
+
+
+def test_the_gaps_of_a_record_are_looked_for_once_for_quality_measurements_and_networks(
+    monkeypatch, tmp_path
+):
+    ecg, searched = with_gap(FEW[0], 4, 6, ZERO), []
+    search = gaps_module.mark_gaps
+    monkeypatch.setattr(
+        gaps_module, "mark_gaps", lambda *signal: searched.append(signal) or search(*signal)
+    )
+    network = load_model("resnet1d_scaled", Workspace(tmp_path))
+    gate(ecg), measure(ecg), network.signals([ecg])
+    assert len(searched) == 1
+    assert not quality(replace(ecg, signal_mv=FEW[0].signal_mv))  # another record
+
+
+def test_a_flat_gap_is_drawn_as_nothing_on_paper_like_a_missing_one():
+    pages = [page_svg(with_gap(FEW[0], 4, 6, kind)) for kind in (ZERO, HOLD, MISSING)]
+    assert len(set(pages)) == 1
+    assert pages[0] != page_svg(FEW[0])

@@ -8,6 +8,7 @@ import pytest
 
 from ecgcore.inference.classify import classify_records
 from ecgcore.inference.model import load_model
+from ecgcore.measurement.measurements import measure
 from ecgcore.measurement.quality import quality
 from ecgcore.measurement.quality_gate import DOUBTFUL, MAX_SILENT_LEADS, PASSES, REFUSED, gate
 from ecgcore.records.read import read_record
@@ -32,6 +33,19 @@ def test_another_unit_is_refused_with_its_reason(record, factor):
     result = gate(replace(record, signal_mv=record.signal_mv * factor))
     assert result.verdict == REFUSED
     assert result.reasons[0].startswith("gain: ")
+
+
+@pytest.mark.parametrize("peak_mv", [-1001, 1e30])
+def test_a_voltage_that_no_electrode_gives_is_refused_before_anything_is_measured(record, peak_mv):
+    signal = record.signal_mv.copy()
+    signal[7, 300] = peak_mv
+    absurd = replace(record, signal_mv=signal)
+    result = gate(absurd)  # an overflow would warn, and warnings fail here
+    assert result.verdict == REFUSED
+    (reason,) = result.reasons
+    assert reason.startswith(f"gain: up to {abs(peak_mv):.3g} mV, and no electrode gives 1000 mV")
+    assert measure(absurd).rate_bpm is None
+    assert measure(absurd).notes == (reason.removeprefix("gain: "),)
 
 
 @pytest.mark.parametrize("fill", [0.0, np.nan])
