@@ -7,21 +7,24 @@ import pandas as pd
 
 from ecgcore.atomic import write_atomic, write_json
 from ecgcore.calibration.calibration import OUT_OF_FOLD, with_probabilities
-from ecgcore.calibration.thresholds import ThresholdRule
 from ecgcore.errors import EcgError, RequestError
 from ecgcore.evaluation.evaluate import evaluate_run
 from ecgcore.evaluation.fit_calibration import fit_calibration
-from ecgcore.evaluation.ranked_classes import PPV_FLOOR
 from ecgcore.inference.release import require_release_folder, write_release
 from ecgcore.runs.run import Run
-from ecgcore.studies.shipped import ATTRIBUTION, FOLDS, STUDY, out_of_fold, recipe, trials_of_recipe
+from ecgcore.studies.shipped import (
+    ATTRIBUTION,
+    FOLDS,
+    RULE,
+    STUDY,
+    out_of_fold,
+    recipe,
+    trials_of_recipe,
+)
 from ecgcore.studies.study import find_or_prepare_run
 from ecgcore.training.loop import Progress
 from ecgcore.training.trainer import train_run
 from ecgcore.workspace import Workspace
-
-RULE = ThresholdRule(least_ppv=PPV_FLOOR)
-"""Thresholds of a shipped network: the best F1 at which a quarter of a class's calls are right."""
 
 
 def train_and_release(
@@ -61,7 +64,7 @@ def train_and_release(
     if n_trained != n_answered:
         raise RequestError(
             f"{name} would train on {n_trained:,} records of cohort '{cohort}', of which "
-            f"{n_answered:,} were answered out of fold (folds {FOLDS[0]} to {FOLDS[-1]}); ingest "
+            f"{n_answered:,} were answered out of fold (folds {', '.join(FOLDS)}); ingest "
             "only the records of these folds."
         )
     if run.status["state"] != "done":
