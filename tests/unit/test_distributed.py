@@ -32,7 +32,7 @@ from ecgcore.training.trainer import train, train_run
 from ecgcore.workspace import Workspace
 
 REAL = get_context("forkserver")
-REAL.set_forkserver_preload(["ecgcore.training.trainer"])
+REAL.set_forkserver_preload(["ecgcore.training.trainer", "torch._dynamo"])
 CONFIG = TrainConfig(
     "examples",
     "alexnet_gap",
@@ -42,6 +42,8 @@ CONFIG = TrainConfig(
     epochs=6,
     batch_size=15,
     dropout=0.0,
+    optimizer="sgd",
+    learning_rate=0.01,
     class_balance="weights",
     augmentation="targeted",
     ema_decay=0.5,
@@ -52,8 +54,9 @@ CONFIG = TrainConfig(
 )
 COMMAND = (
     "train --cohort examples --model alexnet_gap --level 60 --target-mode multilabel --size 67 "
-    "--epochs 6 --batch-size 15 --dropout 0 --class-balance weights --augmentation targeted "
-    "--ema-decay 0.5 --grad-clip 1 --label-smoothing 0.1 --device cpu --precision float32"
+    "--epochs 6 --batch-size 15 --dropout 0 --optimizer sgd --learning-rate 0.01 "
+    "--class-balance weights --augmentation targeted --ema-decay 0.5 --grad-clip 1 "
+    "--label-smoothing 0.1 --device cpu --precision float32"
 ).split()
 THREE = [Team(rank, 3) for rank in range(3)]
 
@@ -70,7 +73,12 @@ def test_two_workers_train_as_one_does_even_if_killed_or_cancelled_meanwhile(
     workspace, monkeypatch
 ):
     """One worker may resume what two began; two interrupted workers end bit by bit as two
-    uninterrupted ones do (tests/cluster)."""
+    uninterrupted ones do (tests/cluster).
+
+    Two workers differ by the rounding of sums: losses by 1e-7 after an epoch, by 1e-5 after six.
+    No two validation records are so close that their ranks change places. AdamW would make more of
+    it, as it divides each gradient by its size.
+    """
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     alone = train(CONFIG, workspace)
 
@@ -88,10 +96,8 @@ def test_two_workers_train_as_one_does_even_if_killed_or_cancelled_meanwhile(
         assert run.status["state"] == "done"
         assert list(run.history["epoch"]) == [1, 2, 3, 4, 5, 6]
         assert not (run.folder / "checkpoint.safetensors").exists()
-        for column in ("train_loss", "val_loss"):
-            assert run.history[column].to_numpy() == pytest.approx(alone.history[column], abs=1e-3)
-        for column in ("val_macro_auc", "val_macro_f1"):  # one pair of ranks may change places
-            assert run.history[column].to_numpy() == pytest.approx(alone.history[column], abs=0.02)
+        for column in ("train_loss", "val_loss", "val_macro_auc", "val_macro_f1"):
+            assert run.history[column].to_numpy() == pytest.approx(alone.history[column], abs=1e-4)
         logits = [r.predictions.filter(like="z_").to_numpy() for r in (run, alone)]
         assert np.abs(logits[0] - logits[1]).max() < 1e-3
         assert list(run.predictions["record"]) == list(alone.predictions["record"])

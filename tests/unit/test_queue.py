@@ -26,7 +26,7 @@ SMALL = TrainConfig(
     epochs=3, device="cpu",
 )  # fmt: skip
 REAL = get_context("forkserver")  # real processes that need not import torch one by one
-REAL.set_forkserver_preload(["ecgcore.training.trainer"])
+REAL.set_forkserver_preload(["ecgcore.training.trainer", "torch._dynamo"])
 
 
 @pytest.fixture
