@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -179,16 +180,22 @@ def _without_wander(signal_mv: np.ndarray, fs_hz: float) -> np.ndarray:
 
 def _baseline(signal: np.ndarray) -> np.ndarray:
     """Return the signal below 0.5 Hz, filtered in both directions at a tenth of the rate."""
-    from scipy.signal import butter, sosfiltfilt
+    from scipy.signal import sosfiltfilt
 
     step = round(WORK_HZ / _BASELINE_RATE_HZ)
     stop = signal.shape[1] // step * step
     coarse = signal[:, :stop].reshape(len(signal), -1, step).mean(axis=2)
-    low_pass = butter(1, _BASELINE_HZ, fs=_BASELINE_RATE_HZ, output="sos")
-    coarse = sosfiltfilt(low_pass, coarse, axis=1)
+    coarse = sosfiltfilt(_baseline_filter(), coarse, axis=1)
     samples = np.arange(signal.shape[1])
     knots = np.arange(coarse.shape[1]) * step + (step - 1) / 2
     return np.stack([np.interp(samples, knots, lead) for lead in coarse])
+
+
+@cache
+def _baseline_filter() -> np.ndarray:
+    from scipy.signal import butter
+
+    return butter(1, _BASELINE_HZ, fs=_BASELINE_RATE_HZ, output="sos")
 
 
 def _cut_out(signal: np.ndarray, peaks: np.ndarray, before: int, after: int) -> np.ndarray:
