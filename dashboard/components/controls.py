@@ -11,7 +11,6 @@ from dashboard.plain_text import message
 from ecgcore.calibration.calibration import is_out_of_fold
 from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
-from ecgcore.labels.label_sets import label_set
 from ecgcore.runs.run import SHIPPED, Run
 
 PARTS = {
@@ -159,5 +158,5 @@ def choose_classes(key: str, label: str = "Class") -> list[str]:
 
 def class_title(code: str, run: Run) -> str:
     """Return the code and name of a class in a run's label set."""
-    names = {c.code: c.name for c in label_set(run.config.label_set).classes}
+    names = {c.code: c.name for c in run.label_set.classes}
     return f"{code} · {names[code]}"

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard import state
 from dashboard.data import cached, cached_runs
+from ecgcore.labels.label_set_file import set_names
 from ecgcore.runs import config
 from ecgcore.runs.config import IMAGE_SETTINGS
 from ecgcore.runs.settings import FLAG, NUMBER, TEXT, Setting, by_group
@@ -132,6 +133,8 @@ def _options(one: Setting, form: Form) -> Sequence[str] | None:
     """Return the values to choose from, of the setting or of the workspace; None for any text."""
     if one.name == "split":
         return _splits(form.cohort)
+    if one.name == "label_set":
+        return set_names(cached.workspace().label_sets)
     return cached_runs.runs_with_weights() if one.name in RUNS else one.choices or None
 
 

@@ -59,6 +59,13 @@ def ingest(
         bool,
         typer.Option("--list-files", help="Also list every file of the folder and its role."),
     ] = False,
+    patient_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Regular expression whose group is the patient's id in a record's path, such as "
+            "'p(\\d+)/', for files that state none."
+        ),
+    ] = None,
     source_fs_hz: SourceRateOption = None,
     assume_order: AssumeOrderOption = False,
     start_s: StartOption = 0,
@@ -87,6 +94,7 @@ def ingest(
         start_s,
         workers,
         executor,
+        patient_from,
     )
     with progress_bar() as progress:
         task = progress.add_task("Reading", total=None, note="")

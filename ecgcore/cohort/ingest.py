@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ecgcore.cohort.label_matching import compile_group
 from ecgcore.cohort.listing_columns import load_columns
 from ecgcore.cohort.lock import exclusive_lock
 from ecgcore.cohort.measure_job import measure_missing
+from ecgcore.cohort.patients import assign_patients, known_pattern
 from ecgcore.cohort.scan import RATES_HZ
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.summary import IngestResult, ingest_result
@@ -38,6 +40,7 @@ def ingest(
     on_start: Callable[[], None] = lambda: None,
     on_refused: Callable[[int], None] = lambda refused: None,
     executor: str = LOCAL,
+    patient_from: str | None = None,
 ) -> IngestResult:
     """Read a folder of recordings into the cohort ``name``, or bring that cohort up to date.
 
@@ -77,6 +80,9 @@ def ingest(
         Called before ``on_progress`` with the number of records refused so far.
     executor
         ``local``, ``ray`` or ``ray://HOST:PORT`` (see ``executors.select``).
+    patient_from
+        Regular expression whose group is the patient's id in a record's path, for files that state
+        none. It is kept for later ingests into the cohort.
 
     Returns
     -------
@@ -100,6 +106,8 @@ def ingest(
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own pool keeps freed memory
     folder, workspace = Path(folder), Workspace.find(workspace)
     _check_request(folder, name, store_fs_hz, duration_s)
+    if patient_from is not None:
+        compile_group(patient_from)
     with open_executor(executor) as running, exclusive_lock(name, workspace):
         on_start()
         update = CohortUpdate(folder, workspace.cohorts / name, workspace.patient_key(), running)
@@ -110,9 +118,17 @@ def ingest(
         if update.exists:
             if measure:
                 measure_missing(update.cohort, workers, on_progress, running)
+            _assign_patients(Cohort(update.cohort), patient_from, workspace)
             load_columns(Cohort(update.cohort))
     result = ingest_result(update.cohort, signal_format, outcome, folder, update.others)
     return replace(result, seconds=round(time.monotonic() - started_at, 2))
+
+
+def _assign_patients(cohort: Cohort, pattern: str | None, workspace: Workspace) -> None:
+    """Find patients in the paths of records that state none, by this pattern or an earlier one."""
+    pattern = pattern or known_pattern(cohort)
+    if pattern is not None:
+        assign_patients(cohort, pattern, workspace.patient_key(), "ingest")
 
 
 def check_name(name: str) -> None:

@@ -17,6 +17,7 @@ from ecgcore.cohort.record_filter import select_records
 from ecgcore.errors import RequestError
 from ecgcore.labels import label_sets
 from ecgcore.labels.classes import CODES
+from ecgcore.labels.label_sets import LabelSet
 from ecgcore.labels.targets import priority_class, targets
 
 
@@ -28,7 +29,7 @@ class LabelledCohort(Protocol):
         """Table with one row per record."""
 
     def states(
-        self, label_tier: str, label_source: str, thresholds: str, label_set: str
+        self, label_tier: str, label_source: str, thresholds: str, label_set: str | LabelSet
     ) -> np.ndarray:
         """Return (N, C) int8: 1 present, 0 absent, -1 unknown."""
 
@@ -82,7 +83,7 @@ def build_split(
     seed: int = 0,
     label_source: str = "expert",
     thresholds: str = "paper",
-    label_set: str = "paper10",
+    label_set: str | LabelSet = "paper10",
     where: str | None = None,
 ) -> Split:
     """Return the split of ``cohort`` for a run.
@@ -104,10 +105,12 @@ def build_split(
         As in ``record_filter``.
     """
     splits.check_way(split)
-    classes = label_sets.label_set(label_set).codes
+    chosen = label_sets.label_set(label_set) if isinstance(label_set, str) else label_set
+    classes = chosen.codes
     quotas = class_quotas(level, len(classes))
     index = cohort.index
-    target = targets(cohort.states(label_tier, label_source, thresholds, label_set), mode, classes)
+    states = cohort.states(label_tier, label_source, thresholds, label_set)
+    target = targets(states, mode, classes, chosen.is_ranked)
     group = splits.groups(index)
     reason, is_used = target.reason, target.used
     if where is not None:
@@ -138,6 +141,7 @@ def build_split(
             *_level_notes(level, counts),
             *_holdout_notes(index, part, split),
             *_label_source_notes(label_source, thresholds),
+            *_patient_notes(index["patient"].iloc[rows]),
         ),
         counts=counts,
         left_out=_left_out(reason, split_reason, part, pool, level),
@@ -272,6 +276,17 @@ def _label_source_notes(label_source: str, thresholds: str) -> list[str]:
     if label_source == "expert":
         return []
     return [f"Labels by criteria ({thresholds}) from measurements: automatic, unconfirmed."]
+
+
+def _patient_notes(patient: pd.Series) -> list[str]:
+    """Return a note on records whose patient is not known, for the run's card and report."""
+    n = int((patient.isna() | (patient == "")).sum())
+    if not n:
+        return []
+    return [
+        f"{n:,} of {len(patient):,} records have no patient id: each counts as one patient, and "
+        "leakage between parts cannot be excluded."
+    ]
 
 
 def _left_out(

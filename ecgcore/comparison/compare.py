@@ -149,7 +149,8 @@ def on_common_records(a: Scores, b: Scores) -> tuple[Scores, Scores]:
     if differ.any():
         raise RequestError(
             f"{names} label {differ.sum():,} of {len(a):,} common records differently and cannot "
-            "be compared; train both with one tier and one label table."
+            "be compared; train both with one tier and one label table, or score both on one "
+            "version of imported labels: --labels latest."
         )
     return a, b
 
@@ -232,4 +233,10 @@ def _cohort_flags(meta_a: dict, meta_b: dict) -> list[str]:
     for key, words in (("cohort", "cohorts"), ("labels", "label tables")):
         if meta_a.get(key) != meta_b.get(key):
             flags.append(f"The runs were made from different {words}; see both runs' run.json.")
+    versions = [meta.get("labels", {}).get("version", "ingested") for meta in (meta_a, meta_b)]
+    if versions[0] != versions[1]:
+        flags.append(
+            f"The labels of A are of version {versions[0]}, those of B of version {versions[1]}: "
+            "score both on one, with `ecgcore evaluate RUN --labels VERSION`."
+        )
     return flags

@@ -27,6 +27,7 @@
 Terms are described in ``label_rules``. The built-in sets have the same form (``built_in_text``).
 """
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -264,6 +265,12 @@ def to_toml(label_set: LabelSet) -> str:
         if rule.otherwise:
             lines.append("otherwise = true")
     return "\n".join(lines) + "\n"
+
+
+def stored_set(label_set: LabelSet) -> dict[str, str]:
+    """Return a set's text and its hash, as a run stores them."""
+    text = to_toml(label_set)
+    return {"toml": text, "hash": hashlib.sha256(text.encode()).hexdigest()[:12]}
 
 
 def built_in_text(name: str) -> str:

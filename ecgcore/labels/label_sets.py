@@ -78,6 +78,11 @@ class LabelSet:
     colours: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def is_ranked(self) -> bool:
+        """Tell whether the order of the classes is one of priority: in sets of one's own."""
+        return bool(self.rules)
+
+    @property
     def codes(self) -> tuple[str, ...]:
         """The classes' codes."""
         return tuple(c.code for c in self.classes)

@@ -48,12 +48,14 @@ class Targets:
     reason: np.ndarray
 
 
-def targets(states: np.ndarray, mode: str, classes: tuple[str, ...] = CODES) -> Targets:
+def targets(
+    states: np.ndarray, mode: str, classes: tuple[str, ...] = CODES, is_ranked: bool = False
+) -> Targets:
     """Return the targets of N records in one of MODES.
 
     ``states`` is (N, C) int8: 1 present, 0 absent, -1 unknown. The rules of ``exclusive`` and the
     order of ``priority`` hold for the paper's ten classes; in another set of ``classes`` exactly
-    one must be stated, and there is no order.
+    one must be stated, and an order is there only if the set ``is_ranked``: that of its classes.
     """
     if mode not in MODES:
         raise NotFound.among("target mode", mode, MODES)
@@ -64,7 +66,9 @@ def targets(states: np.ndarray, mode: str, classes: tuple[str, ...] = CODES) -> 
     if classes == CODES:
         chosen = _resolve_conflicts(stated) if mode == "exclusive" else _first_by_priority(stated)
     elif mode == "priority":
-        raise RequestError("There is an order of priority for the label set paper10 only.")
+        if not is_ranked:
+            raise RequestError("There is no order of priority in the published label sets.")
+        chosen = stated & (np.cumsum(stated, axis=1) == 1)
     used = chosen.sum(axis=1) == 1
     y = np.where(used[:, None], chosen, np.nan).astype(np.float32)
     return Targets(y, used, _reasons(states, chosen, used, classes))

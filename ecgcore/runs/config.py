@@ -96,10 +96,9 @@ class TrainConfig:
     )
     label_set: str = setting(
         "paper10",
-        help="Classes: paper10 (the paper's ten), ptbxl5 (PTB-XL's superclasses) or ptbxl71 (all "
-        "its statements).",
+        help="Classes: paper10 (the paper's ten), ptbxl5 (PTB-XL's superclasses), ptbxl71 (all its "
+        "statements), or a label set of your own.",
         group=DATA,
-        among="ecgcore.labels.label_sets.LABEL_SETS",
     )
     label_source: str = setting(
         "expert",
@@ -421,13 +420,18 @@ class TrainConfig:
 
     def _check_label_set(self) -> None:
         """Refuse what only the paper's ten classes have."""
+        from ecgcore.labels.label_sets import LABEL_SETS
+
         if self.label_set == "paper10":
             return
+        modes: tuple[str | None, ...] = (None, "multilabel", "exclusive")
+        if self.label_set not in LABEL_SETS:  # in a set of one's own the order of classes ranks
+            modes = (*modes, "priority")
         for name, value, accepted in (
             ("label source", self.label_source, ("expert",)),
             ("label tier", self.label_tier, ("core",)),
             ("augmentation", self.augmentation, ("none", "standard", "robust")),
-            ("target mode", self.target_mode, (None, "multilabel", "exclusive")),
+            ("target mode", self.target_mode, modes),
         ):
             if value not in accepted:
                 raise RequestError(

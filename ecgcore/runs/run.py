@@ -31,6 +31,8 @@ from ecgcore.workspace import Damaged, Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ecgcore.labels.label_sets import LabelSet
+
 SHIPPED = resources.CHECKPOINTS
 ALIVE = ("queued", "running")
 CRASHED = (
@@ -134,6 +136,27 @@ class Run:
         except RequestError as error:
             raise damaged(self.folder / "run.json", str(error).rstrip(".")) from None
         return config
+
+    @property
+    def label_set(self) -> "LabelSet":
+        """Label set as it was when the run was prepared.
+
+        Raises
+        ------
+        DamagedFile
+            The stored set cannot be read.
+        """
+        from ecgcore.labels.label_set_file import parse_label_set
+        from ecgcore.labels.label_sets import label_set
+
+        meta = self.meta
+        stored = meta["labels"].get("set")
+        if stored is None:
+            return label_set(meta["config"].get("label_set", "paper10"))
+        try:
+            return parse_label_set(stored["toml"], meta["config"]["label_set"])
+        except (RequestError, KeyError, TypeError) as error:
+            raise damaged(self.folder / "run.json", str(error).rstrip(".")) from None
 
     @property
     def status(self) -> dict[str, Any]:

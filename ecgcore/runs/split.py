@@ -30,6 +30,7 @@ from ecgcore.cohort.measure_job import ensure_measured
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.subsets import Split
 from ecgcore.errors import DamagedFile, EcgError, RequestError
+from ecgcore.labels.label_set_file import find_label_set
 from ecgcore.runs.config import ResolvedConfig
 from ecgcore.runs.run import Run
 from ecgcore.workspace import Workspace
@@ -81,7 +82,7 @@ def make_split(config: ResolvedConfig, workspace: Workspace) -> tuple[Cohort, Sp
         config.seed,
         config.label_source,
         config.thresholds,
-        config.label_set,
+        find_label_set(config.label_set, workspace.label_sets),
         config.where,
     )
     for part in required_parts(config.split):

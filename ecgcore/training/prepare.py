@@ -9,12 +9,15 @@ from typing import Any
 
 from ecgcore.atomic import atomic_dir, write_json
 from ecgcore.background import process_stamp
+from ecgcore.cohort.label_versions import AS_INGESTED
 from ecgcore.cohort.leakage import LeakCheck, check_leakage
 from ecgcore.cohort.store import Cohort
 from ecgcore.cohort.subsets import Split
 from ecgcore.errors import EcgError
 from ecgcore.imaging import make_geometry
 from ecgcore.labels.code_tables import tables_hash
+from ecgcore.labels.label_set_file import find_label_set, stored_set
+from ecgcore.labels.label_sets import LabelSet
 from ecgcore.models import model_info
 from ecgcore.records.record import LEADS
 from ecgcore.runs.config import ResolvedConfig, TrainConfig
@@ -40,6 +43,7 @@ class TrainingPlan:
     parent: Parent | None
     teacher: Teacher | None
     leak_check: LeakCheck
+    label_set: LabelSet
 
     @property
     def source_runs(self) -> tuple[SourceRun, ...]:
@@ -58,6 +62,9 @@ def plan_training(config: TrainConfig, workspace: Workspace) -> TrainingPlan:
     parent = Parent.find(config.pretrained, workspace)
     teacher = Teacher.find(config.teacher, workspace)
     find_devices(config.device)
+    label_set = find_label_set(config.label_set, workspace.label_sets)
+    if config.target_mode is None and label_set.mode is not None:
+        config = replace(config, target_mode=label_set.mode)
     resolved = config.resolve()
     if parent is not None:
         resolved = parent.inherit(resolved)
@@ -65,7 +72,7 @@ def plan_training(config: TrainConfig, workspace: Workspace) -> TrainingPlan:
     if teacher is not None:
         teacher.check_classes(resolved, split)
     leak_check = check_leakage(cohort.index, split)
-    plan = TrainingPlan(resolved, cohort, split, parent, teacher, leak_check)
+    plan = TrainingPlan(resolved, cohort, split, parent, teacher, leak_check, label_set)
     for source in plan.source_runs:
         source.check_cohort(cohort)
     notes = [source.check_contamination(cohort, split, workspace) for source in plan.source_runs]
@@ -137,7 +144,7 @@ def _metadata(run_id: str, now: datetime, plan: TrainingPlan, parameters: int) -
         "target_mode": config.target_mode,
         "tier": config.label_tier,
         "cohort": {"name": cohort.location, "hash": cohort.hash, "fs_hz": cohort.fs_hz},
-        "labels": _labels(config),
+        "labels": _labels(config, cohort, plan.label_set),
         "split": {
             "hash": split.hash,
             "notes": list(split.notes),
@@ -171,7 +178,14 @@ def _input(config: ResolvedConfig, cohort: Cohort) -> dict[str, Any]:
     }
 
 
-def _labels(config: ResolvedConfig) -> dict[str, Any]:
-    """Return the label source and the hash of all tables behind the labels."""
-    thresholds = {"thresholds": config.thresholds} if config.label_source == "criteria" else {}
-    return {"policy": config.label_source, **thresholds, "hash": tables_hash()}
+def _labels(config: ResolvedConfig, cohort: Cohort, label_set: LabelSet) -> dict[str, Any]:
+    """Return the label source, the hash of all tables behind the labels, and what was imported.
+
+    ``version`` names the state of the imported labels, ``set`` holds a label set of one's own.
+    """
+    labels = {"policy": config.label_source, "hash": tables_hash()}
+    if config.label_source == "criteria":
+        labels |= {"thresholds": config.thresholds}
+    if (version := cohort.overlay.hash) != AS_INGESTED:
+        labels |= {"version": version}
+    return labels | ({"set": stored_set(label_set)} if label_set.rules else {})

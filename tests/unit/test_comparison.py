@@ -284,7 +284,8 @@ def test_runs_with_different_labels_are_refused():
     a, b = (Scores.from_predictions(t, CODES, "multilabel") for t in (table, other))
     assert refusal(a, b) == (
         "Runs A and B label 3 of 60 common records differently and cannot be compared; "
-        "train both with one tier and one label table."
+        "train both with one tier and one label table, or score both on one version of imported "
+        "labels: --labels latest."
     )
 
 

@@ -9,8 +9,10 @@ import openpyxl
 import pandas as pd
 import pytest
 from own_archive import RECORDS, file_of, own_cohort, row_of
+from recordings import limb_consistent_uv, write_wfdb
 
 from ecgcore.cohort import label_versions
+from ecgcore.cohort.ingest import ingest
 from ecgcore.cohort.label_columns import ColumnRoles
 from ecgcore.cohort.label_import import apply_import, plan_import
 from ecgcore.cohort.store import Cohort
@@ -292,3 +294,18 @@ def test_the_command_writes_nothing_on_a_dry_run(writable, tmp_path, run):
 def test_a_table_that_is_missing_is_refused(tmp_path):
     with pytest.raises(RequestError, match="no such file"):
         read_label_table(tmp_path / "none.csv")
+
+
+def test_patients_are_found_in_paths_by_a_pattern_that_is_kept(tmp_path):
+    workspace, cohort = own_cohort(tmp_path)
+    assert cohort.index["patient"].isna().all()
+    ingest(tmp_path / "in", "own", workspace, workers=1, measure=False, patient_from=r"p(\d+)/")
+    index = Cohort.open("own", workspace).index
+    assert index["patient"].nunique() == 6
+    assert index["patient"][row_of(cohort, 4)] == index["patient"][row_of(cohort, 5)]
+    write_wfdb(tmp_path / "in" / "p005", "late", limb_consistent_uv(1000, 50), fs_hz=100)
+    ingest(tmp_path / "in", "own", workspace, workers=1, measure=False)
+    index = Cohort.open("own", workspace).index
+    assert (len(index), index["patient"].nunique()) == (13, 6)
+    with pytest.raises(RequestError, match="needs one group"):
+        ingest(tmp_path / "in", "own", workspace, patient_from="p")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from ecgcore.cli.deprecated import OPTIONS
 from ecgcore.cli.setting_options import GroupedCommand, with_settings
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.labels.label_sets import LABEL_SETS
+from ecgcore.labels.classes import TIERS
 from ecgcore.runs.config import OLD_NAMES, ResolvedConfig, TrainConfig, train_settings
 from ecgcore.runs.recipes import RECIPES, make_config, read_toml, recipe_settings, to_toml
 from ecgcore.runs.run import shipped_models
@@ -49,7 +49,7 @@ def test_every_field_is_a_setting_with_a_sentence_a_group_and_a_range_or_choices
             assert math.isfinite(one.low)
             assert math.isfinite(one.high)
     by_name = {one.name: one for one in settings}
-    assert by_name["label_set"].choices == LABEL_SETS
+    assert by_name["label_tier"].choices == TIERS
     assert by_name["size"].kind == "size"
     assert by_name["size"].in_words((224, 448)) == "224×448 px"
     assert by_name["dropout"].in_words(None) == "by network"

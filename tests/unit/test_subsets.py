@@ -273,5 +273,5 @@ def test_other_label_sets_are_drawn_by_their_rarest_stated_class(examples_home):
     assert any(why.startswith("conflict: ") for why in alone.left_out)
     with pytest.raises(RequestError, match="neither 'all' nor a number of records from 71 up"):
         build_split(cohort, 50, "multilabel", label_set="ptbxl71")
-    with pytest.raises(RequestError, match="priority for the label set paper10 only"):
+    with pytest.raises(RequestError, match="no order of priority"):
         build_split(cohort, "all", "priority", label_set="ptbxl5")
