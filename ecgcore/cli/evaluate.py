@@ -26,6 +26,14 @@ if TYPE_CHECKING:
     from ecgcore.evaluation.results import Evaluation
     from ecgcore.runs.run import Run
 
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        help="Version of the cohort's imported labels to score on: a hash, a number, latest or "
+        "ingested. Default: the version of the training.",
+    ),
+]
 RunArgument = Annotated[
     str, typer.Argument(help="A run's id or folder, or a shipped model's name.")
 ]
@@ -53,6 +61,7 @@ def evaluate(
             help="Also score the same network with untrained weights as a baseline.",
         ),
     ] = False,
+    labels: LabelsOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -67,13 +76,15 @@ def evaluate(
     from ecgcore.evaluation.test_access_log import access_text, log_access
     from ecgcore.runs.run import find_run
 
+    if cohort is not None and labels is not None:
+        raise RequestError("--labels is for a run's own records: leave --cohort out.")
     if cohort is not None and untrained:
         raise RequestError("--untrained is for a run's own records: leave --cohort out.")
     home = Workspace.find(workspace)
     shares = dict(map(_prevalence, prevalence or ()))
     looks = None
     if cohort is None:
-        evaluated = find_run(run, home)
+        evaluated = _relabelled(find_run(run, home), labels, home)
         evaluation = evaluate_run(evaluated, part, workspace=home, prevalence=shares)
         if untrained:
             evaluation = evaluation.extended(untrained=_untrained(run, part, home))
@@ -101,6 +112,13 @@ def evaluate_on_cohort(
     with _prediction_progress() as on_batch:
         predict = row_predictor(classifier, on_batch)
         return evaluate_cohort(classifier.run, opened, predict, workspace, prevalence=prevalence)
+
+
+def _relabelled(run: "Run", labels: str | None, workspace: Workspace) -> "Run":
+    """Return a run to be scored on a version of its cohort's labels, its own by default."""
+    from ecgcore.runs.relabelled import relabel
+
+    return run if labels is None else relabel(run, labels, workspace)
 
 
 def _untrained(run: str, part: str, workspace: Workspace) -> dict[str, Any]:
@@ -204,7 +222,7 @@ def calibrate(
 
 def _costs(text: str) -> tuple[str, tuple[float, float]]:
     """Parse CODE=FP:FN."""
-    match = re.fullmatch(r"(\w+)=([\d.]+):([\d.]+)", text)
+    match = re.fullmatch(r"([^=]+)=([\d.]+):([\d.]+)", text)
     try:
         return match[1], (float(match[2]), float(match[3]))  # type: ignore[index]
     except (TypeError, ValueError):
@@ -237,6 +255,7 @@ def compare(
     cost: Annotated[
         bool, typer.Option("--cost", help="Also measure ms per ECG on this machine (seconds).")
     ] = False,
+    labels: LabelsOption = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -252,7 +271,10 @@ def compare(
     from ecgcore.runs.run import find_run
 
     home = Workspace.find(workspace)
-    groups = [[find_run(name, home) for name in names.split(",")] for names in runs]
+    groups = [
+        [_relabelled(find_run(name, home), labels, home) for name in names.split(",")]
+        for names in runs
+    ]
     comparison = compare_groups(groups, part)
     if cost:
         comparison = _with_latency(comparison, [group[0] for group in groups], home)

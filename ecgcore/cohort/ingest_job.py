@@ -72,6 +72,7 @@ class IngestRequest:
     start_s: float = 0.0
     workers: int | None = None
     executor: str = LOCAL
+    patient_from: str | None = None
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "IngestRequest":
@@ -90,6 +91,7 @@ class IngestRequest:
         options = [word for name, value in values.items() if value for word in (name, f"{value:g}")]
         options += ["--upsample"] * self.upsample + ["--assume-order"] * self.assume_order
         options += [] if self.measure else ["--no-measure"]
+        options += [] if self.patient_from is None else [f"--patient-from={self.patient_from}"]
         options += [] if self.executor == LOCAL else ["--executor", self.executor]
         required = ["ingest", "--cohort", self.cohort, "--home", str(workspace.path)]
         return [sys.executable, "-m", "ecgcore", *required, *options, "--", self.folder]
@@ -238,6 +240,7 @@ def run(
             on_start=reporter.start_if_awaited,
             executor=request.executor,
             read_options=ReadOptions(request.source_fs_hz, request.assume_order, request.start_s),
+            patient_from=request.patient_from,
         )
     except EcgError as error:
         reporter.report_failure(str(error).replace(request.folder, "the folder"))
