@@ -3,6 +3,7 @@
 # make test-cluster   the tests that start Ray, one after another (installs the extra "cluster")
 # make test-fast   the quick ones, under two minutes
 # make test-wheel  the wheel in an empty environment: a script, a notebook, commands, the dashboard
+# make fuzz [FILES=600 SEED=0]   mutated and hostile files for every reader, a few minutes
 # make check   format, lint, layers, types, documentation
 # make docs    the documentation site, in build/site
 # make setup   only the environment, in .venv/
@@ -14,7 +15,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8501
 EXAMPLES := workspace/cohorts/examples/cohort.json
 
-.PHONY: run test test-fast test-cluster test-wheel check docs format setup checkpoints clean
+.PHONY: run test test-fast test-cluster test-wheel fuzz check docs format setup checkpoints clean
 
 run: .venv/.runtime $(EXAMPLES)
 	@echo "The dashboard will answer on http://$(HOST):$(PORT) (stop it with Ctrl-C)."
@@ -31,6 +32,12 @@ test-cluster: .venv/.cluster
 
 test-wheel: .venv/.dev
 	tests/wheel/run.sh
+
+FILES ?= 600
+SEED ?= 0
+
+fuzz: .venv/.dev
+	$(BIN)/python benchmarks/fuzz.py $(FILES) $(SEED)
 
 check: .venv/.dev docs
 	$(BIN)/ruff format --check .

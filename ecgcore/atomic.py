@@ -77,10 +77,22 @@ def clean_temp(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def write_json(file: Path, content: Any) -> None:
-    """Write ``content`` as JSON, atomically. NaN is refused: an unknown number is null."""
+def write_json(file: Path, content: Any, *, is_private: bool = False) -> None:
+    """Write ``content`` as JSON, atomically. NaN is refused: an unknown number is null.
+
+    Parameters
+    ----------
+    is_private
+        Give the file mode 600: names of patients may stand in it.
+    """
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    write_atomic(file, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+
+    def write(path: Path) -> None:
+        if is_private:
+            path.touch(mode=0o600)
+        path.write_text(text + "\n", encoding="utf-8")
+
+    write_atomic(file, write)
 
 
 def read_json(file: Path, schema: "type[BaseModel] | None" = None) -> Any:
@@ -186,11 +198,13 @@ def map_array(file: Path) -> "np.ndarray":
     DamagedFile
         The file is missing or is not complete.
     """
+    import tokenize
+
     import numpy as np
 
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError):
+    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError):
         raise damaged(file, "it is no whole array") from None
 
 

@@ -1,10 +1,13 @@
 """What all tests share: the example ECGs as a cohort, and one small trained pair on it."""
 
+import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from ecgcore.executors import single_thread  # noqa: F401 - before torch is imported
 
@@ -86,35 +89,53 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: ranks.get(item.path, len(SLOW)))
 
 
+def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder of this process's own; the first of pytest-xdist's workers makes it for all.
+
+    The others copy it: making it takes more processor time than all their copies.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        make(own := tmp_path_factory.mktemp(name))
+        return own
+    shared = tmp_path_factory.getbasetemp().parent / name
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            make(made := tmp_path_factory.mktemp(f"{name}-made"))
+            made.rename(shared)
+    return shutil.copytree(shared, tmp_path_factory.mktemp(name) / "copy")
+
+
 @pytest.fixture(scope="session")
 def examples_home(tmp_path_factory):
     """Return a home with the example ECGs as cohort ``examples``; runs may be added to it."""
     from ecgcore.cohort.ingest import ingest
     from ecgcore.workspace import Workspace
 
-    workspace = Workspace(tmp_path_factory.mktemp("home"))
-    ingest(EXAMPLES, "examples", workspace, workers=1)
-    return workspace
+    def make(home: Path) -> None:
+        ingest(EXAMPLES, "examples", Workspace(home), workers=1)
+
+    return Workspace(made_once(tmp_path_factory, "home", make))
 
 
 @pytest.fixture(scope="session")
 def small_pair(examples_home, tmp_path_factory):
     """Return (home, run A, run B): plain and M-SE, one epoch each on small images. Read only."""
     from ecgcore.runs.config import TrainConfig
+    from ecgcore.runs.run import list_runs
     from ecgcore.training.trainer import train
     from ecgcore.workspace import Workspace
 
-    workspace = Workspace(tmp_path_factory.mktemp("pair") / "home")
-    shutil.copytree(examples_home.cohorts, workspace.cohorts)
-    runs = [
-        train(
-            TrainConfig(
-                cohort="examples", model=model, level="all", size=96, epochs=1, device="cpu"
-            ),
-            workspace,
-        )
-        for model in ("alexnet_gap", "alexnet_m_se_gap")
-    ]
+    networks = ("alexnet_gap", "alexnet_m_se_gap")
+
+    def make(home: Path) -> None:
+        workspace = Workspace(home)
+        shutil.copytree(examples_home.cohorts, workspace.cohorts)
+        settings = {"level": "all", "size": 96, "epochs": 1, "device": "cpu"}
+        for network in networks:
+            train(TrainConfig("examples", network, **settings), workspace)
+
+    workspace = Workspace(made_once(tmp_path_factory, "pair", make))
+    runs = sorted(list_runs(workspace), key=lambda run: networks.index(run.meta["model"]))
     return workspace, *runs
 
 
@@ -135,3 +156,9 @@ def run(monkeypatch, capsys):
         return code, said.out, said.err
 
     return run
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Let files of every format be opened here, where a test has changed a reader's limits."""
+    monkeypatch.setattr("ecgcore.records.reading_process._is_child", True)

@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import file_format
+from ecgcore.records.budget import limit_container
 from ecgcore.records.formats.wfdb_header import parse_wfdb_header
 from ecgcore.records.metadata.tables import METADATA_TABLES
 
@@ -136,8 +137,9 @@ class Archive:
         content = tempfile.TemporaryFile(prefix="ecgcore-zip-")
         weakref.finalize(content, content.close)
         self.budget.add_zip()
-        self._copy(name, content, LARGEST_CONTAINER_BYTES)
-        inner = Archive(self.path / name, content, self._depth + 1, self.budget)
+        with limit_container(self.path.name):
+            self._copy(name, content, LARGEST_CONTAINER_BYTES)
+            inner = Archive(self.path / name, content, self._depth + 1, self.budget)
         return self._remember(name, inner)
 
     def refuse_too_deep(self, name: str) -> None:
@@ -154,7 +156,8 @@ class Archive:
         if isinstance(known, Path):
             return known
         folder = Path(tempfile.mkdtemp(dir=self._temp_folder))
-        copy = self._extract(name, folder, LARGEST_CONTAINER_BYTES)
+        with limit_container(self.path.name):
+            copy = self._extract(name, folder, LARGEST_CONTAINER_BYTES)
         self._link_tables(name, folder)
         return self._remember(name, copy)
 
@@ -304,7 +307,8 @@ def open_archive(path: Path) -> Archive:
     key = str(path), status.st_mtime_ns, status.st_size
     with _lock:
         if key not in _archives:
-            _archives[key] = Archive(path, path)
+            with limit_container(path.name):
+                _archives[key] = Archive(path, path)
         _archives.move_to_end(key)
         while len(_archives) > _OPEN_AT_ONCE:
             _archives.popitem(last=False)

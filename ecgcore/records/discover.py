@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records import container_paths, file_format
 from ecgcore.records.archives import Archive, open_archive
+from ecgcore.records.budget import limit_container
 from ecgcore.records.file_roles import (
     COMPANION,
     DOCUMENTATION,
@@ -233,7 +234,13 @@ def _expand_container(
     path: Path, role: Role, content: Iterator[FoundFile], archive: Archive | None = None
 ) -> Iterator[FoundFile]:
     """Yield a container and its content; one without a record keeps its own role."""
-    files = list(content)
+    try:
+        with limit_container(path.name):
+            files = list(content)
+    except UnreadableRecord as error:
+        if archive:
+            archive.budget.refusal = error  # not opened again
+        raise
     holds_records = any(file.role.role == RECORD for file in files)
     if archive:
         archive.holds_records = holds_records
@@ -316,7 +323,8 @@ def _records_in_container(path: Path, file: Path, rest: tuple[str, ...]) -> Iter
     ):
         yield from _record_of_member(path, archive, inner)
     else:
-        records = _records_among(_files_in_archive(archive, inner))
+        with limit_container(file.name):
+            records = list(_records_among(_files_in_archive(archive, inner)))
         yield from (path / record.relative_to(archive.path / inner) for record in records)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records import reading_process
+from ecgcore.records.budget import limit_container
 from ecgcore.records.record import Record
 from ecgcore.records.regular_files import read_head
 
@@ -43,6 +45,9 @@ ARRAY_READERS = {
 }
 """Reader of each form of table or array: ``read(path, *, source_fs_hz, assume_order) -> Record``;
 those of CONTAINERS take the name of a recording in the file, too."""
+
+OWN_PROCESS = frozenset({"parquet", "xlsx", "mat", "hdf5", "npy", "npz"})
+"""Formats that libraries in C open: in a process of its own (see ``reading_process``)."""
 
 CONTAINERS = {"hdf5": "hdf5:exams", "npy": "npy:rows"}
 """Function that names the recordings of a file of many: ``names(path) -> list[str]``."""
@@ -213,13 +218,25 @@ def recordings_in(path: Path, format_name: str) -> list[str]:
         It is damaged.
     """
     list_names = _function(CONTAINERS, format_name)
+    if list_names and needs_own_process(format_name):
+        with limit_container(path.name):
+            function = f"formats.{CONTAINERS[format_name]}"
+            return reading_process.call(function, path)
     return list_names(path) if list_names else []
 
 
 def is_other_table(path: Path, format_name: str) -> bool:
     """Return whether a file holds a table of something else than a recording."""
     is_recording = _function(RECOGNIZERS, format_name)
+    if is_recording and needs_own_process(format_name):
+        with limit_container(path.name):
+            return not reading_process.call(f"formats.{RECOGNIZERS[format_name]}", path)
     return is_recording is not None and not is_recording(path)
+
+
+def needs_own_process(format_name: str) -> bool:
+    """Return whether a file of this format has to be opened in another process than this one."""
+    return format_name in OWN_PROCESS and not reading_process.is_reading_process()
 
 
 def _function(table: dict[str, str], format_name: str) -> Callable[..., Any] | None:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records import file_format
+from ecgcore.records import file_format, reading_process
 from ecgcore.records.archives import open_archive
+from ecgcore.records.budget import limit_record
 from ecgcore.records.container_paths import as_local_file
 from ecgcore.records.discover import first_records
 from ecgcore.records.file_roles import header_beside
-from ecgcore.records.formats import csv, hdf5
 from ecgcore.records.formats.wfdb import read_wfdb
 from ecgcore.records.formats.wfdb_header import read_wfdb_header
 from ecgcore.records.metadata import code15, sph
@@ -81,7 +81,8 @@ def read_record(
         The file is missing, damaged, or no 12-lead ECG. One line: the finding, the accepted
         values, the next step.
     """
-    with as_local_file(Path(path)) as (file, member):
+    path = Path(path)
+    with limit_record(path.name), as_local_file(path) as (file, member):
         record = _read(_primary_file(file), member, source_fs_hz, assume_order, start_s)
     if not RATES_HZ[0] <= record.fs_hz <= RATES_HZ[1]:
         raise UnreadableRecord(
@@ -100,7 +101,11 @@ def read_header(path: Path) -> Header:
     Never fails: unknown values are None.
     """
     try:
-        with refuse_unexpected_errors(path.stem), as_local_file(path) as (file, member):
+        with (
+            refuse_unexpected_errors(path.stem),
+            limit_record(path.name),
+            as_local_file(path) as (file, member),
+        ):
             return _header(_primary_file(file), member)
     except UnreadableRecord:
         return Header(identify_origin(path.stem), None)
@@ -114,6 +119,9 @@ def _read(
         return read_vendor(path, start_s=start_s)
     if format_name == "wfdb":
         return read_wfdb(path, source_fs_hz=source_fs_hz, start_s=start_s)
+    if file_format.needs_own_process(format_name):
+        options = (member, source_fs_hz, assume_order, start_s)
+        return reading_process.call("read:_read", path, *options)
     if format_name == "zip":
         record = _read_only_member(path, source_fs_hz, assume_order)
     elif read_array := file_format.array_reader(format_name):
@@ -164,7 +172,12 @@ def _crop(record: Record, start_s: float, duration_s: float | None) -> Record:
 
 
 def _header(path: Path, member: str) -> Header:
+    from ecgcore.records.formats import csv, hdf5  # pandas comes with them
+
     format_name = _format(path)
+    if file_format.needs_own_process(format_name):
+        origin, fs_hz = reading_process.call("read:_header", path, member)
+        return Header(Origin(*origin) if origin else None, fs_hz)
     if member and format_name == "hdf5" and hdf5.is_code_exam(path):
         return Header(Origin(code15.SOURCE, member.partition("#")[0]), code15.FS_HZ)
     if format_name == "wfdb":

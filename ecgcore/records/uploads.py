@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records.budget import UPLOAD, Limit
 from ecgcore.records.discover import find_records
 from ecgcore.records.file_roles import SIGNAL_SUFFIXES, header_beside
 from ecgcore.records.read import read_record
@@ -112,22 +113,28 @@ def read_uploads(
                 or _unrecognised(upload)
             )
         ]
-        results = [
-            (path.name, _read_or_refuse(path, source_fs_hz, assume_order, max_duration_s))
-            for path in paths[:max_records]
-        ]
-        return results + _report_left_out(paths[len(results) :], len(paths))
+        results, reason = [], ""
+        with Limit(UPLOAD, "The upload") as limit:
+            for path in paths[:max_records]:
+                if limit.left_s < 0:
+                    break
+                read = _read_or_refuse(path, source_fs_hz, assume_order, max_duration_s)
+                results.append((path.name, read))
+            reason = str(UPLOAD.refusal("The upload")) if limit.left_s < 0 else ""
+        return results + _report_left_out(paths[len(results) :], len(paths), reason)
 
 
-def _report_left_out(paths: list[Path], total: int) -> list[tuple[str, Record | UnreadableRecord]]:
+def _report_left_out(
+    paths: list[Path], total: int, reason: str
+) -> list[tuple[str, Record | UnreadableRecord]]:
     """Return one line for all records beyond the limit."""
     if not paths:
         return []
-    reason = (
-        f"{total:,} records were given; the first {total - len(paths):,} are read here. For all of "
-        "them: ecgcore classify FOLDER --run RUN."
+    line = (
+        f"{total:,} records were given; the first {total - len(paths):,} are read here. "
+        f"{reason or 'For all of them: ecgcore classify FOLDER --run RUN.'}"
     )
-    return [(paths[0].name, UnreadableRecord(reason))]
+    return [(paths[0].name, UnreadableRecord(line))]
 
 
 def _write_upload(folder: Path, subfolders: dict[str, Path], name: str, content: bytes) -> Path:

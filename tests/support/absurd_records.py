@@ -18,6 +18,7 @@ from mutated_files import peak_mb
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_header, read_record
+from ecgcore.records.reading_process import open_files_here
 from ecgcore.records.record import LEADS
 
 MANY = (*LEADS, *(f"X{i}" for i in range(1500)))
@@ -68,6 +69,7 @@ def outcome(path: Path) -> str:
 
 def main(folder: Path) -> dict:
     """Return the outcome of each file, and the peak memory."""
+    open_files_here()  # where their opening and their memory are seen
     write(folder)
     named = [p for p in folder.iterdir() if p.suffix != ".dat"]
     paths = sorted({*named, *find_records([folder])})

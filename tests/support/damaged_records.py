@@ -27,6 +27,7 @@ from scipy.io import savemat
 from ecgcore.errors import EcgError
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_header, read_record
+from ecgcore.records.reading_process import open_files_here
 from ecgcore.records.record import LEADS
 
 SIGNAL_UV = limb_consistent_uv(600)
@@ -230,6 +231,7 @@ def main(count: int, seed: int) -> dict:
     dice = random.Random(seed)
     counts: Counter[str] = Counter()
     longest_s, slowest = 0.0, ""
+    open_files_here()  # where their opening and their memory are seen
     sys.addaudithook(_watch)
     with tempfile.TemporaryDirectory() as temp_folder:
         (Path(temp_folder) / "secret.dat").write_bytes(SIGNAL_UV.T.tobytes())

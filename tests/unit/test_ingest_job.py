@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ecgcore.background import process_stamp
+from ecgcore.background import is_alive, process_stamp
 from ecgcore.cohort import ingest_job
 from ecgcore.cohort.ingest_job import IngestJob, IngestRequest
 from ecgcore.cohort.store import Cohort
@@ -62,6 +62,8 @@ def test_an_import_runs_in_a_process_of_its_own_to_the_same_cohort(folder, tmp_p
         ingest_job.start(IngestRequest(str(folder), "c"), workspace)
     assert wait(job)["state"] == "done"
     assert len(Cohort.open("c", workspace)) == 3
+    while is_alive(job.status):  # it removes its request last
+        time.sleep(0.05)
     assert not (job.folder / "request.json").exists()
     job.dismiss(workspace)
     assert ingest_job.list_jobs(workspace) == []

@@ -199,7 +199,9 @@ def test_a_file_never_reaches_another_file(tmp_path):
         )
 
 
-def test_a_file_that_would_unpack_to_more_than_one_ecg_is_refused(tmp_path, monkeypatch):
+def test_a_file_that_would_unpack_to_more_than_one_ecg_is_refused(
+    tmp_path, monkeypatch, in_this_process
+):
     monkeypatch.setattr("ecgcore.records.formats.hdf5_file.LARGEST_BYTES", 2_000_000)
     with h5py.File(tmp_path / "zeros_500hz.h5", "w") as file:
         file.create_dataset("ecg", (12, 100_000), "<f4", chunks=(12, 100_000), compression=9)

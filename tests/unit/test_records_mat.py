@@ -198,7 +198,7 @@ def test_a_header_beside_a_mat_file_comes_first(tmp_path):
     assert "declares 12 signals and describes 0" in refusal(tmp_path / "x.mat")
 
 
-def test_a_mat_bomb_is_refused(tmp_path, monkeypatch):
+def test_a_mat_bomb_is_refused(tmp_path, monkeypatch, in_this_process):
     monkeypatch.setattr("ecgcore.records.formats.mat._LARGEST_BYTES", 1_000_000)
     path = tmp_path / "x.mat"
     savemat(path, {"val": np.zeros((12, 20_000))}, do_compression=True)

@@ -114,7 +114,9 @@ def test_lines_of_text_above_a_sheet_state_rate_and_unit(tmp_path):
     assert "2 of the 2 sheets of x.xlsx hold a recording" in refusal(path)
 
 
-def test_a_workbook_that_would_unpack_to_too_much_is_refused(tmp_path, monkeypatch):
+def test_a_workbook_that_would_unpack_to_too_much_is_refused(
+    tmp_path, monkeypatch, in_this_process
+):
     path = written(tmp_path / "x.xlsx", TABLE)
     monkeypatch.setattr("ecgcore.records.formats.xlsx._LARGEST_BYTES", 10_000)
     assert "more than any ECG; it is not opened" in refusal(path)

@@ -4,6 +4,7 @@ An ``.npy`` file names neither leads nor rate: both are given by the caller, or 
 the order. An ``.npz`` file may hold them as ``fs``, ``leads``, ``units``. Nothing is unpickled.
 """
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -23,7 +24,10 @@ from ecgcore.records.record import Record
 _LARGEST_BYTES = 400_000_000
 """Of an ``.npz`` file's members, unpacked."""
 _MOST_MEMBERS, _SMALL_BYTES = 1000, 100_000
-_ERRORS = (*LIBRARY_ERRORS, zipfile.BadZipFile, zlib.error, EOFError, SyntaxError)
+_ERRORS = (
+    *(*LIBRARY_ERRORS, zipfile.BadZipFile, zlib.error, EOFError),
+    *(SyntaxError, tokenize.TokenError),
+)
 
 
 def rows(path: Path) -> list[str]:

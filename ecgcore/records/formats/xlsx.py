@@ -20,6 +20,8 @@ _LARGEST_BYTES = 300_000_000
 """Of a workbook's parts, unpacked; ten seconds of twelve leads have 3 MB."""
 _MOST_PARTS, _MOST_SHEETS = 2000, 20
 _LONGEST_PREAMBLE, _HEAD_ROWS = 50, 60
+_WIDEST = 16_384
+"""Columns of Excel's own sheets."""
 _MOST_ROWS = 1_048_576
 
 
@@ -86,7 +88,7 @@ def _rows(path: Path, sheet: Any, n_rows: int) -> list[tuple[Any, ...]]:
     rows, n_cells = [], 0
     for row in islice(sheet.values, n_rows):
         n_cells += len(row)
-        if n_cells > frames.MOST_CELLS:
+        if n_cells > frames.MOST_CELLS or len(row) > _WIDEST:
             raise UnreadableRecord(
                 f"Record {path.stem}: {path.name} is larger than any ECG that is read whole. Cut "
                 "out the part that is meant."

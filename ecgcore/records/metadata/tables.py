@@ -5,12 +5,13 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from ecgcore.errors import UnreadableRecord
 from ecgcore.records.regular_files import open_regular
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METADATA_TABLES = (
     "ptbxl_database.csv",  # PTB-XL
@@ -132,8 +133,10 @@ def number(cell: str) -> float | None:
     return value if abs(value) < _LARGEST_NUMBER else None  # NaN is not less than anything
 
 
-def read_text(table: Path, names: set[str]) -> pd.DataFrame:
+def read_text(table: Path, names: set[str]) -> "pd.DataFrame":
     """Return some columns of a table as text, '' where empty."""
+    import pandas as pd
+
     as_text: dict[str, Any] = {"dtype": str, "na_filter": False}
     as_text["usecols"] = lambda name: str(name).strip() in names
     with refuse_damaged_table(table):
