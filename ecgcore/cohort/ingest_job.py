@@ -6,8 +6,6 @@ workspace, so that a page finds it again after a restart, and an interrupted one
 path may hold names; rejected files are listed by record id.
 """
 
-import json
-import os
 import shutil
 import sys
 import time
@@ -19,7 +17,7 @@ from typing import Any
 import psutil
 
 from ecgcore import background
-from ecgcore.atomic import read_json, write_atomic, write_json
+from ecgcore.atomic import read_json, write_json
 from ecgcore.cohort.exclusions import anonymous_reason
 from ecgcore.cohort.ingest import IngestResult, check_name, ingest
 from ecgcore.cohort.lock import exclusive_lock
@@ -165,7 +163,7 @@ class IngestJob:
         """Write the request and the first status, with the stamp of the working process."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._cancel_file.unlink(missing_ok=True)
-        write_atomic(self._request_file, lambda path: _write_private(path, asdict(request)))
+        write_json(self._request_file, asdict(request), is_private=True)
         status: dict[str, Any] = {
             "state": "running",
             "phase": "looking for recordings",
@@ -349,8 +347,3 @@ def _is_working(status: dict[str, Any]) -> bool:
     if status["pid"] is None:  # its process is starting
         return time.time() - status["began"] < _START_TIMEOUT_S
     return background.is_alive(status)
-
-
-def _write_private(file: Path, content: dict[str, Any]) -> None:
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
-    file.write_text(json.dumps(content), encoding="utf-8")
