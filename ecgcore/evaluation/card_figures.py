@@ -19,7 +19,6 @@ from ecgcore.evaluation.bootstrap import RESAMPLES, resample
 from ecgcore.evaluation.evaluate import evaluate_scores, run_scores
 from ecgcore.evaluation.headline import headline_intervals
 from ecgcore.evaluation.ranked_classes import ranked_classes
-from ecgcore.evaluation.results import Evaluation
 from ecgcore.evaluation.subgroups import BY_A_HUMAN, VALIDATED, run_traits
 
 if TYPE_CHECKING:
@@ -37,15 +36,21 @@ class CardFigures:
     ----------
     records
         Which records, in words.
-    evaluation
-        Their evaluation, at cross-fitted thresholds where the run's own were chosen on them.
+    macro_auc, macro_f1
+        Value and interval.
     macro_auc_called
-        Macro AUC, with interval, without the classes that are only ranked; None where none is.
+        Macro AUC without the classes that are only ranked; None where none is.
+    classes
+        Code → ``n``, ``auc`` with its interval, and ``f1``, ``precision`` and ``recall``, at
+        cross-fitted thresholds where the run's own were chosen on these records.
     """
 
     records: str
-    evaluation: Evaluation
+    n: int
+    macro_auc: dict
     macro_auc_called: dict | None
+    macro_f1: dict
+    classes: dict[str, dict]
 
 
 def card_figures(run: "Run", resamples: int = RESAMPLES) -> list[CardFigures]:
@@ -54,13 +59,28 @@ def card_figures(run: "Run", resamples: int = RESAMPLES) -> list[CardFigures]:
     if is_out_of_fold(run.calibration):
         scores = cross_fitted(scores, stored_rule(run.calibration))
     ranked = ranked_classes(run.evaluation)
-    called = [code for code in scores.classes if code not in ranked]
-    figures = []
-    for records, rows in _parts(run, scores):
-        of_records = scores.take(rows)
-        of_called = _macro_auc_of(of_records, called, resamples) if ranked and called else None
-        figures.append(CardFigures(records, evaluate_scores(of_records, resamples), of_called))
-    return figures
+    called = [code for code in scores.classes if code not in ranked] if ranked else []
+    return [
+        _figures(records, scores.take(rows), called, resamples)
+        for records, rows in _parts(run, scores)
+    ]
+
+
+def _figures(records: str, scores: Scores, called: list[str], resamples: int) -> CardFigures:
+    evaluation = evaluate_scores(scores, resamples).content
+    classes = {
+        code: {name: of_class[name] for name in ("n", "f1", "precision", "recall")}
+        | {"auc": of_class["intervals"]["auc"]}
+        for code, of_class in evaluation["classes"].items()
+    }
+    return CardFigures(
+        records=records,
+        n=len(scores),
+        macro_auc=evaluation["macro_auc"],
+        macro_auc_called=_macro_auc_of(scores, called, resamples) if called else None,
+        macro_f1=evaluation["intervals"]["macro_f1"],
+        classes=classes,
+    )
 
 
 def _parts(run: "Run", scores: Scores) -> Iterator[tuple[str, np.ndarray]]:

@@ -1,17 +1,31 @@
-"""Facts of a model card that need more than the run: other hospitals, and steadiness.
+"""Facts of a model card: figures, other hospitals, steadiness.
 
 They are files beside the card, so that it is written again without computing them.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ecgcore.atomic import read_json, write_json
 from ecgcore.errors import RequestError
+from ecgcore.evaluation.card_figures import CardFigures, card_figures
 from ecgcore.evaluation.results import Evaluation
-from ecgcore.inference.model_card import EXTERNAL, STEADINESS
 from ecgcore.runs.run import Run
+
+FIGURES, EXTERNAL, STEADINESS = "figures.json", "external.json", "steadiness.json"
+
+
+def stored_figures(run: Run) -> list[CardFigures]:
+    """Return the figures beside a card, computed where there are none."""
+    file = run.folder / FIGURES
+    return [CardFigures(**one) for one in read_json(file)] if file.exists() else card_figures(run)
+
+
+def store_figures(run: Run) -> None:
+    """Write the figures of a run beside its card."""
+    write_json(run.folder / FIGURES, [asdict(one) for one in card_figures(run)])
 
 
 def store_external(run: Run, evaluations: Sequence[Evaluation]) -> None:

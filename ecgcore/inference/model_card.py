@@ -10,19 +10,16 @@ from typing import Any
 
 from ecgcore.atomic import read_json, write_atomic
 from ecgcore.calibration.calibration import FITTED_ON, OUT_OF_FOLD, is_out_of_fold
-from ecgcore.evaluation.card_figures import CardFigures, card_figures
+from ecgcore.evaluation.card_figures import CardFigures
 from ecgcore.evaluation.ranked_classes import ranked_text
 from ecgcore.evaluation.referral_coverage import ALL_RECORDS
 from ecgcore.evaluation.text import number, report_text, share_text, with_range
+from ecgcore.inference.card_facts import EXTERNAL, STEADINESS, store_figures, stored_figures
 from ecgcore.runs.config import ResolvedConfig, settings_in_words
 from ecgcore.runs.run import Run
 from ecgcore.version import RESEARCH_USE_ONLY
 
 FILE = "README.md"
-EXTERNAL = "external.json"
-"""Evaluations on other cohorts, beside the card: see :mod:`ecgcore.inference.card_facts`."""
-STEADINESS = "steadiness.json"
-"""Calls that change when a recording does, beside the card."""
 WHERE = {FITTED_ON: "on test records", OUT_OF_FOLD: "out of fold"}
 """How the records of the scores were answered, by the records of the calibration."""
 MOST_CLASSES = 20
@@ -34,6 +31,13 @@ def update_card(run: Run) -> None:
     file = run.folder / FILE
     if file.exists():
         write_card(run.folder, model_card(run, run.id, _attribution(file.read_text("utf-8"))))
+
+
+def refresh_card(run: Run) -> None:
+    """Compute a shipped model's figures again and rewrite its card; other runs have none."""
+    if (run.folder / FILE).exists():
+        store_figures(run)
+        update_card(run)
 
 
 def write_card(folder: Path, card: str) -> None:
@@ -88,16 +92,16 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 def _figures_sections(run: Run, where: str) -> list[str]:
     """Return the headline figures, and each class's over the first set of records."""
-    figures = card_figures(run)
+    figures = stored_figures(run)
     judged = "cross-fitted" if is_out_of_fold(run.calibration) else "chosen on validation"
     heads = ("records", "n", "macro AUC", "without ranked classes", f"macro-F1, {judged}")
     rows = [
         (
             one.records,
-            f"{one.evaluation.content['n']:,}",
-            with_range(one.evaluation.content["macro_auc"]),
+            f"{one.n:,}",
+            with_range(one.macro_auc),
             with_range(one.macro_auc_called) if one.macro_auc_called else "",
-            with_range(one.evaluation.content["intervals"]["macro_f1"]),
+            with_range(one.macro_f1),
         )
         for one in figures
     ]
@@ -109,7 +113,7 @@ def _figures_sections(run: Run, where: str) -> list[str]:
 
 
 def _classes_section(figures: Sequence[CardFigures]) -> list[str]:
-    first = figures[0].evaluation.content["classes"]
+    first = figures[0].classes
     if len(first) > MOST_CLASSES:
         return []
     heads = ("class", "n", "AUC", "F1", "precision", "sensitivity")
@@ -117,7 +121,7 @@ def _classes_section(figures: Sequence[CardFigures]) -> list[str]:
         (
             code,
             f"{of_class['n']:,}",
-            with_range(of_class["intervals"]["auc"]),
+            with_range(of_class["auc"]),
             *(number(of_class[name]) for name in ("f1", "precision", "recall")),
         )
         for code, of_class in first.items()

@@ -7,6 +7,7 @@ import torch
 
 from ecgcore.atomic import atomic_dir
 from ecgcore.errors import RequestError
+from ecgcore.inference.card_facts import store_figures
 from ecgcore.inference.model_card import model_card, write_card
 from ecgcore.runs.run import Run
 from ecgcore.runs.split import FILE as SPLIT
@@ -68,7 +69,8 @@ def write_release(run: Run, to: Path, attribution: str = "") -> int:
         released_weights = Run(folder).weights
         write_tensors(released_weights, halved)
         released_weights.chmod(0o644)  # as readable as the other files
-        write_card(folder, model_card(run, to.resolve().name, attribution))
+        store_figures(Run(folder))
+        write_card(folder, model_card(Run(folder), to.resolve().name, attribution))
     return sum(file.stat().st_size for file in to.iterdir())
 
 
