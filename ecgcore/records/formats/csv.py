@@ -14,13 +14,14 @@ from ecgcore.records.formats import csv_numbers, csv_parser
 from ecgcore.records.formats.csv_parser import CsvText
 from ecgcore.records.formats.frames import table_of_frame
 from ecgcore.records.formats.tabular import (
-    TIME_NAMES,
     Table,
+    holds_clock_times,
     names_no_lead,
     read_table,
     stated_rate,
+    wanted_columns,
 )
-from ecgcore.records.lead_names import inverted_lead, standard_lead, standard_leads
+from ecgcore.records.lead_names import standard_lead
 from ecgcore.records.rates import rate_in_name, rates_in_text
 from ecgcore.records.record import Record
 from ecgcore.records.units import name_and_unit
@@ -117,16 +118,9 @@ def _named_table(path: Path, text: CsvText, header: list[str]) -> Table:
     units_below = (text.units or []) if has_units else [""] * len(cells)
     units = [unit or below for (_, unit), below in zip(cells, units_below, strict=True)]
     names = [name for name, _ in cells]
-    wanted = list(range(len(names)))
     first = csv_parser.first_cells(text)
-    if text.names_leads:
-        leads = standard_leads(names)
-        wanted = [
-            i
-            for i in wanted
-            if leads[i] or inverted_lead(names[i]) or _is_number_of_sample(names[i], first[i:])
-        ]
-    clocks = [i for i in wanted if names[i].lower() in TIME_NAMES and is_clock_time(first[i])]
+    wanted = wanted_columns(names, first, lambda i: csv_parser.all_numbers(first[i : i + 1]))
+    clocks = [i for i in wanted if holds_clock_times(names[i], first[i : i + 1])]
     values = np.empty((len(text.rows), len(wanted)))
     numbers = [i for i in wanted if i not in clocks]
     values[:, [wanted.index(i) for i in numbers]] = csv_numbers.numbers(path, text, numbers)
@@ -146,12 +140,6 @@ def _used_width(text: CsvText) -> int:
     """Return the number of columns without an empty last one, left by separators at line ends."""
     has_one_more = text.width == len(text.header or []) + 1
     return text.width - int(has_one_more and csv_numbers.ends_in_separators(text))
-
-
-def _is_number_of_sample(name: str, cells: list[str]) -> bool:
-    """Return whether a column is a clock, a count of samples or a rate that can be read."""
-    is_clock = name.lower() in TIME_NAMES and bool(cells) and is_clock_time(cells[0])
-    return is_clock or (names_no_lead(name) and csv_parser.all_numbers(cells[:1]))
 
 
 def _is_ramp(column: np.ndarray) -> bool:

@@ -6,9 +6,15 @@ import numpy as np
 import pandas as pd
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.clocks import is_clock_time, is_count, parse_times
-from ecgcore.records.formats.tabular import INDEX_NAMES, TIME_NAMES, Table, names_no_lead
-from ecgcore.records.lead_names import LEAD_COLUMNS, inverted_lead, standard_leads
+from ecgcore.records.clocks import is_count, parse_times
+from ecgcore.records.formats.tabular import (
+    INDEX_NAMES,
+    TIME_NAMES,
+    Table,
+    holds_clock_times,
+    wanted_columns,
+)
+from ecgcore.records.lead_names import LEAD_COLUMNS, standard_leads
 from ecgcore.records.rates import is_rate_name
 from ecgcore.records.units import name_and_unit
 
@@ -34,15 +40,8 @@ def table_of_frame(path: Path, frame: pd.DataFrame, comments: tuple[str, ...] = 
     frame = _columns_of_leads(path, frame.rename(columns=str))
     cells = [name_and_unit(column.strip()) for column in frame.columns]
     names = [name for name, _ in cells]
-    wanted = list(range(len(names)))
-    if any(leads := standard_leads(names)):
-        wanted = [
-            i
-            for i in wanted
-            if leads[i]
-            or inverted_lead(names[i])
-            or _is_number_of_sample(names[i], frame.iloc[:, i])
-        ]
+    first = [str(cell) for cell in frame.iloc[0]] if len(frame) else []
+    wanted = wanted_columns(names, first, lambda i: _holds_numbers(frame.iloc[:, i]))
     columns = [_numbers(path, names[i], frame.iloc[:, i], cells[i][1]) for i in wanted]
     return Table(
         names=[names[i] for i in wanted],
@@ -138,19 +137,15 @@ def _unstacked(path: Path, leads: pd.Series, others: pd.DataFrame) -> pd.DataFra
     return unstacked
 
 
-def _is_number_of_sample(name: str, column: pd.Series) -> bool:
-    """Return whether a column is a clock, a count or a rate that can be read as such."""
-    if not names_no_lead(name):
-        return False
-    is_time = name.lower() in TIME_NAMES and len(column) > 0 and is_clock_time(str(column.iloc[0]))
-    return is_time or _is_time_type(column) or not _words(column).any()
+def _holds_numbers(column: pd.Series) -> bool:
+    return _is_time_type(column) or not _words(column).any()
 
 
 def _numbers(path: Path, name: str, column: pd.Series, unit: str) -> tuple[np.ndarray, str]:
     """Return a column as float64, and its unit; clock times as seconds."""
     if _is_time_type(column):
         return (column - column.iloc[0]) / pd.Timedelta(seconds=1), "s"
-    if name.lower() in TIME_NAMES and len(column) and is_clock_time(str(column.iloc[0])):
+    if holds_clock_times(name, [str(cell) for cell in column.iloc[:1]]):
         return parse_times(path.stem, [str(cell) for cell in column]), "s"
     words = _words(column)
     if words.any():

@@ -11,6 +11,7 @@ import zlib
 from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ _CODE_ORDER = "lead order assumed: I–III, aVR–aVF, V1–V6, as CODE-15 gives
 _CPSC_FIELDS = {"sex", "age", "data"}
 _WORDS = frozenset({"cell", "char", "struct"})
 _MOST_CELLS = 100
+_HEADER_BYTES = 128
 _COMPRESSED, _MATRIX, _INT32 = 15, 14, 5
 """Types of elements in a file of version 5."""
 _SPARSE, _WITHOUT_SIZE = 5, frozenset({16, 17})
@@ -140,12 +142,11 @@ def _read_version_4_or_5(path: Path, head: bytes) -> dict[str, Any]:
 
     if path.stat().st_size > _LARGEST_BYTES:
         raise ValueError("it is too large")
-    if head.startswith(b"MATLAB 5.0"):
-        _check_structure(path)
+    file = _checked_content(path) if head.startswith(b"MATLAB 5.0") else path
     try:
-        described = whosmat(path)
+        described = whosmat(file)
         wanted = [name for name, _, kind in described if _is_wanted(name) or kind in _WORDS]
-        values = loadmat(path, variable_names=wanted, struct_as_record=True)
+        values = loadmat(file, variable_names=wanted, struct_as_record=True)
     except MatReadError as error:
         raise ValueError(str(error)) from error
     return {
@@ -199,26 +200,33 @@ def _array(path: Path, file: Any, dataset: Any) -> np.ndarray:
     return array.T
 
 
-def _check_structure(path: Path) -> None:
-    """Refuse a file of version 5 that unpacks to more than one ECG, or claims more than it holds.
+def _checked_content(path: Path) -> BytesIO:
+    """Return a file of version 5 with its arrays unpacked.
 
-    ``scipy`` trusts the sizes that a file states: a wrong one ends the whole process.
+    One that unpacks to more than one ECG, or claims more than it holds, is refused: ``scipy``
+    trusts the sizes that a file states, and a wrong one ends the whole process.
     """
     remaining_bytes = _LARGEST_BYTES
     with path.open("rb") as file:
-        file.seek(126)
-        order = ">" if file.read(2) == b"MI" else "<"
+        unpacked = BytesIO(header := file.read(_HEADER_BYTES))
+        unpacked.seek(_HEADER_BYTES)
+        order = ">" if header.endswith(b"MI") else "<"
         while len(tag := file.read(8)) == 8:
             data_type, n_bytes = struct.unpack(f"{order}II", tag)
             content = file.read(n_bytes)
-            if data_type == _COMPRESSED:
+            if data_type != _COMPRESSED:
+                unpacked.write(tag + content)
+            else:
                 content = zlib.decompressobj().decompress(content, remaining_bytes)
                 remaining_bytes -= len(content)
                 if remaining_bytes <= 0:
                     raise ValueError("it is too large")
+                unpacked.write(content)
                 data_type, content = next(_elements(content, order), (0, b""))
             if data_type == _MATRIX:
                 _check_matrix(content, order)
+    unpacked.seek(0)
+    return unpacked
 
 
 def _check_matrix(content: bytes, order: str, depth: int = 0) -> None:

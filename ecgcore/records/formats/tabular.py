@@ -5,15 +5,22 @@ the numbers prove it or the caller confirms it. Clocks, counts of samples and a 
 the rate and show missing samples; other columns are named in a note.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.clocks import Clock, fill_gaps, gap_notes, read_clock, read_count
-from ecgcore.records.lead_names import public_names
+from ecgcore.records.clocks import (
+    Clock,
+    fill_gaps,
+    gap_notes,
+    is_clock_time,
+    read_clock,
+    read_count,
+)
+from ecgcore.records.lead_names import inverted_lead, public_names, standard_leads
 from ecgcore.records.leads import finite, order_of_leads, twelve_leads
 from ecgcore.records.metadata import chapman, ptbxl
 from ecgcore.records.rates import Rate, decide_rate, is_rate_name, rate_in_name, rates_in_text
@@ -69,6 +76,41 @@ class Table:
     def leads(self) -> list[int]:
         """Columns that are neither a clock nor a count nor a rate."""
         return [i for i, name in enumerate(self.names) if not names_no_lead(name)]
+
+
+def wanted_columns(
+    names: Sequence[str], first_cells: Sequence[str], are_numbers: Callable[[int], bool]
+) -> list[int]:
+    """Return the columns that hold a lead, or a clock, count or rate that can be read.
+
+    All are wanted where none is named after a lead.
+
+    Parameters
+    ----------
+    names, first_cells
+        Of the columns: their names without units, and the cells of their first row.
+    are_numbers
+        Returns whether a column, by its place, holds numbers or times alone.
+    """
+    leads = standard_leads(names)
+    if not any(leads):
+        return list(range(len(names)))
+
+    def is_number_of_sample(i: int) -> bool:
+        if not names_no_lead(names[i]):
+            return False
+        return holds_clock_times(names[i], first_cells[i : i + 1]) or are_numbers(i)
+
+    return [
+        i
+        for i in range(len(names))
+        if leads[i] or inverted_lead(names[i]) or is_number_of_sample(i)
+    ]
+
+
+def holds_clock_times(name: str, cells: Sequence[str]) -> bool:
+    """Return whether a column holds times of day, by its name and first cells."""
+    return name.lower() in TIME_NAMES and bool(cells) and is_clock_time(cells[0])
 
 
 def names_no_lead(name: str) -> bool:
