@@ -5,7 +5,9 @@ Exit code 0: success; 1: the work failed; 2: the request was wrong.
 """
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -110,6 +112,7 @@ ExecutorOption = Annotated[
 
 def main() -> None:
     """Run the command line; a known error is one line on stderr and an exit code."""
+    _end_tidily_when_terminated()
     try:
         arguments = translate(sys.argv[1:], _warn)
         sys.exit(app(arguments, prog_name="ecgcore", standalone_mode=False) or 0)
@@ -127,6 +130,12 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def _end_tidily_when_terminated() -> None:
+    """On SIGTERM leave by an exception: worker processes, semaphores, temporary files go, too."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def _usage_line(error: Any) -> str:
