@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -31,10 +32,13 @@ _CODE_NAME = re.compile(r"code_15_(\d+)$")
 _CHAPMAN_NAME = re.compile(r"(MUSE_\d{8}_\d{6}_\d{5})$")
 _PTB_NAME = re.compile(r"(s\d{4}l?_?re)$")
 _INCART_NAME = re.compile(r"I(\d{2})$")
+_MIMIC_FOLDERS = re.compile(r"p\d{4}/p\d{8}/s(\d{8})")
 
 
-def identify_origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
-    """Return the origin of a record, None where its name and comments do not show it.
+def identify_origin(
+    name: str, comments: Iterable[str] = (), path: Path | None = None
+) -> Origin | None:
+    """Return the origin of a record, None where name, comments and folders do not show it.
 
     Parameters
     ----------
@@ -42,6 +46,8 @@ def identify_origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
         The record's name, without folder or suffix.
     comments
         The header's comments, without their ``#``.
+    path
+        The header; MIMIC-IV-ECG's folders name patient and study, also where its comments are lost.
     """
     if match := PTB_XL_NAME.match(name):
         return Origin("ptb-xl", match[1])
@@ -52,7 +58,8 @@ def identify_origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
     lines = [comment.lower() for comment in comments]
     if name.isdigit() and (source := _stated_source(lines)):
         return Origin(source, name)
-    if name.isdigit() and any(line.startswith("<subject_id>") for line in lines):
+    is_mimic = any(line.startswith("<subject_id>") for line in lines)
+    if name.isdigit() and (is_mimic or _lies_in_mimic_folders(name, path)):
         return Origin("mimic-iv-ecg", name)
     if (match := _INCART_NAME.match(name)) and any(line.startswith("patient ") for line in lines):
         return Origin("incart", match[1])
@@ -65,6 +72,12 @@ def identify_origin(name: str, comments: Iterable[str] = ()) -> Origin | None:
     if any(line.startswith("dx") for line in lines):
         return _challenge_origin(name)
     return None
+
+
+def _lies_in_mimic_folders(name: str, path: Path | None) -> bool:
+    folders = "" if path is None else "/".join(path.absolute().parts[-4:-1])
+    match = _MIMIC_FOLDERS.fullmatch(folders)
+    return match is not None and match[1] == name
 
 
 def source_name(origin: Origin | None) -> str:

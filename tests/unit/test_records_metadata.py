@@ -44,6 +44,17 @@ def test_mimic_gives_the_patient_and_the_machine_s_words_and_measurements(mimic)
     assert record.notes == ()
 
 
+def test_mimic_s_folders_name_the_patient_where_a_copy_lost_its_comments(tmp_path):
+    folder = tmp_path / "files" / "p1000" / "p10000032" / "s40689238"
+    header = write_wfdb(folder, "40689238", SIGNAL_UV)
+    write_measurements(header, "10000032,40689238,,Sinus rhythm,,659,,,,,,,,")
+    record = read_record(header)
+    assert (record.source, record.patient) == ("mimic-iv-ecg", "10000032")
+    assert record.machine == {"rate_bpm": 91.0}
+    other = read_record(write_wfdb(folder, "40689239", SIGNAL_UV))  # no study of that folder
+    assert (other.source, other.patient) == ("unknown", None)
+
+
 @pytest.mark.parametrize(
     ("rows", "note"),
     [

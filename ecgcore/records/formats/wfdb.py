@@ -75,7 +75,7 @@ def read_wfdb(path: Path, *, source_fs_hz: float | None = None, start_s: float =
     stated = read_wfdb_header(path)
     header = replace(stated, fs_hz=source_fs_hz) if stated.fs_hz is None else stated
     _refuse_median_beat(header)
-    origin = identify_origin(header.name, header.comments)
+    origin = identify_origin(header.name, header.comments, path)
     first = _first_frame(header, start_s)
     samples = _read_samples(header, first)
     samples_mv, scale_notes = _scale(header, samples, origin)
