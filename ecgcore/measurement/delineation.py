@@ -73,13 +73,17 @@ def delineate(beat: MedianBeat, rr_s: float | None = None, irregularity: float =
     rr_s = rr_s or 1.0
     qrs_v, p_v, t_v, spike_v = spatial_velocities(leads, beat.fs_hz)
     onset, offset = _qrs(qrs_v, beat.r_sample, beat.fs_hz)
-    onset = _move_to_spike(onset, qrs_v, spike_v, beat.r_sample, beat.fs_hz)
+    spike = _spike(onset, qrs_v, spike_v, beat.r_sample)
+    onset = onset if spike is None else spike
     longest_s = min(_LONGEST_QT * np.sqrt(rr_s), _LONGEST_QT_SHARE * rr_s)
     next_beat = beat.r_sample + (beat.next_beat_after_s - _R_S) * beat.fs_hz
     last = min(onset + longest_s * beat.fs_hz, next_beat)
     t_offset = _t_offset(t_v, offset, last, beat.fs_hz)
     t_before = (t_offset or offset + 0.2 * beat.fs_hz) - rr_s * beat.fs_hz
-    p_onset, p_offset = find_p_wave(beat, p_v, onset, t_before, irregularity) or (None, None)
+    p = None
+    if spike is None:  # else the pacemaker decides when the ventricles follow the atria
+        p = find_p_wave(beat, p_v, onset, t_before, irregularity, rr_s)
+    p_onset, p_offset = p or (None, None)
     return Fiducials(p_onset, p_offset, onset, offset, t_offset)
 
 
@@ -115,16 +119,14 @@ def _before_steep_st(
     return offset if valley is None else valley
 
 
-def _move_to_spike(
-    onset: float, qrs_v: np.ndarray, spike_v: np.ndarray, r_sample: int, fs_hz: float
-) -> float:
-    """Return the onset, moved to a pacing spike that follows it before the R peak.
+def _spike(onset: float, qrs_v: np.ndarray, spike_v: np.ndarray, r_sample: int) -> float | None:
+    """Return the sample of a pacing spike between the onset and the R peak, None without one.
 
     The low-pass smears a spike over the 20 ms before it; the nearly unfiltered velocity does not.
     """
     segment = slice(round(onset), max(r_sample, round(onset) + 1))
     is_spike = spike_v[segment] > _SPIKE_SHARPNESS * qrs_v[segment].max()
-    return segment.start + float(is_spike.argmax()) - 2.5 if is_spike.any() else onset
+    return segment.start + float(is_spike.argmax()) - 2.5 if is_spike.any() else None
 
 
 def _t_offset(velocity: np.ndarray, offset: float, last: float, fs_hz: float) -> float | None:

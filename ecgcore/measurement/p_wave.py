@@ -12,12 +12,17 @@ from ecgcore.measurement.spatial_velocity import find_rest, noise_level
 
 ONSET_REST, OFFSET_REST, NOISE, HIGHEST_REST = 0.15, 0.4, 0.7, 0.25
 """Shares of its largest velocity, and of the noise, below which P has not begun, or has ended."""
-ALIKE, IRREGULAR_ALIKE = 0.5, 0.75
-"""Correlation between beats from which there is a P wave; fibrillation gives about 0.1."""
+ALIKE, DOUBTFUL_ALIKE, FEW_BEATS = 0.5, 0.75, 6
+"""Correlation between beats from which there is a P wave; fibrillation gives about 0.1. The second
+counts in an irregular rhythm, and for up to so many beats: in complete block a few may agree by
+chance."""
 IRREGULAR = 0.1
-"""Median change from one RR interval to the next, as a share; above, IRREGULAR_ALIKE counts."""
+"""Median change from one RR interval to the next, as a share; above, DOUBTFUL_ALIKE counts."""
 STANDS_OUT = 0.4
 """Largest median velocity of the segment before P, as a share of P's largest velocity."""
+REST_S, FAST_RR_S = 0.08, 0.48
+"""Above 125 beats per minute a P wave needs this long a rest after T: without it a regular rhythm
+may as well be flutter or another tachycardia, whose atrial waves precede QRS as steadily."""
 ON_T_ALIKE, ON_T_VALLEY = 0.8, 0.6
 """Correlation, and velocity between the waves, required of a P wave that begins before T ends."""
 _LONGEST_PR_S, _SHORTEST_PR_S = 0.37, 0.03
@@ -30,6 +35,7 @@ def find_p_wave(
     qrs_onset: float,
     t_before: float,
     irregularity: float = 0.0,
+    rr_s: float = 1.0,
 ) -> tuple[float, float] | None:
     """Return onset and offset of the P wave in samples, or None without one.
 
@@ -45,15 +51,21 @@ def find_p_wave(
         End of the preceding beat's T wave, in samples of this beat (may be negative).
     irregularity
         Median change from one RR interval to the next, as a share of the RR interval.
+    rr_s
+        Median RR interval.
     """
     candidate = _find_candidate(velocity, qrs_onset, t_before, beat.fs_hz)
     if candidate is None:
         return None
     onset, offset, top, is_on_t = candidate
     before = velocity[max(0, round(t_before)) : max(0, round(onset) - 5)]
-    if len(before) > 0.08 * beat.fs_hz and np.median(before) > STANDS_OUT * velocity[top]:
+    if len(before) > REST_S * beat.fs_hz:
+        if np.median(before) > STANDS_OUT * velocity[top]:
+            return None
+    elif rr_s < FAST_RR_S:
         return None
-    required = IRREGULAR_ALIKE if irregularity > IRREGULAR else ALIKE
+    is_doubtful = irregularity > IRREGULAR or len(beat.beats_mv) <= FEW_BEATS
+    required = DOUBTFUL_ALIKE if is_doubtful else ALIKE
     required = max(required, ON_T_ALIKE * is_on_t)
     return (onset, offset) if beat_similarity(beat, onset, offset) >= required else None
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 import pytest
+import simulated_ecg
 from recordings import EXAMPLES, limb_consistent_uv, real
 from simulated_ecg import beats, record, regular, twelve, with_pulse
 
@@ -71,6 +72,26 @@ def test_without_a_p_wave_there_is_no_pr_interval():
     measured = measure(record(noisy(beats(250, regular(10, 70), 10, pr_ms=None)), 250))
     assert (measured.p_wave, measured.pr_ms, measured.p_ms) == (False, None, None)
     assert measured.qt_ms is not None
+
+
+def test_a_fast_rhythm_without_a_rest_before_p_has_no_pr_interval():
+    at_s = regular(10, 150)
+    fast = measure(record(noisy(beats(500, at_s, 10, pr_ms=130, qrs_ms=80, qt_ms=270)), 500))
+    assert (fast.p_wave, fast.pr_ms) == (False, None)
+    slower = measure(record(noisy(beats(500, regular(10, 110), 10, 130, 80, 270)), 500))
+    assert slower.pr_ms == pytest.approx(130, abs=10)
+
+
+def test_a_wide_complex_that_ends_in_v1_has_the_axis_of_its_first_part(monkeypatch):
+    rightwards = (-2.5, -1.25, 1.0, 0.5, 0.0, -0.3, -0.5, -0.5)
+    leftwards = (1.0, 0.5, 0.2, 0.4, 0.6, 1.0, 1.0, 1.0)
+    waves = simulated_ecg.WAVES | {"q": (0.0,) * 8, "r": leftwards, "s": rightwards}
+    for v1, expected_deg in ((1.0, 0), (-1.0, 180)):
+        changed = waves | {"s": (*rightwards[:2], v1, *rightwards[3:])}
+        monkeypatch.setattr(simulated_ecg, "WAVES", changed)
+        wide = measure(record(noisy(beats(500, regular(10, 60), 10, qrs_ms=160)), 500))
+        assert wide.qrs_ms > 140
+        assert abs((wide.axis_deg - expected_deg + 180) % 360 - 180) < 12
 
 
 def test_a_qrs_complex_is_not_begun_by_the_p_wave_that_runs_into_it():
