@@ -27,6 +27,9 @@ from ecgcore.records.metadata.tables import METADATA_TABLES
 
 LARGEST_MEMBER_BYTES = 1 << 30
 """Unpacked size of a recording's file; the longest at hand, a Holter's, has 0.5 GB."""
+LARGEST_RECORDING_BYTES, MOST_PARTS = 400_000_000, 2000
+"""Of a file that is a zip itself (a workbook, an ``.npz`` file), unpacked; ten seconds of twelve
+leads have 3 MB as a workbook."""
 LARGEST_CONTAINER_BYTES = 16 << 30
 """Unpacked size of a container in a container; a part of CODE-15 has 4 GB."""
 LARGEST_RATIO = 200
@@ -316,6 +319,28 @@ def open_archive(path: Path) -> Archive:
     if archive.budget.refusal:
         raise archive.budget.refusal
     return archive
+
+
+def part_sizes(path: Path) -> dict[str, int]:
+    """Return the unpacked bytes of each part of one recording's file (``.xlsx``, ``.npz``).
+
+    Raises
+    ------
+    UnreadableRecord
+        It would unpack to more than any one ECG.
+    zipfile.BadZipFile
+        It is damaged.
+    """
+    _refuse_large_directory(path, path)
+    with zipfile.ZipFile(path) as parts:
+        members = parts.infolist()
+    unpacked_bytes = sum(info.file_size for info in members)
+    if unpacked_bytes > LARGEST_RECORDING_BYTES or len(members) > MOST_PARTS:
+        raise UnreadableRecord(
+            f"Record {path.stem}: {path.name} would unpack to {unpacked_bytes / 1e6:,.0f} MB in "
+            f"{len(members):,} parts, more than any ECG; it is not opened."
+        )
+    return {info.filename: info.file_size for info in members}
 
 
 def close_archives() -> None:

@@ -114,11 +114,16 @@ def test_lines_of_text_above_a_sheet_state_rate_and_unit(tmp_path):
     assert "2 of the 2 sheets of x.xlsx hold a recording" in refusal(path)
 
 
-def test_a_workbook_that_would_unpack_to_too_much_is_refused(
-    tmp_path, monkeypatch, in_this_process
+@pytest.mark.parametrize("suffix", ["xlsx", "npz"])
+def test_a_recording_s_zip_that_would_unpack_to_too_much_is_refused(
+    tmp_path, monkeypatch, in_this_process, suffix
 ):
-    path = written(tmp_path / "x.xlsx", TABLE)
-    monkeypatch.setattr("ecgcore.records.formats.xlsx._LARGEST_BYTES", 10_000)
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "npz":
+        np.savez(path, signal=np.zeros((12, 1000)), fs=500)
+    else:
+        written(path, TABLE)
+    monkeypatch.setattr("ecgcore.records.archives.LARGEST_RECORDING_BYTES", 10_000)
     assert "more than any ECG; it is not opened" in refusal(path)
 
 

@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records.archives import part_sizes
 from ecgcore.records.formats import variables
 from ecgcore.records.formats.arrays import MOST_VALUES, record_of_array
 from ecgcore.records.formats.variables import SIGNAL_VARIABLES, ArrayFile
 from ecgcore.records.parser_errors import LIBRARY_ERRORS
 from ecgcore.records.record import Record
 
-_LARGEST_BYTES = 400_000_000
-"""Of an ``.npz`` file's members, unpacked."""
-_MOST_MEMBERS, _SMALL_BYTES = 1000, 100_000
+_SMALL_BYTES = 100_000
 _ERRORS = (
     *(*LIBRARY_ERRORS, zipfile.BadZipFile, zlib.error, EOFError),
     *(SyntaxError, tokenize.TokenError),
@@ -135,14 +134,7 @@ def _open(path: Path) -> np.ndarray:
 def _members(path: Path) -> dict[str, Any]:
     """Return the arrays of an ``.npz`` file that may describe a recording."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = [info.file_size for info in archive.infolist()]
-            n_bytes = {info.filename: info.file_size for info in archive.infolist()}
-        if sum(sizes) > _LARGEST_BYTES or len(sizes) > _MOST_MEMBERS:
-            raise UnreadableRecord(
-                f"Record {path.stem}: {path.name} would unpack to {sum(sizes) / 1e6:,.0f} MB, more "
-                "than one ECG can hold; it is not read."
-            )
+        n_bytes = part_sizes(path)
         with np.load(path, allow_pickle=False) as members:
             arrays = {name: members[name] for name in members.files if _is_wanted(name)}
             others = [name for name in members.files if name not in arrays]

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.records.archives import part_sizes
 from ecgcore.records.formats import csv_parser, frames
 from ecgcore.records.formats.tabular import read_table
 from ecgcore.records.lead_names import are_numbers, standard_leads
@@ -16,9 +17,7 @@ from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
 from ecgcore.records.units import name_and_unit
 
-_LARGEST_BYTES = 300_000_000
-"""Of a workbook's parts, unpacked; ten seconds of twelve leads have 3 MB."""
-_MOST_PARTS, _MOST_SHEETS = 2000, 20
+_MOST_SHEETS = 20
 _LONGEST_PREAMBLE, _HEAD_ROWS = 50, 60
 _WIDEST = 16_384
 """Columns of Excel's own sheets."""
@@ -73,7 +72,7 @@ def _sheets(path: Path, n_rows: int) -> list[tuple[pd.DataFrame, tuple[str, ...]
         refuse_parser_errors(path, "a workbook (.xlsx)", zipfile.BadZipFile),
         refuse_parser_errors(path, "a workbook (.xlsx)", zlib.error),
     ):
-        _refuse_bomb(path)
+        part_sizes(path)
         workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             sheets = workbook.worksheets[:_MOST_SHEETS]
@@ -131,15 +130,3 @@ def _counts(cells: list[str]) -> bool:
     """Return whether cells number the columns (0, 1, 2, …), a first blank one apart."""
     numbers = cells[1:] if cells[0] in ("", "index") else cells
     return len(numbers) > 7 and all(map(str.isdecimal, numbers)) and are_numbers(numbers)
-
-
-def _refuse_bomb(path: Path) -> None:
-    """Refuse a workbook whose parts would not fit into memory."""
-    with zipfile.ZipFile(path) as archive:
-        parts = archive.infolist()
-    unpacked_bytes = sum(part.file_size for part in parts)
-    if unpacked_bytes > _LARGEST_BYTES or len(parts) > _MOST_PARTS:
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} would unpack to {unpacked_bytes / 1e6:,.0f} MB, more "
-            "than any ECG; it is not opened."
-        )
