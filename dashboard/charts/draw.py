@@ -165,6 +165,7 @@ def trust(result: Mapping[str, Any]) -> None:
         for name, check in result["checks"].items()
     }
     table(pd.DataFrame(rows).T, "Checks of the map", ("statistic", "limit", "result"))
+    st.caption(f"Limits: {plain(result['limits'])}.")
 
 
 def image_scale(geometry: "Geometry") -> str:

@@ -64,7 +64,7 @@ def trust(run_id: str, ecg: ClassifierInput, explanation: "Explanation", side: s
     if st.button("Check whether to trust it", key=f"saliency_trust_{'AB'.index(side)}"):
         checked.add(request)
     if request in checked:
-        with st.spinner("Checking against shuffled networks and other classes …", show_time=True):
+        with st.spinner("Checking against shuffled networks and other records …", show_time=True):
             draw.trust(cached.trust(run_id, ecg, explanation.class_code, explanation.method))
 
 

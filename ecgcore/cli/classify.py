@@ -154,6 +154,10 @@ def _answer_line(answer: dict[str, Any]) -> str:
 
 def _referral(answer: dict[str, Any]) -> str:
     """Return the advice to refer a record to a person, and the classes in doubt."""
+    from ecgcore.measurement.quality_gate import REFUSED
+
+    if answer["gate"] == REFUSED:
+        return "; refer: the recording is not fit for interpretation"
     if not answer["refer"]:
         return ""
     return f"; uncertain: refer ({', '.join(answer['uncertain']) or 'no class is likely'})"
@@ -248,5 +252,10 @@ def _relevance_lines(answer: dict[str, Any]) -> Iterator[str]:
             verdict = "passes" if check["passes"] else "fails"
             limit = f"{check['relation']} {check['threshold']:g}"
             yield f"  {name:9s} {verdict}: {check['value']:.2f} ({limit}; {check['statistic']})"
-    if answer["trust"]["verdict"]:
-        yield f"Trust: {answer['trust']['verdict']}."
+    trust = answer["trust"]
+    if trust["verdict"]:
+        yield f"Trust: {trust['verdict']}."
+    elif trust["limits"]:
+        yield f"Trust: {trust['why']}."
+    if trust["limits"]:
+        yield f"Limits: {trust['limits']}."

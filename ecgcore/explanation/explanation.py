@@ -25,7 +25,7 @@ class Resolution:
 
 def unchecked() -> dict[str, Any]:
     """Return the trust of a map that has not been checked."""
-    return {"verdict": None, "checks": {}, "why": NOT_CHECKED}
+    return {"verdict": None, "checks": {}, "why": NOT_CHECKED, "limits": None}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,8 @@ class Explanation:
     warning
         Text that must accompany every map of this method.
     trust
-        ``verdict`` (None: not checked), ``checks``, ``why``.
+        ``verdict`` (None: there is none), ``checks``, ``why`` there is none, ``limits``: where the
+        limits of the checks are from.
 
     Examples
     --------

@@ -17,6 +17,7 @@ from ecgcore.imaging.drawing import strip_ink
 from ecgcore.imaging.geometry import Geometry, geometry_from_json, make_geometry
 from ecgcore.inference.inputs import ClassifierInput
 from ecgcore.records.record import Record
+from ecgcore.runs.run import Run
 
 MAP_SIDE_PX = 224
 """Side of the image on which the map of a network that reads signals is shown."""
@@ -27,6 +28,8 @@ MIN_INK = 1e-3
 class Explainable(Protocol):
     """Interface of a classifier that can be explained, such as ``ecgcore.inference`` loads."""
 
+    @property
+    def run(self) -> Run | None: ...
     @property
     def run_id(self) -> str: ...
     @property
@@ -41,6 +44,8 @@ class Explainable(Protocol):
     @property
     def reads_images(self) -> bool: ...
     def inputs(self, items: Sequence[ClassifierInput]) -> Tensor: ...
+    def calibrated(self, logits: np.ndarray) -> np.ndarray: ...
+    def predicted_labels(self, calibrated: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Trust in a map: sanity checks after Adebayo et al., and a verdict in plain words.
 
-The thresholds in trust.csv were fixed on validation records and simulated ones, never on test
-records (docs/explanation.md).
+The general thresholds are in trust.csv, those of the shipped networks beside their weights
+(trust_limits.py); docs/trust.md shows how often true positives and controls pass.
 """
 
 import csv
@@ -11,25 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from scipy.stats import spearmanr
-
-from ecgcore.explanation.api import off_trace_ink
-from ecgcore.explanation.deletion import deletion_and_insertion
 from ecgcore.explanation.explanation import Explanation
-from ecgcore.explanation.gradcam import eval_mode
-from ecgcore.explanation.masking import resting_signal
-from ecgcore.explanation.methods import METHODS
-from ecgcore.explanation.randomization import randomization_cascade, shuffle_weights
-from ecgcore.explanation.target import Explainable, Target
+from ecgcore.explanation.map_statistics import Answer, MapStatistics, Value, answer
+from ecgcore.explanation.references import References
+from ecgcore.explanation.target import Explainable
+from ecgcore.explanation.trust_limits import TrustLimits, find_limits
 from ecgcore.inference.inputs import ClassifierInput
 
 PASSES = "passes"
 GUIDED = "guided maps restore the image whatever the network learnt (Adebayo et al. 2018)"
-STEPS = 8  # of integrated gradients: maps used only for comparison may be coarser
-STOPS = 3  # of the randomisation cascade from the head
-COPIES, MAPS = 9, 3  # seeds 1 to 8 give responses, 1 to 3 maps (and the cascade's last stop)
 _TABLE = Path(__file__).with_name("trust.csv")
 
 
@@ -44,19 +34,21 @@ class Check:
     otherwise: str
     why: str
 
-    def evaluate(self, value: float | None, missing: str = "") -> dict[str, Any]:
-        """Return the result for a value; without one ``passes`` is None, because of ``missing``."""
+    def evaluate(self, value: Value) -> dict[str, Any]:
+        """Return the result for a value; ``passes`` is None where words say why there is none."""
+        missing = value if isinstance(value, str) else ""
+        number = None if isinstance(value, str) else value
         passes = None
-        if value is not None:
+        if number is not None:
             is_lower_bound = self.relation == "at least"
-            passes = value >= self.threshold if is_lower_bound else value <= self.threshold
+            passes = number >= self.threshold if is_lower_bound else number <= self.threshold
         return {
             "statistic": self.statistic,
-            "value": value,
+            "value": number,
             "relation": self.relation,
             "threshold": self.threshold,
             "passes": passes,
-            "says": missing if value is None else "" if passes else self.otherwise,
+            "says": self.otherwise if passes is False else missing,
         }
 
 
@@ -77,10 +69,12 @@ def check_trust(
     classifier: Explainable,
     record: ClassifierInput,
     others: Sequence[Explainable] = (),
+    references: References | None = None,
 ) -> Explanation:
-    """Return an explanation with its ``trust``: ``verdict``, ``checks`` and ``why``.
+    """Return an explanation with its ``trust``: ``verdict``, ``checks``, ``why`` and ``limits``.
 
-    The classifier's network is left unchanged; copies of it are shuffled.
+    The classifier's network is left unchanged; copies of it are shuffled. A class that the network
+    judges absent has no verdict: nothing speaks for it.
 
     Parameters
     ----------
@@ -88,22 +82,45 @@ def check_trust(
         Result of ``explain`` for this classifier and record.
     others
         Classifiers of the same training from other seeds.
+    references
+        ECGs of known classes to compare with; by default the shipped examples.
+
+    Raises
+    ------
+    DamagedFile
+        The network's stored limits are damaged.
     """
     code, method = explanation.class_code, explanation.method
-    checker = _MapChecker(classifier, record, code, method)
-    results = {"off_trace": checker.off_trace()}
-    if explanation.map is not None:
-        results |= {
-            **checker.randomization(),
-            "class": checker.other_class(),
-            **checker.deletion(),
-            "seeds": checker.seeds(others),
+    references = references or References.of_examples(classifier.classes)
+    limits = find_limits(classifier, method, code)
+    given = answer(classifier, record, code, references)
+    maps = MapStatistics(classifier, record, code, method, references)
+    values: dict[str, Value] = {"response": given.response, "off_trace": maps.off_trace()}
+    has_map = explanation.map is not None
+    if given.called and has_map:
+        values |= {
+            "weights": maps.weights(),
+            "class": maps.other_class(),
+            "record": maps.other_records(),
+            "mean": maps.mean_map(),
+            "seeds": maps.seeds(others),
         }
+    results = judge(values, limits)
     trust = verdict(results, explanation.warning)
-    if explanation.map is None and trust["verdict"] == PASSES:
-        why = f"nothing speaks for {code}: there is no map to check"
-        trust |= {"verdict": None, "why": why}
-    return replace(explanation, trust=trust)
+    if not given.called or (not has_map and trust["verdict"] == PASSES):
+        trust |= {"verdict": None, "why": _nothing(code, classifier.run_id, given)}
+    return replace(explanation, trust=trust | {"limits": limits.source})
+
+
+def judge(values: dict[str, Value], limits: TrustLimits) -> dict[str, dict[str, Any]]:
+    """Return the results of the checks, by name."""
+    checks = load_checks()
+    return {
+        name: replace(
+            checks[name], threshold=limits.by_check.get(name, checks[name].threshold)
+        ).evaluate(value)
+        for name, value in values.items()
+    }
 
 
 def verdict(results: dict[str, dict[str, Any]], warning: str | None = None) -> dict[str, Any]:
@@ -117,85 +134,11 @@ def verdict(results: dict[str, dict[str, Any]], warning: str | None = None) -> d
     return {"verdict": text, "checks": results, "why": None}
 
 
-class _MapChecker:
-    """Compare a map with the maps of other networks, classes and random orders."""
-
-    def __init__(
-        self, classifier: Explainable, record: ClassifierInput, code: str, method: str
-    ) -> None:
-        self.attribute = METHODS[method].attribute
-        self.record, self.code, self.classes = record, code, classifier.classes
-        self.target = replace(Target.of(classifier, record, code), steps=STEPS)
-        self.relevance = self.attribute(self.target)
-
-    def randomization(self) -> dict[str, dict[str, Any]]:
-        """Compare with shuffled copies of the network: their maps and their response."""
-        model, target = self.target.model, self.target
-        by_layers = {
-            layers: self._correlation(target.with_model(network))
-            for layers, network in randomization_cascade(model, STOPS)
-        }
-        copies = [target.with_model(shuffle_weights(model, seed)) for seed in range(1, COPIES)]
-        correlations = [self._correlation(copy) for copy in copies[:MAPS]]
-        correlations.append(by_layers[max(by_layers)])
-        random_response = float(np.sqrt(np.mean([self._response(copy) ** 2 for copy in copies])))
-        ratio = abs(self._response(target)) / random_response if random_response else None
-        return {
-            "weights": load_checks()["weights"].evaluate(float(np.mean(correlations)))
-            | {"by_layers": by_layers},
-            "response": load_checks()["response"].evaluate(
-                ratio, "shuffled networks do not respond at all"
-            ),
-        }
-
-    def other_class(self) -> dict[str, Any]:
-        """Compare with the map of the most probable other class."""
-        with eval_mode(self.target.model), torch.no_grad():
-            logits = self.target.model(self.target.inputs)[0].numpy().copy()
-        logits[self.target.output] = -np.inf
-        if len(logits) < 2:
-            return load_checks()["class"].evaluate(None, "the network has one class only")
-        other = int(logits.argmax())
-        value = self._correlation(self.target.with_output(other))
-        return load_checks()["class"].evaluate(value) | {"other": self.classes[other]}
-
-    def deletion(self) -> dict[str, dict[str, Any]]:
-        """Remove, and insert, the most relevant regions first; against random order."""
-        deletion, insertion = deletion_and_insertion(self.target, self.relevance)
-        return {
-            "deletion": load_checks()["deletion"].evaluate(deletion),
-            "insertion": load_checks()["insertion"].evaluate(insertion),
-        }
-
-    def off_trace(self) -> dict[str, Any]:
-        """Look for relevance on ink that belongs to no trace."""
-        if not self.target.reads_images or self.target.signal_mv is None:
-            return load_checks()["off_trace"].evaluate(None, "no image was drawn from a signal")
-        return load_checks()["off_trace"].evaluate(
-            off_trace_ink(self.target), "nothing speaks for the class"
-        )
-
-    def seeds(self, others: Sequence[Explainable]) -> dict[str, Any]:
-        """Compare with the maps of networks of the same training from other seeds."""
-        if not others:
-            return load_checks()["seeds"].evaluate(None, "no runs of other seeds were given")
-        targets = [Target.of(other, self.record, self.code) for other in others]
-        correlations = [self._correlation(target) for target in targets]
-        return load_checks()["seeds"].evaluate(float(np.mean(correlations)))
-
-    def _correlation(self, target: Target) -> float:
-        """Return the rank correlation of this map with that of another target, −1..1."""
-        other = self.attribute(replace(target, steps=STEPS)).comparable(target.fs_hz)
-        own = self.relevance.comparable(target.fs_hz)
-        if own.shape != other.shape or not np.ptp(own) or not np.ptp(other):
-            return 0.0
-        return float(spearmanr(own, other).statistic)
-
-    def _response(self, target: Target) -> float:
-        """Return the change of the logit from an ECG at rest, or an empty image, to the record."""
-        with eval_mode(target.model), torch.no_grad():
-            baseline = torch.zeros_like(target.inputs)
-            if target.signal_mv is not None:
-                baseline = resting_signal(target.signal)
-                baseline = target.draw(baseline) if target.reads_images else baseline
-            return float(target.logits(target.inputs) - target.logits(baseline))
+def _nothing(code: str, run_id: str, given: Answer) -> str:
+    """Return why a map has no verdict."""
+    if given.called:
+        return f"nothing speaks for {code}: there is no map to check"
+    return (
+        f"nothing speaks for {code}: {run_id} judges it absent here "
+        f"(probability {given.probability:.3f}), so its map has no verdict"
+    )

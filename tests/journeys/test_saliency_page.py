@@ -48,7 +48,7 @@ def test_the_map_is_shown_on_paper_too_and_its_trust_on_request(open_tab):
     expect(tab.get_by_role("img", name=re.compile("Image that"))).to_have_count(0)
     assert tab.get_by_text("Trust: ").count() == 0
     tab.get_by_role("button", name="Check whether to trust it").click()
-    expect(tab.get_by_text(re.compile("Trust: |there is no map to check"))).to_be_visible()
+    expect(tab.get_by_text(re.compile("Trust: |nothing speaks for"))).to_be_visible()
 
 
 def test_an_ecg_uploaded_here_is_explained(open_tab):

@@ -177,7 +177,7 @@ def test_saliency_resolves_waves_if_the_method_does_and_checks_a_map_on_request(
     app.button(key="saliency_trust_0").click().run()
     assert not app.exception
     messages = " ".join(e.value for e in (*app.warning, *app.success, *app.info))
-    assert "Trust: " in messages or "there is no map to check" in messages
+    assert "Trust: " in messages or "nothing speaks for" in messages
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from torch import nn
 
 from ecgcore.imaging.drawing import draw
 from ecgcore.records.record import LEADS, Record
+from ecgcore.runs.run import Run
 
 FS_HZ, QRS_S = 100, (0.0, 0.12)
 CLASSES = ("NSR", "RBBB")
@@ -24,6 +25,7 @@ class Classifier:
     run_id: str = "by-hand"
     size: int | None = None
     marked: set[str] = field(default_factory=set)
+    run: Run | None = None
 
     @property
     def cam_layer(self) -> nn.Module:
@@ -50,6 +52,12 @@ class Classifier:
             if record.name in self.marked:
                 image[:, MARK, MARK] = 1
         return images
+
+    def calibrated(self, logits):
+        return 1 / (1 + np.exp(-logits))
+
+    def predicted_labels(self, calibrated):
+        return calibrated >= 0.5
 
 
 MARK = slice(0, 6)

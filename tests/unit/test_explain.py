@@ -217,7 +217,8 @@ def test_the_json_holds_what_machines_were_promised():
     assert list(explanation["lead_relevance"]) == list(LEADS)
     assert (explanation["class"], explanation["method"]) == ("LBBB", "grad_cam")
     assert (explanation["run"], explanation["record"]) == ("by-hand", "r1")
-    assert explanation["trust"] == {"verdict": None, "checks": {}, "why": "not checked yet"}
+    unchecked = {"verdict": None, "checks": {}, "why": "not checked yet", "limits": None}
+    assert explanation["trust"] == unchecked
     assert set(explanation["resolution"]) == {"ms", "leads"}
 
 
