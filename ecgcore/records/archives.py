@@ -24,18 +24,14 @@ from ecgcore.records import file_format
 from ecgcore.records.budget import limit_container
 from ecgcore.records.formats.wfdb_header import parse_wfdb_header
 from ecgcore.records.metadata.tables import METADATA_TABLES
+from ecgcore.records.zip_limits import refuse_large_directory
 
 LARGEST_MEMBER_BYTES = 1 << 30
 """Unpacked size of a recording's file; the longest at hand, a Holter's, has 0.5 GB."""
-LARGEST_RECORDING_BYTES, MOST_PARTS = 400_000_000, 2000
-"""Of a file that is a zip itself (a workbook, an ``.npz`` file), unpacked; ten seconds of twelve
-leads have 3 MB as a workbook."""
 LARGEST_CONTAINER_BYTES = 16 << 30
 """Unpacked size of a container in a container; a part of CODE-15 has 4 GB."""
 LARGEST_RATIO = 200
 """Factor by which a file of more than 10 MB may grow; recordings grow 2 to 20 times."""
-LARGEST_DIRECTORY_BYTES = 100_000_000
-"""Size of a zip's list of files: about a million names."""
 DEEPEST = 3
 MOST_MEMBERS = 250_000
 """Files in a zip, those of zips inside it included; PTB-XL's own has 88,000."""
@@ -68,7 +64,7 @@ class Archive:
     ):
         self.path, self._depth = path, depth
         try:
-            _refuse_large_directory(path, content)
+            refuse_large_directory(path, content)
             self._zip = zipfile.ZipFile(content)
             members = [info for info in self._zip.infolist() if not info.is_dir()]
         except _ZIP_ERRORS as error:
@@ -321,28 +317,6 @@ def open_archive(path: Path) -> Archive:
     return archive
 
 
-def part_sizes(path: Path) -> dict[str, int]:
-    """Return the unpacked bytes of each part of one recording's file (``.xlsx``, ``.npz``).
-
-    Raises
-    ------
-    UnreadableRecord
-        It would unpack to more than any one ECG.
-    zipfile.BadZipFile
-        It is damaged.
-    """
-    _refuse_large_directory(path, path)
-    with zipfile.ZipFile(path) as parts:
-        members = parts.infolist()
-    unpacked_bytes = sum(info.file_size for info in members)
-    if unpacked_bytes > LARGEST_RECORDING_BYTES or len(members) > MOST_PARTS:
-        raise UnreadableRecord(
-            f"Record {path.stem}: {path.name} would unpack to {unpacked_bytes / 1e6:,.0f} MB in "
-            f"{len(members):,} parts, more than any ECG; it is not opened."
-        )
-    return {info.filename: info.file_size for info in members}
-
-
 def close_archives() -> None:
     """Close all zip files that stay open, and remove their unpacked files."""
     with _lock:
@@ -382,24 +356,3 @@ def _refuse_unsafe(path: Path, info: zipfile.ZipInfo) -> None:
             f"{path.name} holds a file that would grow {info.file_size / packed_bytes:,.0f} times "
             f"unpacked; {LARGEST_RATIO} times are accepted. It is not opened."
         )
-
-
-def _refuse_large_directory(path: Path, content: Path | BinaryIO) -> None:
-    """Refuse a zip whose end claims a list of files too long for memory."""
-    if isinstance(content, Path):
-        with content.open("rb") as file:
-            return _refuse_large_directory(path, file)
-    size_bytes = content.seek(0, os.SEEK_END)
-    content.seek(max(0, size_bytes - 66_000))
-    tail = content.read()
-    end = tail.rfind(b"PK\x05\x06")
-    zip64_end = tail.rfind(b"PK\x06\x06", 0, max(end, 0))
-    claimed_bytes = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
-    if zip64_end >= 0:
-        claimed_bytes = int.from_bytes(tail[zip64_end + 40 : zip64_end + 48], "little")
-    if min(claimed_bytes, size_bytes) > LARGEST_DIRECTORY_BYTES:
-        raise UnreadableRecord(
-            f"{path.name} lists more files than are read from one zip; unpack it and point at the "
-            "folder."
-        )
-    return None

@@ -123,7 +123,7 @@ def test_a_recording_s_zip_that_would_unpack_to_too_much_is_refused(
         np.savez(path, signal=np.zeros((12, 1000)), fs=500)
     else:
         written(path, TABLE)
-    monkeypatch.setattr("ecgcore.records.archives.LARGEST_RECORDING_BYTES", 10_000)
+    monkeypatch.setattr("ecgcore.records.zip_limits.LARGEST_RECORDING_BYTES", 10_000)
     assert "more than any ECG; it is not opened" in refusal(path)
 
 

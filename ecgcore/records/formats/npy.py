@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.archives import part_sizes
 from ecgcore.records.formats import variables
 from ecgcore.records.formats.arrays import MOST_VALUES, record_of_array
 from ecgcore.records.formats.variables import SIGNAL_VARIABLES, ArrayFile
 from ecgcore.records.parser_errors import LIBRARY_ERRORS
 from ecgcore.records.record import Record
+from ecgcore.records.zip_limits import part_sizes
 
 _SMALL_BYTES = 100_000
 _ERRORS = (

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from ecgcore.errors import UnreadableRecord
-from ecgcore.records.archives import part_sizes
 from ecgcore.records.formats import csv_parser, frames
 from ecgcore.records.formats.tabular import read_table
 from ecgcore.records.lead_names import are_numbers, standard_leads
 from ecgcore.records.parser_errors import refuse_parser_errors
 from ecgcore.records.record import Record
 from ecgcore.records.units import name_and_unit
+from ecgcore.records.zip_limits import part_sizes
 
 _MOST_SHEETS = 20
 _LONGEST_PREAMBLE, _HEAD_ROWS = 50, 60
