@@ -54,8 +54,8 @@ def free_port() -> int:
 
 
 def wait_for(url: str, process: subprocess.Popen) -> None:
-    """Wait until a server responds."""
-    for _ in range(240):
+    """Wait until a server responds: five minutes at most, which a busy machine may need."""
+    for _ in range(1200):
         assert process.poll() is None, "The server exited during start-up."
         try:
             with urlopen(url):

@@ -111,13 +111,18 @@ def watch() -> None:
 
 
 def _show_jobs() -> None:
+    """Show each import; first the whole page anew where one has ended: there is a new cohort.
+
+    The links to that cohort come with the whole page, then. Shown before, they would move under
+    the pointer as the table of cohorts grows, and the refreshes could overtake a click on them.
+    """
+    jobs = ingest_job.list_jobs(cached.workspace())
+    if _done_cohorts(jobs) - st.session_state["import_done"]:
+        st.rerun()
     if error := st.session_state.pop("import_error", None):
         st.error(error)
-    jobs = ingest_job.list_jobs(cached.workspace())
     for job in jobs:
         _show_job(job)
-    if _done_cohorts(jobs) - st.session_state["import_done"]:
-        st.rerun()  # the whole page: there is a new cohort
 
 
 def _done_cohorts(jobs: list[IngestJob]) -> set[str]:

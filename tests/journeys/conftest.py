@@ -27,9 +27,9 @@ def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         yield address, tmp_path / "home"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser():
-    """Return a running Chromium; skip the test without one."""
+    """Return a Chromium that the tests of a module share; skip them without one."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here (Debian: apt-get install chromium)")
     from playwright.sync_api import sync_playwright
@@ -42,18 +42,20 @@ def browser():
 
 @pytest.fixture
 def open_tab(browser, server):
-    """Return a function that opens a page in a new tab; a console error fails the test."""
+    """Return a function that opens a page in a new tab of one visitor; console errors fail."""
     errors: list[str] = []
+    visitor = browser.new_context(viewport={"width": 1280, "height": 1000})
+    visitor.set_default_timeout(TIMEOUT_MS)
+    visitor.on("console", lambda message: _record_error(message, errors))
+    visitor.on("weberror", lambda error: errors.append(str(error.error)))
 
     def opened(page: str = ""):
-        tab = browser.new_page(viewport={"width": 1280, "height": 1000})
-        tab.set_default_timeout(TIMEOUT_MS)
-        tab.on("console", lambda message: _record_error(message, errors))
-        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab = visitor.new_page()
         tab.goto(f"{server[0]}/{page}")
         return tab
 
     yield opened
+    visitor.close()
     assert not errors
 
 

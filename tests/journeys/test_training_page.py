@@ -4,7 +4,6 @@ import re
 import shutil
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from serving import serving
@@ -23,10 +22,10 @@ POINTS = ".st-key-train_curves .point"
 SMALL = "train?cohort=examples&train_level=own&train_records=60&train_size=96&train_epochs={}"
 
 
-@pytest.fixture
-def workspace(tmp_path, examples_home):
-    """Return a workspace with the example cohort; no training in it outlives the test."""
-    workspace = Workspace(tmp_path / "home")
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory, examples_home):
+    """Return a workspace with the example cohort; no training in it outlives the tests."""
+    workspace = Workspace(tmp_path_factory.mktemp("training") / "home")
     shutil.copytree(examples_home.cohorts, workspace.cohorts)
     yield workspace
     for run in list_runs(workspace):
@@ -38,8 +37,9 @@ def workspace(tmp_path, examples_home):
 class RestartableServer:
     """A server that can be stopped and restarted; indexed as (address, workspace)."""
 
-    def __init__(self, workspace: Workspace, log: Path):
-        self.workspace, self.log, self.address = workspace.path, log, ""
+    def __init__(self, workspace: Workspace):
+        self.workspace, self.log = workspace.path, workspace.path.with_name("log")
+        self.address = ""
         self.running = ExitStack()
 
     def __getitem__(self, index: int):
@@ -52,10 +52,10 @@ class RestartableServer:
         self.running.close()
 
 
-@pytest.fixture
-def server(workspace, tmp_path):
-    """Return a server that the test may stop and restart."""
-    server = RestartableServer(workspace, tmp_path / "log")
+@pytest.fixture(scope="module")
+def server(workspace):
+    """Return a server that all tests of this module share, and may stop and restart."""
+    server = RestartableServer(workspace)
     server.start()
     yield server
     server.stop()
@@ -111,6 +111,7 @@ def test_both_trainings_finish_while_the_tab_is_closed_and_the_server_restarted(
 
 
 def test_a_training_is_stopped_after_a_notice_and_resumed(open_tab, workspace):
+    before = {run.id for run in list_runs(workspace)}
     tab = open_tab(train_url(400, BOTH[0]))
     tab.get_by_role("button", name="Train it").click()
     expect(tab.get_by_text(re.compile("running · epoch [1-9]"))).to_be_visible()
@@ -118,7 +119,7 @@ def test_a_training_is_stopped_after_a_notice_and_resumed(open_tab, workspace):
     expect(tab.get_by_text("The best epoch so far is kept")).to_be_visible()
     tab.get_by_role("button", name="Stop this training").click()
     expect(tab.get_by_text("· cancelled · epoch")).to_be_visible()
-    (run,) = list_runs(workspace)
+    (run,) = (run for run in list_runs(workspace) if run.id not in before)
     assert run.weights.exists()
     done = len(run.history)
     tab.get_by_role("button", name="Resume", exact=True).click()

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -142,7 +141,7 @@ def test_a_path_as_a_name_and_too_many_bytes_are_refused_without_a_browser_too(s
     assert not Path("/etc/cron.d/x.csv").exists()
 
 
-def test_several_files_become_a_table_and_a_csv(open_tab, files, shared):
+def test_several_files_become_a_table_and_a_csv(open_tab, files, shared, run):
     tab = open_tab(CLASSIFY)
     put(tab, [*files["csv"], *files["dicom"], *files["wfdb"]])
     with tab.expect_download() as download:
@@ -150,14 +149,10 @@ def test_several_files_become_a_table_and_a_csv(open_tab, files, shared):
     rows = Path(download.value.path()).read_text("utf-8").splitlines()
     assert len(rows) == 4
     assert "Research use only" in rows[1]
-    command = ["classify", str(files["csv"][0]), "--run", RUNS[0], "--json"]
-    result = subprocess.run(
-        [sys.executable, "-m", "ecgcore", *command, "--home", str(shared[1].path)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert f",{json.loads(result.stdout)['probabilities']['NSR']}" in rows[1]
+    command = ("classify", files["csv"][0], "--run", RUNS[0], "--json")
+    code, out, err = run(*command, "--home", shared[1].path)
+    assert code == 0, err
+    assert f",{json.loads(out)['probabilities']['NSR']}" in rows[1]
 
 
 def put(tab, files) -> None:
