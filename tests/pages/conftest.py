@@ -1,19 +1,46 @@
 """Workspaces for the app, and the app itself in Streamlit's AppTest."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from ecgcore.runs.run import Run
 from ecgcore.workspace import Workspace
 
 # As on a server that has drawn a network image before.
 import_module("ecgcore.imaging.network_view")
 ENTRY = str(Path(__file__).resolve().parents[2] / "dashboard" / "streamlit_app.py")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_pair_compared_once() -> Iterator[None]:
+    """Compare the shipped networks once for all tests: Overview shows them where no run is.
+
+    The bootstrap over their thousands of records takes longer than all else on these pages.
+    """
+    from ecgcore.comparison import seed_groups
+    from ecgcore.runs.run import shipped_models
+
+    compare, shipped = seed_groups.compare_seed_groups, {run.folder for run in shipped_models()}
+    comparisons: dict[tuple, Any] = {}
+
+    def compare_once(a: Sequence[Run], b: Sequence[Run], *options: Any) -> Any:
+        folders = tuple(run.folder for run in (*a, *b))
+        if not shipped.issuperset(folders):
+            return compare(a, b, *options)
+        if (folders, options) not in comparisons:
+            comparisons[folders, options] = compare(a, b, *options)
+        return comparisons[folders, options]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seed_groups, "compare_seed_groups", compare_once)
+        yield
 
 
 @pytest.fixture
@@ -55,7 +82,7 @@ def open_page() -> Callable[..., AppTest]:
     """Return a function that opens a page of the app with URL parameters."""
 
     def opened(page: str, **query: str) -> AppTest:
-        app = AppTest.from_file(ENTRY, default_timeout=60)
+        app = AppTest.from_file(ENTRY, default_timeout=300)
         app.switch_page(f"app_pages/{page}.py")
         for key, value in query.items():
             app.query_params[key] = value

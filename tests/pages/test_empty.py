@@ -4,7 +4,9 @@ import pytest
 import streamlit as st
 from reading import links, words
 
+from dashboard.data import cached
 from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.bench.ingest import link_records
 from ecgcore.workspace import Workspace
 
 PAGES = ("overview", "browse", "train", "compare", "classify", "saliency")
@@ -17,8 +19,17 @@ def test_every_page_opens_on_a_new_workspace_and_says_research_use_only(open_pag
     assert RESEARCH_USE_ONLY in words(app)
 
 
+@pytest.fixture
+def few_examples(tmp_path, monkeypatch) -> None:
+    """Let the product come with eight example ECGs, which are read in no time."""
+    link_records(cached.EXAMPLES, 8, tmp_path / "examples")
+    monkeypatch.setattr(cached, "EXAMPLES", tmp_path / "examples")
+
+
 @pytest.mark.parametrize("page", ["overview", "browse", "train"])
-def test_without_a_cohort_the_examples_are_offered_and_read(open_page, workspace: Workspace, page):
+def test_without_a_cohort_the_examples_are_offered_and_read(
+    open_page, workspace: Workspace, few_examples, page
+):
     app = open_page(page)
     assert "ecgcore ingest" in words(app)
     app.button(key="read_examples").click().run()
