@@ -13,10 +13,12 @@ import torch
 
 from ecgcore.cohort.listing import Filters, Listing
 from ecgcore.cohort.store import Cohort
+from ecgcore.evaluation.evaluate import evaluate_run
 from ecgcore.runs.provenance import lineage_of
 from ecgcore.runs.queue import queued_runs
 from ecgcore.runs.run import Run
 from ecgcore.runs.weights import read_tensors
+from ecgcore.training.checkpoint import find_checkpoint
 from ecgcore.workspace import Workspace
 
 OLD = Path(__file__).resolve().parents[1] / "data" / "workspace-0.1.0"
@@ -85,7 +87,8 @@ def test_the_holdout_part_answers_to_its_old_name_as_well(workspace, run, part):
 def test_a_finished_run_is_evaluated_to_the_stored_figures(workspace, run):
     stored = json.loads((OLD / "runs" / FIRST / "evaluation.json").read_text())
     answer = answer_of(run, "evaluate", FIRST, "--home", workspace.path)
-    assert {key: answer[key] for key in stored} == stored
+    refer = {key: answer["refer"][key] for key in stored["refer"]}  # some of it came later
+    assert {key: answer[key] for key in stored} | {"refer": refer} == stored
 
 
 def test_two_runs_are_compared(workspace, run):
@@ -126,8 +129,9 @@ def test_resume_all_finds_the_interrupted_run_and_ends_like_the_uninterrupted_on
         time.sleep(0.2)
     resumed, finished = Run(workspace.runs / INTERRUPTED), Run(workspace.runs / FIRST)
     assert resumed.status["state"] == "done", resumed.log
-    assert not (resumed.folder / "resume.safetensors").exists()
-    assert not (resumed.folder / "checkpoint.safetensors").exists()
+    while find_checkpoint(resumed.folder):
+        assert time.monotonic() < deadline  # it is removed once the run is done
+        time.sleep(0.1)
     assert (resumed.folder / "split.parquet").exists()
     assert resumed.meta["split"] == finished.meta["split"]
     assert list(resumed.history["epoch"]) == [1, 2, 3, 4, 5, 6]
@@ -147,5 +151,9 @@ def test_resume_all_finds_the_interrupted_run_and_ends_like_the_uninterrupted_on
         predictions[0][columns], predictions[1][columns], atol=20 * atol, rtol=0
     )
     if is_exact:
-        new = ("run", "calls")  # calls per class came later
-        assert without(resumed.evaluation, *new) == without(finished.evaluation, *new)
+        # Evaluated now, the finished run has what came later, too; its band of referral was
+        # fitted by 0.1.0, so of that the stored figures are compared.
+        now = json.loads(json.dumps(evaluate_run(finished).as_json()))
+        assert without(resumed.evaluation, "run", "refer") == without(now, "run", "refer")
+        stored = finished.evaluation["refer"]
+        assert {key: resumed.evaluation["refer"][key] for key in stored} == stored
