@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ecgcore.atomic import sha256_file
+from ecgcore.atomic import read_json, sha256_file
 from ecgcore.calibration.calibration import is_out_of_fold
 from ecgcore.calibration.scores import Scores
 from ecgcore.cohort.exclusions import exclusion_counts
@@ -17,6 +17,8 @@ from ecgcore.comparison.text import display_names
 from ecgcore.errors import NotFound
 from ecgcore.evaluation.evaluate import run_scores, utility_report
 from ecgcore.evaluation.subgroups import run_traits
+from ecgcore.inference.model_card import EXTERNAL
+from ecgcore.report.data_sources import DataSource, data_sources
 from ecgcore.runs.config import settings_in_words
 from ecgcore.runs.run import Run
 from ecgcore.version import __version__
@@ -56,6 +58,12 @@ class Side:
         return is_out_of_fold(self.run.calibration)
 
     @property
+    def external(self) -> list[dict[str, Any]]:
+        """Figures on other cohorts that are kept with a shipped network; empty where none are."""
+        file = self.run.folder / EXTERNAL
+        return read_json(file)["evaluations"] if file.exists() else []
+
+    @property
     def settings(self) -> dict[str, str]:
         """Name and value of each training setting, every default made explicit."""
         return settings_in_words(self.run.config)
@@ -87,6 +95,8 @@ class Facts:
         The result in one sentence.
     sides
         A and B, with their scores on the common records in the same order.
+    traits
+        Age, sex, source, quality of the scored records by record; None where not known.
     cohort
         The cohort if it is in this workspace and unchanged, else None.
     written
@@ -97,6 +107,7 @@ class Facts:
     comparison: dict[str, Any]
     finding: str
     sides: tuple[Side, Side]
+    traits: pd.DataFrame | None
     cohort: Cohort | None
     written: str
     version: str = __version__
@@ -107,12 +118,20 @@ class Facts:
         return None if self.cohort is None else exclusion_counts(self.cohort)
 
     @property
-    def demographics(self) -> pd.DataFrame | None:
-        """Age, sex and source of the scored records; None where not known."""
-        if self.cohort is None:
-            return None
-        index = self.cohort.index.set_index("record")
-        return index.loc[self.sides[0].scores.record, ["age", "sex", "source"]]
+    def sources(self) -> list[str]:
+        """Databases of the scored records, the largest first; empty where not known."""
+        return [] if self.traits is None else [*self.traits["source"].value_counts().index]
+
+    @property
+    def data_sources(self) -> list[DataSource]:
+        """Descriptions of those databases, as far as they are known here."""
+        return [data_sources()[name] for name in self.sources if name in data_sources()]
+
+    @property
+    def unknown_sources(self) -> list[str]:
+        """Databases that nothing is known about here; all records where even these are not."""
+        unknown = [name for name in self.sources if name not in data_sources()]
+        return unknown if self.sources else ["unknown"]
 
     @property
     def shown_disagreements(self) -> list[dict[str, Any]]:
@@ -143,6 +162,7 @@ def gather(run_a: Run, run_b: Run, workspace: Workspace, part: str = "test") -> 
         comparison=content,
         finding=comparison.finding,
         sides=sides,  # type: ignore[arg-type]
+        traits=_traits(run_a, scores[0], workspace),
         cohort=_cohort(run_a, workspace),
         written=datetime.now(UTC).isoformat(timespec="minutes"),
     )
@@ -150,6 +170,12 @@ def gather(run_a: Run, run_b: Run, workspace: Workspace, part: str = "test") -> 
 
 def _utility(run: Run, scores: Scores, workspace: Workspace) -> dict[str, Any]:
     return utility_report(scores, run_traits(run, scores.part, workspace))
+
+
+def _traits(run: Run, scores: Scores, workspace: Workspace) -> pd.DataFrame | None:
+    """Return the traits of the scored records, in their order."""
+    traits = run_traits(run, scores.part, workspace)
+    return None if traits is None else traits.set_index("record").loc[scores.record]
 
 
 def _cohort(run: Run, workspace: Workspace) -> Cohort | None:

@@ -11,6 +11,7 @@ from ecgcore.errors import RequestError
 from ecgcore.report.facts import Facts, gather
 from ecgcore.report.figures import FIGURES, svg
 from ecgcore.report.sections import sections
+from ecgcore.report.statements import title
 from ecgcore.runs.run import Run
 from ecgcore.version import RESEARCH_USE_ONLY
 from ecgcore.workspace import Workspace
@@ -38,7 +39,7 @@ def report_page(facts: Facts) -> str:
     a, b = facts.sides
     bootstrap = a.evaluation["bootstrap"]
     return _template().render(
-        title=f"{b.name} against {a.name} on 12-lead ECGs",
+        title=title(facts),
         notice=RESEARCH_USE_ONLY,
         finding=facts.finding,
         a=a,
@@ -66,6 +67,7 @@ def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
+    environment.filters["base64"] = _base64
     environment.tests["figure"] = lambda cell: bool(_NUMBER.fullmatch(str(cell)))
     return environment.get_template("page.html")
 
