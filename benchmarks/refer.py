@@ -18,6 +18,7 @@ from typing import Any
 
 from ecgcore import RESEARCH_USE_ONLY
 from ecgcore.cohort.store import Cohort
+from ecgcore.errors import RequestError
 from ecgcore.evaluation.evaluate import run_scores
 from ecgcore.evaluation.external import evaluate_cohort
 from ecgcore.evaluation.referral_coverage import referral_section
@@ -70,9 +71,12 @@ def section(classifier: Classifier, cohorts: list[str], workspace: Workspace) ->
 def cohort_table(classifier: Classifier, name: str, workspace: Workspace) -> str:
     """Return the table of one cohort's records that the network was not trained on."""
     cohort = Cohort.open(name, workspace)
-    found = evaluate_cohort(
-        classifier.run, cohort, row_predictor(classifier), workspace, resamples=RESAMPLES
-    ).as_json()
+    try:
+        found = evaluate_cohort(
+            classifier.run, cohort, row_predictor(classifier), workspace, resamples=RESAMPLES
+        ).as_json()
+    except RequestError:
+        return f"**Cohort {name}**: the network was trained on all of its labelled records.\n"
     sources = ", ".join(f"{source} {n:,}" for source, n in found["cohort"]["sources"].items())
     folds = "" if len(found["cohort"]["sources"]) > 1 else " left out of everything"
     return f"**Cohort {name}**{folds} ({sources}):\n\n{table(HEADS, rows(found['refer']))}"
