@@ -1,8 +1,8 @@
 """Figures that a model card states first.
 
 Records whose labels a human validated come before all records, since the others are easier; macro
-AUC without the classes that are only ranked stands beside the whole one; thresholds that were
-chosen on the very records are judged cross-fitted.
+AUC without rare classes, on which a mean over classes hangs, stands beside the whole one;
+thresholds that were chosen on the very records are judged cross-fitted.
 """
 
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from ecgcore.calibration.thresholds import stored_rule
 from ecgcore.evaluation.bootstrap import RESAMPLES, resample
 from ecgcore.evaluation.evaluate import evaluate_scores, run_scores
 from ecgcore.evaluation.headline import headline_intervals
-from ecgcore.evaluation.ranked_classes import ranked_classes
+from ecgcore.evaluation.referral_coverage import ALL_RECORDS, VALIDATED_RECORDS
 from ecgcore.evaluation.subgroups import BY_A_HUMAN, VALIDATED, run_traits
 
 if TYPE_CHECKING:
     from ecgcore.runs.run import Run
 
-ALL = "all"
-VALIDATED_RECORDS = f"validated {BY_A_HUMAN}"
+RARE = 0.01
+"""Share of the records below which a class is rare."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ class CardFigures:
         Which records, in words.
     macro_auc, macro_f1
         Value and interval.
-    macro_auc_called
-        Macro AUC without the classes that are only ranked; None where none is.
+    macro_auc_common, rare
+        Macro AUC without the classes that fewer than 1 % of all records have, and these classes;
+        None where there are none.
     classes
         Code → ``n``, ``auc`` with its interval, and ``f1``, ``precision`` and ``recall``, at
         cross-fitted thresholds where the run's own were chosen on these records.
@@ -48,7 +49,8 @@ class CardFigures:
     records: str
     n: int
     macro_auc: dict
-    macro_auc_called: dict | None
+    macro_auc_common: dict | None
+    rare: list[str]
     macro_f1: dict
     classes: dict[str, dict]
 
@@ -58,15 +60,15 @@ def card_figures(run: "Run", resamples: int = RESAMPLES) -> list[CardFigures]:
     scores = run_scores(run)
     if is_out_of_fold(run.calibration):
         scores = cross_fitted(scores, stored_rule(run.calibration))
-    ranked = ranked_classes(run.evaluation)
-    called = [code for code in scores.classes if code not in ranked] if ranked else []
+    shares = scores.positive.sum(axis=0) / len(scores)
+    rare = [code for code, share in zip(scores.classes, shares, strict=True) if share < RARE]
     return [
-        _figures(records, scores.take(rows), called, resamples)
+        _figures(records, scores.take(rows), rare, resamples)
         for records, rows in _parts(run, scores)
     ]
 
 
-def _figures(records: str, scores: Scores, called: list[str], resamples: int) -> CardFigures:
+def _figures(records: str, scores: Scores, rare: list[str], resamples: int) -> CardFigures:
     evaluation = evaluate_scores(scores, resamples).content
     classes = {
         code: {name: of_class[name] for name in ("n", "f1", "precision", "recall")}
@@ -77,7 +79,8 @@ def _figures(records: str, scores: Scores, called: list[str], resamples: int) ->
         records=records,
         n=len(scores),
         macro_auc=evaluation["macro_auc"],
-        macro_auc_called=_macro_auc_of(scores, called, resamples) if called else None,
+        macro_auc_common=_macro_auc_without(scores, rare, resamples) if rare else None,
+        rare=rare,
         macro_f1=evaluation["intervals"]["macro_f1"],
         classes=classes,
     )
@@ -90,9 +93,11 @@ def _parts(run: "Run", scores: Scores) -> Iterator[tuple[str, np.ndarray]]:
         by_human = traits.set_index("record").loc[scores.record, VALIDATED] == BY_A_HUMAN
         if by_human.any() and not by_human.all():
             yield VALIDATED_RECORDS, by_human.to_numpy(bool)
-    yield ALL, np.ones(len(scores), bool)
+    yield ALL_RECORDS, np.ones(len(scores), bool)
 
 
-def _macro_auc_of(scores: Scores, classes: list[str], resamples: int) -> dict:
-    chosen = scores.of_classes(classes)
-    return headline_intervals(chosen, resample([chosen], resamples)[0])["macro_auc"]
+def _macro_auc_without(scores: Scores, rare: list[str], resamples: int) -> dict | None:
+    common = scores.of_classes([code for code in scores.classes if code not in rare])
+    if not common.classes:
+        return None
+    return headline_intervals(common, resample([common], resamples)[0])["macro_auc"]

@@ -94,19 +94,21 @@ def _figures_sections(run: Run, where: str) -> list[str]:
     """Return the headline figures, and each class's over the first set of records."""
     figures = stored_figures(run)
     judged = "cross-fitted" if is_out_of_fold(run.calibration) else "chosen on validation"
-    heads = ("records", "n", "macro AUC", "without ranked classes", f"macro-F1, {judged}")
+    heads = ("", "n", "macro AUC", "without rare classes", f"macro-F1, {judged}")
     rows = [
         (
             one.records,
             f"{one.n:,}",
             with_range(one.macro_auc),
-            with_range(one.macro_auc_called) if one.macro_auc_called else "",
+            with_range(one.macro_auc_common) if one.macro_auc_common else "",
             with_range(one.macro_f1),
         )
         for one in figures
     ]
     text = f"## How good, {where}\n\nIntervals are at 95 %, over patients.\n\n"
     text += _table(heads, rows)
+    if rare := figures[-1].rare:
+        text += f"\n\nRare classes, in fewer than 1 % of the records: {', '.join(rare)}."
     if ranked := ranked_text(run.evaluation):
         text += f"\n\n{ranked}"
     return [text, *_classes_section(figures)]
@@ -126,7 +128,7 @@ def _classes_section(figures: Sequence[CardFigures]) -> list[str]:
         )
         for code, of_class in first.items()
     ]
-    return [f"## Each class, {figures[0].records} records\n\n{_table(heads, rows)}"]
+    return [f"## Each class: {figures[0].records}\n\n{_table(heads, rows)}"]
 
 
 def _external_section(file: Path) -> list[str]:

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from ecgcore.errors import RequestError
-from ecgcore.evaluation.card_figures import VALIDATED_RECORDS, card_figures
+from ecgcore.evaluation.card_figures import card_figures
+from ecgcore.evaluation.referral_coverage import ALL_RECORDS, VALIDATED_RECORDS
 from ecgcore.evaluation.results import Evaluation
 from ecgcore.inference.card_facts import store_external, store_steadiness
 from ecgcore.inference.model_card import model_card, update_card
@@ -27,13 +28,14 @@ def shipped(tmp_path):
     return Run(folder)
 
 
-def test_validated_records_come_first_and_ranked_classes_are_left_out_beside(shipped):
+def test_validated_records_come_first_and_rare_classes_are_left_out_beside(shipped):
     first, last = card_figures(shipped, resamples=20)
-    assert (first.records, last.records) == (VALIDATED_RECORDS, "all")
+    assert (first.records, last.records) == (VALIDATED_RECORDS, ALL_RECORDS)
     assert first.n < last.n
-    whole, called = last.macro_auc, last.macro_auc_called
-    assert sorted(set(whole["over"]) - set(called["over"])) == ["RVH", "STEMI"]
-    assert called["value"] > whole["value"]
+    whole, common = last.macro_auc, last.macro_auc_common
+    assert last.rare == ["RVH", "STEMI"]
+    assert sorted(set(whole["over"]) - set(common["over"])) == last.rare
+    assert common["value"] > whole["value"]
 
 
 def test_f1_on_a_card_is_of_thresholds_that_other_patients_chose(shipped):
@@ -57,7 +59,7 @@ def test_a_card_states_figures_in_the_order_of_their_weight(shipped):
     headings = [line[3:] for line in card.splitlines() if line.startswith("## ")]
     assert headings == [
         "How good, out of fold",
-        f"Each class, {VALIDATED_RECORDS} records",
+        f"Each class: {VALIDATED_RECORDS}",
         "Other hospitals",
         "Steadiness",
         "Whole evaluation",
