@@ -32,7 +32,8 @@ def classify_records(
 ) -> list[dict[str, Any]]:
     """Return one answer per record.
 
-    Every readable record is classified; ``gate`` "refused" says not to rely on the answer. Saved
+    Every readable record is classified; ``gate`` "refused" says not to rely on the answer, and such
+    a record is always referred. Saved
     network images are answered like records; they hold no signal whose quality could be judged.
 
     Returns
@@ -56,6 +57,7 @@ def classify_records(
     for row, record in enumerate(records):
         by_class = _by_class(calibrated[row], classifier)
         quality_gate = _gate(record)
+        is_refused = quality_gate.verdict == REFUSED
         answers.append(
             {
                 "record": record.name,
@@ -65,7 +67,7 @@ def classify_records(
                 "top": max(by_class, key=by_class.__getitem__),
                 "called": _codes(labels[row] & ~is_ranked, classifier),
                 "ranked": _codes(labels[row] & is_ranked, classifier),
-                "refer": None if refer is None else bool(refer[row]),
+                "refer": is_refused or (None if refer is None else bool(refer[row])),
                 "uncertain": None if uncertain is None else _codes(uncertain[row], classifier),
                 "quality": [str(flag) for flag in quality_gate.flags],
                 "gate": quality_gate.verdict,
@@ -122,12 +124,13 @@ def _check(item: ClassifierInput, classifier: Classifier) -> ClassifierInput | U
 
 
 def error_answer(name: str, error: UnreadableRecord, classifier: Classifier) -> dict[str, Any]:
-    """Return the answer for a record that cannot be read: no class, and the reason."""
-    empty = dict.fromkeys(("probabilities", "raw", "top", "called", "ranked", "refer", "uncertain"))
+    """Return the answer for a record that cannot be read: no class, the reason, and a referral."""
+    empty = dict.fromkeys(("probabilities", "raw", "top", "called", "ranked", "uncertain"))
     return {
         "record": name,
         "run": classifier.run_id,
         **empty,
+        "refer": True,
         "quality": [],
         "gate": REFUSED,
         "notes": [],

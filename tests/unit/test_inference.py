@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.special import expit, logit
 from ecgcore.atomic import write_json
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import DamagedFile, RequestError, UnreadableRecord
-from ecgcore.inference.classify import classify_paths
+from ecgcore.inference.classify import classify_paths, classify_records
 from ecgcore.inference.model import load_model
 from ecgcore.inference.release import write_release
 from ecgcore.records.read import read_record
@@ -93,6 +94,19 @@ def test_an_answer_states_quality_flags_of_the_recording(small_pair):
         "04099_lr": ["baseline: baseline of V1 wanders by 2.8 mV"],
         "00530_lr": [],
     }
+
+
+def test_what_the_quality_gate_refuses_is_referred(small_pair, tmp_path):
+    workspace, run, _ = small_pair
+    classifier = load_model(run.id, workspace)
+    (tmp_path / "bad.hea").write_text("this is a text, not a header\n")
+    (unreadable,) = classify_paths([tmp_path], classifier)
+    whole = read_record(next(EXAMPLES.rglob("00530_lr.hea")))
+    in_other_unit = replace(whole, signal_mv=whole.signal_mv * 1000)
+    for network in (classifier, replace(classifier, refer=None)):
+        (answer,) = classify_records([in_other_unit], network)
+        assert (answer["gate"], answer["refer"]) == ("refused", True)
+    assert (unreadable["gate"], unreadable["refer"]) == ("refused", True)
 
 
 def test_an_unreadable_record_is_a_line_with_its_reason(small_pair, tmp_path):
