@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples" / "ptb-xl"
 N_RECORDS = 24
-SMALL_BYTES, ENOUGH_BYTES = 3_000_000, 400_000_000
+_PAGE_BYTES, ENOUGH_BYTES = 4096, 400_000_000
 TIMES = {"created", "started", "finished", "seconds", "updated", "written", "when"}
 Digest = dict[str, str]
 
@@ -205,8 +205,9 @@ def full_disk(base: Path, at: Path, kind: Kind) -> tuple[str, Path]:
     """Do the work in a full file system, enlarge it, and finish."""
     shutil.rmtree(at, ignore_errors=True)
     at.mkdir()
-    size = sum(f.stat().st_size for f in base.rglob("*") if f.is_file())
-    small = f"size={size + SMALL_BYTES // 100}"
+    files = [path for path in base.rglob("*") if path.is_file()]
+    pages = sum(-(-path.stat().st_size // _PAGE_BYTES) for path in files)
+    small = f"size={(pages + 1) * _PAGE_BYTES}"
     subprocess.run(["mount", "-t", "tmpfs", "-o", small, "tmpfs", str(at)], check=True)
     work = at / "work"
     shutil.copytree(base, work, symlinks=True)
