@@ -13,8 +13,9 @@ their mean is stretched by √(S / (S − 1)), and Student's t has the degrees o
 two variances, the seeds' with S − 1 and the patients' (Satterthwaite 1946, doi:10.2307/3002019).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy.stats import t
@@ -100,6 +101,16 @@ def interval_over_seeds(values: np.ndarray, limits: tuple[float, float] = (-1.0,
     return empty | {"low": max(mean - half, limits[0]), "high": min(mean + half, limits[1])}
 
 
+def p_of_difference(interval: Mapping[str, Any], degrees_of_freedom: float) -> float | None:
+    """Return the two-sided p of no difference that Student's t interval of a difference implies."""
+    value, low, high = (interval[name] for name in ("value", "low", "high"))
+    half = None if low is None else max(high - value, value - low)  # one end may be cut
+    if not half:
+        return None
+    error = half / t.ppf((1 + interval["level"]) / 2, degrees_of_freedom)
+    return float(2 * t.sf(abs(value) / error, degrees_of_freedom))
+
+
 def _values(group: Sequence[Scores], metric: str) -> np.ndarray:
     """Return (S,), NaN where a seed has no value."""
     return np.array([_value(scores, metric) for scores in group], float)
@@ -143,7 +154,8 @@ def _difference(values: Sequence[np.ndarray], draws: Sequence[np.ndarray], basis
     return _values_and_mean(differences) | {
         "patients": difference_interval(*means, a.mean(axis=0), b.mean(axis=0), basis),
         "seeds": interval_over_seeds(differences),
-        "both": both | {"unit": "seeds and patients"},
+        "both": both
+        | {"unit": "seeds and patients", "p": p_of_difference(both, basis_of_both.freedom)},
     }
 
 

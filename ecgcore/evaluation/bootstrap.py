@@ -63,10 +63,14 @@ class Basis:
         """Correction of the bootstrap's standard error: √(n / (n − 1)) for n patients."""
         return float(np.sqrt(self.patients / max(self.patients - 1, 1)))
 
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of the standard error."""
+        return self.degrees_of_freedom or max(self.patients - 1, 1)
+
     def t(self, level: float) -> float:
         """Return Student's two-sided quantile."""
-        degrees = self.degrees_of_freedom or max(self.patients - 1, 1)
-        return float(t.ppf((1 + level) / 2, degrees))
+        return float(t.ppf((1 + level) / 2, self.freedom))
 
 
 @dataclass(frozen=True)

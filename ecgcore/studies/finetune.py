@@ -72,6 +72,8 @@ TARGETS = {
         "others",
     ),
 }
+PRIMARY = ("others", "100", "several")
+"""Target, size and arm of the paper's claim: several sources, then another clinic."""
 ARMS = {
     "scratch": "from scratch",
     "frozen": "random encoder, frozen",
@@ -179,7 +181,8 @@ def claims(finished: Sequence[TrialResult]) -> list[Claim]:
                     f"macro AUC against from scratch, {n_draws} draws of {_n_drawn(arms)} records, "
                     f"{_n_tested(scratch)} tested (draws and patients vary)"
                 )
-                tested.append(Claim(statement, difference, basis))
+                is_primary = (key, size, arm) == PRIMARY
+                tested.append(Claim(statement, difference, basis, is_primary))
     return tested
 
 

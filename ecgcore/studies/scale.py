@@ -7,10 +7,12 @@ validation fold: as a shape is selected, no test record is used.
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr, t
 
+from ecgcore.comparison.seeds import p_of_difference
 from ecgcore.evaluation.bootstrap import LEVEL
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.models import create_model
@@ -44,6 +46,8 @@ LABEL_SETS = ("paper10", "ptbxl5")
 SEEDS = (1, 2)
 EPOCHS = 3
 AXES = ("depth", "width", "kernel")
+PRIMARY = ("paper10", "depth")
+"""Label set and axis of the paper's first claim, that a shallower network reads better."""
 SAMPLES = 1000  # 10 s at 100 Hz, for the multiply-adds
 
 HEAD = """\
@@ -177,7 +181,8 @@ def claims(finished: Sequence[TrialResult]) -> list[Claim]:
     """Return the paper's three claims, for each label set."""
     tested = []
     for label_set in LABEL_SETS:
-        effects = _effects(_of_label_set(label_set, finished))
+        of_set = _of_label_set(label_set, finished)
+        by_shape, effects = _by_shape(of_set), _effects(of_set)
         for axis, statement, sign in (
             ("depth", "shallower is better", -1),
             ("width", "wider is better", 1),
@@ -188,7 +193,10 @@ def claims(finished: Sequence[TrialResult]) -> list[Claim]:
                 factor = {1: "twice", -1: "half"}[sign]
                 basis = f"macro AUC on validation for {factor} the {axis}"
                 difference = _interval(sign * slope, half_width)
-                tested.append(Claim(f"On `{label_set}`, {statement}", difference, basis))
+                difference["p"] = p_of_difference(difference, len(by_shape) - len(AXES) - 1)
+                is_primary = (label_set, axis) == PRIMARY
+                claim = Claim(f"On `{label_set}`, {statement}", difference, basis, is_primary)
+                tested.append(claim)
     return tested
 
 
@@ -226,8 +234,9 @@ def _effects_table(trials: Sequence[TrialResult]) -> str:
     )
 
 
-def _interval(value: float, half_width: float) -> dict[str, float]:
-    return {"value": value, "low": value - half_width, "high": value + half_width}
+def _interval(value: float, half_width: float) -> dict[str, Any]:
+    ends = {"low": value - half_width, "high": value + half_width}
+    return {"value": value, **ends, "level": LEVEL}
 
 
 def summary(finished: Sequence[TrialResult]) -> str:

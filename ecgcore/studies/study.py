@@ -142,12 +142,18 @@ def _check_consistent(
     """Refuse trials that the study does not request, or that do not belong together."""
     first_of_cohort: dict[str, TrialResult] = {}
     for result in results:
-        if result.name not in requested:
+        trial = requested.get(result.name)
+        if trial is None:
             raise RequestError(
                 f"Trial {result.name} in {folder} is not one that the study requests; delete its "
                 "files."
             )
-        if not result.matches(requested[result.name]):
+        if result.config.cohort != trial.config.cohort:
+            raise RequestError(
+                f"{folder} holds trials of cohort '{result.config.cohort}', not of "
+                f"'{trial.config.cohort}'; name another folder: --to FOLDER."
+            )
+        if not result.matches(trial):
             raise RequestError(
                 f"Trial {result.name} in {folder} was trained with other settings; delete its "
                 "files to train it again."

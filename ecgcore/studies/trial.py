@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecgcore.atomic import read_json, write_atomic, write_json
+from ecgcore.atomic import read_json, sha256_file, write_atomic, write_json
 from ecgcore.calibration.calibration import with_probabilities
 from ecgcore.calibration.scores import Scores
 from ecgcore.cohort.store import Cohort
@@ -150,8 +150,18 @@ def store_trial(
 
 
 def _parent_content(parent: Run) -> dict[str, Any]:
-    """Return what is stored of a parent's run."""
-    return _parent_settings(parent.config) | {"records": parent.meta["split"]["records"]["train"]}
+    """Return what is stored of a parent's run.
+
+    ``weights``: SHA-256 of the weights that the trial used; ``split``: hash of the split that they
+    were trained on. Both prove that a teacher, or a start, saw no record that the trial scores;
+    trials of earlier versions have neither.
+    """
+    return _parent_settings(parent.config) | {
+        "run": parent.id,
+        "records": parent.meta["split"]["records"]["train"],
+        "split": parent.meta["split"]["hash"],
+        "weights": sha256_file(parent.weights),
+    }
 
 
 def _parent_settings(config: ResolvedConfig) -> dict[str, Any]:

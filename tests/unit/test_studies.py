@@ -64,11 +64,14 @@ def test_a_trial_with_other_settings_is_refused(examples_home, tmp_path):
         TINY.missing("examples", tmp_path, "x")
     folder = tmp_path / "tiny" / "cells"
     folder.mkdir(parents=True)
-    (folder / "s1.json").write_text(
-        json.dumps({"cell": "s1", "config": {"cohort": "other"}, "split": {}})
-    )
-    with pytest.raises(RequestError, match=r"Trial s1 in .* was trained with other settings"):
-        TINY.missing("examples", tmp_path)
+    for cohort, message in (
+        ("other", r"tiny holds trials of cohort 'other', not of 'examples'; name another folder"),
+        ("examples", r"Trial s1 in .* was trained with other settings"),
+    ):
+        content = {"cell": "s1", "config": {"cohort": cohort}, "split": {}}
+        (folder / "s1.json").write_text(json.dumps(content))
+        with pytest.raises(RequestError, match=message):
+            TINY.missing("examples", tmp_path)
     with pytest.raises(NotFound, match=r"There is no study 'level'\. Did you mean 'levels'"):
         find_study("level")
 

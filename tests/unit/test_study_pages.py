@@ -6,9 +6,10 @@ from math import log2
 
 import pytest
 
+from ecgcore.atomic import sha256_file
 from ecgcore.runs.run import list_runs
 from ecgcore.studies import ablation, finetune, scale
-from ecgcore.studies.claims import Claim
+from ecgcore.studies.claims import Claim, claims_text, with_holm
 from ecgcore.studies.overview import STUDIES_FOLDER
 from ecgcore.studies.study import train_missing
 from ecgcore.studies.trial import TrialResult, store_trial
@@ -40,6 +41,9 @@ def test_fine_tuning_starts_from_a_parent_without_tested_patients(
     by_name = {trial.name: trial for trial in study.finished(tmp_path)}
     started = by_name["t-30-several-s1"].content
     assert started["parent"]["records"] == parents[0].meta["split"]["records"]["train"]
+    [parent] = [run for run in parents if run.id == started["parent"]["run"]]
+    assert started["parent"]["split"] == parent.meta["split"]["hash"]
+    assert started["parent"]["weights"] == sha256_file(parent.weights)
     assert any(
         "no patient that it was trained on is tested" in n for n in started["split"]["notes"]
     )
@@ -127,14 +131,26 @@ def test_the_ablation_page_compares_each_part_with_the_plain_network(
     assert "| with both: M-SE | 0." in page.partition("## Validation by epoch")[2]
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [(0.01, 0.2, "holds"), (-0.2, -0.01, "does not hold"), (-0.1, 0.1, "is not shown")],
-)
-def test_a_claim_holds_if_its_whole_interval_supports_it(low, high, verdict):
-    claim = Claim("It works", {"value": (low + high) / 2, "low": low, "high": high}, "AUC")
-    assert claim.line.startswith(f"- It works: **{verdict}**. ")
-    assert Claim("It works", {"value": 0.1, "low": None, "high": None}, "AUC").verdict != "holds"
+def claim(value, p, **options):
+    interval = {"value": value, "low": value - 0.1, "high": value + 0.1, "p": p}
+    return Claim(f"It works by {value:g}", interval, "AUC", **options)
+
+
+def test_a_claim_holds_only_after_holms_correction():
+    claims = with_holm([claim(0.2, 0.001), claim(-0.3, 0.01), claim(0.1, 0.03), claim(0.1, None)])
+    assert [c.p_holm for c in claims] == [pytest.approx(0.003), pytest.approx(0.02), 0.03, None]
+    crowded = with_holm([claim(0.2, 0.03), claim(0.1, 0.6)])
+    assert [c.verdict for c in claims] == ["holds", "does not hold", "holds", "is not shown"]
+    assert [c.verdict for c in crowded] == ["is not shown", "is not shown"]
+    assert "do not survive Holm's correction: It works by 0.2." in claims_text(crowded)
+
+
+def test_a_withdrawn_claim_takes_no_part_and_states_its_reason():
+    claims = with_holm([claim(0.2, 0.04), claim(-0.3, 0.001, withdrawn="An artefact.")])
+    assert [c.p_holm for c in claims] == [0.04, None]
+    text = claims_text(claims)
+    assert text.endswith("Withdrawn: It works by -0.3. An artefact.\n")
+    assert "does not hold" not in text
 
 
 def test_the_results_name_each_study_and_its_verdicts(tmp_path, run):
@@ -148,7 +164,9 @@ def test_the_results_name_each_study_and_its_verdicts(tmp_path, run):
     assert code == 0
     text = (tmp_path / "RESULTS.md").read_text("utf-8")
     assert "## AlexNet against AlexNet-M-SE at the paper's levels (paper 001)" in text
-    assert "`alexnet_m_se_gap` reads better than `alexnet_gap` at level 204: **holds**" in text
+    assert "| `alexnet_m_se_gap` reads better than `alexnet_gap` at level 204 | **holds** |" in text
+    assert "The paper's own data are Chapman–Ningbo." in text
+    assert "The levels compare speed of learning, not converged networks." in text
     assert "studies/levels/README.md)" in text
 
 
