@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from ecgcore.studies.trial import TrialConfig
 
 
+PTB_XL = "ptbxl"
+STUDIES = Path("docs/studies")
+
+
 class _StudyGroup(TyperGroup):
     """Commands of ``study``; ``study NAME`` is short for ``study run NAME``."""
 
@@ -49,10 +53,14 @@ def study_run(
     name: Annotated[
         str, typer.Argument(help="rates, levels, ablation, finetune, scale or shipped.")
     ],
-    cohort: Annotated[str, typer.Option(help="The cohort to train on.")] = "ptbxl",
+    cohort: Annotated[str, typer.Option(help="The cohort to train on.")] = PTB_XL,
     to: Annotated[
-        Path, typer.Option(help="Folder of finished trainings and pages; existing ones are kept.")
-    ] = Path("docs/studies"),
+        Path | None,
+        typer.Option(
+            help="Folder of finished trainings and pages; existing ones are kept. Default: "
+            "docs/studies, and docs/studies-COHORT for another cohort than ptbxl."
+        ),
+    ] = None,
     only: Annotated[
         str, typer.Option(help="Pattern of trainings, such as 'alexnet_gap-204-*'.")
     ] = "*",
@@ -75,6 +83,7 @@ def study_run(
     from ecgcore.studies.registry import find_study
 
     check_executor(executor)
+    to = to or (STUDIES if cohort == PTB_XL else STUDIES.with_name(f"{STUDIES.name}-{cohort}"))
     study, home, n_trained = find_study(name), Workspace.find(workspace), 0
     if train:
         for trial in _train_missing(study, cohort, home, to, only, executor):
@@ -111,7 +120,7 @@ def _train_missing(
 
 @study_app.command("results")
 def study_results(
-    studies: Annotated[Path, typer.Option(help="Folder of the studies.")] = Path("docs/studies"),
+    studies: Annotated[Path, typer.Option(help="Folder of the studies.")] = STUDIES,
     to: Annotated[Path, typer.Option(help="File to write.")] = Path("docs/RESULTS.md"),
     as_json: JsonOption = False,
 ) -> None:
