@@ -65,6 +65,8 @@ FLOOR = 0.4
 """Limits of likeness lie between these: below 0.4 is chance, beyond the cap a map is the same."""
 FALSE_ALARMS = 0.03
 """Share of true positives that each limit may fail."""
+MIN_RECORDS = 50
+"""True positives that a method's limits need; with fewer, it has the general ones."""
 OF_MEDIAN, MIN_TRUE = 0.7, 4
 """Share of a class's median response that an answer must reach, and the records it needs. Of 0.5 to
 0.8, tried on one network (resnet1d_scaled): the least that untrained networks seldom reach."""
@@ -328,6 +330,7 @@ def write_limits(name: str, rows: pd.DataFrame) -> None:
     methods = {
         method: {"records": int((of["kind"] == TRUE).sum()), "limits": fit(of).likenesses}
         for method, of in rows.groupby("method", sort=False)
+        if (of["kind"] == TRUE).sum() >= MIN_RECORDS
     }
     write_json(
         SHIPPED / name / FILE,
