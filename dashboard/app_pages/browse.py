@@ -20,9 +20,11 @@ from ecgcore.errors import EcgError
 from ecgcore.labels.classes import CODES
 
 MAX_ROWS = 50_000
+KEYS_OF_CLASSES = "1234567890"
 KEYS = {
     "← →": "previous, next record",
-    "1 to 9, 0": f"switch the filter for a class on or off: {', '.join(CODES)}",
+    "1 to 9, 0": "switch the filter for a class on or off, by core, broad and criteria "
+    f"{', '.join(CODES)}",
     "?": "this list",
     "On the ECG": "arrow keys move a point by 1 mm (Shift: 0.1 mm), Enter sets it, Escape clears, "
     "+ and − zoom",
@@ -37,8 +39,9 @@ def show_table(cohort: str, rows: np.ndarray, label_source: str) -> None:
             name = cached_browse.listing(cohort).name_of(rows[selected[0]])
             st.session_state[state.RECORD] = name
 
-    classes_title = f"Classes ({record_filters.LABEL_SOURCE_TITLES[label_source]})"
-    colours = [palette.of_class(code) for code in CODES]
+    classes_title = f"Classes ({record_filters.title_of(label_source)})"
+    label_set = cached_browse.label_set(cohort, label_source)
+    colours = [label_set.colours.get(code, palette.of_class(code)) for code in label_set.codes]
     column = st.column_config
     st.dataframe(
         cached_browse.table(cohort, rows[:MAX_ROWS], label_source),
@@ -51,7 +54,7 @@ def show_table(cohort: str, rows: np.ndarray, label_source: str) -> None:
         column_config={
             "record": column.Column("Record", width=140),
             "classes": column.MultiselectColumn(
-                classes_title, options=CODES, width=180, color=colours
+                classes_title, options=label_set.codes, width=180, color=colours
             ),
             "age": column.NumberColumn("Age, years", format="%d", width=85),
             "sex": column.Column("Sex", width=75),
@@ -92,7 +95,9 @@ def press(key: str) -> None:
     if key == "?":
         st.session_state["browse_keys_shown"] = True
     else:
-        record_filters.toggle_class((int(key) - 1) % len(CODES))
+        source = st.session_state.get("browse_policy", "core")
+        codes = cached_browse.label_set(st.session_state[state.COHORT], source).codes
+        record_filters.toggle_class((int(key) - 1) % len(KEYS_OF_CLASSES), codes)
 
 
 @st.dialog("Keys")
@@ -140,7 +145,7 @@ try:
         cohort_view.show(cohort)
     else:
         show_records(cohort)
-        keyboard.listen("browse_pressed", "1234567890?", press)
+        keyboard.listen("browse_pressed", f"{KEYS_OF_CLASSES}?", press)
 except EcgError as error:
     st.error(message(error))
 if st.session_state.pop("browse_keys_shown", False):

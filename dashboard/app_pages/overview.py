@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import state
 from dashboard.charts import draw, figures, palette
-from dashboard.components import controls, ingest_view
+from dashboard.components import controls, ingest_view, label_import_view
 from dashboard.data import cached, cached_browse, cached_runs
 from dashboard.plain_text import message
 from ecgcore.comparison.text import finding
@@ -174,5 +174,7 @@ if cached.cohorts():
         controls.link("Train both on a cohort", "train", "model_training")
         controls.link("Classify an ECG", "classify", "upload_file")
 ingest_view.offer("overview")
+if cached.cohorts():
+    label_import_view.offer()
 with top:
     show_latest_comparison()

@@ -4,6 +4,8 @@ The classes have colour-blind-safe hues of Wong and ColorBrewer; the second clas
 dashed as well, so that nothing depends on colour alone.
 """
 
+from zlib import crc32
+
 from ecgcore.report.colours import MODEL_COLOURS
 
 CLASS = {
@@ -36,8 +38,13 @@ AMBER, DARK_RED = (245, 158, 11), (127, 29, 29)  # relevance, from weak to stron
 
 
 def of_class(code: str) -> str:
-    """Return the colour of a class; averages (micro, macro) are neutral."""
-    return CLASS.get(code, NEUTRAL)
+    """Return the colour of a class; averages (micro, macro) are neutral.
+
+    A class of another label set has the same one of these hues everywhere, by its code.
+    """
+    if code in CLASS or code in ("micro", "macro", "weighted"):
+        return CLASS.get(code, NEUTRAL)
+    return list(CLASS.values())[crc32(code.encode()) % len(CLASS)]
 
 
 def dash(code: str) -> str:

@@ -144,11 +144,11 @@ def classifying_runs() -> list[Run]:
     return [*cached_runs.shipped(), *cached_runs.done_runs()]
 
 
-def choose_classes(key: str, label: str = "Class") -> list[str]:
+def choose_classes(key: str, label: str = "Class", options: Sequence[str] = CODES) -> list[str]:
     """Show a list of classes; return the chosen ones, none meaning all."""
     return st.multiselect(
         label,
-        CODES,
+        options,
         key=key,
         bind=state.URL,
         placeholder="All classes",

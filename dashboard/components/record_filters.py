@@ -1,11 +1,13 @@
 """Filters of a cohort's records, and the records that a link selects."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from dashboard import state
 from dashboard.components import controls
 from dashboard.data import cached_browse
-from ecgcore.cohort.listing import LABEL_SOURCES, OLDEST_YEARS, UNKNOWN, Filters
+from ecgcore.cohort.listing import OLDEST_YEARS, SET_PREFIX, UNKNOWN, Filters
 from ecgcore.labels.classes import CODES
 
 LABEL_SOURCE_TITLES = {
@@ -28,16 +30,19 @@ def choose(cohort: str) -> Filters:
     listing = cached_browse.listing(cohort)
     label_source = st.segmented_control(
         "Classes by",
-        LABEL_SOURCES,
+        cached_browse.label_sources(cohort),
         default="core",
         required=True,
         key="browse_policy",
         bind=state.URL,
         on_change=state.clear_record,
         help="core, broad: expert statements, certain ones only or wider ones as well. criteria: "
-        "automatic measurements against published thresholds, unconfirmed.",
+        "automatic measurements against published thresholds, unconfirmed. set: a label set of "
+        "your own.",
     )
-    classes = controls.choose_classes("browse_class")
+    codes = cached_browse.label_set(cohort, label_source).codes
+    keep_known("browse_class", codes)
+    classes = controls.choose_classes("browse_class", options=codes)
     left, right = st.columns(2)
     with left:
         sources = _several("Source", listing.sources, "browse_source", "All")
@@ -80,9 +85,23 @@ def clear() -> None:
     clear_linked_records()
 
 
-def toggle_class(index: int) -> None:
+def title_of(label_source: str) -> str:
+    """Return a label source in words."""
+    return LABEL_SOURCE_TITLES.get(label_source, label_source.removeprefix(SET_PREFIX))
+
+
+def keep_known(key: str, codes: Sequence[str]) -> None:
+    """Remove classes of another label set from a filter."""
+    chosen = st.session_state.get(key)
+    if chosen and not set(chosen) <= set(codes):
+        st.session_state[key] = [code for code in chosen if code in codes]
+
+
+def toggle_class(index: int, codes: Sequence[str] = CODES) -> None:
     """Add the class at an index (0 to 9) to the filter, or remove it."""
-    code = CODES[index]
+    if index >= len(codes):
+        return
+    code = codes[index]
     chosen = st.session_state.get("browse_class", [])
     others = [other for other in chosen if other != code]
     st.session_state["browse_class"] = others if code in chosen else [*chosen, code]

@@ -89,7 +89,9 @@ def ingest_examples() -> None:
 
 def cohort(name: str) -> Cohort:
     """Return a cohort, opened once per server and shared read-only."""
-    return _cohort(workspace().path, name, modified_ns(workspace().cohorts / name / "cohort.json"))
+    folder = workspace().cohorts / name
+    stamp_ns = max(modified_ns(folder / "cohort.json"), modified_ns(folder / "labels"))
+    return _cohort(workspace().path, name, stamp_ns)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

@@ -15,8 +15,11 @@ import streamlit as st
 
 from dashboard.data import cached
 from dashboard.data.cached import modified_ns, workspace
-from ecgcore.cohort.listing import Filters, Listing
+from ecgcore.cohort.listing import LABEL_SOURCES, SET_PREFIX, Filters, Listing
 from ecgcore.cohort.store import Cohort
+from ecgcore.errors import RequestError
+from ecgcore.labels.label_set_file import set_names
+from ecgcore.labels.label_sets import LABEL_SETS, LabelSet
 from ecgcore.records.record import Record
 from ecgcore.workspace import Workspace
 
@@ -28,20 +31,40 @@ _IMAGE_MODULE = "ecgcore.imaging.network_view"
 
 def listing(name: str) -> Listing:
     """Return the listing of a cohort, read once per server."""
-    return _listing(workspace().path, name, *_stamps_ns(name))
+    sets = max(map(modified_ns, workspace().label_sets.glob("*.toml")), default=0)
+    return _listing(workspace().path, name, sets, *_stamps_ns(name))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the cohort's index …")
 def _listing(workspace_path: Path, name: str, *stamps_ns: int) -> Listing:
-    return Listing(Cohort.open(name, Workspace(workspace_path)))
+    home = Workspace(workspace_path)
+    return Listing(Cohort.open(name, home), home.label_sets)
+
+
+def label_sources(name: str) -> list[str]:
+    """Return the bases of listed classes: statements, measurements, and label sets that fit."""
+    own = set_names(workspace().label_sets)[len(LABEL_SETS) :]
+    return [
+        *LABEL_SOURCES,
+        *(f"{SET_PREFIX}{one}" for one in own if _fits(name, f"{SET_PREFIX}{one}")),
+    ]
+
+
+def _fits(name: str, label_source: str) -> bool:
+    """Return whether a cohort has what a label set is made from."""
+    try:
+        listing(name).states(label_source)
+    except RequestError:
+        return False
+    return True
 
 
 def _stamps_ns(name: str) -> tuple[int, int]:
-    """Return the modification times of a cohort's index and of its last measurements."""
+    """Return the modification times of a cohort's index or labels, and of its measurements."""
     folder = workspace().cohorts / name
     measurement_files = (folder / "shards").glob("*/measures.parquet")
     latest = max(map(modified_ns, measurement_files), default=0)
-    return modified_ns(folder / "cohort.json"), latest
+    return max(modified_ns(folder / "cohort.json"), modified_ns(folder / "labels")), latest
 
 
 def select_rows(name: str, filters: Filters) -> np.ndarray:
@@ -52,6 +75,11 @@ def select_rows(name: str, filters: Filters) -> np.ndarray:
 def table(name: str, rows: np.ndarray, label_source: str) -> pa.Table:
     """Return the list's columns for some rows."""
     return listing(name).table(rows, label_source)
+
+
+def label_set(name: str, label_source: str) -> LabelSet:
+    """Return the label set whose classes a label source has."""
+    return listing(name).label_set(label_source)
 
 
 def class_counts(cohort: "CohortSummary") -> dict[str, int]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,9 +19,13 @@ from ecgcore.cohort.store import Cohort
 from ecgcore.errors import NotFound
 from ecgcore.labels import code_tables
 from ecgcore.labels.classes import CODES, TIERS
+from ecgcore.labels.label_set_file import find_label_set
+from ecgcore.labels.label_sets import LabelSet, label_set
 
 LABEL_SOURCES = (*TIERS, "criteria")
 """Basis of the listed classes: statements (core or broad tier) or measurements."""
+SET_PREFIX = "set:"
+"""Before the name of a label set of the workspace, which is a basis of other classes."""
 NO_DOUBT, NOT_MEASURED = "nothing doubtful", "not measured"
 UNKNOWN = "unknown"
 OLDEST_YEARS = 90
@@ -33,7 +38,7 @@ class Filters:
     Attributes
     ----------
     label_source
-        One of LABEL_SOURCES, the basis of ``classes``.
+        One of LABEL_SOURCES, or ``set:NAME``: the basis of ``classes``.
     classes, sources, sexes, quality
         A record is listed if it has any of them. ``sexes`` may hold ``unknown``; ``quality`` holds
         codes of flags, ``nothing doubtful`` or ``not measured``.
@@ -58,8 +63,8 @@ class Filters:
 class Listing:
     """Records of a cohort as lists show them; read-only, so it can be shared between threads."""
 
-    def __init__(self, cohort: Cohort):
-        self.cohort = cohort
+    def __init__(self, cohort: Cohort, label_sets: Path | None = None):
+        self.cohort, self._label_sets = cohort, label_sets
         columns = load_columns(cohort)
         self._labels = np.stack([columns[name].to_numpy() for name in LABELS], axis=1)
         self._record, self._age = columns["record"], columns["age"]
@@ -83,13 +88,20 @@ class Listing:
         return [*sorted(present & special), *sorted(present - special)]
 
     def states(self, label_source: str) -> np.ndarray:
-        """Return (N, 10) int8 of a label source: 1 present, 0 absent, −1 unknown.
+        """Return (N, C) int8 of a label source: 1 present, 0 absent, −1 unknown.
 
         Raises
         ------
         NotFound, RequestError
-            There is no such label source; ``criteria`` of a cohort that was not measured.
+            There is no such label source; ``criteria`` of a cohort that was not measured; a label
+            set of columns that were not imported.
         """
+        if label_source.startswith(SET_PREFIX):
+            if label_source not in self._states:
+                self._states[label_source] = self.cohort.states(
+                    label_set=self.label_set(label_source)
+                )
+            return self._states[label_source]
         if label_source not in LABEL_SOURCES:
             raise NotFound.among("label source", label_source, LABEL_SOURCES)
         if label_source not in self._states:
@@ -100,13 +112,20 @@ class Listing:
                 self._states[label_source] = self._labels[:, first : first + len(CODES)]
         return self._states[label_source]
 
+    def label_set(self, label_source: str) -> LabelSet:
+        """Return the label set of a label source: the paper's ten classes, or that of its name."""
+        if not label_source.startswith(SET_PREFIX) or self._label_sets is None:
+            return label_set("paper10")
+        return find_label_set(label_source.removeprefix(SET_PREFIX), self._label_sets)
+
     def select_rows(self, filters: Filters) -> np.ndarray:
         """Return the rows (n,) that filters select, in the cohort's order."""
         keep = np.ones(len(self), bool)
         if filters.records:
             keep &= _isin(self._record, filters.records)
         if filters.classes:
-            columns = [CODES.index(_known("class", code, CODES)) for code in filters.classes]
+            codes = self.label_set(filters.label_source).codes
+            columns = [codes.index(_known("class", code, codes)) for code in filters.classes]
             keep &= (self.states(filters.label_source)[:, columns] == 1).any(axis=1)
         for name, wanted in (("source", filters.sources), ("sex", filters.sexes)):
             if wanted:
@@ -135,7 +154,9 @@ class Listing:
         return pa.table(
             {
                 "record": self._record.take(indices),
-                "classes": _class_lists(self.states(label_source)[rows] == 1),
+                "classes": _class_lists(
+                    self.states(label_source)[rows] == 1, self.label_set(label_source).codes
+                ),
                 "age": self._age.take(indices),
                 "sex": _take_texts(sex, sex.dictionary.to_pylist(), indices),
                 "quality": _take_texts(self._flags, quality, indices),
@@ -213,10 +234,10 @@ def _take_texts(
     return replaced.take(encoded.indices.take(rows)).dictionary_encode()
 
 
-def _class_lists(stated: np.ndarray) -> pa.ListArray:
-    """Return the codes of the classes that are present in each row of (n, 10) bool."""
+def _class_lists(stated: np.ndarray, classes: Sequence[str]) -> pa.ListArray:
+    """Return the codes of the classes that are present in each row of (n, C) bool."""
     ends = np.concatenate([[0], np.cumsum(stated.sum(axis=1))]).astype(np.int32)
-    codes = pa.array(CODES, pa.string()).take(pa.array(np.nonzero(stated)[1]))
+    codes = pa.array(classes, pa.string()).take(pa.array(np.nonzero(stated)[1]))
     return pa.ListArray.from_arrays(pa.array(ends), codes)
 
 
