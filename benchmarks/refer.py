@@ -7,8 +7,8 @@
 
 Writes docs/referral.md. Each network's own out-of-fold answers are cross-fitted by patient:
 thresholds and band of each fifth of the patients come from the other four. Of a cohort all labelled
-records are answered that the network was not trained on, at its stored thresholds and band: of
-PTB-XL these are folds that are left out of everything.
+records are answered that the network was not trained on, at its stored thresholds and band. Where
+it was trained on all of them, each published fold is left out of everything in turn.
 """
 
 import argparse
@@ -17,16 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from ecgcore import RESEARCH_USE_ONLY
+from ecgcore.calibration.calibration import FITTED_ON, OUT_OF_FOLD, with_probabilities
+from ecgcore.calibration.scores import Scores
 from ecgcore.cohort.store import Cohort
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.evaluate import run_scores
 from ecgcore.evaluation.external import evaluate_cohort
+from ecgcore.evaluation.fit_calibration import fit_calibration
 from ecgcore.evaluation.referral_coverage import referral_section
 from ecgcore.evaluation.subgroups import run_traits
 from ecgcore.evaluation.text import share_text
 from ecgcore.inference.model import Classifier, load_model
 from ecgcore.inference.predict import row_predictor
 from ecgcore.runs.provenance import training_sources
+from ecgcore.runs.run import Run
 from ecgcore.studies.markdown import table
 from ecgcore.workspace import Workspace
 
@@ -75,11 +79,32 @@ def cohort_table(classifier: Classifier, name: str, workspace: Workspace) -> str
         found = evaluate_cohort(
             classifier.run, cohort, row_predictor(classifier), workspace, resamples=RESAMPLES
         ).as_json()
-    except RequestError:
-        return f"**Cohort {name}**: the network was trained on all of its labelled records.\n"
+    except RequestError:  # it was trained on all of them: each fold is left out in turn instead
+        return folds_table(classifier.run, cohort)
     sources = ", ".join(f"{source} {n:,}" for source, n in found["cohort"]["sources"].items())
     folds = "" if len(found["cohort"]["sources"]) > 1 else " left out of everything"
     return f"**Cohort {name}**{folds} ({sources}):\n\n{table(HEADS, rows(found['refer']))}"
+
+
+def folds_table(run: Run, cohort: Cohort) -> str:
+    """Return the table of each published fold, judged by what the other folds' answers fitted."""
+    fold_of = cohort.index.set_index("record")["fold"]
+    answers = run.predictions
+    fold, parts = answers["record"].map(fold_of), []
+    classes, mode = run.meta["classes"], run.meta["target_mode"]
+    for number in sorted(fold.dropna().unique()):
+        others, own = answers[fold != number], answers[fold == number]
+        fitted = fit_calibration(others, classes, mode, source=OUT_OF_FOLD)
+        table_of_fold = with_probabilities(own, classes, mode, fitted["temperature"])
+        scores = Scores.from_predictions(table_of_fold, classes, mode, fitted["thresholds"])
+        judged = referral_section(scores, fitted | {"from": FITTED_ON}, own, RESAMPLES)
+        parts += [(f"fold {number:g}, {label}", *cells) for label, *cells in rows(judged)]
+    shown = [row for row in parts if row[0].endswith((", all", "by a human"))]
+    return (
+        f"**Folds of cohort {run.meta['cohort']['name']}, each left out of everything**: its "
+        "network was not trained on it, and temperature, thresholds and band come from the other "
+        f"folds' answers:\n\n{table(HEADS, shown)}"
+    )
 
 
 def rows(refer: dict[str, Any]) -> Iterator[tuple[str, ...]]:
