@@ -186,13 +186,17 @@ def calibrate(
     alpha: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="Share of records that may be wrong outside the referral band, 0..1."
+            min=0,
+            max=1,
+            help="Share of records that may be wrong outside the referral band, 0..1: an aim.",
         ),
     ] = 0.2,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Refit a run's temperature, thresholds and referral band on its validation records alone.
+    """Refit a run's temperature, thresholds and referral band on the records that chose them.
+
+    These are its validation records; a shipped network's are its out-of-fold answers.
 
     Rewrites calibration.json, evaluation.json, the probabilities in predictions.parquet and a
     shipped model's card; logits and weights stay unchanged.
@@ -203,7 +207,7 @@ def calibrate(
     from ecgcore.evaluation.fit_calibration import calibrate_run
     from ecgcore.evaluation.test_access_log import log_access
     from ecgcore.evaluation.text import calibration_text
-    from ecgcore.inference.model_card import update_card
+    from ecgcore.inference.model_card import refresh_card
     from ecgcore.runs.run import find_run
 
     home = Workspace.find(workspace)
@@ -212,7 +216,7 @@ def calibrate(
     rule = ThresholdRule(thresholds, at, costs, least_ppv)
     evaluation = calibrate_run(calibrated, rule, alpha).as_json()
     log_access(home, "calibrate", [calibrated], "test")
-    update_card(calibrated)
+    refresh_card(calibrated)
     if as_json:
         test = _calibration_summary(evaluation)
         print_json({"run": calibrated.id, **calibrated.calibration, "test": test})

@@ -3,7 +3,7 @@
 They are files beside the card, so that it is written again without computing them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def store_external(run: Run, evaluations: Sequence[Evaluation]) -> None:
     write_json(run.folder / EXTERNAL, {"run": run.meta["run"], "evaluations": content})
 
 
-def _external(evaluation: dict[str, Any]) -> dict[str, Any]:
+def _external(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     auc = {code: of_class["auc"] for code, of_class in evaluation["classes"].items()}
     return {
         **{name: evaluation[name] for name in ("n", "patients", "macro_auc", "refer")},
