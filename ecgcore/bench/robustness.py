@@ -5,6 +5,7 @@ probabilities move. Nothing is compared with labels: a steady answer may be wron
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def bench_robustness(
     folder
         PTB-XL as published, with records at 500 Hz for some.
     models
-        Shipped models or runs.
+        Shipped models or runs; ``NAME=RUN`` is the run ``RUN`` in place of the shipped model
+        ``NAME``, which was trained on these records, at the latter's temperature and thresholds.
     fold
         Fold that the records come from.
     n_records
@@ -56,9 +58,10 @@ def bench_robustness(
     dict
         ``fold``, ``records`` and ``pairs`` (records that are there at both rates); ``flagged``
         (change → share of records that the quality gate does not pass); ``networks``: name →
-        ``run`` and ``changes``, change → ``records``, ``changed`` (with ``low`` and ``high``),
-        ``moved`` (mean |Δp| over classes and records), ``moved_95`` (95th percentile of a record's
-        largest |Δp|), ``classes`` (code → ``called``, ``lost``, ``gained``).
+        ``run``, ``stands_for`` (run of the shipped model) and ``changes``, change → ``records``,
+        ``changed`` (with ``low`` and ``high``), ``moved`` (mean |Δp| over classes and records),
+        ``moved_95`` (95th percentile of a record's largest |Δp|), ``classes`` (code → ``called``,
+        ``lost``, ``gained``).
 
     Raises
     ------
@@ -66,7 +69,7 @@ def bench_robustness(
         The folder is not PTB-XL, or has no record of that fold.
     """
     slow, fast = _read_records(folder, fold, n_records)
-    classifiers = {name: load_model(name, workspace) for name in models}
+    classifiers = dict(_load(model, workspace) for model in models)
     pairs = [record for record, _ in fast], [record for _, record in fast]
     answer: dict[str, Any] = {
         "fold": fold,
@@ -74,14 +77,15 @@ def bench_robustness(
         "pairs": len(fast),
         "flagged": {},
         "networks": {
-            name: {"run": c.run.meta["run"], "changes": {}} for name, c in classifiers.items()
+            name: {"run": answering.run.meta["run"], "stands_for": released, "changes": {}}
+            for name, (answering, released) in classifiers.items()
         },
     }
     changes = list(_changed_records(slow, *pairs))
     unchanged: dict[tuple[str, int], np.ndarray] = {}
     for done, (name, before, after) in enumerate(changes, start=1):
         answer["flagged"][name] = float(np.mean([gate(r).verdict != PASSES for r in after]))
-        for network, classifier in classifiers.items():
+        for network, (classifier, _) in classifiers.items():
             key = network, id(before)
             if key not in unchanged:
                 unchanged[key] = classifier.predict_proba(before)
@@ -89,6 +93,17 @@ def bench_robustness(
             answer["networks"][network]["changes"][name] = compared
         on_done(done, len(changes))
     return answer
+
+
+def _load(model: str, workspace: Workspace | None) -> tuple[str, tuple[Classifier, str]]:
+    """Return the name of ``NAME`` or ``NAME=RUN``, the network that answers, and NAME's run."""
+    name, _, stand_in = model.partition("=")
+    named = load_model(name, workspace)
+    answering = named
+    if stand_in:
+        calibration = {part: getattr(named, part) for part in ("temperature", "thresholds")}
+        answering = replace(load_model(stand_in, workspace), **calibration)
+    return name, (answering, named.run.meta["run"])
 
 
 def _read_records(

@@ -130,12 +130,19 @@ def bench_robustness(
     ),
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Shipped model or run; repeatable. Default: all shipped models."),
+        typer.Option(
+            help="Shipped model or run, or NAME=RUN: a run in place of a shipped model that was "
+            "trained on these records; repeatable. Default: all shipped models."
+        ),
     ] = None,
     fold: Annotated[int, typer.Option(help="Fold that the records come from.")] = 8,
     records: Annotated[int, typer.Option(min=1, help="Number of records.")] = 200,
     to: Annotated[
         Path | None, typer.Option(help="File for the results (.md); a .json is written beside it.")
+    ] = None,
+    before: Annotated[
+        Path | None,
+        typer.Option(help="Earlier results (.json) to show beside, where a network is another."),
     ] = None,
     workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
@@ -144,9 +151,9 @@ def bench_robustness(
 
     Example: ecgcore bench robustness --model resnet1d_scaled --records 50
     """
-    from ecgcore.atomic import write_atomic
+    from ecgcore.atomic import read_json, write_atomic
     from ecgcore.bench.robustness import bench_robustness as compare
-    from ecgcore.bench.robustness_page import document
+    from ecgcore.bench.robustness_page import document, with_figures_before
     from ecgcore.runs.run import shipped_models
     from ecgcore.workspace import Workspace
 
@@ -160,6 +167,8 @@ def bench_robustness(
             workspace=Workspace.find(workspace),
             on_done=lambda done, total: progress.update(task, completed=done, total=total),
         )
+    if before is not None:
+        answer = with_figures_before(answer, read_json(before))
     if to is not None:
         compact = json.dumps(answer, ensure_ascii=False, allow_nan=False) + "\n"
         json_file = to.with_suffix(".json")

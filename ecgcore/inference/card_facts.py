@@ -59,7 +59,8 @@ def store_steadiness(run: Run, file: Path) -> None:
         The file has no network of this run: it was measured on other weights.
     """
     measured = read_json(file)
-    own = [n for n in measured["networks"].values() if n["run"] == run.meta["run"]]
+    released = run.meta["run"]
+    own = [n for n in measured["networks"].values() if n.get("stands_for", n["run"]) == released]
     if not own:
         raise RequestError(
             f"{file.name} has no network of run {run.meta['run']}; measure it: "

@@ -1,5 +1,6 @@
 """The bench of steadiness: what each change does to a signal, and what is counted."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from ecgcore.bench.perturbations import PERTURBATIONS
 from ecgcore.bench.robustness import bench_robustness
-from ecgcore.bench.robustness_page import document
+from ecgcore.bench.robustness_page import document, with_figures_before
 from ecgcore.errors import RequestError
 from ecgcore.records.record import LEADS, Record
 
@@ -115,6 +116,24 @@ def test_the_page_names_run_and_records_and_has_a_row_a_change(answer):
     for name in answer["flagged"]:
         assert page.count(f"| {name} |") >= 3
     assert "| NSR |" in page
+
+
+def test_a_run_stands_in_for_a_network_at_its_calibration(answer):
+    stood_in = bench_robustness(EXAMPLES, ["resnet1d_scaled=resnet1d_scaled"], fold=1, n_records=4)
+    assert stood_in == answer
+    other = copy.deepcopy(answer)
+    other["networks"]["resnet1d_scaled"]["run"] = "another"
+    assert "the run of the same recipe that was not answers in its place" in document(other)
+
+
+def test_figures_of_the_network_released_before_stand_beside(answer):
+    earlier = copy.deepcopy(answer)
+    earlier["networks"]["resnet1d_scaled"]["run"] = "another"
+    earlier["networks"]["resnet1d_scaled"]["changes"]["gain × 1.05"]["changed"] = 0.75
+    assert "| gain × 1.05 | 75.0 → " in document(
+        with_figures_before(copy.deepcopy(answer), earlier)
+    )
+    assert "→" not in document(with_figures_before(copy.deepcopy(answer), answer)).split("## ")[1]
 
 
 def test_the_command_writes_the_page_and_its_figures_in_one_line(
