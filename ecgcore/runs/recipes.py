@@ -67,7 +67,7 @@ RECIPES = {
         ),
         Recipe(
             "strong",
-            "The shipped networks' settings: all records, augmentation and a moving average of "
+            "The settings of shipped networks: all records, augmentation and a moving average of "
             "the weights.",
             _strong,
         ),
