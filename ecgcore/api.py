@@ -107,7 +107,7 @@ def evaluate(
     --------
     >>> evaluation = ecgcore.evaluate("resnet1d_scaled")
     >>> evaluation.n, round(evaluation.macro_auc.value, 3)
-    (10896, 0.964)
+    (17418, 0.973)
     """
     from ecgcore.evaluation.evaluate import evaluate_run
 

@@ -59,8 +59,8 @@ def show_form() -> None:
     content, suffix = file.getvalue(), PurePath(file.name).suffix.lower()
     try:
         columns = list(cached_labels.read_table(content, suffix).columns)
-        asked, options = choose_columns(columns)
-        planned = cached_labels.plan(cohort, content, suffix, asked, options)
+        roles, options = choose_columns(columns)
+        planned = cached_labels.plan(cohort, content, suffix, roles, options)
     except EcgError as error:
         st.error(message(error))
         return
@@ -77,18 +77,18 @@ def show_form() -> None:
 
 def choose_columns(columns: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Show a list for each role of a column; return the roles and options that were chosen."""
-    asked: dict[str, Any] = {}
+    roles: dict[str, Any] = {}
     with st.popover("Columns", icon=":material/view_column:", key="labels_columns"):
         for role, title in _SINGLE.items():
             chosen = st.selectbox(title, [AUTOMATIC, *columns], key=f"labels_{role}")
             if chosen != AUTOMATIC:
-                asked[role] = chosen
+                roles[role] = chosen
         for role, title in (
             ("labels", "Yes, no or empty"),
             ("numbers", "Numbers, for thresholds"),
             ("ignored", "Left out"),
         ):
-            asked[role] = tuple(st.multiselect(title, columns, key=f"labels_{role}"))
+            roles[role] = tuple(st.multiselect(title, columns, key=f"labels_{role}"))
         id_from = st.text_input(
             "Pattern of the id in a path",
             key="labels_id_from",
@@ -99,7 +99,7 @@ def choose_columns(columns: Sequence[str]) -> tuple[dict[str, Any], dict[str, An
             "Empty cells, and classes that a row does not name, are absent (else unknown)",
             key="labels_absent",
         )
-    return asked, {"id_from": id_from or None, "absent_if_missing": absent}
+    return roles, {"id_from": id_from or None, "absent_if_missing": absent}
 
 
 def show_plan(planned: "ImportPlan") -> None:
@@ -114,9 +114,9 @@ def show_plan(planned: "ImportPlan") -> None:
     used = [{"use": role, "column": _listed(column)} for role, column in roles.items()]
     used += [{"use": "not used", "column": name} for name in planned.unused]
     _table(used, "labels_used", "Columns and their use")
-    found = [vars(finding) for finding in planned.findings]
-    found += [{"code": name, "present": n} for name, n in planned.attributes.items()]
-    _table(found, "labels_found", "Findings and their records")
+    rows = [vars(finding) for finding in planned.findings]
+    rows += [{"code": name, "present": n} for name, n in planned.attributes.items()]
+    _table(rows, "labels_found", "Findings and their records")
     _table([vars(row) for row in planned.unmatched], "labels_unmatched", "Rows without a record")
     lacking = [{"record": name, "what": "no row"} for name in planned.without_row[:2000]]
     lacking += [{"record": r, "what": f"contradiction: {c}"} for r, c in planned.conflicts[:2000]]

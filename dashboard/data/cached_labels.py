@@ -31,18 +31,18 @@ def read_table(content: bytes, suffix: str) -> "LabelTable":
 
 @st.cache_data(max_entries=4, show_spinner="Matching …", scope="session")
 def plan(
-    cohort: str, content: bytes, suffix: str, asked: dict[str, Any], options: dict[str, Any]
+    cohort: str, content: bytes, suffix: str, roles: dict[str, Any], options: dict[str, Any]
 ) -> "ImportPlan":
     """Return what an import would write, as ``ecgcore label import --dry-run`` shows it.
 
-    ``asked`` are the roles of columns that the visitor chose, ``options`` those of ``plan_import``.
+    ``roles`` are the roles of columns that the visitor chose, ``options`` those of ``plan_import``.
     """
     from ecgcore.cohort.label_columns import ColumnRoles
     from ecgcore.cohort.label_import import plan_import
 
     home = workspace()
     table = read_table(content, suffix)
-    return plan_import(Cohort.open(cohort, home), table, home, ColumnRoles(**asked), **options)
+    return plan_import(Cohort.open(cohort, home), table, home, ColumnRoles(**roles), **options)
 
 
 def import_plan(cohort: str, planned: "ImportPlan") -> str:

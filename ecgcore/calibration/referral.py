@@ -134,17 +134,17 @@ def cross_fitted_outcomes(
     few for a band, its records are referred.
     """
     counted = np.ones(len(scores), bool) if counted is None else counted
-    found = Outcomes(*(np.zeros(len(scores), bool) for _ in range(3)))
+    reached = Outcomes(*(np.zeros(len(scores), bool) for _ in range(3)))
     for held_out in patient_parts(scores):
         others, rows = scores.take(~held_out), scores.take(held_out)
         if len(others) and scores.target_mode == "multilabel":
             thresholds = thresholds_of(others, rule)
             others, rows = (replace(part, thresholds=thresholds) for part in (others, rows))
         band = fit_referral(others, alpha, rule, counted[~held_out]) if len(others) else None
-        found.right[held_out] = _all_right(rows)
-        found.covered[held_out] = True if band is None else outcomes(rows, band).covered
-        found.answered[held_out] = False if band is None else outcomes(rows, band).answered
-    return found
+        reached.right[held_out] = _all_right(rows)
+        reached.covered[held_out] = True if band is None else outcomes(rows, band).covered
+        reached.answered[held_out] = False if band is None else outcomes(rows, band).answered
+    return reached
 
 
 def referral_report(
@@ -167,15 +167,15 @@ def referral_report(
         two shares where a record is answered if its least certain class has at least the
         probability ``least``.
     """
-    found = outcomes_of_records or outcomes(scores, referral)
-    confidence, right = _confidence(scores), found.right
+    reached = outcomes_of_records or outcomes(scores, referral)
+    confidence, right = _confidence(scores), reached.right
     return {
         "alpha": referral["alpha"],
         "n": len(scores),
-        "answered": float(found.answered.mean()),
-        "covered": float(found.covered.mean()),
+        "answered": float(reached.answered.mean()),
+        "covered": float(reached.covered.mean()),
         "right": float(right.mean()),
-        "right_answered": _mean(right[found.answered]),
+        "right_answered": _mean(right[reached.answered]),
         "curve": [_curve_point(confidence, right, cut) for cut in CONFIDENCE_CUTS],
     }
 

@@ -99,7 +99,7 @@ def label_import(
 
     home = Workspace.find(workspace)
     opened = Cohort.open(cohort, home)
-    asked = ColumnRoles(
+    roles = ColumnRoles(
         record=record_column,
         labels=_listed(label_columns),
         numbers=_listed(number_columns),
@@ -115,7 +115,7 @@ def label_import(
         ignored=_listed(ignore),
     )
     codes = dict(map(_renamed, rename or ()))
-    plan = plan_import(opened, table_file, home, asked, absent_if_missing, id_from, codes, sheet)
+    plan = plan_import(opened, table_file, home, roles, absent_if_missing, id_from, codes, sheet)
     version = None if dry_run else apply_import(opened, plan, home, who or _login())
     if as_json:
         print_json(plan.as_json() | {"version": version.hash if version else None})
@@ -287,10 +287,10 @@ def _described(name: str, folder: Path) -> dict[str, Any]:
     from ecgcore.labels.label_set_file import find_label_set
 
     try:
-        found = find_label_set(name, folder)
+        label_set = find_label_set(name, folder)
     except RequestError as error:
         return {"name": name, "classes": [], "mode": None, "error": str(error)}
-    return {"name": name, "classes": list(found.codes), "mode": found.mode, "error": None}
+    return {"name": name, "classes": list(label_set.codes), "mode": label_set.mode, "error": None}
 
 
 @label_app.command("new")

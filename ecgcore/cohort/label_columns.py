@@ -75,7 +75,7 @@ class ColumnRoles:
         return {*filter(None, one), *self.labels, *self.numbers}
 
 
-def find_roles(table: LabelTable, asked: ColumnRoles, names: RecordNames) -> ColumnRoles:
+def find_roles(table: LabelTable, given: ColumnRoles, names: RecordNames) -> ColumnRoles:
     """Return the roles as asked, and those that the columns leave no doubt about.
 
     Raises
@@ -83,7 +83,7 @@ def find_roles(table: LabelTable, asked: ColumnRoles, names: RecordNames) -> Col
     RequestError
         No column names records, or several do; no column states a finding or an attribute.
     """
-    roles = _spelled_as_in_table(asked, table)
+    roles = _spelled_as_in_table(given, table)
     free = [name for name in table.columns if name not in {*roles.used, *roles.ignored}]
     for role, known in NAMES.items():
         matching = [name for name in free if name.lower().replace(" ", "_") in known]
@@ -108,7 +108,7 @@ def find_roles(table: LabelTable, asked: ColumnRoles, names: RecordNames) -> Col
     return replace(roles, notes=tuple(notes))
 
 
-def _spelled_as_in_table(asked: ColumnRoles, table: LabelTable) -> ColumnRoles:
+def _spelled_as_in_table(given: ColumnRoles, table: LabelTable) -> ColumnRoles:
     """Return the roles with names as the table spells them; refuse names that it lacks."""
     by_column = {id(values): name for name, values in table.columns.items()}
 
@@ -116,14 +116,14 @@ def _spelled_as_in_table(asked: ColumnRoles, table: LabelTable) -> ColumnRoles:
         return by_column[id(table.column(name))]
 
     several: dict[str, Any] = {
-        name: tuple(map(spelled, getattr(asked, name))) for name in ("labels", "numbers", "ignored")
+        name: tuple(map(spelled, getattr(given, name))) for name in ("labels", "numbers", "ignored")
     }
     single: dict[str, Any] = {
         name: spelled(column)
         for name in ("record", "classes", *NAMES)
-        if (column := getattr(asked, name)) is not None
+        if (column := getattr(given, name)) is not None
     }
-    return _with(asked, several | single)
+    return _with(given, several | single)
 
 
 def _with(roles: ColumnRoles, changes: Mapping[str, Any]) -> ColumnRoles:

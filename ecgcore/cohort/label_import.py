@@ -57,7 +57,7 @@ class UnmatchedRow:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """What an import would write, and all that it would leave out.
+    """Content that an import would write, and all that it would leave out.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ def plan_import(
     cohort: Cohort,
     table: LabelTable | Path,
     workspace: Workspace,
-    asked: ColumnRoles | None = None,
+    given: ColumnRoles | None = None,
     absent_if_missing: bool = False,
     id_from: str | None = None,
     rename: Mapping[str, str] | None = None,
@@ -138,7 +138,7 @@ def plan_import(
 
     Parameters
     ----------
-    asked
+    given
         Roles of columns; the others are found where they leave no doubt.
     absent_if_missing
         Take an empty cell, and a class that a row does not name, for absent, not for unknown.
@@ -156,7 +156,7 @@ def plan_import(
         table = read_label_table(table, sheet)
     names = RecordNames(cohort, id_from)
     label_columns.refuse_second_header(table, names)
-    roles = label_columns.find_roles(table, asked or ColumnRoles(), names)
+    roles = label_columns.find_roles(table, given or ColumnRoles(), names)
     rows, at = _match(cohort, table, roles, names, workspace)
     if not len(rows):
         raise RequestError(
@@ -225,22 +225,22 @@ class _Merged:
 
     def __init__(self, at: np.ndarray, n_records: int):
         self.at = at
-        self.records, self.place = np.unique(at, return_inverse=True)
+        self.records, self.row = np.unique(at, return_inverse=True)
         self.repeated = len(at) - len(self.records)
         self.n_records = n_records
 
     def any(self, is_so: np.ndarray) -> np.ndarray:
         """Return (records,) bool: whether any row of a record is so."""
         found = np.zeros(len(self.records), bool)
-        found[self.place[is_so]] = True
+        found[self.row[is_so]] = True
         return found
 
     def value(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the one known value of each record, NaN if none or several, and which differ."""
         known = ~np.isnan(values)
         low, high = (np.full(len(self.records), end) for end in (np.inf, -np.inf))
-        np.minimum.at(low, self.place[known], values[known])
-        np.maximum.at(high, self.place[known], values[known])
+        np.minimum.at(low, self.row[known], values[known])
+        np.maximum.at(high, self.row[known], values[known])
         differs = high > low
         return np.where(np.isfinite(low) & ~differs, low, np.nan), self.records[differs]
 
@@ -248,12 +248,12 @@ class _Merged:
         """Return the one value of each record, None if none or several, and how many differ."""
         found: list[Any] = [None] * len(self.records)
         differing = set()
-        for place, value in zip(self.place.tolist(), values.tolist(), strict=True):
-            if value is not None and found[place] not in (None, value):
-                differing.add(place)
-            found[place] = found[place] if value is None else value
-        for place in differing:
-            found[place] = None
+        for row, value in zip(self.row.tolist(), values.tolist(), strict=True):
+            if value is not None and found[row] not in (None, value):
+                differing.add(row)
+            found[row] = found[row] if value is None else value
+        for row in differing:
+            found[row] = None
         return found, len(differing)
 
 

@@ -41,18 +41,18 @@ def referral_section(
     if not band:
         return None
     is_fitted_here = PART_OF.get(fitted.get("from") or "") == scores.part
-    found = outcomes(scores, band)
+    reached = outcomes(scores, band)
     if is_fitted_here:
-        found = _cross_fitted_outcomes(scores, fitted, traits)
+        reached = _cross_fitted_outcomes(scores, fitted, traits)
     groups = {"records": {"all": np.ones(len(scores), bool)}}
     groups |= {} if traits is None else group_members(scores, traits)
     return {
-        **referral_report(scores, band, found),
+        **referral_report(scores, band, reached),
         "cross_fitted": is_fitted_here,
         "fitted_on": band.get("of", ALL_RECORDS),
         "groups": {
             trait: {
-                name: _group_coverage(scores, found, members, resamples)
+                name: _group_coverage(scores, reached, members, resamples)
                 for name, members in of_trait.items()
             }
             for trait, of_trait in groups.items()
@@ -82,15 +82,15 @@ def _cross_fitted_outcomes(
 
 
 def _group_coverage(
-    scores: Scores, found: Outcomes, members: np.ndarray, resamples: int
+    scores: Scores, reached: Outcomes, members: np.ndarray, resamples: int
 ) -> dict[str, Any]:
     patients = scores.patient[members]
-    answered, right = found.answered[members], found.right[members]
+    answered, right = reached.answered[members], reached.right[members]
     everyone = np.ones(len(answered), bool)
     return {
         "n": len(answered),
         "few": len(answered) < FEW,
-        "covered": _share(found.covered[members], everyone, patients, resamples),
+        "covered": _share(reached.covered[members], everyone, patients, resamples),
         "answered": float(answered.mean()),
         "right_answered": _share(right, answered, patients, resamples),
     }

@@ -37,7 +37,7 @@ Value = float | str
 
 @dataclass(frozen=True)
 class Answer:
-    """What the network answers for one class in one record.
+    """Answer of the network for one class in one record.
 
     Attributes
     ----------

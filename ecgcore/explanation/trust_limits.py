@@ -69,12 +69,12 @@ def find_limits(classifier: Explainable, method: str, code: str) -> TrustLimits:
     if stored["weights"] != run.weights_hash:
         return TrustLimits(source=f"{GENERAL}, since those of {run.id} are of other weights")
     response = stored["response_by_class"].get(code, stored["response"])
-    found = stored["methods"].get(method)
-    if found is None:
+    of_method = stored["methods"].get(method)
+    if of_method is None:
         source = f"{GENERAL}, since those of {run.id} do not cover this method"
         return TrustLimits({"response": response}, source)
     return TrustLimits(
-        {"response": response} | found["limits"],
-        f"those of {run.id} and this method, from {found['records']} records: "
+        {"response": response} | of_method["limits"],
+        f"those of {run.id} and this method, from {of_method['records']} records: "
         f"{stored['records_from']}",
     )

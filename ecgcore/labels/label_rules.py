@@ -110,14 +110,17 @@ class Evidence(Protocol):
 
 def parse_term(text: str) -> Term:
     """Return the term of a text, or refuse it in one line."""
-    found = _TERM.fullmatch(text.strip())
-    if found is None:
+    matched = _TERM.fullmatch(text.strip())
+    if matched is None:
         raise RequestError(
             f"'{text:.60}' is no term; 'SYSTEM CODE', 'column NAME', 'column NAME < 35', "
             "'measure NAME >= 120' and 'paper10 CLASS' are accepted."
         )
     term = Term(
-        found["kind"], found["name"].strip("'"), found["op"] or "", float(found["value"] or 0)
+        matched["kind"],
+        matched["name"].strip("'"),
+        matched["op"] or "",
+        float(matched["value"] or 0),
     )
     if term.kind == PAPER10 and term.name not in CODES:
         raise NotFound.among("class of paper10", term.name, CODES)

@@ -1,4 +1,4 @@
-"""Where a report's recordings come from: data_sources.csv, by the name of the database."""
+"""Sources of a report's recordings: data_sources.csv, by the name of the database."""
 
 import csv
 from functools import cache
@@ -14,7 +14,7 @@ class DataSource(NamedTuple):
 
     source: str
     title: str
-    place: str
+    location: str
     dates: str
     setting: str
     citation: str

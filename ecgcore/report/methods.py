@@ -57,7 +57,7 @@ def data(facts: Facts) -> list[dict]:
 def _data_sources(facts: Facts) -> list[dict]:
     """Return place, dates, eligibility, citation and licence of each database."""
     rows = [
-        (s.title, s.place, s.dates or NOT_STATED, s.setting, s.citation, s.licence, s.address)
+        (s.title, s.location, s.dates or NOT_STATED, s.setting, s.citation, s.licence, s.address)
         for s in facts.data_sources
     ]
     head = ("database", "place", "dates", "who, and which ECGs", "citation", "licence", "address")

@@ -11,7 +11,7 @@ def test_a_study_shows_its_page_and_how_much_is_done(open_page, workspace):
     text = words(app)
     levels = next(study for study in study_overviews() if study.name == "levels")
     assert f"{levels.finished} of {levels.requested} trainings finished." in text
-    assert "**What holds**" in text  # of the results
+    assert "Holm" in text  # of the results
     assert "hierarchical bootstrap" in text  # the page itself
     assert len(app.get("plotly_chart")) == 1
 

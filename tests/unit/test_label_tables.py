@@ -95,8 +95,8 @@ def test_an_id_inside_the_path_is_found_by_a_pattern(archive, tmp_path):
 def test_what_a_table_leaves_out_stays_unknown_unless_it_is_asked_for(archive, tmp_path):
     file = write(tmp_path, f"file,dx\n{STEMS[0]},AF|LBBB\n{STEMS[1]},['AF']\n{STEMS[2]},\n")
     asked = ColumnRoles(record="file", classes="dx")
-    assert states(plan_of(archive, file, asked=asked), "AF") == (2, 0, 1)
-    plan = plan_of(archive, file, asked=asked, absent_if_missing=True)
+    assert states(plan_of(archive, file, given=asked), "AF") == (2, 0, 1)
+    plan = plan_of(archive, file, given=asked, absent_if_missing=True)
     assert (states(plan, "AF"), states(plan, "LBBB")) == ((2, 1, 0), (1, 2, 0))
 
 
@@ -147,7 +147,7 @@ def test_every_kind_of_file_gives_the_same(archive, tmp_path, way):
         frame.to_excel(file, index=False)
     else:
         frame.to_csv(file, index=False, sep="\t" if way == "tsv" else ",")
-    plan = plan_of(archive, file, asked=ColumnRoles(numbers=("ef",), labels=("AF",)))
+    plan = plan_of(archive, file, given=ColumnRoles(numbers=("ef",), labels=("AF",)))
     assert states(plan, "AF") == (2, 1, 1)
     assert np.nansum(plan._content["values"]["ef"]) == 136.5
 
@@ -206,7 +206,7 @@ def test_windows_letters_and_a_thousand_columns_are_read(archive, tmp_path):
     text = "\n".join(",".join(row) for row in [head, *rows])
     file = write(tmp_path, text, encoding="windows-1252")
     asked = ColumnRoles(labels=("Lungenödem",))
-    plan = plan_of(archive, file, asked=asked)
+    plan = plan_of(archive, file, given=asked)
     assert states(plan, "Lungenödem") == (3, 0, 0)
     assert any("windows-1252" in note for note in plan.notes)
     with pytest.raises(RequestError, match="999 columns of yes and no"):
@@ -225,7 +225,7 @@ def test_two_columns_that_name_different_records_are_not_chosen_between(archive,
     file = write(tmp_path, f"a,b,AF\n{STEMS[0]},{STEMS[1]},1\n{STEMS[2]},{STEMS[3]},0\n")
     with pytest.raises(RequestError, match="'a' and 'b' name different records"):
         plan_of(archive, file)
-    assert plan_of(archive, file, asked=ColumnRoles(record="b")).roles.record == "b"
+    assert plan_of(archive, file, given=ColumnRoles(record="b")).roles.record == "b"
 
 
 def test_a_column_with_a_few_other_cells_is_told_or_refused(archive, tmp_path):
@@ -234,7 +234,7 @@ def test_a_column_with_a_few_other_cells_is_told_or_refused(archive, tmp_path):
     plan = plan_of(archive, file)
     assert "Column 'LBBB' is not used: 1 of 12" in plan.notes[0]
     with pytest.raises(RequestError, match=r"no yes or no \(rows 6\)"):
-        plan_of(archive, file, asked=ColumnRoles(labels=("LBBB",)))
+        plan_of(archive, file, given=ColumnRoles(labels=("LBBB",)))
 
 
 def test_versions_are_appended_and_name_each_state(writable, tmp_path):

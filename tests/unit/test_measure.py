@@ -94,6 +94,15 @@ def test_a_wide_complex_that_ends_in_v1_has_the_axis_of_its_first_part(monkeypat
         assert abs((wide.axis_deg - expected_deg + 180) % 360 - 180) < 12
 
 
+def test_a_left_block_that_ends_above_the_baseline_in_v1_has_the_axis_of_the_whole(monkeypatch):
+    end = (-2.5, -1.25, 0.6, 0.5, 0.0, -0.3, -0.5, -0.5)
+    beginning = (1.0, 0.5, -2.0, 0.4, 0.6, 1.0, 1.0, 1.0)
+    waves = simulated_ecg.WAVES | {"q": (0.0,) * 8, "r": beginning, "s": end}
+    monkeypatch.setattr(simulated_ecg, "WAVES", waves)
+    wide = measure(record(noisy(beats(500, regular(10, 60), 10, qrs_ms=160)), 500))
+    assert abs(abs(wide.axis_deg) - 180) < 12
+
+
 def test_a_qrs_complex_is_not_begun_by_the_p_wave_that_runs_into_it():
     measured = measure(record(noisy(beats(500, regular(10, 70), 10, pr_ms=105)), 500))
     assert measured.qrs_ms == pytest.approx(110, abs=12)

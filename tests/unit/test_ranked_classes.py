@@ -46,10 +46,10 @@ def test_the_sentence_names_the_classes_with_their_calls():
     assert ranked_text(many).endswith("C7 (1 of 30 calls right) and 3 more.")
 
 
-def test_the_shipped_networks_of_ten_classes_rank_right_ventricles_and_infarctions_only():
+def test_the_shipped_networks_of_ten_classes_rank_right_ventricles_and_infarctions_at_most():
     for run in shipped_models():
         if len(run.meta["classes"]) == 10:
-            assert set(ranked_classes(run.evaluation)) == {"RVH", "STEMI"}
+            assert {"RVH"} <= set(ranked_classes(run.evaluation)) <= {"RVH", "STEMI"}
 
 
 def test_a_ranked_class_is_not_called_and_keeps_its_probability():
@@ -59,6 +59,6 @@ def test_a_ranked_class_is_not_called_and_keeps_its_probability():
     for code in classifier.thresholds:
         classifier.thresholds[code] = 0.0  # every class reaches its threshold
     (answer,) = classify_records(records, classifier)
-    assert answer["ranked"] == ["RVH", "STEMI"]
-    assert set(answer["called"]) == set(classifier.classes) - {"RVH", "STEMI"}
+    assert answer["ranked"] == ["RVH"]
+    assert set(answer["called"]) == set(classifier.classes) - {"RVH"}
     assert set(answer["probabilities"]) == set(classifier.classes)

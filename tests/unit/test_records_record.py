@@ -66,7 +66,8 @@ def test_bytes_are_read_as_the_file_is():
     from_bytes = read_record_bytes(CSV.name, CSV.read_bytes())
     from_file = read_record(CSV)
     np.testing.assert_array_equal(from_bytes.signal_mv, from_file.signal_mv)
-    assert replace(from_bytes, signal_mv=None) == replace(from_file, signal_mv=None)
+    without_signal = [vars(replace(ecg, signal_mv=None)) for ecg in (from_bytes, from_file)]
+    assert without_signal[0] == without_signal[1]
 
 
 def test_bytes_take_a_rate_and_a_window_and_only_the_last_part_of_the_name():

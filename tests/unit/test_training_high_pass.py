@@ -51,7 +51,7 @@ def test_an_offset_changes_no_answer(run, examples_home):
 
 
 def test_a_run_without_a_high_pass_says_nothing_of_it(examples_home):
-    classifier = load_model("resnet1d_scaled")
+    classifier = load_model("alexnet_gap")
     assert "highpass_hz" not in classifier.input
     rng = np.random.default_rng(0)
     record = Record(rng.normal(1, 1, (12, 1000)).astype(np.float32), 100.0, "made")
