@@ -57,7 +57,8 @@ def workspace(examples_home, tmp_path, monkeypatch):
     """Run in an empty folder, in a workspace that holds the cohort ``examples``."""
     import shutil
 
-    shutil.copytree(examples_home.path, tmp_path / "workspace")
+    without_runs = shutil.ignore_patterns("runs")
+    shutil.copytree(examples_home.path, tmp_path / "workspace", ignore=without_runs)
     monkeypatch.setenv("ECGCORE_HOME", str(tmp_path / "workspace"))
     monkeypatch.chdir(tmp_path)
 

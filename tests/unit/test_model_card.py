@@ -10,7 +10,7 @@ from ecgcore.errors import RequestError
 from ecgcore.evaluation.card_figures import card_figures
 from ecgcore.evaluation.referral_coverage import ALL_RECORDS, VALIDATED_RECORDS
 from ecgcore.evaluation.results import Evaluation
-from ecgcore.inference.card_facts import store_external, store_steadiness
+from ecgcore.inference.card_facts import EXTERNAL, STEADINESS, store_external, store_steadiness
 from ecgcore.inference.model_card import model_card, update_card
 from ecgcore.resources import CHECKPOINTS
 from ecgcore.runs.run import Run
@@ -79,6 +79,8 @@ def test_steadiness_of_other_weights_is_refused(shipped, tmp_path):
 
 
 def test_a_card_without_facts_has_no_empty_section(shipped):
+    for name in (EXTERNAL, STEADINESS):
+        (shipped.folder / name).unlink()
     card = model_card(shipped, "resnet1d_scaled", "")
     assert "Other hospitals" not in card
     assert "Steadiness" not in card

@@ -78,7 +78,7 @@ def test_a_cohort_elsewhere_reads_as_at_home_and_only_what_is_needed_travels(
 
 def test_only_what_is_new_is_sent_and_what_is_gone_goes(examples_home, workspace, url, tmp_path):
     mine = Workspace(tmp_path / "maker")
-    shutil.copytree(examples_home.path, mine.path)
+    shutil.copytree(examples_home.path, mine.path, ignore=shutil.ignore_patterns("runs"))
     push("examples", url, mine)
     assert push("examples", url, mine).sent == 0
     write_wfdb(tmp_path / "more", "one", limb_consistent_uv(), fs_hz=100)
