@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from ecgcore.errors import UnreadableRecord
+from ecgcore.evaluation.markdown import table
 from ecgcore.measurement.quality_gate import gate
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
-from ecgcore.studies.markdown import table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cases.md"
 TOLERANCE_UV = 2.5

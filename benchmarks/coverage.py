@@ -21,8 +21,8 @@ from ecgcore.evaluation.bootstrap import (
     resample,
     weighted_auc,
 )
+from ecgcore.evaluation.markdown import table
 from ecgcore.labels.classes import CODES
-from ecgcore.studies.markdown import table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BATCHES, PAGE = DOCS / "coverage.jsonl", DOCS / "coverage.md"

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ecgcore.evaluation.markdown import table
 from ecgcore.inference.classify import classify_paths
 from ecgcore.inference.model import Classifier, load_model
 from ecgcore.records.read import ReadOptions
 from ecgcore.runs.run import shipped_models
-from ecgcore.studies.markdown import table
 from ecgcore.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "formats.md"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ecgcore.evaluation.markdown import table
 from ecgcore.inference.classify import classify_records
 from ecgcore.inference.model import load_model
 from ecgcore.measurement.measurements import Measurements, measure
@@ -22,7 +23,6 @@ from ecgcore.measurement.quality_gate import PASSES, gate
 from ecgcore.records.read import read_record
 from ecgcore.records.record import LEADS, Record
 from ecgcore.records.resample import resample_signal
-from ecgcore.studies.markdown import table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FIGURES, PAGE = DOCS / "gaps.json", DOCS / "gaps.md"

@@ -9,10 +9,10 @@ from ecgcore.atomic import read_json
 from ecgcore.calibration.calibration import calibration_metrics, with_probabilities
 from ecgcore.calibration.scores import Scores
 from ecgcore.evaluation.bootstrap import difference_interval, resample
+from ecgcore.evaluation.markdown import table
 from ecgcore.evaluation.metrics import averages, per_class_metrics
 from ecgcore.evaluation.text import with_range
 from ecgcore.labels.classes import CODES
-from ecgcore.studies.markdown import table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/studies/ideas/README.md"
 HIGH_PASS = PAGE.with_name("high_pass.json")

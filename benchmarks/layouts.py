@@ -15,10 +15,10 @@ from pathlib import Path
 from ecgcore.comparison.compare import compare
 from ecgcore.errors import RequestError
 from ecgcore.evaluation.evaluate import evaluate_run
+from ecgcore.evaluation.markdown import table
 from ecgcore.evaluation.text import number, with_interval
 from ecgcore.labels.classes import CODES
 from ecgcore.runs.run import Run, find_run
-from ecgcore.studies.markdown import table
 from ecgcore.workspace import Workspace
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "layouts.md"

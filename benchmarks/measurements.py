@@ -20,6 +20,7 @@ import pandas as pd
 
 from ecgcore.bench.measurements import INTERVALS, bench_measurements, reference_of
 from ecgcore.errors import UnreadableRecord
+from ecgcore.evaluation.markdown import table as table_of
 from ecgcore.measurement import delineation, p_wave, spatial_velocity
 from ecgcore.measurement.delineation import Fiducials, delineate
 from ecgcore.measurement.measurements import Measurements, measure
@@ -30,7 +31,6 @@ from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
 from ecgcore.records.resample import resample_signal
-from ecgcore.studies.markdown import table as table_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "measurements.md"
 FIGURES = "<!-- what follows is made by benchmarks/measurements.py -->\n"

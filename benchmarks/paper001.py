@@ -12,8 +12,8 @@ import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
 from ecgcore.evaluation.evaluate import evaluate
+from ecgcore.evaluation.markdown import table
 from ecgcore.labels.classes import CODES
-from ecgcore.studies.markdown import table
 from ecgcore.studies.paper001_tables import (
     AVERAGES,
     MEASURES,

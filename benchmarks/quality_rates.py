@@ -20,13 +20,13 @@ import pandas as pd
 from ecgcore.cohort.duplicates import find_duplicates
 from ecgcore.cohort.fingerprints import MIN_LIKENESS, as_table, fingerprint, likeness
 from ecgcore.errors import UnreadableRecord
+from ecgcore.evaluation.markdown import table as table_of
 from ecgcore.measurement.lead_reversal import CORRECTIONS
 from ecgcore.measurement.quality import quality
 from ecgcore.records.discover import find_records
 from ecgcore.records.read import read_record
 from ecgcore.records.record import Record
 from ecgcore.records.resample import resample_signal
-from ecgcore.studies.markdown import table as table_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {

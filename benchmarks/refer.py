@@ -24,6 +24,7 @@ from ecgcore.errors import RequestError
 from ecgcore.evaluation.evaluate import run_scores
 from ecgcore.evaluation.external import evaluate_cohort
 from ecgcore.evaluation.fit_calibration import fit_calibration
+from ecgcore.evaluation.markdown import table
 from ecgcore.evaluation.referral_coverage import referral_section
 from ecgcore.evaluation.subgroups import run_traits
 from ecgcore.evaluation.text import share_text
@@ -31,7 +32,6 @@ from ecgcore.inference.model import Classifier, load_model
 from ecgcore.inference.predict import row_predictor
 from ecgcore.runs.provenance import training_sources
 from ecgcore.runs.run import Run
-from ecgcore.studies.markdown import table
 from ecgcore.workspace import Workspace
 
 PAGE = Path("docs/referral.md")

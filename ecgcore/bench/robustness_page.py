@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ecgcore.studies.markdown import table
+from ecgcore.evaluation.markdown import table
 
 DETAILED = ("starts 200 ms later", "gain × 1.05", "baseline wander", "muscle noise", "LA–LL")
 """Changes whose effect is shown class by class: the beginnings of their names."""

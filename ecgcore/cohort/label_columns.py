@@ -88,7 +88,8 @@ def find_roles(table: LabelTable, given: ColumnRoles, names: RecordNames) -> Col
     for role, known in NAMES.items():
         matching = [name for name in free if name.lower().replace(" ", "_") in known]
         if getattr(roles, role) is None and len(matching) == 1:
-            roles = _with(roles, {role: matching[0]})
+            change: dict[str, Any] = {role: matching[0]}
+            roles = replace(roles, **change)
             free.remove(matching[0])
     values = {name: _values(table, name) for name in (*free, *roles.labels)}
     if roles.record is None:
@@ -123,11 +124,7 @@ def _spelled_as_in_table(given: ColumnRoles, table: LabelTable) -> ColumnRoles:
         for name in ("record", "classes", *NAMES)
         if (column := getattr(given, name)) is not None
     }
-    return _with(given, several | single)
-
-
-def _with(roles: ColumnRoles, changes: Mapping[str, Any]) -> ColumnRoles:
-    return replace(roles, **changes)
+    return replace(given, **several | single)
 
 
 def _values(table: LabelTable, name: str) -> list[float] | None:

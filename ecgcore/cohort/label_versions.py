@@ -9,7 +9,7 @@ latest statement about a record and a finding counts.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,7 +119,10 @@ def files(cohort: Path) -> list[Path]:
 
 def state_hash(cohort: Path) -> str:
     """Return the hash of the latest state, ``ingested`` without any version."""
-    versions = list_versions(cohort)
+    return _hash_of(list_versions(cohort))
+
+
+def _hash_of(versions: Sequence[LabelVersion]) -> str:
     return versions[-1].hash if versions else AS_INGESTED
 
 
@@ -131,7 +134,10 @@ def find_version(cohort: Path, name: str | None) -> int:
     NotFound
         There is no such version.
     """
-    versions = list_versions(cohort)
+    return _number(list_versions(cohort), name)
+
+
+def _number(versions: Sequence[LabelVersion], name: str | None) -> int:
     if name is None:
         return len(versions)
     if name in (AS_INGESTED, "0"):
@@ -167,7 +173,8 @@ def append_version(
         kind_of = pa.float64() if name in _NUMBERS else pa.string()
         columns[f"{_ATTRIBUTE}{name}"] = pa.array(list(column), kind_of)
     table = pa.table(columns)
-    parent, number = state_hash(cohort), len(files(cohort)) + 1
+    versions = list_versions(cohort)
+    parent, number = _hash_of(versions), len(versions) + 1
     version = LabelVersion(
         number,
         _hash(parent, table),
@@ -203,14 +210,15 @@ def read_overlay(cohort: Path, records: pd.Series, version: str | None = None) -
     DamagedFile
         A version cannot be read, or was altered.
     """
-    last = find_version(cohort, version)
+    versions = list_versions(cohort)
+    versions = versions[: _number(versions, version)]
     name = AS_INGESTED
     titles: dict[str, str] = {}
     values: dict[str, np.ndarray] = {}
     stated: dict[str, np.ndarray] = {}
     attributes: dict[str, np.ndarray] = {}
     rows = pd.Index(records)
-    for file, info in zip(files(cohort)[:last], list_versions(cohort), strict=False):
+    for file, info in zip(files(cohort), versions, strict=False):
         with reading_table(file):
             table = pq.read_table(local_file(file), use_threads=False)
         if _hash(info.parent, table) != info.hash:

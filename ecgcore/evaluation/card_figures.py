@@ -5,7 +5,7 @@ AUC without rare classes, on which a mean over classes hangs, stands beside the 
 thresholds that were chosen on the very records are judged cross-fitted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ def _figures(records: str, scores: Scores, rare: list[str], resamples: int) -> C
         records=records,
         n=len(scores),
         macro_auc=evaluation["macro_auc"],
-        macro_auc_common=_macro_auc_without(scores, rare, resamples) if rare else None,
+        macro_auc_common=macro_auc_without(scores, rare, resamples) if rare else None,
         rare=rare,
         macro_f1=evaluation["intervals"]["macro_f1"],
         classes=classes,
@@ -96,7 +96,10 @@ def _parts(run: "Run", scores: Scores) -> Iterator[tuple[str, np.ndarray]]:
     yield ALL_RECORDS, np.ones(len(scores), bool)
 
 
-def _macro_auc_without(scores: Scores, rare: list[str], resamples: int) -> dict | None:
+def macro_auc_without(
+    scores: Scores, rare: Sequence[str], resamples: int = RESAMPLES
+) -> dict | None:
+    """Return the macro AUC, with interval, without some classes; None where none is left."""
     common = scores.of_classes([code for code in scores.classes if code not in rare])
     if not common.classes:
         return None

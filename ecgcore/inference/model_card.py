@@ -4,13 +4,14 @@ The order is a reader's: records that a human validated first, then all; each cl
 hospitals; steadiness; then the whole evaluation and every setting.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ecgcore.atomic import read_json, write_atomic
 from ecgcore.calibration.calibration import FITTED_ON, OUT_OF_FOLD, is_out_of_fold
 from ecgcore.evaluation.card_figures import CardFigures
+from ecgcore.evaluation.markdown import table
 from ecgcore.evaluation.ranked_classes import ranked_text
 from ecgcore.evaluation.referral_coverage import ALL_RECORDS
 from ecgcore.evaluation.text import number, report_text, share_text, with_range
@@ -56,15 +57,15 @@ def model_card(run: Run, name: str, attribution: str) -> str:
     where = WHERE.get(run.calibration["from"], WHERE[FITTED_ON])
     sections = [
         f"# {name}\n\n{RESEARCH_USE_ONLY}\n\n{_training_line(run)}",
-        _table(("", ""), _facts(run)),
+        table(("", ""), _facts(run)),
         attribution,
         *_figures_sections(run, where),
         *_external_section(run.folder / EXTERNAL),
         *_steadiness_section(run.folder / STEADINESS),
         f"## Whole evaluation\n\n```text\n{report_text(run.evaluation or {}).strip()}\n```",
-        f"## Settings\n\n{_table(('', ''), settings_in_words(run.config).items())}",
+        f"## Settings\n\n{table(('', ''), settings_in_words(run.config).items())}",
     ]
-    return "\n\n".join(filter(None, sections)) + "\n"
+    return "\n\n".join(section.rstrip() for section in sections if section) + "\n"
 
 
 def _training_line(run: Run) -> str:
@@ -106,7 +107,7 @@ def _figures_sections(run: Run, where: str) -> list[str]:
         for one in figures
     ]
     text = f"## How good, {where}\n\nIntervals are at 95 %, over patients.\n\n"
-    text += _table(heads, rows)
+    text += table(heads, rows).rstrip()
     if rare := figures[-1].rare:
         text += f"\n\nRare classes, in fewer than 1 % of the records: {', '.join(rare)}."
     if ranked := ranked_text(run.evaluation):
@@ -128,7 +129,7 @@ def _classes_section(figures: Sequence[CardFigures]) -> list[str]:
         )
         for code, of_class in first.items()
     ]
-    return [f"## Each class: {figures[0].records}\n\n{_table(heads, rows)}"]
+    return [f"## Each class: {figures[0].records}\n\n{table(heads, rows)}"]
 
 
 def _external_section(file: Path) -> list[str]:
@@ -146,7 +147,7 @@ def _external_section(file: Path) -> list[str]:
         for one in read_json(file)["evaluations"]
     ]
     heads = ("sources", "n", "macro AUC", "AUC of each class with positives", "refer")
-    return [f"## Other hospitals\n\n{_table(heads, rows)}"]
+    return [f"## Other hospitals\n\n{table(heads, rows)}"]
 
 
 def _coverage(refer: dict | None) -> str:
@@ -170,13 +171,8 @@ def _steadiness_section(file: Path) -> list[str]:
     return [
         f"## Steadiness\n\nShare of {content['records']:,} records of fold {content['fold']} of "
         "which any call changes when the recording does, with a Wilson interval at 95 % "
-        f"(`ecgcore bench robustness`).\n\n{_table(('change', 'calls changed'), rows)}"
+        f"(`ecgcore bench robustness`).\n\n{table(('change', 'calls changed'), rows)}"
     ]
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def _labels_line(meta: dict[str, Any], config: ResolvedConfig) -> str:

@@ -11,10 +11,10 @@ import numpy as np
 
 from ecgcore.calibration.scores import Scores
 from ecgcore.comparison.seeds import difference_over_seeds, metrics_over_seeds
+from ecgcore.evaluation.markdown import table
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
-from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
 from ecgcore.studies.trial import TrialConfig, TrialResult
 

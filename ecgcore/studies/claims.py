@@ -7,8 +7,8 @@ from typing import Any
 from statsmodels.stats.multitest import multipletests
 
 from ecgcore.comparison.text import p_text
+from ecgcore.evaluation.markdown import table
 from ecgcore.evaluation.text import with_range
-from ecgcore.studies.markdown import table
 
 HOLDS, OPEN, AGAINST = "holds", "is not shown", "does not hold"
 LEVEL = 0.05

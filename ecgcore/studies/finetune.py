@@ -15,11 +15,11 @@ from scipy.stats import spearmanr
 
 from ecgcore.calibration.scores import Scores
 from ecgcore.comparison.seeds import difference_over_seeds, interval_over_seeds, metrics_over_seeds
+from ecgcore.evaluation.markdown import span, table
 from ecgcore.evaluation.metrics import class_metrics
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
-from ecgcore.studies.markdown import span, table
 from ecgcore.studies.study import Study
 from ecgcore.studies.trial import TrialConfig, TrialResult
 

@@ -11,11 +11,11 @@ from math import ceil
 from ecgcore.calibration.scores import Scores
 from ecgcore.comparison.seeds import difference_over_seeds, metrics_over_seeds
 from ecgcore.evaluation.baseline import naive_baseline
+from ecgcore.evaluation.markdown import span, table
 from ecgcore.evaluation.text import METRIC_LABELS, number, with_range
 from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
 from ecgcore.studies.levels_vs_paper import compare_with_paper, figures
-from ecgcore.studies.markdown import span, table
 from ecgcore.studies.study import Study
 from ecgcore.studies.trial import TrialConfig, TrialResult
 

@@ -9,10 +9,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from ecgcore.calibration.scores import Scores
 from ecgcore.comparison.seeds import metrics_over_seeds
+from ecgcore.evaluation.markdown import table
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.labels.classes import CODES
 from ecgcore.report.colours import MODEL_COLOURS
-from ecgcore.studies.markdown import table
 from ecgcore.studies.paper001_tables import (
     PrintedReport,
     as_printed,

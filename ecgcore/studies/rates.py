@@ -10,9 +10,9 @@ from itertools import product
 
 import numpy as np
 
+from ecgcore.evaluation.markdown import table
 from ecgcore.evaluation.text import number
 from ecgcore.runs.config import TrainConfig
-from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
 from ecgcore.studies.trial import TrialConfig, TrialResult
 

@@ -14,12 +14,12 @@ from scipy.stats import spearmanr, t
 
 from ecgcore.comparison.seeds import p_of_difference
 from ecgcore.evaluation.bootstrap import LEVEL
+from ecgcore.evaluation.markdown import table
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.models import create_model
 from ecgcore.models.cost import cost
 from ecgcore.runs.config import TrainConfig
 from ecgcore.studies.claims import Claim
-from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
 from ecgcore.studies.trial import TrialConfig, TrialResult
 

@@ -18,16 +18,15 @@ from ecgcore.calibration.cross_fitting import cross_fitted
 from ecgcore.calibration.scores import Scores
 from ecgcore.calibration.thresholds import ThresholdRule
 from ecgcore.errors import NotFound, RequestError
-from ecgcore.evaluation.bootstrap import resample
+from ecgcore.evaluation.card_figures import macro_auc_without
 from ecgcore.evaluation.evaluate import evaluate_scores
 from ecgcore.evaluation.fit_calibration import fit_calibration
-from ecgcore.evaluation.headline import headline_intervals
+from ecgcore.evaluation.markdown import table
 from ecgcore.evaluation.ranked_classes import PPV_FLOOR
 from ecgcore.evaluation.subgroups import BY_A_HUMAN, VALIDATED
 from ecgcore.evaluation.text import number, with_range
 from ecgcore.runs.config import TrainConfig
 from ecgcore.runs.recipes import recipe_settings
-from ecgcore.studies.markdown import table
 from ecgcore.studies.study import Study
 from ecgcore.studies.trial import TrialConfig, TrialResult
 
@@ -152,8 +151,7 @@ def page(finished: Sequence[TrialResult]) -> str:
 def _section(name: str, folds: Sequence[TrialResult]) -> str:
     """Return a recipe's description, its macro AUC, and its classes."""
     content, config = folds[0].content, folds[0].config
-    scores, temperature = _scores(name, folds)
-    validated, _ = _scores(name, folds, validated_only=True)
+    scores, validated, temperature = _scores(name, folds)
     sets = {"validated by a human": validated, "all": scores}
     evaluations = {name: evaluate_scores(of_records).as_json() for name, of_records in sets.items()}
     minutes = sum(trial.history["seconds"].sum() for trial in folds) / 60
@@ -188,26 +186,22 @@ def _without_rare(scores: Scores) -> str:
     """Return the macro AUC without RARE, with its interval; empty for other label sets."""
     if not set(RARE) <= set(scores.classes):
         return ""
-    called = scores.of_classes([code for code in scores.classes if code not in RARE])
-    return with_range(headline_intervals(called, resample([called])[0])["macro_auc"])
+    common = macro_auc_without(scores, RARE)
+    return "" if common is None else with_range(common)
 
 
-def _scores(
-    name: str, folds: Sequence[TrialResult], validated_only: bool = False
-) -> tuple[Scores, float]:
+def _scores(name: str, folds: Sequence[TrialResult]) -> tuple[Scores, Scores, float]:
     """Return the out-of-fold scores at cross-fitted thresholds, and their temperature.
 
-    ``validated_only``: of the records that a human validated.
+    First those of all records, then those of the records that a human validated.
     """
     classes, mode = folds[0].content["classes"], folds[0].content["target_mode"]
     answers = out_of_fold(name, folds)
     temperature = fit_calibration(answers, classes, mode, RULE, source=OUT_OF_FOLD)["temperature"]
     answers = with_probabilities(answers, classes, mode, temperature)
     scores = cross_fitted(Scores.from_predictions(answers, classes, mode, run=name), RULE)
-    if validated_only:
-        validated = answers.loc[answers[VALIDATED] == BY_A_HUMAN, "record"]
-        scores = scores.take(np.isin(scores.record, validated.to_numpy(str)))
-    return scores, temperature
+    by_human = answers.loc[answers[VALIDATED] == BY_A_HUMAN, "record"].to_numpy(str)
+    return scores, scores.take(np.isin(scores.record, by_human)), temperature
 
 
 def _classes_table(evaluations: Sequence[dict]) -> str:
@@ -230,7 +224,7 @@ def summary(finished: Sequence[TrialResult]) -> str:
     for name in RECIPES:
         folds = trials_of_recipe(name, finished)
         if len(folds) == len(FOLDS):
-            evaluation = evaluate_scores(_scores(name, folds, validated_only=True)[0]).as_json()
+            evaluation = evaluate_scores(_scores(name, folds)[1]).as_json()
             auc = evaluation["macro_auc"]
             texts.append(
                 f"`{name}` {with_range(auc)} over {len(auc['over'])} classes of "
